@@ -1,0 +1,40 @@
+# Everything runs in .venv, which is made here: only Python, make and pip need to be there.
+PYTHON ?= python3
+PYTEST_FLAGS ?= -n 2
+
+BIN := .venv/bin
+# Read by every pip below, those that pip starts to build a package included.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test lint bench clean
+.DELETE_ON_ERROR:
+
+demo: .venv/.installed
+	mkdir -p out
+	$(BIN)/dlco solve resnet18 --hardware eyeriss --objective edp --area 4 --plot out/resnet18.png
+
+test: lint
+	$(BIN)/pytest $(PYTEST_FLAGS) --cov --cov-report=term
+
+lint: .venv/.installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: .venv/.installed
+	$(BIN)/python benchmarks/throughput.py
+
+clean:
+	rm -rf .venv build dist out *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# An editable install: a change under dlco/ needs no new one.
+.venv/.installed: setup.cfg constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install -qq --editable .
+	touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(BIN)/pip install -qq --editable '.[test]'
+	touch $@

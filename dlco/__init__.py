@@ -1,0 +1,1 @@
+"""dlco: size a CNN accelerator and schedule a network on it, together."""

@@ -1,0 +1,1 @@
+"""The matrix-form cost model."""

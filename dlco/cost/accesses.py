@@ -1,0 +1,137 @@
+"""From words that tiles receive to reads, fills and updates of every level and dataspace.
+
+Rules (per instance of a level; Timeloop's, with its first-read elision):
+
+    content accesses  c_l = G_l F_{l-1}, or G_l c_{l-1} where level l-1 bypasses the dataspace; c_0 = G_0 cycles
+    read-only         reads c_l, fills F_l
+    read-write        updates c_l, reads c_l - part_l, fills F_l - part_l
+
+G_l counts the children with different data (identical data is multicast, partial sums of one output are added on
+the way), part_l is the share of the tensor that an instance sees: the first visit of an output word is written
+without being read. The outermost level that keeps a dataspace has no fills.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from dlco.cost.arithmetic import Arithmetic
+from dlco.cost.forwarding import Supply
+from dlco.cost.nest import Nest, Row, product
+from dlco.cost.rules import CountingRules
+from dlco.cost.traffic import distinct_children, fills
+
+Table = list[list[Row]]
+Kept = Sequence[Sequence[bool]]
+
+
+@dataclass(frozen=True)
+class Accesses:
+    """`[levels][spaces]` rows of reads, fills and updates per instance; plain 0 where a level bypasses."""
+
+    reads: Table
+    fills: Table
+    updates: Table
+
+
+def count_accesses(
+    nest: Nest,
+    kept: Kept,
+    rules: CountingRules,
+    arithmetic: Arithmetic,
+    supplies: Sequence[Sequence[Supply]] | None = None,
+) -> Accesses:
+    """Accesses of every level and dataspace.
+
+    Args:
+        nest: the loops.
+        kept: `[levels][spaces]` whether a level keeps a dataspace.
+        rules, arithmetic: how to count.
+        supplies: with neighbour forwarding, `[levels][spaces]` from `dlco.cost.forwarding`.
+    """
+    if supplies is None:
+        distinct: Sequence[Sequence[Row]] = distinct_children(nest, arithmetic)
+        received = fills(nest, rules, arithmetic)
+        linked: Table = [[0.0 for _ in row] for row in kept]
+    else:
+        distinct, received, linked = _forwarded(nest, supplies)
+    reads: Table = [[0.0 for _ in row] for row in kept]
+    filled: Table = [[0.0 for _ in row] for row in kept]
+    updates: Table = [[0.0 for _ in row] for row in kept]
+    for s, space in enumerate(nest.shape.spaces):
+        top = max(level for level in range(nest.levels) if kept[level][s])
+        content: Row = nest.cycles if supplies is None else received_by_macs(supplies, s, nest)
+        part = _partitions(nest, s, arithmetic) if space.read_write else [0.0] * nest.levels
+        for level in range(top + 1):
+            content = product((distinct[level][s], content))
+            if not kept[level][s]:
+                continue
+            peer = linked[level][s] if level < top else 0.0
+            arriving = received[level][s] + peer if level < top else peer
+            reads[level][s] = content + peer - part[level]
+            if space.read_write:
+                updates[level][s] = content
+                filled[level][s] = arriving - part[level] if level < top else arriving
+            else:
+                filled[level][s] = arriving
+            content = received[level][s]
+        if supplies is not None:
+            for level in range(top + 1):
+                reads[level][s] = _round(reads[level][s])
+                updates[level][s] = _round(updates[level][s])
+                round_fills = _round if space.read_write else _truncate
+                filled[level][s] = round_fills(filled[level][s])
+    return Accesses(reads, filled, updates)
+
+
+def partition_sizes(nest: Nest, arithmetic: Arithmetic) -> Table:
+    """`[levels][spaces]` share of each tensor that one instance sees over the execution (Timeloop's estimate)."""
+    columns = [_partitions(nest, s, arithmetic) for s in range(len(nest.shape.spaces))]
+    return [[column[level] for column in columns] for level in range(nest.levels)]
+
+
+def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
+    space = nest.shape.spaces[index]
+    dense = not space.sliding and all(c == 1 for rank in space.ranks for _, c in rank if not isinstance(c, torch.Tensor))
+    dense = dense and not any(isinstance(c, torch.Tensor) for rank in space.ranks for _, c in rank)
+    part: Row = nest.words[-1][index]
+    parts = [part]
+    for level in range(nest.levels - 2, -1, -1):
+        x, y = nest.spatial[level + 1]
+        if dense:  # the children split the words evenly
+            split = product([*(x[d] for d in space.relevant), *(y[d] for d in space.relevant)])
+            part = part / split
+        elif isinstance(product([*x, *y]), torch.Tensor):
+            union = product(nest.box(space, nest.spread[level + 1]))
+            part = arithmetic.floor(torch.as_tensor(part * nest.words[level][index] / union))
+        parts.append(part)
+    return parts[::-1]
+
+
+def received_by_macs(supplies: Sequence[Sequence[Supply]], space: int, nest: Nest) -> Row:
+    """Words that a MAC takes from level 0 over the execution, neighbours' words aside, `[...]`."""
+    return supplies[0][space].delivered / torch.as_tensor(nest.fanout[0])
+
+
+def _forwarded(nest: Nest, supplies: Sequence[Sequence[Supply]]) -> tuple[Table, Table, Table]:
+    """(distinct children, words received by each tile from its parent, words from its peers) with forwarding."""
+    distinct: Table = []
+    received: Table = []
+    linked: Table = []
+    for level, row in enumerate(supplies):
+        shares = [one.delivered / torch.as_tensor(nest.fanout[level]) for one in row]
+        distinct.append([one.accesses / share for one, share in zip(row, shares, strict=True)])
+        if level:
+            received.append(list(shares))
+            linked.append([one.linked / torch.as_tensor(nest.instances[level - 1]) for one in row])
+    nothing: list[Row] = [0.0] * len(nest.shape.spaces)
+    return distinct, [*received, nothing], [*linked, nothing]
+
+
+def _round(x: Row) -> Row:
+    return torch.floor(torch.as_tensor(x) + 0.5)
+
+
+def _truncate(x: Row) -> Row:
+    return torch.floor(torch.as_tensor(x) + 1e-9)

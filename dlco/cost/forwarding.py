@@ -1,0 +1,191 @@
+"""Neighbour forwarding: Timeloop's link transfers between the children of a level.
+
+A child whose new words equal those that a mesh neighbour received one step earlier takes them from the neighbour.
+The transitions of a loop nest fall into one class a loop, so counting is linear in the loops: for every class the
+words received now are compared with those the neighbours received before, moved by the step between. Taken only
+where it lowers the parent's accesses of that class. An integer effect: one mapping at a time, no gradient.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import torch
+
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
+from dlco.workload.problem import Dataspace, Problem
+
+
+@dataclass(frozen=True)
+class Supply:
+    """How a level serves its children over the whole execution, per instance of the level; all `[...]`.
+
+    Attributes:
+        accesses: words it reads out for them (identical words once).
+        delivered: words they receive from it, all children together.
+        linked: words they take from neighbours instead.
+    """
+
+    accesses: torch.Tensor
+    delivered: torch.Tensor
+    linked: torch.Tensor
+
+
+def supply(problem: Problem, batch: MappingBatch, fanout_x: Sequence[int]) -> list[list[Supply]]:
+    """`[levels][spaces]` supplies of mappings with forwarding.
+
+    Args:
+        problem: the work.
+        batch: mappings whose integer factors multiply to the bounds, of any leading shape.
+        fanout_x: physical children along X of each level; the mesh is folded at that width.
+    """
+    shape = batch.batch_shape
+    mappings = [batch.mapping(*index) for index in np.ndindex(*shape)]
+
+    def one(level: int, space: Dataspace) -> Supply:
+        counts = [_supply(_Children(problem, m, level, space), fanout_x[level]) for m in mappings]
+        return Supply(*(torch.tensor(column, dtype=torch.float64).reshape(shape) for column in zip(*counts, strict=True)))
+
+    return [[one(level, space) for space in problem.dataspaces] for level in range(len(batch.levels))]
+
+
+@dataclass(frozen=True)
+class _Children:
+    """One dataspace at the children of one level: their tile, their offsets, and the loops that move them."""
+
+    problem: Problem
+    mapping: Mapping
+    level: int
+    space: Dataspace
+
+    def extents(self, through: int) -> list[int]:
+        """Dimension extents of the tile of a level; a point below level 0."""
+        factors = self.mapping.factors
+        return [
+            prod(factors[lv][slot][d] for lv in range(through + 1) for slot in (TEMPORAL, SPATIAL_X, SPATIAL_Y))
+            for d in range(len(self.problem.dimensions))
+        ]
+
+    def move(self, dim: int, step: int) -> tuple[int, ...]:
+        """Displacement along each rank of `step` of dimension `dim`."""
+        name = self.problem.dimensions[dim]
+        return tuple(sum(c * step for d, c in rank if d == name) for rank in self.space.projection)
+
+    def tile(self) -> tuple[int, ...]:
+        """Rank extents of a child's tile."""
+        extents = dict(zip(self.problem.dimensions, self.extents(self.level - 1), strict=True))
+        return tuple(1 + sum(c * (extents[d] - 1) for d, c in rank) for rank in self.space.projection)
+
+    def offsets(self) -> tuple[np.ndarray, int]:
+        """(`[children, ranks]` offsets by linear id, children along X)."""
+        below = self.extents(self.level - 1)
+        offsets = np.zeros((1, len(self.space.projection)), dtype=np.int64)
+        width = 1
+        order = [self.problem.dimensions.index(d) for d in self.mapping.spatial_order[self.level]]
+        for slot in (SPATIAL_X, SPATIAL_Y):
+            for d in order:
+                n = self.mapping.factors[self.level][slot][d]
+                steps = np.arange(n)[:, None] * np.array(self.move(d, below[d]), dtype=np.int64)
+                offsets = (steps[:, None, :] + offsets[None, :, :]).reshape(-1, offsets.shape[1])
+                below[d] *= n
+            if slot == SPATIAL_X:
+                width = len(offsets)
+        return offsets, width
+
+    def loops(self) -> list[tuple[int, tuple[int, ...]]]:
+        """(bound, displacement) of the temporal loops outside the children, innermost first."""
+        found = []
+        for lv in range(self.level, len(self.mapping.levels)):
+            inner = self.extents(lv - 1)
+            for d, name in enumerate(self.problem.dimensions):
+                inner[d] *= self.mapping.spatial_x[lv][d] * self.mapping.spatial_y[lv][d]
+            for name in self.mapping.order[lv]:
+                d = self.problem.dimensions.index(name)
+                if self.mapping.temporal[lv][d] > 1:
+                    found.append((self.mapping.temporal[lv][d], self.move(d, inner[d])))
+        return found
+
+
+def _supply(children: _Children, fanout_x: int) -> tuple[int, int, int]:
+    tile = children.tile()
+    offsets, width = children.offsets()
+    neighbours = _neighbours(len(offsets), max(fanout_x, width))
+    accesses = delivered = linked = 0
+    for times, region, move, before in _events(children, tile):
+        words = prod(region)
+        groups, served = _distinct(offsets), len(offsets)
+        if before == region and move is not None and neighbours is not None:
+            from_peer = _served_by_neighbour(offsets, neighbours, np.array(move))
+            remaining = _distinct(offsets[~from_peer])
+            if remaining < groups:
+                groups, served = remaining, int((~from_peer).sum())
+        accesses += times * words * groups
+        delivered += times * words * served
+        linked += times * words * (len(offsets) - served)
+    return accesses, delivered, linked
+
+
+def _events(
+    children: _Children, tile: tuple[int, ...]
+) -> list[tuple[int, tuple[int, ...], tuple[int, ...] | None, tuple[int, ...] | None]]:
+    """(how often, extents of the words received, move since the last step, extents of those received then)."""
+    loops = children.loops()
+    point = children.level == 0
+    stay = (0,) * len(tile)
+    travelled = np.zeros(len(tile), dtype=np.int64)
+    slide: tuple[int, ...] | None = None
+    classes: list[tuple[int, tuple[int, ...], tuple[int, ...]]] = []  # (transitions, move, extents received)
+    for i, (n, step) in enumerate(loops):
+        move = tuple(int(m) for m in np.array(step) - travelled)
+        travelled += step
+        if slide is None and any(step):
+            slide = step
+        if point:
+            received = tile
+        elif move == stay:
+            received = stay
+        elif move == slide:
+            received = _slab(tile, step if slide is step else slide)
+        else:
+            received = tile
+        classes.append(((n - 1) * prod(m for m, _ in loops[i + 1 :]), move, received))
+    events: list = [(1, tile, None, None)]
+    if not classes:
+        return events
+    _, first_move, first_region = classes[0]
+    once = loops[0][0] - 1
+    events.append((once, first_region, first_move, tile))
+    for times, move, region in classes[1:]:
+        events.append((times, region, move, first_region))
+        events.append((once * times, first_region, first_move, region))
+    return [event for event in events if prod(event[1])]
+
+
+def _slab(tile: tuple[int, ...], step: tuple[int, ...]) -> tuple[int, ...]:
+    """Extents of what a tile does not share with itself one step earlier (a loop moves along one rank)."""
+    return tuple(min(b, abs(s)) if s else b for b, s in zip(tile, step, strict=True))
+
+
+def _neighbours(children: int, width: int) -> np.ndarray | None:
+    """`[4, children]` linear ids of the mesh neighbours, -1 where there is none; None for a single child."""
+    if children == 1:
+        return None
+    ids = np.arange(children)
+    column, row = ids % width, ids // width
+    table = []
+    for dx, dy in ((0, -1), (0, 1), (-1, 0), (1, 0)):
+        x, y = column + dx, row + dy
+        there = y * width + x
+        table.append(np.where((x >= 0) & (x < width) & (y >= 0) & (there < children), there, -1))
+    return np.stack(table)
+
+
+def _served_by_neighbour(offsets: np.ndarray, neighbours: np.ndarray, move: np.ndarray) -> np.ndarray:
+    """`[children]` whether some neighbour held, before the move, what the child needs after it."""
+    matches = (offsets[neighbours] - move == offsets).all(-1) & (neighbours >= 0)
+    return matches.any(0)
+
+
+def _distinct(offsets: np.ndarray) -> int:
+    return len(np.unique(offsets, axis=0)) if len(offsets) else 0

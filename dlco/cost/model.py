@@ -1,0 +1,318 @@
+"""`evaluate()`: what a mapping costs on a machine, for one mapping or for millions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import torch
+
+from dlco.cost.accesses import Kept, count_accesses, partition_sizes
+from dlco.cost.arithmetic import EXACT, SMOOTH, Arithmetic
+from dlco.cost.forwarding import Supply, supply
+from dlco.cost.nest import Nest, Row, is_one, product
+from dlco.cost.performance import kept_table, performance
+from dlco.cost.rules import DEFAULT_RULES, CountingRules
+from dlco.cost.shape import Shape, compile_problem
+from dlco.errors import InvalidInput, InvalidMapping
+from dlco.hardware.architecture import Architecture, Machine
+from dlco.mapping.checks import check_mapping
+from dlco.mapping.mapping import Mapping, MappingBatch
+from dlco.workload.layer import Layer
+from dlco.workload.problem import Problem
+
+CHUNK = 8192  # mappings evaluated at once: rows of this length stay in the cache
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Accesses per instance of a level, words. All `[..., levels, spaces]`, 0 where a level bypasses.
+
+    Attributes:
+        reads, fills, updates: as Timeloop counts them.
+        partition: share of the tensor that an instance sees.
+        tile: words of the tile kept.
+        instances: `[..., levels]` instances in use.
+    """
+
+    reads: torch.Tensor
+    fills: torch.Tensor
+    updates: torch.Tensor
+    partition: torch.Tensor
+    tile: torch.Tensor
+    instances: torch.Tensor
+
+    @property
+    def address_generations(self) -> torch.Tensor:
+        """Reads and fills of what is only read, updates and fills of what is written, `[..., levels, spaces]`."""
+        return self.fills + torch.where(self.updates > 0, self.updates, self.reads)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an execution costs. Totals are `[...]`, one a mapping.
+
+    Attributes:
+        cycles: clock cycles; `level_cycles`: `[..., levels]` of what each level's bandwidth alone would need.
+        energy_pj: total, pJ. Its parts: `access_pj` `[..., levels, spaces]`, `leak_pj` `[..., levels]`, `mac_pj`.
+        latency_s: seconds. `power_w`: energy over latency, W. `edp`: energy times cycles, pJ x cycles.
+        area_mm2: of the machine, mm2.
+        utilization: MACs done over MACs that the machine could have done.
+        valid: whether the factors multiply to the bounds and every tile and fan-out fits.
+        counts: accesses behind the energy.
+    """
+
+    cycles: torch.Tensor
+    energy_pj: torch.Tensor
+    latency_s: torch.Tensor
+    area_mm2: torch.Tensor
+    utilization: torch.Tensor
+    valid: torch.Tensor
+    level_cycles: torch.Tensor
+    access_pj: torch.Tensor
+    leak_pj: torch.Tensor
+    mac_pj: torch.Tensor
+    counts: Counts
+
+    @property
+    def power_w(self) -> torch.Tensor:
+        """Mean power, W, `[...]`."""
+        return self.energy_pj * 1e-12 / self.latency_s
+
+    @property
+    def edp(self) -> torch.Tensor:
+        """Energy-delay product, pJ x cycles, `[...]`."""
+        return self.energy_pj * self.cycles
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The part of `Cost` that a search ranks by, all `[...]`: cycles, pJ, and whether the mapping fits."""
+
+    cycles: torch.Tensor
+    energy_pj: torch.Tensor
+    valid: torch.Tensor
+
+
+def evaluate(
+    layer: Layer | Problem,
+    architecture: Architecture | Machine,
+    mapping: Mapping | MappingBatch,
+    rules: CountingRules = DEFAULT_RULES,
+    arithmetic: Arithmetic | None = None,
+) -> Cost:
+    """What `mapping` costs on `architecture`, for one execution of `layer`.
+
+    Args:
+        layer: the work.
+        architecture: a machine, or its numbers as a `Machine` whose leading dimensions broadcast against the
+            mapping's (then the mapping's `bypass` alone says what each level keeps).
+        mapping: one mapping (checked), or a batch of shape `[...]` (not checked; see `Cost.valid`).
+        rules: how transfers are counted.
+        arithmetic: `EXACT` for integer factors, `SMOOTH` for real ones; by default exact where all factors are
+            integers and carry no gradient.
+
+    Returns:
+        A `Cost` with leading dimensions `[...]` (none for a single mapping). Gradients flow to the factors and to
+        every number of the machine.
+
+    Raises:
+        InvalidMapping: a single mapping does not fit the layer or the architecture.
+        InvalidInput: the batch does not have the layer's dimensions or the machine's levels.
+    """
+    problem = layer.problem if isinstance(layer, Layer) else layer
+    if isinstance(mapping, Mapping):
+        if isinstance(architecture, Architecture):
+            check_mapping(problem, architecture, mapping)
+        mapping = mapping.batch()
+    machine, bypasses = _machine(architecture, mapping)
+    if mapping.dimensions != problem.dimensions:
+        raise InvalidInput(f"mapping has dimensions {mapping.dimensions}; the problem has {problem.dimensions}")
+    if machine.capacity.shape[-1] != len(mapping.levels):
+        raise InvalidInput(f"mapping has {len(mapping.levels)} levels; the machine has {machine.capacity.shape[-1]}")
+    factors = mapping.factors
+    if arithmetic is None:
+        integral = not factors.requires_grad and bool((factors == factors.round()).all())
+        arithmetic = EXACT if integral else SMOOTH
+    shape = compile_problem(problem)
+    kept = kept_table([space.name for space in problem.dataspaces], bypasses)
+    supplies = _supplies(problem, machine, mapping) if rules.neighbour_forwarding else None
+    batch = mapping.batch_shape
+    batch = torch.broadcast_shapes(batch, machine.capacity.shape[:-1])
+    nest = build_nest(shape, factors, positions(mapping.order))
+    return _cost(nest, machine, kept, rules, arithmetic, supplies, problem, factors, batch)
+
+
+def evaluate_totals(
+    shape: Shape,
+    machine: Machine,
+    kept: Kept,
+    factors: torch.Tensor,
+    position: torch.Tensor | Sequence[Sequence[int]],
+    rules: CountingRules = DEFAULT_RULES,
+    arithmetic: Arithmetic = EXACT,
+) -> Totals:
+    """Cycles, energy and fit of a batch, as fast as they can be had.
+
+    Args:
+        shape: compiled problem (of one layer, or of several alike with coefficients that broadcast).
+        machine: its leading dimensions broadcast against the batch.
+        kept: `[levels][spaces]` whether a level keeps a dataspace.
+        factors: `[..., levels, 3, dims]`, taken to multiply to the bounds.
+        position: `[..., levels, dims]` place of each temporal loop in its level, or one such table for the batch.
+    """
+    nest = build_nest(shape, factors, position, machine)
+    accesses = count_accesses(nest, kept, rules, arithmetic)
+    spent = performance(nest, machine, accesses, arithmetic)
+    return Totals(spent.cycles, spent.energy_pj, torch.as_tensor(fits(nest, machine, kept)))
+
+
+def evaluate_many(
+    problem: Problem,
+    architecture: Architecture,
+    batch: MappingBatch,
+    rules: CountingRules = DEFAULT_RULES,
+    chunk: int = CHUNK,
+) -> Totals:
+    """Exact `Totals` of a batch `[n]` of integer mappings, a cache-sized chunk at a time.
+
+    Where all orders of the batch are the same the order is taken as fixed, which is several times faster.
+    """
+    shape = compile_problem(problem)
+    machine, bypasses = _machine(architecture, batch)
+    kept = kept_table([space.name for space in problem.dataspaces], bypasses)
+    fixed = bool((batch.order == batch.order[:1]).all())
+    one = positions(batch.order[0]).tolist() if fixed else None
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(batch.factors), chunk):
+            rows = slice(start, start + chunk)
+            place = one if fixed else positions(batch.order[rows])
+            parts.append(evaluate_totals(shape, machine, kept, batch.factors[rows], place, rules))
+    return Totals(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Totals)))
+
+
+def positions(order: torch.Tensor) -> torch.Tensor:
+    """Place of every dimension in an order: the inverse permutation, `[..., levels, dims]` of int8."""
+    places = torch.arange(order.shape[-1], dtype=torch.int8, device=order.device).expand(order.shape)
+    return torch.empty_like(order, dtype=torch.int8).scatter_(-1, order, places)
+
+
+def build_nest(
+    shape: Shape,
+    factors: torch.Tensor,
+    position: torch.Tensor | Sequence[Sequence[int]],
+    machine: Machine | None = None,
+) -> Nest:
+    """The rows of a batch of factors `[..., levels, 3, dims]`; see `Nest`.
+
+    With a machine, slots along an axis without fan-out are left out (their factors are taken to be 1).
+    """
+    levels = factors.shape[-3]
+    live = frozenset(shape.live)
+    has_x = [machine is None or not _is_single(machine.fanout_x[..., lv]) for lv in range(levels)]
+    has_y = [machine is None or not _is_single(machine.fanout_y[..., lv]) for lv in range(levels)]
+    if not factors.requires_grad and factors.dim() == 4:  # rows of one loop side by side in memory
+        rows = factors.reshape(len(factors), -1).t().contiguous().reshape(*factors.shape[1:], -1)
+    else:
+        rows = factors.movedim((-3, -2, -1), (0, 1, 2))
+
+    def loops(level: int, slot: int, there: bool = True) -> tuple[Row, ...]:
+        return tuple(rows[level, slot, d] if there and d in live else 1.0 for d in range(shape.dims))
+
+    if isinstance(position, torch.Tensor):
+        turned = position.movedim((-2, -1), (0, 1)).contiguous()
+        place = tuple(tuple(turned[lv, d] for d in range(shape.dims)) for lv in range(levels))
+    else:
+        place = tuple(tuple(row) for row in position)
+    return Nest(
+        shape,
+        temporal=tuple(loops(lv, 0) for lv in range(levels)),
+        spatial=tuple((loops(lv, 1, has_x[lv]), loops(lv, 2, has_y[lv])) for lv in range(levels)),
+        position=place,  # type: ignore[arg-type]
+    )
+
+
+def fits(nest: Nest, machine: Machine, kept: Kept) -> torch.Tensor | bool:
+    """Whether every tile fits its level and every fan-out the machine, `[...]`."""
+    good: torch.Tensor | bool = True
+    for level in range(nest.levels):
+        x, y = (product(axis) for axis in nest.spatial[level])
+        for used, there in ((x, machine.fanout_x[..., level]), (y, machine.fanout_y[..., level])):
+            if not is_one(used):
+                good = (used <= there) & good
+        room = machine.capacity[..., level]
+        if not bool(torch.isinf(room).all()):
+            needed = sum((nest.words[level][s] for s in range(len(kept[level])) if kept[level][s]), start=0.0)
+            good = (needed <= room) & good
+    return good
+
+
+def _cost(
+    nest: Nest,
+    machine: Machine,
+    kept: Kept,
+    rules: CountingRules,
+    arithmetic: Arithmetic,
+    supplies: Sequence[Sequence[Supply]] | None,
+    problem: Problem,
+    factors: torch.Tensor,
+    batch: torch.Size,
+) -> Cost:
+    accesses = count_accesses(nest, kept, rules, arithmetic, supplies)
+    spent = performance(nest, machine, accesses, arithmetic)
+    parts = partition_sizes(nest, arithmetic)
+    dtype, device = machine.mac_pj.dtype, machine.mac_pj.device
+
+    def full(row: Row) -> torch.Tensor:
+        return torch.as_tensor(row, dtype=dtype, device=device).expand(batch)
+
+    def column(rows: Sequence[Row]) -> torch.Tensor:
+        return torch.stack([full(row) for row in rows], dim=-1)
+
+    def table(rows: Sequence[Sequence[Row]], *, masked: bool = False) -> torch.Tensor:
+        stacked = torch.stack([column(row) for row in rows], dim=-2)
+        return stacked * torch.tensor(kept, dtype=dtype, device=device) if masked else stacked
+
+    counts = Counts(
+        reads=table(accesses.reads),
+        fills=table(accesses.fills),
+        updates=table(accesses.updates),
+        partition=table(parts, masked=True),
+        tile=table(nest.words, masked=True),
+        instances=column(nest.instances),
+    )
+    cycles, energy = full(spent.cycles), full(spent.energy_pj)
+    bounds = torch.tensor(problem.bounds, dtype=dtype, device=device)
+    covered = ((factors.flatten(-3, -2).prod(-2) - bounds).abs() < 1e-6 * bounds).all(-1)
+    valid = torch.as_tensor(fits(nest, machine, kept), device=device).expand(batch) & covered
+    return Cost(
+        cycles=cycles,
+        energy_pj=energy,
+        latency_s=cycles * machine.cycle_s,
+        area_mm2=full(machine.area_mm2),
+        utilization=full(product(nest.tile[-1])) / machine.macs / cycles,
+        valid=valid,
+        level_cycles=column(spent.level_cycles),
+        access_pj=table(spent.level_pj),
+        leak_pj=column(spent.leak_pj),
+        mac_pj=full(spent.mac_pj),
+        counts=counts,
+    )
+
+
+def _machine(architecture: Architecture | Machine, mapping: MappingBatch) -> tuple[Machine, Sequence[frozenset[str]]]:
+    if isinstance(architecture, Machine):
+        return architecture, mapping.bypass
+    machine = architecture.tensors(mapping.factors.dtype, mapping.factors.device)
+    return machine, [own | lv.bypass for own, lv in zip(mapping.bypass, architecture.levels, strict=True)]
+
+
+def _supplies(problem: Problem, machine: Machine, batch: MappingBatch) -> list[list[Supply]]:
+    if batch.factors.requires_grad:
+        raise InvalidInput("neighbour_forwarding is True with real factors; it is defined on integer mappings only")
+    if machine.capacity.dim() > 1:
+        raise InvalidInput("neighbour_forwarding is True with a batch of machines; it takes one machine at a time")
+    return supply(problem, batch, [int(x) for x in machine.fanout_x.tolist()])
+
+
+def _is_single(fanout: torch.Tensor) -> bool:
+    return not fanout.requires_grad and bool((fanout == 1).all())

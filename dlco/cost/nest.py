@@ -1,0 +1,126 @@
+"""The loop nest as rows: one `[...]` tensor for every loop bound, tile extent and tile size.
+
+A row is a tensor over the batch, or the plain number 1 where nothing can be there (a dimension of bound 1, a
+level without fan-out); products skip such ones, so a batch pays only for the loops its problem has. With factors
+`n = exp(x)`, every product here is `exp(C x)` for a 0/1 matrix C; multiplying the factors that C selects gives the
+same number and gradient, and is exact on integers.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from dlco.cost.shape import Coefficient, Shape, Space
+
+Row = torch.Tensor | float
+Position = torch.Tensor | int
+
+
+def is_one(row: Row) -> bool:
+    """Whether the row is the plain number 1."""
+    return not isinstance(row, torch.Tensor) and row == 1
+
+
+def product(rows: Iterable[Row]) -> Row:
+    """Product of rows; the plain 1 where all are."""
+    result: Row = 1.0
+    for row in rows:
+        if not is_one(row):
+            result = row if is_one(result) else result * row
+    return result
+
+
+def extent(rank: Sequence[tuple[int, Coefficient]], extents: Sequence[Row]) -> Row:
+    """Extent of a rank over a box of the given dimension extents: 1 + sum of coefficient * (extent - 1)."""
+    result: Row = 1.0
+    for d, coefficient in rank:
+        if not is_one(extents[d]):
+            whole_step = not isinstance(coefficient, torch.Tensor) and coefficient == 1
+            if is_one(result) and whole_step:
+                result = extents[d]
+            elif whole_step:
+                result = result + (extents[d] - 1)
+            else:
+                result = result + coefficient * (extents[d] - 1)
+    return result
+
+
+@dataclass(frozen=True)
+class Nest:
+    """Loops of a batch of mappings.
+
+    Attributes:
+        shape: the compiled problem.
+        temporal: `[levels][dims]` rows.
+        spatial: `[levels][2][dims]` rows, X and Y.
+        position: `[levels][dims]` place of each temporal loop in its level, innermost 0: integers where the whole
+            batch shares one order, rows of integers where it does not.
+    """
+
+    shape: Shape
+    temporal: tuple[tuple[Row, ...], ...]
+    spatial: tuple[tuple[tuple[Row, ...], tuple[Row, ...]], ...]
+    position: tuple[tuple[Position, ...], ...]
+
+    @property
+    def levels(self) -> int:
+        """Number of storage levels."""
+        return len(self.temporal)
+
+    @cached_property
+    def spread(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][dims]` extents that a level's children cover together: its temporal loops step by these."""
+        rows: list[tuple[Row, ...]] = []
+        for level in range(self.levels):
+            below = self.tile[level - 1] if level else (1.0,) * self.shape.dims
+            x, y = self.spatial[level]
+            rows.append(tuple(product((below[d], x[d], y[d])) for d in range(self.shape.dims)))
+        return tuple(rows)
+
+    @cached_property
+    def tile(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][dims]` extents of each level's tile: all loops at or under the level."""
+        rows: list[tuple[Row, ...]] = []
+        below: tuple[Row, ...] = (1.0,) * self.shape.dims
+        for level in range(self.levels):
+            x, y = self.spatial[level]
+            n = self.temporal[level]
+            below = tuple(product((below[d], x[d], y[d], n[d])) for d in range(self.shape.dims))
+            rows.append(below)
+        return tuple(rows)
+
+    @cached_property
+    def fanout(self) -> tuple[Row, ...]:
+        """`[levels]` children used of each instance."""
+        return tuple(product([*x, *y]) for x, y in self.spatial)
+
+    @cached_property
+    def steps(self) -> tuple[Row, ...]:
+        """`[levels]` iterations of each level's temporal loops."""
+        return tuple(product(n) for n in self.temporal)
+
+    @cached_property
+    def instances(self) -> tuple[Row, ...]:
+        """`[levels]` instances used of each level."""
+        return tuple(product(self.fanout[level + 1 :]) for level in range(self.levels))
+
+    @cached_property
+    def cycles(self) -> Row:
+        """Compute cycles: all temporal iterations."""
+        return product(self.steps)
+
+    def box(self, space: Space, extents: Sequence[Row]) -> tuple[Row, ...]:
+        """Extent of each rank of a dataspace over the given dimension extents."""
+        return tuple(extent(rank, extents) for rank in space.ranks)
+
+    @cached_property
+    def boxes(self) -> tuple[tuple[tuple[Row, ...], ...], ...]:
+        """`[levels][spaces]` rank extents of each tile."""
+        return tuple(tuple(self.box(space, self.tile[lv]) for space in self.shape.spaces) for lv in range(self.levels))
+
+    @cached_property
+    def words(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][spaces]` words of each tile (of its bounding box, as Timeloop counts)."""
+        return tuple(tuple(product(box) for box in row) for row in self.boxes)

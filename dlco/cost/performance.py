@@ -1,0 +1,109 @@
+"""Cycles and energy from accesses and a machine's numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from dlco.cost.accesses import Accesses, Kept
+from dlco.cost.arithmetic import Arithmetic, total
+from dlco.cost.nest import Nest, Row, product
+from dlco.hardware.architecture import Machine
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Rows of what an execution costs.
+
+    Attributes:
+        cycles: `[...]` total; `level_cycles`: `[levels]` of what each level alone would need.
+        level_pj: `[levels][spaces]` access energy of all instances, pJ; `leak_pj`: `[levels]`; `mac_pj`: MACs'.
+    """
+
+    cycles: torch.Tensor
+    level_cycles: list[torch.Tensor]
+    level_pj: list[list[Row]]
+    leak_pj: list[Row]
+    mac_pj: Row
+
+    @property
+    def energy_pj(self) -> torch.Tensor:
+        """Sum of the parts, pJ, `[...]`."""
+        parts = (part for row in (*self.level_pj, self.leak_pj) for part in row if isinstance(part, torch.Tensor))
+        return total([torch.as_tensor(self.mac_pj), *parts])
+
+
+def performance(nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Arithmetic) -> Performance:
+    """What the execution costs on the machine.
+
+    Latency: the longest of compute and of every level's reads over its read bandwidth, writes (fills and updates)
+    over its write bandwidth and both over its shared one; transfers overlap compute fully (double buffering).
+    Energy: accesses of whole blocks, each of a level's instances alike; MACs; and leakage of the instances in use
+    over all cycles.
+    """
+    compute = torch.as_tensor(nest.cycles, dtype=machine.mac_pj.dtype)
+    level_cycles = []
+    level_pj: list[list[Row]] = []
+    for level in range(nest.levels):
+        level_cycles.append(_level_cycles(level, machine, accesses, compute, arithmetic))
+        level_pj.append(_level_energy(level, nest, machine, accesses, arithmetic))
+    cycles = arithmetic.maximum([compute, *(c for c in level_cycles if c is not compute)])
+    instances = nest.instances
+    leak = [
+        product((cycles * machine.leak_pj[..., level], instances[level])) if _any(machine.leak_pj[..., level]) else 0.0
+        for level in range(nest.levels)
+    ]
+    return Performance(cycles, level_cycles, level_pj, leak, product((*nest.tile[-1], machine.mac_pj)))
+
+
+def _level_cycles(
+    level: int, machine: Machine, accesses: Accesses, compute: torch.Tensor, arithmetic: Arithmetic
+) -> torch.Tensor:
+    reads = [row for row in accesses.reads[level] if isinstance(row, torch.Tensor)]
+    writes = [
+        total([row for row in pair if isinstance(row, torch.Tensor)])
+        for pair in zip(accesses.updates[level], accesses.fills[level], strict=True)
+        if any(isinstance(row, torch.Tensor) for row in pair)
+    ]
+    needs = [
+        arithmetic.cycles_for(words, bandwidth, compute)
+        for words, bandwidth in (
+            (reads, machine.read_bandwidth[..., level]),
+            (writes, machine.write_bandwidth[..., level]),
+            ([*reads, *writes], machine.shared_bandwidth[..., level]),
+        )
+        if words and (bandwidth.requires_grad or not bool(torch.isinf(bandwidth).all()))
+    ]
+    return arithmetic.ceil(arithmetic.maximum([compute, *needs])) if needs else compute
+
+
+def _level_energy(
+    level: int, nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Arithmetic
+) -> list[Row]:
+    block = machine.block_size[..., level]
+    whole_words = not block.requires_grad and bool((block == 1).all())
+    energies: list[Row] = []
+    for reads, fills, updates in zip(
+        accesses.reads[level], accesses.fills[level], accesses.updates[level], strict=True
+    ):
+        actions = (
+            (reads, machine.read_pj[..., level]),
+            (fills, machine.write_pj[..., level]),
+            (updates, machine.update_pj[..., level]),
+        )
+        parts = [
+            (words if whole_words else arithmetic.ceil(words / block)) * energy
+            for words, energy in actions
+            if isinstance(words, torch.Tensor)
+        ]
+        energies.append(product((total(parts), nest.instances[level])) if parts else 0.0)
+    return energies
+
+
+def kept_table(spaces: Sequence[str], bypasses: Sequence[frozenset[str]]) -> Kept:
+    """`[levels][spaces]` whether each level keeps each dataspace, given what each level bypasses."""
+    return [[space not in bypass for space in spaces] for bypass in bypasses]
+
+
+def _any(values: torch.Tensor) -> bool:
+    return values.requires_grad or bool((values != 0).any())

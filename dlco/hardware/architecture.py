@@ -1,0 +1,219 @@
+"""`Level` and `Architecture`: a machine of fixed sizes, and the same machine as tensors for the cost model.
+
+Levels are listed from the innermost (next to the MACs) to the outermost (DRAM). A level's fan-out is the number
+of children below each of its instances, along X and Y: instances of the next inner level, or MACs for level 0.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from math import inf, prod
+
+import torch
+
+from dlco.errors import InvalidInput
+from dlco.workload.problem import check_positive_int
+
+KINDS = ("regfile", "SRAM", "DRAM")
+
+
+def check_number(name: str, value: object, *, positive: bool = False) -> None:
+    """Raise `InvalidInput`, naming the field, unless `value` is a number >= 0 (or > 0), infinity allowed."""
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    if not good or not (value > 0 if positive else value >= 0):  # type: ignore[operator]
+        raise InvalidInput(f"{name} is {value!r}; it must be a number {'above 0' if positive else 'of at least 0'}")
+
+
+@dataclass(frozen=True)
+class Level:
+    """One storage level.
+
+    Attributes:
+        name: unique in its architecture.
+        kind: "regfile", "SRAM" or "DRAM": which technology curve it follows when it is resized.
+        capacity: words an instance holds (`inf`: no limit). Energies, area and leakage are an instance's.
+        word_bits: bits of a word.
+        block_size: words moved by one access (vector width); energies are per access, not per word.
+        read_bandwidth, write_bandwidth, shared_bandwidth: words per cycle and instance (`inf`: no limit).
+        multiple_buffering: copies of a tile that must fit at once (2 for double buffering).
+        read_pj, write_pj, update_pj: pJ per access; `leak_pj`: pJ per instance and cycle.
+        area_um2: um2 per instance.
+        fanout_x, fanout_y: children of each instance along X and Y.
+        bypass: names of the dataspaces that this level never keeps.
+    """
+
+    name: str
+    kind: str = "SRAM"
+    capacity: float = inf
+    word_bits: int = 16
+    block_size: int = 1
+    read_bandwidth: float = inf
+    write_bandwidth: float = inf
+    shared_bandwidth: float = inf
+    multiple_buffering: float = 1.0
+    read_pj: float = 0.0
+    write_pj: float = 0.0
+    update_pj: float = 0.0
+    leak_pj: float = 0.0
+    area_um2: float = 0.0
+    fanout_x: int = 1
+    fanout_y: int = 1
+    bypass: frozenset[str] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        where = f"of level {self.name!r}"
+        if not isinstance(self.name, str) or not self.name:
+            raise InvalidInput(f"name of a level is {self.name!r}; it must be a non-empty string")
+        if self.kind not in KINDS:
+            raise InvalidInput(f"kind {where} is {self.kind!r}; allowed: {', '.join(KINDS)}")
+        for name in ("capacity", "read_bandwidth", "write_bandwidth", "shared_bandwidth"):
+            check_number(f"{name} {where}", getattr(self, name), positive=True)
+        for name in ("read_pj", "write_pj", "update_pj", "leak_pj", "area_um2"):
+            value = getattr(self, name)
+            check_number(f"{name} {where}", value)
+            if value == inf:
+                raise InvalidInput(f"{name} {where} is infinite; it must be finite")
+        check_number(f"multiple_buffering {where}", self.multiple_buffering, positive=True)
+        for name in ("word_bits", "block_size", "fanout_x", "fanout_y"):
+            check_positive_int(f"{name} {where}", getattr(self, name))
+        object.__setattr__(self, "bypass", frozenset(self.bypass))
+
+    @property
+    def usable_capacity(self) -> float:
+        """Words that tiles may fill: the capacity over the multiple buffering, rounded down (Timeloop's rule)."""
+        return self.capacity if self.capacity == inf else self.capacity // self.multiple_buffering
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A machine of fixed sizes.
+
+    Attributes:
+        levels: storage levels, innermost first.
+        mac_pj: pJ a multiply-accumulate; `mac_area_um2`: um2 a MAC unit; `mac_bits`: its operand width.
+        cycle_s: seconds a clock cycle.
+        name, mac_name: for printing and for Timeloop's files.
+    """
+
+    levels: tuple[Level, ...]
+    mac_pj: float = 1.0
+    mac_area_um2: float = 0.0
+    mac_bits: int = 16
+    cycle_s: float = 1e-9
+    name: str = "system"
+    mac_name: str = "MACC"
+
+    def __post_init__(self) -> None:
+        names = [level.name for level in self.levels]
+        if not names or len(set(names)) != len(names):
+            raise InvalidInput(f"levels of {self.name!r} are {names!r}; they must be one or more, of distinct names")
+        check_number(f"mac_pj of {self.name!r}", self.mac_pj)
+        check_number(f"mac_area_um2 of {self.name!r}", self.mac_area_um2)
+        check_number(f"cycle_s of {self.name!r}", self.cycle_s, positive=True)
+        check_positive_int(f"mac_bits of {self.name!r}", self.mac_bits)
+
+    def index(self, level: str) -> int:
+        """Position of a level, innermost 0; raises `InvalidInput` for an unknown name."""
+        for i, candidate in enumerate(self.levels):
+            if candidate.name == level:
+                return i
+        raise InvalidInput(f"level is {level!r}; {self.name!r} has {', '.join(lv.name for lv in self.levels)}")
+
+    def level(self, name: str) -> Level:
+        """The level called `name`; raises `InvalidInput` for an unknown name."""
+        return self.levels[self.index(name)]
+
+    @cached_property
+    def instances(self) -> tuple[int, ...]:
+        """Instances of each level, innermost first."""
+        return tuple(
+            prod(outer.fanout_x * outer.fanout_y for outer in self.levels[i + 1 :]) for i in range(len(self.levels))
+        )
+
+    @cached_property
+    def macs(self) -> int:
+        """MAC units of the whole machine."""
+        return prod(level.fanout_x * level.fanout_y for level in self.levels)
+
+    @cached_property
+    def area_mm2(self) -> float:
+        """Area of all levels and MACs, mm2."""
+        levels = sum(level.area_um2 * n for level, n in zip(self.levels, self.instances, strict=True))
+        return (levels + self.mac_area_um2 * self.macs) * 1e-6
+
+    def with_bypass(self, bypass: Mapping[str, Iterable[str]]) -> "Architecture":
+        """The same machine in which each named level keeps all but the listed dataspaces.
+
+        Levels that `bypass` does not name stay as they are. Raises `InvalidInput` for an unknown level.
+        """
+        changed = {self.index(name): frozenset(spaces) for name, spaces in bypass.items()}
+        levels = (replace(lv, bypass=changed.get(i, lv.bypass)) for i, lv in enumerate(self.levels))
+        return replace(self, levels=tuple(levels))
+
+    def tensors(self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> "Machine":
+        """The numbers of this machine as a `Machine` of shape `[levels]`."""
+
+        def row(name: str) -> torch.Tensor:
+            return torch.tensor([getattr(level, name) for level in self.levels], dtype=dtype, device=device)
+
+        def scalar(value: float) -> torch.Tensor:
+            return torch.tensor(value, dtype=dtype, device=device)
+
+        return Machine(
+            capacity=row("usable_capacity"),
+            mac_pj=scalar(self.mac_pj),
+            mac_area_um2=scalar(self.mac_area_um2),
+            cycle_s=scalar(self.cycle_s),
+            **{name: row(name) for name in _SHARED_FIELDS},
+        )
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine, or a batch of them, as tensors: what the cost model reads.
+
+    Every per-level field has shape `[..., levels]` (innermost first), every scalar `[...]`. Gradients flow
+    through all of them. Units as in `Level`; `capacity` is the usable one (after multiple buffering).
+    """
+
+    capacity: torch.Tensor
+    block_size: torch.Tensor
+    read_bandwidth: torch.Tensor
+    write_bandwidth: torch.Tensor
+    shared_bandwidth: torch.Tensor
+    read_pj: torch.Tensor
+    write_pj: torch.Tensor
+    update_pj: torch.Tensor
+    leak_pj: torch.Tensor
+    area_um2: torch.Tensor
+    fanout_x: torch.Tensor
+    fanout_y: torch.Tensor
+    mac_pj: torch.Tensor
+    mac_area_um2: torch.Tensor
+    cycle_s: torch.Tensor
+
+    @property
+    def macs(self) -> torch.Tensor:
+        """MAC units, `[...]`."""
+        return (self.fanout_x * self.fanout_y).prod(-1)
+
+    @property
+    def instances(self) -> torch.Tensor:
+        """Instances of each level, `[..., levels]`."""
+        fanout = self.fanout_x * self.fanout_y
+        outward = fanout.flip(-1).cumprod(-1).flip(-1)  # product of this level's fan-out and all outer ones
+        return torch.cat([outward[..., 1:], torch.ones_like(outward[..., :1])], dim=-1)
+
+    @property
+    def area_mm2(self) -> torch.Tensor:
+        """Area, mm2, `[...]`."""
+        return ((self.area_um2 * self.instances).sum(-1) + self.mac_area_um2 * self.macs) * 1e-6
+
+    def map(self, function: "callable") -> "Machine":  # type: ignore[valid-type]
+        """A `Machine` whose every tensor is `function(tensor)`."""
+        return Machine(**{f.name: function(getattr(self, f.name)) for f in fields(self)})  # type: ignore[misc]
+
+
+_SHARED_FIELDS = tuple(
+    f.name for f in fields(Machine) if f.name not in ("capacity", "mac_pj", "mac_area_um2", "cycle_s")
+)

@@ -1,0 +1,18 @@
+"""Mappings: their data, checks, printing and the space of all of them."""
+
+from dlco.mapping.checks import check_mapping, tile_words
+from dlco.mapping.constraints import Constraints, SlotConstraint
+from dlco.mapping.loopnest import render_loop_nest
+from dlco.mapping.mapping import Mapping, MappingBatch
+from dlco.mapping.mapspace import MapSpace
+
+__all__ = [
+    "Constraints",
+    "MapSpace",
+    "Mapping",
+    "MappingBatch",
+    "SlotConstraint",
+    "check_mapping",
+    "render_loop_nest",
+    "tile_words",
+]

@@ -1,0 +1,76 @@
+"""What the temporal or the spatial loops of a level may hold of a dimension, and in how many ways a bound splits."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
+
+from dlco.mapping.constraints import SlotConstraint
+
+
+@dataclass(frozen=True)
+class Place:
+    """The temporal loops of one level, or its spatial ones along X and Y together.
+
+    Attributes:
+        level: position of the level, innermost 0.
+        slots: the slots that lie here, as (axis kind, index of the slot in the map space) pairs; none where a
+            level without fan-out has no spatial slot.
+        constraint: what is fixed of them.
+    """
+
+    level: int
+    slots: tuple[tuple[int, int], ...]
+    constraint: SlotConstraint
+
+    def slots_for(self, dim: str) -> tuple[int, ...]:
+        """Indices of the slots here that a dimension may use."""
+        barred = {1} if dim in self.constraint.axis_y else {2} if dim in self.constraint.axis_x else set()
+        return tuple(index for axis, index in self.slots if axis not in barred)
+
+    def exact(self, dim: str) -> int | None:
+        """The factor that a dimension must have here, or None where it is free."""
+        return dict(self.constraint.exact).get(dim)
+
+    def limit(self, dim: str) -> float:
+        """The largest factor that a dimension may have here; infinite where nothing says."""
+        return dict(self.constraint.at_most).get(dim, inf)
+
+    def ways(self, dim: str, factor: int) -> int:
+        """In how many ways a dimension can have this factor here; it lies on one axis at most."""
+        if self.exact(dim) not in (None, factor) or factor > self.limit(dim):
+            return 0
+        return 1 if factor == 1 else len(self.slots_for(dim))
+
+
+def count_splits(dim: str, bound: int, places: Iterable[Place]) -> int:
+    """The number of ways to write `bound` as a product of factors of one dimension, one or none a place."""
+    divisors = _divisors(bound)
+    counts = {1: 1}
+    for place in places:
+        menu = [(factor, ways) for factor in divisors if (ways := place.ways(dim, factor))]
+        grown: dict[int, int] = {}
+        for product, count in counts.items():
+            for factor, ways in menu:
+                if bound % (product * factor) == 0:
+                    grown[product * factor] = grown.get(product * factor, 0) + count * ways
+        counts = grown
+    return counts.get(bound, 0)
+
+
+def prime_factors(number: int) -> tuple[int, ...]:
+    """The primes of a positive integer, smallest first, with multiplicity."""
+    primes = []
+    divisor = 2
+    while divisor * divisor <= number:
+        while number % divisor == 0:
+            primes.append(divisor)
+            number //= divisor
+        divisor += 1
+    return (*primes, number) if number > 1 else tuple(primes)
+
+
+def _divisors(number: int) -> list[int]:
+    divisors = {1}
+    for prime in prime_factors(number):
+        divisors |= {divisor * prime for divisor in divisors}
+    return sorted(divisors)

@@ -1,0 +1,38 @@
+"""Layers and networks: what there is to compute, with no word of hardware."""
+
+from dlco.workload import networks
+from dlco.workload.layer import Layer, check_layers, macs, parameters
+from dlco.workload.layers import (
+    attention_scores,
+    attention_values,
+    conv1d,
+    conv2d,
+    conv3d,
+    depthwise_conv2d,
+    linear,
+    matmul,
+    transposed_conv2d,
+)
+from dlco.workload.networks import NETWORKS, get_network
+from dlco.workload.problem import Dataspace, Problem
+
+__all__ = [
+    "NETWORKS",
+    "Dataspace",
+    "Layer",
+    "Problem",
+    "attention_scores",
+    "attention_values",
+    "check_layers",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "depthwise_conv2d",
+    "get_network",
+    "linear",
+    "macs",
+    "matmul",
+    "networks",
+    "parameters",
+    "transposed_conv2d",
+]

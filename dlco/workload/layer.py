@@ -1,0 +1,77 @@
+"""`Layer`: a named problem and how often the network runs it; sums over a network's layers."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dlco.errors import InvalidInput
+from dlco.workload.problem import Problem, check_positive_int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a network.
+
+    Attributes:
+        name: unique within a network.
+        problem: what one execution computes.
+        count: how often the network runs it; costs of a network weigh each layer by it.
+        stored_weights: False where the network computes the "Weights" itself, as attention does its keys and values,
+            so that they are no parameters of it. No cost depends on this.
+    """
+
+    name: str
+    problem: Problem
+    count: int = 1
+    stored_weights: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise InvalidInput(f"name of a layer is {self.name!r}; it must be a non-empty string")
+        check_positive_int(f"count of layer {self.name}", self.count)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one execution."""
+        return self.problem.macs
+
+    @property
+    def parameters(self) -> int:
+        """Trained words of one execution: those of "Weights", or 0 without `stored_weights`; biases not counted.
+
+        Raises:
+            InvalidInput: the problem has no dataspace "Weights".
+        """
+        return self.problem.words("Weights") if self.stored_weights else 0
+
+
+def check_layers(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """The layers as a tuple; raises `InvalidInput` for an empty list, a stranger in it or a name used twice."""
+    checked = tuple(layers)
+    if not checked:
+        raise InvalidInput("layers is empty; it must hold at least one Layer")
+    seen: set[str] = set()
+    for layer in checked:
+        if not isinstance(layer, Layer):
+            raise InvalidInput(f"layers holds {layer!r}; every entry must be a dlco.Layer")
+        if layer.name in seen:
+            raise InvalidInput(f"layers holds two layers named {layer.name!r}; names must be distinct")
+        seen.add(layer.name)
+    return checked
+
+
+def macs(layers: Iterable[Layer]) -> int:
+    """Multiply-accumulates of one run of a network, each layer counted `count` times.
+
+    Raises:
+        InvalidInput: as `check_layers` does.
+    """
+    return sum(layer.count * layer.macs for layer in check_layers(layers))
+
+
+def parameters(layers: Iterable[Layer]) -> int:
+    """Weight words of a network, without biases and normalisation; every execution of a layer has its own.
+
+    Raises:
+        InvalidInput: as `check_layers` does, or a problem has no dataspace "Weights".
+    """
+    return sum(layer.count * layer.parameters for layer in check_layers(layers))

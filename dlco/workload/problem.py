@@ -1,0 +1,106 @@
+"""`Problem`: a loop nest over an einsum whose indices are affine in the loop dimensions.
+
+This is Timeloop's problem shape: named dimensions with bounds, and dataspaces whose every rank is a sum of
+`coefficient * dimension`. Convolution, matrix products and attention are all instances of it.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+from dlco.errors import InvalidInput
+
+Rank = tuple[tuple[str, int], ...]
+
+
+def check_positive_int(field: str, value: object) -> None:
+    """Raise `InvalidInput`, naming `field`, unless `value` is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidInput(f"{field} is {value!r}; it must be an integer of at least 1")
+
+
+@dataclass(frozen=True)
+class Dataspace:
+    """One operand of the einsum.
+
+    Attributes:
+        name: such as "Weights".
+        projection: one entry a rank; a rank is a tuple of (dimension, coefficient) terms that are added up.
+        read_write: True for the result, which is accumulated in place.
+    """
+
+    name: str
+    projection: tuple[Rank, ...]
+    read_write: bool = False
+
+    @cached_property
+    def dimensions(self) -> frozenset[str]:
+        """The dimensions that index this dataspace; all others leave it unchanged (reuse)."""
+        return frozenset(dim for rank in self.projection for dim, _ in rank)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The work of one layer.
+
+    Attributes:
+        dimensions: names of the loop dimensions.
+        bounds: their sizes, in the same order.
+        dataspaces: the operands; at least one of them `read_write`.
+        name: of the shape, such as "CNN_Layer" (Timeloop prints it; nothing depends on it).
+
+    Raises:
+        InvalidInput: a bound or coefficient is not a positive integer, a name is used twice, or a projection
+            speaks of an unknown dimension.
+    """
+
+    dimensions: tuple[str, ...]
+    bounds: tuple[int, ...]
+    dataspaces: tuple[Dataspace, ...]
+    name: str = "CNN_Layer"
+
+    def __post_init__(self) -> None:
+        if len(self.dimensions) != len(self.bounds):
+            raise InvalidInput(f"problem has {len(self.dimensions)} dimensions but {len(self.bounds)} bounds")
+        if not self.dimensions or len(set(self.dimensions)) != len(self.dimensions):
+            raise InvalidInput(f"dimensions is {self.dimensions!r}; it must be one or more distinct names")
+        for dim, bound in zip(self.dimensions, self.bounds, strict=True):
+            check_positive_int(f"bound of dimension {dim}", bound)
+        names = [space.name for space in self.dataspaces]
+        if not names or len(set(names)) != len(names):
+            raise InvalidInput(f"dataspaces is {names!r}; it must be one or more distinct names")
+        for space in self.dataspaces:
+            for rank in space.projection:
+                for dim, coefficient in rank:
+                    if dim not in self.dimensions:
+                        raise InvalidInput(
+                            f"projection of {space.name} names dimension {dim!r}; "
+                            f"the problem has {', '.join(self.dimensions)}"
+                        )
+                    check_positive_int(f"coefficient of {dim} in {space.name}", coefficient)
+        if not any(space.read_write for space in self.dataspaces):
+            raise InvalidInput(f"dataspaces {names!r} has no result; one must be read_write")
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Bound of each dimension by name."""
+        return dict(zip(self.dimensions, self.bounds, strict=True))
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiply-accumulates: the number of points of the iteration space."""
+        return prod(self.bounds)
+
+    def words(self, space: str | Dataspace) -> int:
+        """Words of a dataspace's bounding box (gaps left by strides counted, as Timeloop does)."""
+        if isinstance(space, str):
+            space = self.dataspace(space)
+        return prod(1 + sum(c * (self.sizes[d] - 1) for d, c in rank) for rank in space.projection)
+
+    def dataspace(self, name: str) -> Dataspace:
+        """The dataspace called `name`; raises `InvalidInput` where there is none."""
+        for space in self.dataspaces:
+            if space.name == name:
+                return space
+        allowed = ", ".join(space.name for space in self.dataspaces)
+        raise InvalidInput(f"dataspace is {name!r}; the problem has {allowed}")

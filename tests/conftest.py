@@ -1,0 +1,17 @@
+"""Settings that every test shares."""
+
+import os
+
+import matplotlib
+import torch
+from hypothesis import settings
+
+matplotlib.use("Agg")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # the workers share the cores already
+
+settings.register_profile("default", deadline=None, derandomize=True, max_examples=60)
+settings.register_profile("ci", settings.get_profile("default"), max_examples=25, print_blob=True)
+settings.register_profile("thorough", deadline=None, max_examples=2000)
+settings.load_profile("ci" if "CI" in os.environ else "default")  # or pytest --hypothesis-profile=thorough
