@@ -18,7 +18,7 @@ import torch
 
 from dlco.cost.arithmetic import Arithmetic
 from dlco.cost.forwarding import Supply
-from dlco.cost.nest import Nest, Row, product
+from dlco.cost.nest import Nest, Row, is_one, product
 from dlco.cost.rules import CountingRules
 from dlco.cost.traffic import distinct_children, fills
 
@@ -98,11 +98,10 @@ def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
     part: Row = nest.words[-1][index]
     parts = [part]
     for level in range(nest.levels - 2, -1, -1):
-        x, y = nest.spatial[level + 1]
         if dense:  # the children split the words evenly
-            split = product([*(x[d] for d in space.relevant), *(y[d] for d in space.relevant)])
-            part = part / split
-        elif isinstance(product([*x, *y]), torch.Tensor):
+            split = product(nest.across[level + 1][d] for d in space.relevant)
+            part = part if is_one(split) else part / split
+        elif not is_one(nest.fanout[level + 1]):
             union = product(nest.box(space, nest.spread[level + 1]))
             part = arithmetic.floor(torch.as_tensor(part * nest.words[level][index] / union))
         parts.append(part)

@@ -210,16 +210,15 @@ def build_nest(
     live = frozenset(shape.live)
     has_x = [machine is None or not _is_single(machine.fanout_x[..., lv]) for lv in range(levels)]
     has_y = [machine is None or not _is_single(machine.fanout_y[..., lv]) for lv in range(levels)]
-    if not factors.requires_grad and factors.dim() == 4:  # rows of one loop side by side in memory
-        rows = factors.reshape(len(factors), -1).t().contiguous().reshape(*factors.shape[1:], -1)
-    else:
-        rows = factors.movedim((-3, -2, -1), (0, 1, 2))
+    rows = factors.movedim((-3, -2, -1), (0, 1, 2))
+    if factors.dim() == 4 and not factors.requires_grad and rows.stride(-1) != 1:
+        rows = rows.contiguous()  # the batch's values of one loop side by side in memory
 
     def loops(level: int, slot: int, there: bool = True) -> tuple[Row, ...]:
         return tuple(rows[level, slot, d] if there and d in live else 1.0 for d in range(shape.dims))
 
     if isinstance(position, torch.Tensor):
-        turned = position.movedim((-2, -1), (0, 1)).contiguous()
+        turned = position.to(torch.int8).movedim((-2, -1), (0, 1)).contiguous()
         place = tuple(tuple(turned[lv, d] for d in range(shape.dims)) for lv in range(levels))
     else:
         place = tuple(tuple(row) for row in position)

@@ -17,6 +17,8 @@ from dlco.cost.shape import Coefficient, Shape, Space
 Row = torch.Tensor | float
 Position = torch.Tensor | int
 
+NOWHERE = 127  # a position beyond every loop (fits int8)
+
 
 def is_one(row: Row) -> bool:
     """Whether the row is the plain number 1."""
@@ -70,31 +72,54 @@ class Nest:
         return len(self.temporal)
 
     @cached_property
-    def spread(self) -> tuple[tuple[Row, ...], ...]:
-        """`[levels][dims]` extents that a level's children cover together: its temporal loops step by these."""
-        rows: list[tuple[Row, ...]] = []
-        for level in range(self.levels):
-            below = self.tile[level - 1] if level else (1.0,) * self.shape.dims
-            x, y = self.spatial[level]
-            rows.append(tuple(product((below[d], x[d], y[d])) for d in range(self.shape.dims)))
-        return tuple(rows)
+    def _like(self) -> torch.Tensor:
+        rows = (row for level in zip(self.temporal, *zip(*self.spatial, strict=True), strict=True) for row in level)
+        return next((n for row in rows for n in row if isinstance(n, torch.Tensor)), torch.ones((), dtype=torch.float64))
 
     @cached_property
+    def one(self) -> torch.Tensor:
+        """1 as a scalar of the rows' type; choosing between rows of one type saves conversions."""
+        return self._like.new_ones(())
+
+    @cached_property
+    def zero(self) -> torch.Tensor:
+        """0, likewise."""
+        return self._like.new_zeros(())
+
+    @cached_property
+    def nowhere(self) -> torch.Tensor:
+        """`NOWHERE` as a scalar of the positions' type."""
+        return torch.tensor(NOWHERE, dtype=torch.int8, device=self._like.device)
+
+    @cached_property
+    def across(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][dims]` parts that each dimension is split into over a level's children."""
+        return tuple(tuple(product(pair) for pair in zip(x, y, strict=True)) for x, y in self.spatial)
+
+    @cached_property
+    def _extents(self) -> tuple[tuple[tuple[Row, ...], tuple[Row, ...]], ...]:
+        rows = []
+        below: tuple[Row, ...] = (1.0,) * self.shape.dims
+        for n, parts in zip(self.temporal, self.across, strict=True):
+            spread = tuple(product(pair) for pair in zip(below, parts, strict=True))
+            below = tuple(product(pair) for pair in zip(spread, n, strict=True))
+            rows.append((spread, below))
+        return tuple(rows)
+
+    @property
+    def spread(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][dims]` extents that a level's children cover together: its temporal loops step by these."""
+        return tuple(spread for spread, _ in self._extents)
+
+    @property
     def tile(self) -> tuple[tuple[Row, ...], ...]:
         """`[levels][dims]` extents of each level's tile: all loops at or under the level."""
-        rows: list[tuple[Row, ...]] = []
-        below: tuple[Row, ...] = (1.0,) * self.shape.dims
-        for level in range(self.levels):
-            x, y = self.spatial[level]
-            n = self.temporal[level]
-            below = tuple(product((below[d], x[d], y[d], n[d])) for d in range(self.shape.dims))
-            rows.append(below)
-        return tuple(rows)
+        return tuple(tile for _, tile in self._extents)
 
     @cached_property
     def fanout(self) -> tuple[Row, ...]:
         """`[levels]` children used of each instance."""
-        return tuple(product([*x, *y]) for x, y in self.spatial)
+        return tuple(product(parts) for parts in self.across)
 
     @cached_property
     def steps(self) -> tuple[Row, ...]:

@@ -10,17 +10,17 @@ O is zero but for sliding windows. Whether an unrelated loop multiplies F depend
 order fixed F is a monomial (times the window's factor): one row of the matrix form.
 """
 
+from dataclasses import dataclass
+
 import torch
 
 from dlco.cost.arithmetic import Arithmetic
-from dlco.cost.nest import Nest, Position, Row, is_one, product
+from dlco.cost.nest import NOWHERE, Nest, Position, Row, is_one, product
 from dlco.cost.restarts import restart_savings
 from dlco.cost.rules import CountingRules
 from dlco.cost.shape import Space
 
 Flag = torch.Tensor | bool
-
-_NOWHERE = 127  # a position beyond every loop
 
 
 def fills(nest: Nest, rules: CountingRules, arithmetic: Arithmetic) -> tuple[tuple[Row, ...], ...]:
@@ -41,58 +41,85 @@ def distinct_children(nest: Nest, arithmetic: Arithmetic) -> tuple[tuple[Row, ..
 
 def _space_fills(nest: Nest, index: int, rules: CountingRules, arithmetic: Arithmetic) -> list[Row]:
     space = nest.shape.spaces[index]
-    first = [_first_relevant(nest, level, space, arithmetic) for level in range(nest.levels)]
+    reuse = [_reuse(nest, level, space, arithmetic) for level in range(nest.levels)]
     rows: list[Row] = []
     for level in range(nest.levels):
         words = nest.words[level][index]
-        repeats: Row = 1.0  # prod_{i>=k} n_i
+        repeats: list[Row] = []  # their product is prod_{i>=k} n_i
         slide: Row = 1.0  # n_k where k slides
         overlap: Row = 0.0
         moved: Flag = False  # whether a loop further in, but outside the tile, moves it
         for outer in range(level + 1, nest.levels):
-            n = nest.temporal[outer]
-            for d in nest.shape.live:
-                if is_one(n[d]):
-                    continue
-                if d in space.relevant:
-                    repeats = product((repeats, n[d]))
-                else:
-                    counts = _either(moved, _before(first[outer], nest.position[outer][d]))
-                    repeats = product((repeats, _where(counts, n[d], 1.0)))
+            n, here = nest.temporal[outer], reuse[outer]
+            repeats.append(here.relevant)
+            repeats += [_where(_either(moved, flag), n[d], nest.one) for d, flag in here.inside.items()]
             for rank, d, coefficient in space.sliding:
-                if is_one(n[d]):
-                    continue
-                innermost = _both(_negate(moved), _at(first[outer], nest.position[outer][d], n[d], arithmetic))
+                innermost = _both(_negate(moved), here.innermost.get(d, False))
                 if innermost is False:
                     continue
                 box = nest.boxes[level][index][rank]
-                kept = torch.clamp(torch.as_tensor(box - coefficient * nest.spread[outer][d]), min=0)
-                slide = _where(innermost, n[d], slide)
-                overlap = _where(innermost, words / box * kept, overlap)
-            moved = _either(moved, _found(first[outer]))
-        row = product((repeats, words))
+                kept = (box - coefficient * nest.spread[outer][d]) * torch.ones_like(n[d])  # type: ignore[arg-type]
+                kept = words / box * kept.clamp(min=0)  # exact: the box divides the tile's words
+                slide = _where(innermost, n[d], nest.one if is_one(slide) else slide)
+                overlap = _where(innermost, kept, overlap if isinstance(overlap, torch.Tensor) else nest.zero)
+            moved = _either(moved, here.moves)
+        row = product((*repeats, words))
         if isinstance(overlap, torch.Tensor):
-            row = repeats / slide * (words * slide - overlap * (slide - 1))
+            row = product(repeats) / slide * (words * slide - overlap * (slide - 1))
         if rules.restart != "refetch" and space.sliding and level + 1 < nest.levels:
             row = row - restart_savings(nest, level, index, rules.restart)
         rows.append(row)
     return rows
 
 
-def _first_relevant(nest: Nest, level: int, space: Space, arithmetic: Arithmetic) -> Position:
-    """Position of the innermost existing loop of a level that moves the dataspace, or `_NOWHERE`."""
-    first: Position = _NOWHERE
-    for d in space.relevant:
-        if is_one(nest.temporal[level][d]):
-            continue
-        exists = arithmetic.exists(nest.temporal[level][d])  # type: ignore[arg-type]
-        here = _where(exists, nest.position[level][d], _NOWHERE)
-        if isinstance(first, int) and isinstance(here, int):
-            first = min(first, here)
-        elif isinstance(first, int):
-            first = here.clamp(max=first)  # type: ignore[union-attr]
-        else:
-            first = torch.minimum(first, torch.as_tensor(here, device=first.device))
+@dataclass(frozen=True)
+class _Reuse:
+    """One dataspace at the temporal loops of one level.
+
+    Attributes:
+        relevant: product of the bounds of the loops that move it.
+        inside: for every other loop, whether one that moves it lies inside (then the loop repeats the traffic).
+        innermost: for every loop that slides it, whether no other that moves it lies inside.
+        moves: whether any loop of the level moves it.
+    """
+
+    relevant: Row
+    inside: dict[int, Flag]
+    innermost: dict[int, Flag]
+    moves: Flag
+
+
+def _reuse(nest: Nest, level: int, space: Space, arithmetic: Arithmetic) -> _Reuse:
+    n, place = nest.temporal[level], nest.position[level]
+    loops = [d for d in nest.shape.live if not is_one(n[d])]
+    relevant = [d for d in loops if d in space.relevant]
+    exists = {d: arithmetic.exists(n[d]) for d in relevant}  # type: ignore[arg-type]
+    moves: Flag
+    if all(isinstance(place[d], int) for d in loops):
+        moves, inside = False, {}
+        for d in sorted(loops, key=lambda d: place[d]):
+            inside[d] = moves
+            moves = _either(moves, exists.get(d, False))
+    else:
+        first = _first_relevant(nest, level, exists)
+        inside = {d: first < place[d] for d in loops}
+        moves = first < NOWHERE
+    sliding = [d for _, d, _ in space.sliding if d in exists]
+    return _Reuse(
+        relevant=product(n[d] for d in relevant),
+        inside={d: inside[d] for d in loops if d not in space.relevant},
+        innermost={d: _both(exists[d], _negate(inside[d])) for d in sliding},
+        moves=moves,
+    )
+
+
+def _first_relevant(nest: Nest, level: int, exists: dict[int, Flag]) -> Position:
+    """Position of the innermost existing loop that moves the dataspace, or `NOWHERE`."""
+    first: Position = NOWHERE
+    for d, flag in exists.items():
+        place = nest.position[level][d]
+        here = place if flag is True else torch.where(flag, place, nest.nowhere)  # type: ignore[arg-type]
+        first = here if isinstance(first, int) else torch.minimum(first, here)  # type: ignore[arg-type]
     return first
 
 
@@ -102,9 +129,8 @@ def _distinct_steps(nest: Nest, level: int, rank: tuple, arithmetic: Arithmetic)
     Two loops with steps a and b, on a common grid g, meet wherever they differ by (b/g, -a/g); of n x m children
     (n - b/g)+ (m - a/g)+ repeat another one's data (the diagonals of a row-stationary array).
     """
-    x, y = nest.spatial[level]
     below = nest.tile[level - 1] if level else (1.0,) * nest.shape.dims
-    loops = [(product((x[d], y[d])), product((c, below[d]))) for d, c in rank]
+    loops = [(nest.across[level][d], product((c, below[d]))) for d, c in rank]
     loops = [(n, step) for n, step in loops if not is_one(n)]
     if len(loops) < 2:
         return product(n for n, _ in loops)
@@ -135,18 +161,6 @@ def _where(flag: Flag, yes: Row, no: Row) -> Row:
     if isinstance(flag, bool):
         return yes if flag else no
     return torch.where(flag, yes, no)  # type: ignore[arg-type]
-
-
-def _before(first: Position, position: Position) -> Flag:
-    return first < position
-
-
-def _found(first: Position) -> Flag:
-    return first < _NOWHERE
-
-
-def _at(first: Position, position: Position, bound: Row, arithmetic: Arithmetic) -> Flag:
-    return _both(first == position, arithmetic.exists(bound))  # type: ignore[arg-type]
 
 
 def _either(a: Flag, b: Flag) -> Flag:

@@ -1,1 +1,44 @@
 """Machines: fixed ones, spaces of them, and the technology that prices their parts."""
+
+from dlco.hardware.architecture import Architecture, Level, Machine
+from dlco.hardware.posynomial import Posynomial
+from dlco.hardware.presets import (
+    eyeriss_like,
+    eyeriss_space,
+    gemmini_like,
+    gemmini_space,
+    generic,
+    generic_space,
+    get_hardware,
+    simba_like,
+    simba_space,
+    tpu_like,
+    tpu_space,
+)
+from dlco.hardware.space import HardwareSpace, Parameter
+from dlco.hardware.technology import EYERISS_NORMALISED, TECHNOLOGY_45NM, MemoryCost, Technology, get_technology
+
+__all__ = [
+    "EYERISS_NORMALISED",
+    "TECHNOLOGY_45NM",
+    "Architecture",
+    "HardwareSpace",
+    "Level",
+    "Machine",
+    "MemoryCost",
+    "Parameter",
+    "Posynomial",
+    "Technology",
+    "eyeriss_like",
+    "eyeriss_space",
+    "gemmini_like",
+    "gemmini_space",
+    "generic",
+    "generic_space",
+    "get_hardware",
+    "get_technology",
+    "simba_like",
+    "simba_space",
+    "tpu_like",
+    "tpu_space",
+]

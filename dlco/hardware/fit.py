@@ -80,7 +80,7 @@ def best_posynomial(
     for count in range(1, min(max_terms, len(menu)) + 1):
         choices = torch.tensor(list(combinations(range(len(menu)), count)))
         coefficients, errors = _fit_logarithms(laws[:, choices].movedim(1, 0), value, steps=10)
-        # A hundred steps are needed only where ten came close; the choice among the rest is already plain.
+        # Ten steps tell which choices are worth a hundred.
         close = errors.topk(min(20, len(errors)), largest=False).indices
         coefficients, errors = _fit_logarithms(laws[:, choices[close]].movedim(1, 0), value, steps=100)
         winner = int(errors.argmin())

@@ -5,6 +5,7 @@ smooth, it extrapolates as a power law, and log f is convex in (log size, log wi
 as it stands (Boyd et al., "A tutorial on geometric programming", 2007, sections 2 and 8).
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,8 +71,8 @@ class Posynomial:
         """The single power law closest to this curve at the given points, by least squares of the logarithm.
 
         Args:
-            sizes: `[points]` sizes; `widths`: `[points]` widths, of two or more values if the curve depends on them.
-            widths: see above.
+            sizes: `[points]` sizes.
+            widths: `[points]` widths.
 
         Returns:
             A posynomial of one term (of none where this one has none). Its width exponent is 0 where the widths are
@@ -79,23 +80,24 @@ class Posynomial:
         """
         if len(self.terms) < 2:
             return self
-        columns = torch.stack([torch.ones_like(sizes), sizes.log(), widths.log()], dim=-1)
-        # gelsd returns the solution of least norm, hence exponent 0 for a column that never varies.
-        columns[:, 1:] -= columns[:, 1:].mean(0)
-        logs = self(sizes, widths).log()
-        level, p, q = torch.linalg.lstsq(columns, logs[:, None], driver="gelsd").solution.squeeze(-1).tolist()
-        coefficient = level - p * float(sizes.log().mean()) - q * float(widths.log().mean())
-        return Posynomial((Term(float(torch.tensor(coefficient, dtype=torch.float64).exp()), p, q),))
+        logs = torch.stack([sizes.log(), widths.log()], dim=-1)
+        value = self(sizes, widths).log()
+        centre, level = logs.mean(0), value.mean()
+        # gelsd gives the solution of least norm, hence exponent 0 for a width (or size) that never varies.
+        slopes = torch.linalg.lstsq(logs - centre, (value - level)[:, None], driver="gelsd").solution.squeeze(-1)
+        p, q = (round(slope, 12) for slope in slopes.tolist())
+        return Posynomial((Term(math.exp(float(level - centre @ slopes)), p, q),))
 
 
 def _as_tensors(size: Size, width: Size) -> tuple[torch.Tensor, torch.Tensor]:
     """Both sizes as tensors of one shape, dtype and device; plain numbers follow the tensor beside them."""
-    like = size if isinstance(size, torch.Tensor) else width
-    options = (
-        {"dtype": like.dtype, "device": like.device} if isinstance(like, torch.Tensor) else {"dtype": torch.float64}
-    )
-    size, width = torch.broadcast_tensors(torch.as_tensor(size, **options), torch.as_tensor(width, **options))
-    return size, width
+    if isinstance(size, torch.Tensor):
+        width = torch.as_tensor(width, dtype=size.dtype, device=size.device)
+    else:
+        width = torch.as_tensor(width, dtype=width.dtype if isinstance(width, torch.Tensor) else torch.float64)
+        size = torch.as_tensor(size, dtype=width.dtype, device=width.device)
+    first, second = torch.broadcast_tensors(size, width)
+    return first, second
 
 
 def _power(base: torch.Tensor, exponent: float) -> torch.Tensor | float:

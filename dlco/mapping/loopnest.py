@@ -8,9 +8,7 @@ from dlco.mapping.mapping import Mapping
 from dlco.workload.problem import Problem
 
 
-def render_loop_nest(
-    mapping: Mapping, problem: Problem | None = None, architecture: Architecture | None = None
-) -> str:
+def render_loop_nest(mapping: Mapping, problem: Problem | None = None, architecture: Architecture | None = None) -> str:
     """The loops of a mapping as text, outermost level first, loops of bound 1 left out.
 
     Args:

@@ -164,9 +164,7 @@ class MapSpace:
             column = left[..., dim]
             has = (column % prime == 0) & self.allowed[unit]
             if not bool(has.any(-1).all()):
-                raise InvalidInput(
-                    f"factors put {self.problem.dimensions[dim]} where the constraints leave it no loop"
-                )
+                raise InvalidInput(f"factors put {self.problem.dimensions[dim]} where the constraints leave it no loop")
             slot = has.long().argmax(-1, keepdim=True)
             column.scatter_(-1, slot, column.gather(-1, slot) // prime)
             assignment[..., unit] = slot.squeeze(-1)
@@ -174,18 +172,21 @@ class MapSpace:
 
     def one_axis(self, assignment: Tensor) -> Tensor:
         """Whether no dimension lies on both X and Y of a level, BoolTensor `[...]` (Timeloop cannot write such)."""
-        return ~_two_axes(self.factors(assignment)).any(-1)
+        factors = self.factors(assignment, torch.float32)
+        return ~((factors[..., SPATIAL_X, :] > 1) & (factors[..., SPATIAL_Y, :] > 1)).flatten(-2).any(-1)
 
     def contains(self, assignment: Tensor) -> Tensor:
         """Whether assignments `[..., units]` meet every constraint and `one_axis`, BoolTensor `[...]`."""
         units = torch.arange(len(self.primes), device=assignment.device)
-        return self.allowed[units, assignment].all(-1) & ~self._misplaced(assignment).any(-1)
+        allowed = self.allowed[units, assignment].all(-1)
+        return allowed & self.one_axis(assignment) & ~self._above_limits(assignment).any(-1)
 
     def random(self, n: int, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """`n` mappings of the space: assignment `[n, units]` and order `[n, levels, dims]`.
 
-        Every unit's slot is uniform over those allowed, given that `contains` holds, and every order is uniform
-        over the permutations that the constraints leave. The same generator state gives the same mappings.
+        All of them meet `contains`. A unit's slot is uniform over those allowed to it (as far as `at_most` lets
+        it), and an order over the permutations that the constraints leave. The same generator state gives the same
+        mappings.
 
         Raises:
             InvalidInput: the upper limits of the constraints are so tight that drawing does not meet them.
@@ -242,19 +243,38 @@ class MapSpace:
         """How many slots each unit may use, and a table `[units, slots]` whose rows start with those slots."""
         return self.allowed.sum(-1), self.allowed.long().argsort(dim=-1, descending=True, stable=True)
 
+    @cached_property
+    def _axis_choice(self) -> Tensor:
+        """`[2, dims, slots]`: the slot on X (0) or Y (1) that stands for a slot; itself where there is no choice."""
+        dims = self.problem.dimensions
+        table = torch.arange(len(self.slots)).repeat(2, len(dims), 1)
+        for place, (d, dim) in product(self.places, enumerate(dims)):
+            pair = place.slots_for(dim)
+            if len(pair) == 2:
+                table[:, d, pair] = torch.tensor(pair)[:, None]
+        return table.to(self.primes.device)
+
     def _draw(self, n: int, generator: torch.Generator | None) -> Tensor:
         counts, choices = self._choices
+        device, dims = counts.device, len(self.problem.dimensions)
         # A float32 below 1 times an integer never rounds up to that integer, so `pick` stays in range.
-        pick = (torch.rand(n, len(counts), generator=generator, device=counts.device) * counts).long()
-        rows = torch.arange(len(counts), device=counts.device) * len(self.slots)
-        return choices.flatten().index_select(0, pick.add_(rows).flatten()).view_as(pick)
+        pick = (torch.rand(n, len(counts), generator=generator, device=device) * counts).long()
+        slot = choices.flatten().take(pick.add_(torch.arange(len(counts), device=device) * len(self.slots)))
+        # One coin a level and dimension says on which axis it lies: no dimension is on both, and still each unit
+        # by itself is uniform over its slots.
+        coins = torch.randint(2, (n, len(self.levels) * dims), generator=generator, device=device)
+        level = (self._slot_cells // len(AXES)).take(slot)
+        coin = coins.gather(1, level.mul_(dims).add_(self.unit_dim))
+        return self._axis_choice.flatten().take(coin.mul_(dims).add_(self.unit_dim).mul_(len(self.slots)).add_(slot))
 
     def _random_assignment(self, n: int, generator: torch.Generator | None) -> Tensor:
         assignment = self._draw(n, generator)
+        if bool((self.limits == inf).all()):
+            return assignment
         rows = torch.arange(n, device=assignment.device)
-        # Limits and axes bind one dimension at a time, so redrawing only that dimension keeps the rest uniform.
+        # A limit binds one dimension at a time, so redrawing only that dimension leaves the others as they are.
         for _ in range(MAX_REDRAWS):
-            wrong = self._misplaced(assignment[rows])
+            wrong = self._above_limits(assignment[rows])
             again = wrong.any(-1)
             rows, wrong = rows[again], wrong[again]
             if not len(rows):
@@ -262,25 +282,17 @@ class MapSpace:
             redrawn = self._draw(len(rows), generator)
             assignment[rows] = torch.where(wrong[:, self.unit_dim], redrawn, assignment[rows])
         dims = [dim for dim, bad in zip(self.problem.dimensions, wrong.any(0).tolist(), strict=True) if bad]
-        raise InvalidInput(f"constraints on {', '.join(dims)} are met by hardly any mapping; loosen an at_most")
+        raise InvalidInput(f"at_most of {', '.join(dims)} is so tight that drawing does not meet it; loosen one")
 
     def _random_order(self, n: int, generator: torch.Generator | None) -> Tensor:
         noise = torch.rand(n, *self.order_key.shape, generator=generator, device=self.order_key.device)
         return (self.order_key + noise / 2).argsort(dim=-1)  # halved, so that rounding never reaches the next key
 
-    def _misplaced(self, assignment: Tensor) -> Tensor:
-        """BoolTensor `[..., dims]`: on two axes of a level, or above a limit."""
+    def _above_limits(self, assignment: Tensor) -> Tensor:
+        """BoolTensor `[..., dims]`: a dimension has a larger factor somewhere than the constraints let it."""
         factors = self.factors(assignment, torch.float32)
-        wrong = _two_axes(factors)
-        if bool((self.limits < inf).any()):
-            by_kind = torch.stack([factors[..., TEMPORAL, :], factors[..., 1:, :].prod(-2)], dim=-2)
-            wrong = wrong | (by_kind > self.limits).flatten(-3, -2).any(-2)
-        return wrong
-
-
-def _two_axes(factors: Tensor) -> Tensor:
-    """BoolTensor `[..., dims]` for factors `[..., levels, 3, dims]`: above 1 along both X and Y of some level."""
-    return ((factors[..., SPATIAL_X, :] > 1) & (factors[..., SPATIAL_Y, :] > 1)).any(-2)
+        by_kind = torch.stack([factors[..., TEMPORAL, :], factors[..., SPATIAL_X:, :].prod(-2)], dim=-2)
+        return (by_kind > self.limits).flatten(-3, -2).any(-2)
 
 
 def _order_key(place: Place, problem: Problem, dim: str) -> float:
@@ -289,9 +301,7 @@ def _order_key(place: Place, problem: Problem, dim: str) -> float:
     return float(innermost.index(dim)) if dim in innermost else float(len(problem.dimensions))
 
 
-def _units(
-    problem: Problem, places: tuple[Place, ...], slots: int
-) -> tuple[list[int], list[int], list[list[bool]]]:
+def _units(problem: Problem, places: tuple[Place, ...], slots: int) -> tuple[list[int], list[int], list[list[bool]]]:
     """Prime, dimension and allowed slots of every unit; those pinned by an exact factor first in a dimension."""
     primes: list[int] = []
     unit_dim: list[int] = []

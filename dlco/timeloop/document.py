@@ -18,7 +18,7 @@ from dlco.errors import InvalidInput
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMERAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DEEPEST = 100
-_LARGEST = 2**63 - 1
+_LARGEST = 2**31 - 1  # Timeloop keeps sizes in 32 bits
 _NULLS = ("", "~", "null", "Null", "NULL")
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -94,10 +94,10 @@ class Entry:
         if not math.isfinite(value) or not (value > 0 if positive else value >= 0):
             bound = "above 0" if positive else "of at least 0"
             raise self.error(f"{self.name} is {self.shown}; it must be a finite number {bound}")
-        return int(value) if value == int(value) and value <= _LARGEST else value
+        return int(value) if value == int(value) and value <= 2**53 else value
 
     def integer(self, minimum: int = 1) -> int:
-        """A whole number; raises `InvalidInput` if it is something else, below `minimum` or beyond 64 bits."""
+        """A whole number; raises `InvalidInput` if it is something else, below `minimum` or beyond 32 bits."""
         value = self._numeral()
         if not minimum <= value <= _LARGEST or value != int(value):
             raise self.error(f"{self.name} is {self.shown}; it must be an integer of at least {minimum}")
@@ -186,13 +186,15 @@ class _Composer:
         raise InvalidInput(f"{self.label}: it is empty")
 
     def entry(self, event: yaml.Event, name: str, depth: int) -> Entry:
-        where = f"{self.label}, line {event.start_mark.line + 1}"
+        where = self.where(event)
         if depth > _DEEPEST:
             raise InvalidInput(f"{where}: nested more than {_DEEPEST} deep")
+        anchor: str | None = getattr(event, "anchor", None)
+        tag: str | None = getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):
-            if event.anchor not in self.anchors:  # it counts once its value is complete: no value holds itself
-                raise InvalidInput(f"{where}: alias *{event.anchor} has no complete anchor before it")
-            return replace(self.anchors[event.anchor], name=name)
+            if anchor not in self.anchors:  # it counts once its value is complete: no value holds itself
+                raise InvalidInput(f"{where}: alias *{anchor} has no complete anchor before it")
+            return replace(self.anchors[anchor], name=name)
         value: Value
         if isinstance(event, yaml.ScalarEvent):
             value = None if event.implicit[0] and event.value in _NULLS else event.value
@@ -200,11 +202,13 @@ class _Composer:
             value = self.sequence(name, depth + 1)
         else:
             value = self.pairs(depth + 1)
-        tag = event.tag.removeprefix("!") if event.tag and event.tag != "!" else None
-        entry = Entry(value, name, where, tag)
-        if event.anchor:
-            self.anchors[event.anchor] = entry
+        entry = Entry(value, name, where, tag.removeprefix("!") or None if tag else None)
+        if anchor:
+            self.anchors[anchor] = entry
         return entry
+
+    def where(self, event: yaml.Event) -> str:
+        return f"{self.label}, line {event.start_mark.line + 1 if event.start_mark else 1}"
 
     def sequence(self, name: str, depth: int) -> list[Entry]:
         items = []
@@ -217,7 +221,7 @@ class _Composer:
         merged: dict[str, Entry] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
-                raise InvalidInput(f"{self.label}, line {event.start_mark.line + 1}: a key must be a plain text")
+                raise InvalidInput(f"{self.where(event)}: a key must be a plain text")
             key = event.value.replace("-", "_")
             entry = self.entry(next(self.events), key, depth)
             if key == "<<":

@@ -1,0 +1,234 @@
+"""`Solution`: what `solve()` found, its cost layer by layer, and how sure it is."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping as Dict
+from dataclasses import asdict, dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from dlco.cost.model import evaluate
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture, Level
+from dlco.mapping.mapping import Mapping
+from dlco.optimize.budget import Budget
+from dlco.workload.layer import Layer
+from dlco.workload.problem import Dataspace, Problem
+
+STATUSES = {
+    "solved": "the search ended by itself and every limit holds",
+    "interrupted": "the search was stopped; this is the best design found until then, and every limit holds",
+    "infeasible": "no design that meets every limit was found; this is the one nearest to them",
+}
+FORMAT = 1  # of the JSON; a reader refuses what it does not know
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer's cost on the solution's machine; every figure is of one execution.
+
+    Attributes:
+        count: executions in the network.
+        macs, cycles, energy_pj, utilization: as in `dlco.cost.Cost`.
+        level_pj: access energy of each level, pJ, innermost first; `mac_pj` and `leak_pj` are the rest.
+    """
+
+    count: int
+    macs: int
+    cycles: float
+    energy_pj: float
+    utilization: float
+    level_pj: dict[str, float]
+    mac_pj: float
+    leak_pj: float
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """The network's cost: sums over layers x counts; EDP is total energy x total cycles, pJ x cycles."""
+
+    cycles: float
+    energy_pj: float
+    latency_s: float
+    power_w: float
+    area_mm2: float
+    edp: float
+
+    def objective(self, name: str) -> float:
+        """The figure that an objective minimises: "latency" s, "energy" pJ, "edp" pJ x cycles, "power" W, "area" mm2."""
+        keys = {"latency": "latency_s", "energy": "energy_pj", "edp": "edp", "power": "power_w", "area": "area_mm2"}
+        return float(getattr(self, keys[name]))
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A machine and a mapping of every layer on it.
+
+    Attributes:
+        status: one of `STATUSES`; `message` says in a sentence what that means here and what to do about it.
+        objective, budget, seed: what was asked for.
+        layers: the network.
+        architecture: the machine.
+        mappings: by layer name.
+        layer_costs: by layer name.
+        cost: the network's totals, in the exact integer model.
+        lower_bound: value of the objective (in the unit of `NetworkCost.objective`) that no design can beat, or
+            None where none was computed.
+        evaluations: mappings evaluated; `seconds`: wall clock.
+        trace: (seconds, objective) of each improvement.
+    """
+
+    status: str
+    message: str
+    objective: str
+    budget: Budget
+    seed: int
+    layers: tuple[Layer, ...]
+    architecture: Architecture
+    mappings: dict[str, Mapping]
+    layer_costs: dict[str, LayerCost]
+    cost: NetworkCost
+    lower_bound: float | None = None
+    evaluations: int = 0
+    seconds: float = 0.0
+    trace: tuple[tuple[float, float], ...] = field(default=())
+
+    @property
+    def value(self) -> float:
+        """What the objective comes to."""
+        return self.cost.objective(self.objective)
+
+    @property
+    def gap(self) -> float | None:
+        """How much better than this any design could be at most, as a fraction of this one's objective."""
+        return None if self.lower_bound is None else 1 - self.lower_bound / self.value
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the solution as JSON; the file is replaced whole or not at all."""
+        target = Path(path)
+        text = json.dumps(self.to_dict(), indent=1)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "Solution":
+        """Read a saved solution. Raises `InvalidInput` where the file is none or does not add up."""
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise InvalidInput(f"solution file {os.fspath(path)!r} cannot be read: {error}") from None
+        return Solution.from_dict(data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dictionaries: what `save` writes."""
+        data = asdict(self) | {"format": FORMAT, "gap": self.gap}
+        data["layers"] = [asdict(layer) for layer in self.layers]
+        return _plain(data)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def from_dict(data: Any) -> "Solution":
+        """The inverse of `to_dict`. Raises `InvalidInput` for anything else."""
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            found = data.get("format") if isinstance(data, dict) else None
+            raise InvalidInput(f"format of the solution is {found!r}; this version reads {FORMAT}")
+        try:
+            return Solution(
+                status=str(data["status"]),
+                message=str(data["message"]),
+                objective=str(data["objective"]),
+                budget=Budget(**data["budget"]),
+                seed=int(data["seed"]),
+                layers=tuple(_layer(one) for one in data["layers"]),
+                architecture=_architecture(data["architecture"]),
+                mappings={name: _mapping(one) for name, one in data["mappings"].items()},
+                layer_costs={name: LayerCost(**one) for name, one in data["layer_costs"].items()},
+                cost=NetworkCost(**data["cost"]),
+                lower_bound=data["lower_bound"],
+                evaluations=int(data["evaluations"]),
+                seconds=float(data["seconds"]),
+                trace=tuple((float(t), float(v)) for t, v in data["trace"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidInput(f"solution file lacks or garbles a field: {error}") from None
+
+    def __str__(self) -> str:
+        from dlco.report.table import solution_text  # tables sit above solutions
+
+        return solution_text(self)
+
+    def _repr_html_(self) -> str:
+        from dlco.report.table import solution_html
+
+        return solution_html(self)
+
+
+def price(
+    layers: tuple[Layer, ...], architecture: Architecture, mappings: Dict[str, Mapping]
+) -> tuple[dict[str, LayerCost], NetworkCost]:
+    """Exact cost of mapped layers: each layer's, and the network's. Raises `InvalidMapping` where one does not fit."""
+    costs: dict[str, LayerCost] = {}
+    for layer in layers:
+        cost = evaluate(layer, architecture, mappings[layer.name])
+        costs[layer.name] = LayerCost(
+            count=layer.count,
+            macs=layer.macs,
+            cycles=cost.cycles.item(),
+            energy_pj=cost.energy_pj.item(),
+            utilization=cost.utilization.item(),
+            level_pj={
+                level.name: pj for level, pj in zip(architecture.levels, cost.access_pj.sum(-1).tolist(), strict=True)
+            },
+            mac_pj=cost.mac_pj.item(),
+            leak_pj=cost.leak_pj.sum().item(),
+        )
+    cycles = sum(one.cycles * one.count for one in costs.values())
+    energy = sum(one.energy_pj * one.count for one in costs.values())
+    latency = cycles * architecture.cycle_s
+    return costs, NetworkCost(
+        cycles, energy, latency, energy * 1e-12 / latency, architecture.area_mm2, energy * cycles
+    )
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no infinity and no sets: infinities become null, sets sorted lists."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and value == inf else value
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(_tuple(one) for one in value) if isinstance(value, list) else value
+
+
+def _layer(data: dict[str, Any]) -> Layer:
+    problem = dict(data["problem"])
+    spaces = tuple(
+        Dataspace(s["name"], _tuple(s["projection"]), bool(s["read_write"])) for s in problem.pop("dataspaces")
+    )
+    fields = {key: value for key, value in data.items() if key != "problem"}
+    return Layer(problem=Problem(dataspaces=spaces, **{k: _tuple(v) for k, v in problem.items()}), **fields)
+
+
+def _architecture(data: dict[str, Any]) -> Architecture:
+    levels = tuple(
+        Level(**{k: (frozenset(v) if k == "bypass" else inf if v is None else v) for k, v in level.items()})
+        for level in data["levels"]
+    )
+    return Architecture(levels=levels, **{k: v for k, v in data.items() if k != "levels"})
+
+
+def _mapping(data: dict[str, Any]) -> Mapping:
+    bypass = tuple(frozenset(one) for one in data["bypass"])
+    return Mapping(bypass=bypass, **{key: _tuple(value) for key, value in data.items() if key != "bypass"})

@@ -1,0 +1,131 @@
+"""Timeloop's architecture, v0.3 and v0.4, with Accelergy's tables of energy and area, as an `Architecture`."""
+
+import logging
+from collections.abc import Iterator
+
+from dlco.errors import InvalidInput, NotSupported
+from dlco.hardware.architecture import Architecture, Level
+from dlco.timeloop import attributes as attr
+from dlco.timeloop import tables
+from dlco.timeloop.components import Component, Description, describe
+from dlco.timeloop.document import Source, load
+
+logger = logging.getLogger("dlco")
+
+TOP_KEYS = (
+    *("architecture", "ERT", "ART", "problem", "mapping", "mapspace_constraints", "architecture_constraints"),
+    *("mapspace", "mapper", "components", "compound_components", "sparse_optimizations", "variables", "globals"),
+    "dumped_by_timeloop_front_end",
+)
+_REGISTERS = ("regfile", "RF", "register")
+
+
+def read_architecture(source: Source, ert: Source | None = None, art: Source | None = None) -> Architecture:
+    """The machine that a Timeloop architecture describes.
+
+    Args:
+        source: path or text of a YAML document with `architecture`, and perhaps `ERT` and `ART`.
+        ert: path or text of Accelergy's table of energies, where it stands elsewhere.
+        art: path or text of its table of areas.
+
+    Returns:
+        An `Architecture`, levels innermost first. Without an energy table energies are 0 (and a warning is logged)
+        but for those that attributes give.
+
+    Raises:
+        InvalidInput: not such a document; the message names file, line, key and what is allowed.
+        NotSupported: it asks for something that changes results and that dlco does not model.
+    """
+    return read_description(source, ert, art)[0]
+
+
+def read_description(
+    source: Source, ert: Source | None = None, art: Source | None = None
+) -> tuple[Architecture, Description]:
+    """The `Architecture` of `read_architecture` and what the file calls its parts."""
+    top = load(source, "architecture").fields(["architecture"], TOP_KEYS)
+    if "sparse_optimizations" in top and top["sparse_optimizations"].value:
+        raise NotSupported(f"{top['sparse_optimizations'].where}: sparse_optimizations are given; dlco is dense")
+    machine = describe(top["architecture"])
+    ert_entry = load(ert, "ERT").fields(["ERT"], TOP_KEYS)["ERT"] if ert is not None else top.get("ERT")
+    art_entry = load(art, "ART").fields(["ART"], TOP_KEYS)["ART"] if art is not None else top.get("ART")
+    energies = tables.energies(ert_entry) if ert_entry else {}
+    areas = tables.areas(art_entry) if art_entry else {}
+    if any(energy for wire in ("wire", "Wire") for energy in energies.get(wire, {}).values()):
+        raise NotSupported("the ERT gives a wire an energy; dlco does not model networks")
+    return _architecture(machine, energies, areas), machine
+
+
+def _architecture(machine: Description, energies: tables.Energies, areas: dict[str, float]) -> Architecture:
+    macs = [component for component in machine.components if component.is_compute]
+    storage = [component for component in machine.components if not component.is_compute]
+    if len(macs) != 1 or not storage:
+        names = ", ".join(component.name for component in machine.components) or "nothing"
+        raise InvalidInput(f"architecture {machine.name!r} has {names}; it must have one MAC and storage levels")
+    if storage[0].instances > 1:
+        raise NotSupported(f"{storage[0].name} has {storage[0].instances} instances; the outermost level must have one")
+    unpriced = [component.name for component in machine.components if component.name not in energies]
+    if unpriced:
+        logger.warning("no energies are given for %s: they count as 0 pJ", ", ".join(unpriced))
+    levels = [
+        _level(outer, inner, energies.get(outer.name, {}), areas)
+        for outer, inner in zip(storage, [*storage[1:], *macs], strict=True)
+    ]
+    mac = macs[0]
+    area = mac.attributes["area"].number() if "area" in mac.attributes else 0.0
+    energy = mac.attributes["energy"].number() if "energy" in mac.attributes else 0.0
+    width = mac.attributes.get("multiplier_width")
+    return Architecture(
+        levels=tuple(reversed(levels)),
+        mac_pj=tables.first_energy(energies.get(mac.name, {}), tables.COMPUTE, energy),
+        mac_area_um2=areas.get(mac.name, area),
+        mac_bits=attr.word_bits(mac.attributes, width.integer() if width else 16),
+        cycle_s=machine.cycle_s,
+        name=machine.name,
+        mac_name=mac.name,
+    )
+
+
+def _level(outer: Component, inner: Component, actions: dict[str, float], areas: dict[str, float]) -> Level:
+    for axis, child, parent in (("X", inner.mesh_x, outer.mesh_x), ("Y", inner.mesh_y, outer.mesh_y)):
+        if child % parent:
+            raise inner.entry.error(
+                f"{inner.name} has {child} instances along {axis}; "
+                f"that must be a multiple of the {parent} of {outer.name} around it"
+            )
+    given = outer.attributes
+    default = given["vector_access_energy"].number() if "vector_access_energy" in given else 0.0
+    area = given["cluster_area"].number() if "cluster_area" in given else 0.0
+    fields = attr.storage_fields(given, outer.name)
+    return Level(
+        name=outer.name,
+        kind=_kind(outer),
+        read_pj=tables.first_energy(actions, tables.READ, default),
+        write_pj=tables.first_energy(actions, tables.WRITE, default),
+        update_pj=tables.first_energy(actions, tables.UPDATE, default),
+        leak_pj=tables.first_energy(actions, tables.LEAK, 0.0),
+        area_um2=areas.get(outer.name, area),
+        fanout_x=inner.mesh_x // outer.mesh_x,
+        fanout_y=inner.mesh_y // outer.mesh_y,
+        bypass=outer.bypass,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def _kind(component: Component) -> str:
+    technology = component.attributes.get("technology")
+    if "DRAM" in component.component_class or (technology and technology.value == "DRAM"):
+        return "DRAM"
+    return "regfile" if any(mark in component.component_class for mark in _REGISTERS) else "SRAM"
+
+
+def container_names(architecture: Architecture) -> Iterator[tuple[str, str]]:
+    """(container, level) for every fan-out: the name dlco gives it in v0.4 and the level it fans out from."""
+    taken = {level.name for level in architecture.levels} | {architecture.mac_name, architecture.name}
+    outwards = list(reversed(architecture.levels))
+    for i, level in enumerate(outwards):
+        if level.fanout_x * level.fanout_y > 1:
+            name = f"unit{i + 1}"
+            while name in taken:
+                name += "_"
+            yield name, level.name

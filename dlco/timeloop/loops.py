@@ -1,0 +1,159 @@
+"""What Timeloop's mappings and constraints share: targets, factors, permutations and lists of dataspaces."""
+
+import re
+from collections.abc import Mapping as Table
+from dataclasses import dataclass
+
+from dlco.errors import NotSupported
+from dlco.hardware.architecture import Architecture
+from dlco.timeloop.document import Entry
+from dlco.workload.problem import Problem
+
+_FACTOR = re.compile(
+    r"(?P<name>[A-Za-z_]\w*?)\s*(?P<sign><=|>=|==?|)\s*(?P<factor>\d+)(?:,(?P<rest>\d+))?(?!\w)", re.ASCII
+)
+_UNMODELLED = (
+    *("no_reuse", "no_temporal_reuse", "rmw_first_update", "rmw_on_first_writeback", "no_link_transfer"),
+    *("no_multicast_no_reduction", "no_multicast", "no_coalesce", "passthrough"),
+)
+_OTHER_KINDS = ("skew", "max_overbooked_proportion", "utilization", "parallelism")
+_BYPASS = ("bypass", "datatype", "dataspace", "bypassing")
+
+
+@dataclass(frozen=True)
+class Directive:
+    """One entry of a mapping or of a list of constraints.
+
+    Attributes:
+        level: index of the storage level it speaks of, innermost 0.
+        depth: of spatial ones, how many of v0.4's containers lie further out than the one it names.
+        kind: "temporal", "spatial" or "bypass".
+        target: as written.
+        fields: its other keys.
+        entry: where it stands.
+    """
+
+    level: int
+    depth: int
+    kind: str
+    target: str
+    fields: dict[str, Entry]
+    entry: Entry
+
+
+def read_directive(entry: Entry, architecture: Architecture, containers: Table[str, str]) -> Directive:
+    """A directive whose keys and target are known.
+
+    Args:
+        entry: the mapping of keys.
+        architecture: what targets name.
+        containers: level by name of the containers that fan out from it.
+
+    Raises:
+        InvalidInput: an unknown key, kind or target.
+        NotSupported: a directive that changes results and that dlco does not model.
+    """
+    optional = ("factors", "permutation", "split", "keep", "bypass", *_UNMODELLED)
+    given = entry.mapping().get("type")
+    if given is not None and given.value in _OTHER_KINDS:
+        raise NotSupported(f"{entry.where}: type is {given.shown}; dlco does not model it")
+    fields = entry.fields(["target", "type"], optional)
+    kind = fields["type"].text()
+    if kind in _BYPASS:
+        kind = "bypass"
+    elif kind not in ("temporal", "spatial"):
+        raise fields["type"].error(f"type is {kind!r}; allowed: temporal, spatial, bypass, datatype, dataspace")
+    for key in _UNMODELLED:
+        if key in fields and fields[key].value:
+            raise NotSupported(
+                f"{fields[key].where}: {key} is given for {fields['target'].shown}; dlco does not model it"
+            )
+    level, depth = _target(fields["target"], architecture, containers)
+    return Directive(level, depth, kind, fields["target"].text(), fields, entry)
+
+
+def _target(entry: Entry, architecture: Architecture, containers: Table[str, str]) -> tuple[int, int]:
+    """(level, how many containers lie further out; 0 for a level itself) of a target: a name, or a level's number."""
+    name = entry.text()
+    names = [level.name for level in architecture.levels]
+    if name in names:
+        return names.index(name), 0
+    inner = re.sub(r"^inter_(.+)_spatial$", r"\1", name)
+    if inner in containers:
+        return names.index(containers[inner]), 1 + list(containers).index(inner)
+    if name.isdecimal() and len(name) < 4 and int(name) < len(names):
+        return int(name), 0
+    raise entry.error(f"target is {entry.shown}; {architecture.name!r} has {', '.join([*names, *containers])}")
+
+
+def read_factors(entry: Entry | None, problem: Problem, where: str) -> dict[str, tuple[str, int]]:
+    """(sign, factor) by dimension of "C=16 M<=8", "C16,M8" or ["C=16", "M=8"]; the sign is "=" or "<=".
+
+    A factor of 0 stands for the whole bound, as in Timeloop.
+
+    Raises:
+        InvalidInput: an unknown dimension, one given twice, or anything else between the factors.
+        NotSupported: a factor with a remainder of its own, such as P=4,2.
+    """
+    found: dict[str, tuple[str, int]] = {}
+    for item in _parts(entry):
+        text = item.text().partition("#")[0]
+        while text := text.lstrip(" \t\n,"):
+            match = _FACTOR.match(text)
+            if match is None or match["sign"] == ">=":
+                raise item.error(f"factors of {where} have {text[:40]!r}; they must be such as C=16 or C<=16")
+            dim, factor = match["name"], int(match["factor"])
+            if dim not in problem.sizes:
+                raise item.error(f"factors of {where} name {dim!r}; the problem has {', '.join(problem.dimensions)}")
+            if dim in found:
+                raise item.error(f"factors of {where} name {dim} twice; once is allowed")
+            if match["rest"] and int(match["rest"]) != factor:
+                raise NotSupported(
+                    f"imperfect factors ({dim}={factor},{match['rest']} at {where}) are not supported yet"
+                )
+            if factor >= 2**31:
+                raise item.error(f"factors of {where} have {dim}={match['factor'][:20]}; they must be below 2^31")
+            found[dim] = ("<=" if match["sign"] == "<=" else "=", factor or problem.sizes[dim])
+            text = text[match.end() :]
+    return found
+
+
+def read_permutation(entry: Entry | None, problem: Problem, where: str) -> tuple[str, ...]:
+    """Dimensions of "CPM", "C,P,M" or [C, P, M], innermost first; those left out are not added.
+
+    Raises:
+        InvalidInput: an unknown dimension, or one given twice.
+    """
+    dims: list[str] = []
+    for item in _parts(entry):
+        for word in re.split(r"[\s,]+", item.text()):
+            dims += [word] if word in problem.sizes else list(word)
+        for dim in dims:
+            if dim not in problem.sizes:
+                raise item.error(
+                    f"permutation of {where} names {dim!r}; the problem has {', '.join(problem.dimensions)}"
+                )
+            if dims.count(dim) > 1:
+                raise item.error(f"permutation of {where} names {dim} twice; once is allowed")
+    return tuple(dims)
+
+
+def complete(permutation: tuple[str, ...], problem: Problem) -> tuple[str, ...]:
+    """All dimensions: those given, then the others in the problem's order."""
+    return permutation + tuple(dim for dim in problem.dimensions if dim not in permutation)
+
+
+def read_dataspaces(entry: Entry | None, problem: Problem, where: str) -> list[str]:
+    """Names of a `keep` or `bypass` list; raises `InvalidInput` for one that the problem does not have."""
+    names = entry.texts() if entry and entry.value is not None else []
+    allowed = [space.name for space in problem.dataspaces]
+    for name in names:
+        if name not in allowed:
+            raise entry.error(f"{entry.name} of {where} names {name!r}; the problem has {', '.join(allowed)}")  # type: ignore[union-attr]
+    return names
+
+
+def _parts(entry: Entry | None) -> list[Entry]:
+    if entry is None or not entry.value:
+        return []
+    return entry.items() if isinstance(entry.value, list) else [entry]
