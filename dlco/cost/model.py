@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import torch
 
 from dlco.cost.accesses import Kept, count_accesses, partition_sizes
-from dlco.cost.arithmetic import EXACT, SMOOTH, Arithmetic
+from dlco.cost.arithmetic import EXACT, SMOOTH, Arithmetic, total
 from dlco.cost.forwarding import Supply, supply
 from dlco.cost.nest import Nest, Row, is_one, product
 from dlco.cost.performance import kept_table, performance
@@ -85,11 +85,22 @@ class Cost:
 
 @dataclass(frozen=True)
 class Totals:
-    """The part of `Cost` that a search ranks by, all `[...]`: cycles, pJ, and whether the mapping fits."""
+    """The part of `Cost` that a search ranks by, all `[...]`.
+
+    Attributes:
+        cycles: clock cycles.
+        energy_pj: pJ.
+        overflow: by how much, as a share of what there is, tiles and fan-outs exceed the machine, added up.
+    """
 
     cycles: torch.Tensor
     energy_pj: torch.Tensor
-    valid: torch.Tensor
+    overflow: torch.Tensor
+
+    @property
+    def valid(self) -> torch.Tensor:
+        """Whether every tile and fan-out fits."""
+        return self.overflow <= 0
 
 
 def evaluate(
@@ -162,7 +173,7 @@ def evaluate_totals(
     nest = build_nest(shape, factors, position, machine)
     accesses = count_accesses(nest, kept, rules, arithmetic)
     spent = performance(nest, machine, accesses, arithmetic)
-    return Totals(spent.cycles, spent.energy_pj, torch.as_tensor(fits(nest, machine, kept)))
+    return Totals(spent.cycles, spent.energy_pj, overflow(nest, machine, kept).expand_as(spent.cycles))
 
 
 def evaluate_many(
@@ -211,7 +222,7 @@ def build_nest(
     has_x = [machine is None or not _is_single(machine.fanout_x[..., lv]) for lv in range(levels)]
     has_y = [machine is None or not _is_single(machine.fanout_y[..., lv]) for lv in range(levels)]
     rows = factors.movedim((-3, -2, -1), (0, 1, 2))
-    if factors.dim() == 4 and not factors.requires_grad and rows.stride(-1) != 1:
+    if factors.dim() > 3 and not factors.requires_grad and rows.stride(-1) != 1:
         rows = rows.contiguous()  # the batch's values of one loop side by side in memory
 
     def loops(level: int, slot: int, there: bool = True) -> tuple[Row, ...]:
@@ -230,19 +241,19 @@ def build_nest(
     )
 
 
-def fits(nest: Nest, machine: Machine, kept: Kept) -> torch.Tensor | bool:
-    """Whether every tile fits its level and every fan-out the machine, `[...]`."""
-    good: torch.Tensor | bool = True
+def overflow(nest: Nest, machine: Machine, kept: Kept) -> torch.Tensor:
+    """By how much tiles and fan-outs exceed what there is, each as a share of it, added up, `[...]`; 0 where all fit."""
+    excess = [torch.zeros_like(machine.mac_pj)]
     for level in range(nest.levels):
         x, y = (product(axis) for axis in nest.spatial[level])
         for used, there in ((x, machine.fanout_x[..., level]), (y, machine.fanout_y[..., level])):
             if not is_one(used):
-                good = (used <= there) & good
+                excess.append((used / there - 1).clamp(min=0))
         room = machine.capacity[..., level]
-        if not bool(torch.isinf(room).all()):
-            needed = sum((nest.words[level][s] for s in range(len(kept[level])) if kept[level][s]), start=0.0)
-            good = (needed <= room) & good
-    return good
+        tiles = [torch.as_tensor(nest.words[level][s]) for s in range(len(kept[level])) if kept[level][s]]
+        if tiles and not bool(torch.isinf(room).all()):
+            excess.append((total(tiles) / room - 1).clamp(min=0))
+    return total(excess)
 
 
 def _cost(
@@ -282,7 +293,7 @@ def _cost(
     cycles, energy = full(spent.cycles), full(spent.energy_pj)
     bounds = torch.tensor(problem.bounds, dtype=dtype, device=device)
     covered = ((factors.flatten(-3, -2).prod(-2) - bounds).abs() < 1e-6 * bounds).all(-1)
-    valid = torch.as_tensor(fits(nest, machine, kept), device=device).expand(batch) & covered
+    valid = (overflow(nest, machine, kept) <= 0).expand(batch) & covered
     return Cost(
         cycles=cycles,
         energy_pj=energy,

@@ -50,24 +50,36 @@ class Shape:
     live: tuple[int, ...]
     spaces: tuple[Space, ...]
 
+    def select(self, index: torch.Tensor) -> "Shape":
+        """The shape of a batch whose items are the problems `index` `[...]` of a shape of several."""
+
+        def pick(coefficient: Coefficient) -> Coefficient:
+            return coefficient[index] if isinstance(coefficient, torch.Tensor) else coefficient
+
+        spaces = (
+            Space(s.name, s.read_write, tuple(tuple((d, pick(c)) for d, c in rank) for rank in s.ranks))
+            for s in self.spaces
+        )
+        return Shape(self.dims, self.live, tuple(spaces))
+
 
 @lru_cache(maxsize=4096)
 def compile_problem(problem: Problem) -> Shape:
     """The shape of one problem. Raises `NotSupported` where a dimension indexes two ranks of one dataspace."""
-    return _compile(problem, (problem,), None, 1)
+    return _compile(problem, (problem,), None)
 
 
-def compile_layers(problems: Sequence[Problem], trailing: int = 1, dtype: torch.dtype = torch.float64) -> Shape:
+def compile_problems(problems: Sequence[Problem], dtype: torch.dtype = torch.float64) -> Shape:
     """One shape for problems that differ in bounds and coefficients only.
 
-    Coefficients become tensors of shape `[len(problems), 1, ...]` with `trailing` ones, to go with batches of
-    `len(problems)` leading. Raises `InvalidInput` where the problems differ in more.
+    Coefficients that differ become tensors `[len(problems)]`; `Shape.select` lines them up with a batch.
+    Raises `InvalidInput` where the problems differ in more.
     """
     first = problems[0]
     for other in problems:
         if structure(other) != structure(first):
             raise InvalidInput("problems of one batch must share their dimensions and projections")
-    return _compile(first, tuple(problems), dtype, trailing)
+    return _compile(first, tuple(problems), dtype)
 
 
 def structure(problem: Problem) -> tuple[object, ...]:
@@ -76,7 +88,7 @@ def structure(problem: Problem) -> tuple[object, ...]:
     return (problem.dimensions, spaces)
 
 
-def _compile(first: Problem, problems: tuple[Problem, ...], dtype: torch.dtype | None, trailing: int) -> Shape:
+def _compile(first: Problem, problems: tuple[Problem, ...], dtype: torch.dtype | None) -> Shape:
     index = {dim: i for i, dim in enumerate(first.dimensions)}
     live = {d for p in problems for d, bound in zip(p.dimensions, p.bounds, strict=True) if bound > 1}
 
@@ -84,7 +96,7 @@ def _compile(first: Problem, problems: tuple[Problem, ...], dtype: torch.dtype |
         values = [float(p.dataspaces[space].projection[rank][term][1]) for p in problems]
         if dtype is None or len(set(values)) == 1:
             return values[0]
-        return torch.tensor(values, dtype=dtype).reshape(-1, *([1] * trailing))
+        return torch.tensor(values, dtype=dtype)
 
     spaces = []
     for s, space in enumerate(first.dataspaces):

@@ -209,9 +209,9 @@ class Machine:
         """Area, mm2, `[...]`."""
         return ((self.area_um2 * self.instances).sum(-1) + self.mac_area_um2 * self.macs) * 1e-6
 
-    def map(self, function: "callable") -> "Machine":  # type: ignore[valid-type]
-        """A `Machine` whose every tensor is `function(tensor)`."""
-        return Machine(**{f.name: function(getattr(self, f.name)) for f in fields(self)})  # type: ignore[misc]
+    def select(self, index: torch.Tensor) -> "Machine":
+        """The machines `index` `[...]` of a batch `[machines]`."""
+        return Machine(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
 _SHARED_FIELDS = tuple(

@@ -84,7 +84,7 @@ def best_posynomial(
         close = errors.topk(min(20, len(errors)), largest=False).indices
         coefficients, errors = _fit_logarithms(laws[:, choices[close]].movedim(1, 0), value, steps=100)
         winner = int(errors.argmin())
-        if errors[winner] < best[0]:
+        if errors[winner] < best[0] - 1e-9:  # another term must be worth having
             terms = zip(coefficients[winner].tolist(), menu[choices[close[winner]]].tolist(), strict=True)
             best = (float(errors[winner]), Posynomial(tuple(Term(float(f"{c:.6g}"), p, q) for c, (p, q) in terms)))
     return best[1]

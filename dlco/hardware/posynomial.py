@@ -85,7 +85,7 @@ class Posynomial:
         centre, level = logs.mean(0), value.mean()
         # gelsd gives the solution of least norm, hence exponent 0 for a width (or size) that never varies.
         slopes = torch.linalg.lstsq(logs - centre, (value - level)[:, None], driver="gelsd").solution.squeeze(-1)
-        p, q = (round(slope, 12) for slope in slopes.tolist())
+        p, q = (round(slope, 12) + 0.0 for slope in slopes.tolist())  # no dust, no -0
         return Posynomial((Term(math.exp(float(level - centre @ slopes)), p, q),))
 
 

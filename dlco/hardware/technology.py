@@ -10,8 +10,8 @@ over the range of the rows:
 | SRAM read energy         |    13.7 % |   53.4 % |           9.3 % |         32.7 % |
 | SRAM write energy        |     6.9 % |   20.1 % |          11.2 % |         28.8 % |
 | SRAM leakage             |     3.9 % |   11.5 % |           2.0 % |          7.0 % |
-| SRAM area                |     5.5 % |   28.7 % |           5.2 % |         49.5 % |
-| register file energy     |     4.2 % |    8.3 % |          18.4 % |         44.6 % |
+| SRAM area                |     5.5 % |   28.7 % |           5.2 % |         49.4 % |
+| register file energy     |     4.2 % |    8.3 % |          18.3 % |         44.6 % |
 | register file leakage    |     2.0 % |    4.7 % |          34.7 % |         62.7 % |
 | register file area       |     5.9 % |   13.3 % |           2.6 % |         10.1 % |
 | MAC energy, area         |     0.0 % |    0.0 % |                 |                |

@@ -3,15 +3,13 @@
 import re
 from collections.abc import Mapping as Table
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dlco.errors import NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.timeloop.document import Entry
 from dlco.workload.problem import Problem
 
-_FACTOR = re.compile(
-    r"(?P<name>[A-Za-z_]\w*?)\s*(?P<sign><=|>=|==?|)\s*(?P<factor>\d+)(?:,(?P<rest>\d+))?(?!\w)", re.ASCII
-)
 _UNMODELLED = (
     *("no_reuse", "no_temporal_reuse", "rmw_first_update", "rmw_on_first_writeback", "no_link_transfer"),
     *("no_multicast_no_reduction", "no_multicast", "no_coalesce", "passthrough"),
@@ -96,15 +94,19 @@ def read_factors(entry: Entry | None, problem: Problem, where: str) -> dict[str,
         NotSupported: a factor with a remainder of its own, such as P=4,2.
     """
     found: dict[str, tuple[str, int]] = {}
+    pattern = _pattern(problem.dimensions)
     for item in _parts(entry):
         text = item.text().partition("#")[0]
         while text := text.lstrip(" \t\n,"):
-            match = _FACTOR.match(text)
-            if match is None or match["sign"] == ">=":
+            match = pattern.match(text)
+            if match is None:
+                name = re.match(r"\w+?(?=[\s=<>\d]|$)", text)
+                if name and name[0] not in problem.sizes:
+                    raise item.error(
+                        f"factors of {where} name {name[0]!r}; the problem has {', '.join(problem.dimensions)}"
+                    )
                 raise item.error(f"factors of {where} have {text[:40]!r}; they must be such as C=16 or C<=16")
             dim, factor = match["name"], int(match["factor"])
-            if dim not in problem.sizes:
-                raise item.error(f"factors of {where} name {dim!r}; the problem has {', '.join(problem.dimensions)}")
             if dim in found:
                 raise item.error(f"factors of {where} name {dim} twice; once is allowed")
             if match["rest"] and int(match["rest"]) != factor:
@@ -116,6 +118,15 @@ def read_factors(entry: Entry | None, problem: Problem, where: str) -> dict[str,
             found[dim] = ("<=" if match["sign"] == "<=" else "=", factor or problem.sizes[dim])
             text = text[match.end() :]
     return found
+
+
+@lru_cache
+def _pattern(dimensions: tuple[str, ...]) -> re.Pattern[str]:
+    """One factor; names are tried longest first, since C16 is C=16 and may also be the dimension C1 and 6."""
+    names = "|".join(re.escape(dim) for dim in sorted(dimensions, key=len, reverse=True))
+    return re.compile(
+        rf"(?P<name>{names})\s*(?P<sign><=|==?|)\s*(?P<factor>\d{{1,18}})(?:,(?P<rest>\d{{1,18}}))?(?![\w=])", re.ASCII
+    )
 
 
 def read_permutation(entry: Entry | None, problem: Problem, where: str) -> tuple[str, ...]:

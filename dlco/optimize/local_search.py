@@ -1,0 +1,191 @@
+"""Batched local search: thousands of neighbours of many mappings at once.
+
+An item is one layer on one machine at one price of time; its merit is energy + price x cycles, so that a search
+over several prices yields the layer's trade-off between energy and latency. Each item keeps a small population of
+distinct mappings; every round draws neighbours of each (a prime moved to another slot, two primes moved or swapped,
+two loops of a level swapped) and keeps the best. Mappings that do not fit rank behind all that do, the less they
+overflow the better, so a search may start anywhere.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from dlco.cost.model import Totals, evaluate_totals
+from dlco.cost.shape import Shape
+from dlco.hardware.architecture import Machine
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
+from dlco.optimize.group import Group
+
+UNFIT = 1e30  # merits from here on belong to mappings that do not fit
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long a local search runs.
+
+    Attributes:
+        rounds: rounds of neighbours; `patience`: it ends after so many without any improvement.
+        population: mappings that each item keeps.
+        neighbours: neighbours of each of them a round.
+    """
+
+    rounds: int = 100
+    patience: int = 12
+    population: int = 4
+    neighbours: int = 16
+
+
+@dataclass(frozen=True)
+class Items:
+    """What is searched side by side.
+
+    Attributes:
+        layer: `[items]` position of the layer in its group.
+        machine: machines of batch shape `[items, 1]`.
+        price: `[items]` pJ that a cycle is worth.
+    """
+
+    layer: torch.Tensor
+    machine: Machine
+    price: torch.Tensor
+
+    def slice(self, start: int, stop: int) -> "Items":
+        """Items `start` to `stop`."""
+        index = torch.arange(start, min(stop, len(self.layer)), device=self.layer.device)
+        return Items(self.layer[index], self.machine.select(index), self.price[index])
+
+
+@dataclass(frozen=True)
+class Population:
+    """Mappings of every item, best first.
+
+    Attributes:
+        assignment: `[items, n, units]`; `position`: `[items, n, levels, dims]`.
+        energy_pj, cycles, merit: `[items, n]`; merit is from `UNFIT` where the mapping does not fit.
+    """
+
+    assignment: torch.Tensor
+    position: torch.Tensor
+    energy_pj: torch.Tensor
+    cycles: torch.Tensor
+    merit: torch.Tensor
+
+    def pick(self, index: torch.Tensor) -> "Population":
+        """The mappings `index` `[items, k]` of each item."""
+
+        def take(table: torch.Tensor) -> torch.Tensor:
+            tail = table.shape[2:]
+            wide = index.reshape(*index.shape, *([1] * len(tail))).expand(*index.shape, *tail)
+            return table.gather(1, wide)
+
+        return Population(*(take(getattr(self, name)) for name in _FIELDS))
+
+    def slice(self, start: int, stop: int) -> "Population":
+        """Items `start` to `stop`."""
+        return Population(*(getattr(self, name)[start:stop] for name in _FIELDS))
+
+    @staticmethod
+    def join(parts: list["Population"], dim: int) -> "Population":
+        """Populations one after the other, of items (0) or of mappings (1)."""
+        return Population(*(torch.cat([getattr(part, name) for part in parts], dim) for name in _FIELDS))
+
+
+_FIELDS = ("assignment", "position", "energy_pj", "cycles", "merit")
+
+
+def assess(group: Group, items: Items, assignment: torch.Tensor, position: torch.Tensor) -> Population:
+    """Mappings `[items, n, ...]` with their costs, in the order given."""
+    shape = group.shape.select(items.layer[:, None])
+    return _assess(group, shape, items, assignment, position)
+
+
+def local_search(
+    group: Group, items: Items, start: Population, effort: Effort, generator: torch.Generator
+) -> tuple[Population, int]:
+    """Improve every item's mappings; returns the population, best first, and how many mappings were evaluated."""
+    shape = group.shape.select(items.layer[:, None])
+    population = _keep_best(start, effort.population)
+    evaluated = 0
+    stale = 0
+    for _ in range(effort.rounds):
+        assignment, position = _neighbours(group, items.layer, population, effort.neighbours, generator)
+        born = _assess(group, shape, items, assignment, position)
+        before = population.merit[:, 0]
+        population = _keep_best(Population.join([population, born], 1), effort.population)
+        evaluated += born.merit.numel()
+        stale = 0 if bool((population.merit[:, 0] < before * (1 - 1e-9)).any()) else stale + 1
+        if stale >= effort.patience:
+            break
+    return population, evaluated
+
+
+def random_start(group: Group, layer: torch.Tensor, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """`n` random mappings of each item: assignment `[items, n, units]` and position `[items, n, levels, dims]`."""
+    items, units = len(layer), group.primes.shape[1]
+    slots = len(group.slot_cell)
+    assignment = torch.randint(slots, (items, n, units), generator=generator, device=layer.device)
+    noise = torch.rand(items, n, group.levels, group.dims, generator=generator, device=layer.device)
+    return assignment, noise.argsort(-1).to(torch.int8)
+
+
+def _assess(
+    group: Group, shape: Shape, items: Items, assignment: torch.Tensor, position: torch.Tensor
+) -> Population:
+    factors = group.factors(items.layer, assignment)
+    totals: Totals = evaluate_totals(shape, items.machine, group.kept, factors, position)
+    two_axes = ((factors[..., SPATIAL_X, :] > 1) & (factors[..., SPATIAL_Y, :] > 1)).any(-1).sum(-1)
+    excess = totals.overflow + two_axes  # a dimension on both axes of a level cannot be written down as YAML
+    merit = totals.energy_pj + items.price[:, None] * totals.cycles
+    merit = torch.where(excess > 0, UNFIT * (1 + excess), merit)
+    return Population(assignment, position, totals.energy_pj, totals.cycles, merit)
+
+
+def _keep_best(population: Population, n: int) -> Population:
+    """The `n` best of each item, equals (same merit) once."""
+    merit, index = population.merit.sort(dim=1, stable=True)
+    repeated = torch.zeros_like(merit, dtype=torch.bool)
+    repeated[:, 1:] = merit[:, 1:] == merit[:, :-1]
+    order = torch.where(repeated, torch.inf, merit).sort(dim=1, stable=True).indices[:, :n]
+    return population.pick(index.gather(1, order))
+
+
+def _neighbours(
+    group: Group, layer: torch.Tensor, population: Population, each: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """`each` neighbours of every mapping: assignment `[items, n * each, units]` and the positions with it."""
+    assignment = population.assignment.repeat_interleave(each, dim=1)
+    position = population.position.repeat_interleave(each, dim=1).flatten(-2)
+    items, n, _ = assignment.shape
+    slots = len(group.slot_cell)
+    device = layer.device
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator, device=device)
+
+    units = group.units[layer, None].to(torch.float32)
+    chance, pick = draw(4, items, n), draw(6, items, n)
+    first = (pick[0] * units).long()
+    second = (pick[1] * units).long()
+    came_from = assignment.gather(2, first[..., None])
+    other = assignment.gather(2, second[..., None])
+    # of all neighbours: one unit moved 40 %, two moved 20 %, two swapped 20 %, loops reordered alone 20 %
+    kind = chance[0]
+    swap = (kind > 0.6) & (kind <= 0.8)
+    target = torch.where(swap[..., None], other, (pick[2] * slots).long()[..., None])
+    target = torch.where((kind > 0.8)[..., None], came_from, target)
+    assignment.scatter_(2, first[..., None], target)
+    kept = assignment.gather(2, second[..., None])  # the second may be the first
+    again = torch.where((kind <= 0.2)[..., None], (pick[3] * slots).long()[..., None], kept)
+    again = torch.where(swap[..., None], came_from, again)
+    assignment.scatter_(2, second[..., None], again)
+
+    reorder = (kind > 0.8) | (chance[1] < 0.25)
+    base = (chance[2] * group.levels).long() * group.dims
+    one = base + group.live[(pick[4] * len(group.live)).long()]
+    two = base + group.live[(pick[5] * len(group.live)).long()]
+    two = torch.where(reorder, two, one)
+    places = position.gather(2, one[..., None]), position.gather(2, two[..., None])
+    position.scatter_(2, one[..., None], places[1])
+    position.scatter_(2, two[..., None], places[0])
+    return assignment, position.view(items, n, group.levels, group.dims)

@@ -1,0 +1,130 @@
+"""Our figures beside Timeloop's, one row a level, dataspace and quantity."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from math import inf
+
+from dlco.cost.rules import TIMELOOP_RULES, CountingRules
+from dlco.timeloop.case import Case, find_cases
+from dlco.timeloop.document import Source
+from dlco.timeloop.model import account
+from dlco.timeloop.run import run_case
+from dlco.timeloop.stats import read_stats
+from dlco.timeloop.write import Solved, write
+
+_HALF_A_DIGIT = 0.005 * (1 + 1e-9)  # Timeloop prints two decimals
+_DERIVED = ("energy_uj_printed", "area_mm2_printed", "area_um2")  # of no count
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure.
+
+    Attributes:
+        case, level, dataspace, quantity: whose; level and dataspace are "" for the whole.
+        ours, theirs: the figures.
+        relative_error: their difference over theirs; 0 where it is within what Timeloop rounds off in printing.
+    """
+
+    case: str
+    level: str
+    dataspace: str
+    quantity: str
+    ours: float
+    theirs: float
+    relative_error: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All rows, in the order of cases, levels (innermost first) and dataspaces."""
+
+    rows: tuple[Row, ...]
+
+    @property
+    def max_relative_error(self) -> float:
+        """The largest relative error of all rows; 0 where they agree."""
+        return max((row.relative_error for row in self.rows), default=0.0)
+
+    def to_dict(self) -> dict:
+        """The rows as dicts under "rows", and "max_relative_error"."""
+        return {"max_relative_error": self.max_relative_error, "rows": [asdict(row) for row in self.rows]}
+
+    def __str__(self) -> str:
+        head = ("case", "level", "dataspace", "quantity", "ours", "theirs", "error")
+        body = [
+            (r.case, r.level, r.dataspace, r.quantity, f"{r.ours:.10g}", f"{r.theirs:.10g}", f"{r.relative_error:.2%}")
+            for r in self.rows
+        ]
+        widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
+        lines = [
+            "  ".join(
+                cell.ljust(w) if i < 4 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in [head, *body]
+        ]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        worst = f"largest relative error: {self.max_relative_error:.3g} over {len(self.rows)} figures"
+        return "\n".join([*(line.rstrip() for line in lines), worst])
+
+
+def compare(target: Source | Solved, rules: CountingRules = TIMELOOP_RULES) -> Comparison:
+    """Compare dlco's figures with Timeloop's.
+
+    Args:
+        target: a folder with a case (YAML files with architecture, problem and mapping, under any names, or one
+            file with all), or with cases one folder further down; or a solution. Where a case has a `*.stats.txt`
+            or `*.map+stats.xml` these are Timeloop's figures; otherwise timeloop-model is run.
+        rules: how dlco counts.
+
+    Raises:
+        InvalidInput: a file is not what it should be, or timeloop-model is needed and not there.
+        InvalidMapping: dlco or Timeloop refuses the mapping.
+        NotSupported: a file asks for what dlco does not model.
+    """
+    if hasattr(target, "mappings"):
+        with tempfile.TemporaryDirectory() as folder:
+            write(target, folder)  # type: ignore[arg-type]
+            return _compare_cases(find_cases(folder), rules)
+    return _compare_cases(find_cases(target), rules)  # type: ignore[arg-type]
+
+
+def _compare_cases(cases: list[Case], rules: CountingRules) -> Comparison:
+    rows: list[Row] = []
+    for case in cases:
+        ours = account(*case.parts, rules)
+        if case.stats is None and case.xml is None:
+            theirs = run_case(case, rules=rules)
+        else:
+            theirs = read_stats(case.stats, case.xml, case.dataspaces)
+        rows += _rows(case.name, ours, theirs)
+    return Comparison(tuple(rows))
+
+
+def _rows(case: str, ours: dict, theirs: dict) -> Iterator[Row]:
+    yield from _pairs(case, "", "", ours, theirs)
+    yield from _pairs(case, "compute", "", ours["compute"], theirs.get("compute", {}))
+    for level, entry in ours["levels"].items():
+        there = theirs["levels"].get(level)
+        if there is None:  # Timeloop leaves out levels that cost nothing
+            continue
+        for space, figures in entry.items():
+            if isinstance(figures, dict) and space in there:
+                yield from _pairs(case, level, space, figures, there[space])
+        yield from _pairs(case, level, "", entry, there)
+
+
+def _pairs(case: str, level: str, space: str, ours: dict, theirs: dict) -> Iterator[Row]:
+    """A row for every number that both have."""
+    for key, value in ours.items():
+        if key in theirs and key not in _DERIVED and not isinstance(value, dict):
+            yield Row(case, level, space, key, value, theirs[key], _error(value, theirs[key]))
+
+
+def _error(ours: float, theirs: float) -> float:
+    """Relative error, less what printing with two decimals may account for; counts are printed whole."""
+    apart = abs(ours - theirs)
+    if apart == 0 or (not isinstance(ours, int) and apart <= _HALF_A_DIGIT):
+        return 0.0
+    return apart / abs(theirs) if theirs else inf

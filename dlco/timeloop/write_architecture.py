@@ -1,0 +1,155 @@
+"""An `Architecture` as Timeloop's YAML, v0.3 (a tree) or v0.4 (a list of nodes), with its ERT and ART."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf
+
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture, Level
+from dlco.timeloop.architecture import container_names
+from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, number
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A component of the file: a storage level or the MAC.
+
+    Attributes:
+        name, component_class, attributes: as they stand in the file.
+        count: instances of the whole machine; `per_parent`: to each instance of the part around it.
+        path: of the units around it, such as "system.unit2[0..15]".
+        actions: (action, pJ) pairs; `area`: um2 an instance.
+        level: the storage level, or None for the MAC.
+    """
+
+    name: str
+    component_class: str
+    attributes: dict[str, str]
+    count: int
+    per_parent: int
+    path: str
+    actions: tuple[tuple[str, float], ...]
+    area: float
+    level: Level | None
+
+
+def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
+    """The text of an architecture file with ERT and ART, which `read_architecture` reads back as the same machine.
+
+    In v0.3 a level's `bypass` has no place: it belongs to the mapping (`write_mapping`). v0.4 writes it as a
+    constraint of the level.
+
+    Args:
+        architecture: the machine.
+        version: "0.3", which timeloop-model takes as it is, or "0.4", for its Python front end.
+
+    Raises:
+        InvalidInput: an unknown version, a name that Timeloop's files cannot carry, or a capacity that is no whole
+            number of words.
+    """
+    check_version(version)
+    name(architecture.name, "name of the architecture")
+    parts = list(_parts(architecture, version))
+    lines = _tree(architecture, parts) if version == "0.3" else _nodes(architecture, parts)
+    return "\n".join([*lines, *_tables(parts, version), ""])
+
+
+def _parts(architecture: Architecture, version: str) -> Iterator[_Part]:
+    """Storage levels and the MAC, outermost first."""
+    root = architecture.name if version == "0.3" else f"{architecture.name}_top_level"
+    path, count, mesh_x, per_parent = root, 1, 1, 1
+    for i, level in enumerate([*reversed(architecture.levels), None]):
+        if per_parent > 1 and version == "0.3":
+            path = f"{path}.unit{i}[0..{per_parent - 1}]"
+        mesh = {"meshX": str(mesh_x)} if count > 1 and version == "0.3" else {}
+        if level is None:
+            yield _Part(
+                name(architecture.mac_name, "name of the MAC"),
+                "intmac",
+                {"datawidth": str(architecture.mac_bits)} | mesh,
+                count,
+                per_parent,
+                path,
+                (("compute", architecture.mac_pj),),
+                architecture.mac_area_um2,
+                None,
+            )
+            return
+        energies = (("read", level.read_pj), ("write", level.write_pj), ("update", level.update_pj))
+        actions = (*energies, ("leak", level.leak_pj))
+        name(level.name, "name of a level")
+        sizes = _sizes(level) | mesh
+        yield _Part(level.name, level.kind, sizes, count, per_parent, path, actions, level.area_um2, level)
+        per_parent = level.fanout_x * level.fanout_y
+        count *= per_parent
+        mesh_x *= level.fanout_x
+
+
+def _sizes(level: Level) -> dict[str, str]:
+    """Attributes of a storage level."""
+    sizes: dict[str, str] = {}
+    if level.capacity < inf:
+        if level.capacity != int(level.capacity):
+            raise InvalidInput(f"capacity of level {level.name!r} is {level.capacity}; Timeloop takes whole words")
+        blocks, rest = divmod(int(level.capacity), level.block_size)
+        sizes |= {"entries": str(int(level.capacity))} if rest else {"depth": str(blocks)}
+    sizes |= {"width": str(level.block_size * level.word_bits), "datawidth": str(level.word_bits)}
+    for key in ("read_bandwidth", "write_bandwidth", "shared_bandwidth"):
+        if getattr(level, key) < inf:
+            sizes[key] = number(getattr(level, key))
+    if level.multiple_buffering != 1:
+        sizes["multiple_buffering"] = number(level.multiple_buffering)
+    return sizes
+
+
+def _system(architecture: Architecture) -> str:
+    """Attributes of the whole; a cycle of 1 ns is what Timeloop's tools take by default."""
+    attributes = {"technology": "45nm"}
+    if architecture.cycle_s != 1e-9:
+        attributes["global_cycle_seconds"] = number(architecture.cycle_s)
+    return flow_map(attributes)
+
+
+def _tree(architecture: Architecture, parts: list[_Part]) -> list[str]:
+    """v0.3: a unit within a unit wherever there is a fan-out."""
+    lines = ["architecture:", "  version: 0.3", "  subtree:", f"  - name: {architecture.name}"]
+    lines += [f"    attributes: {_system(architecture)}", "    local:"]
+    indent = "    "
+    for i, part in enumerate(parts):
+        if part.per_parent > 1:
+            lines += [f"{indent}subtree:", f"{indent}- name: unit{i}[0..{part.per_parent - 1}]"]
+            indent += "  "
+            lines.append(f"{indent}local:")
+        lines += [f"{indent}- name: {part.name}", f"{indent}  class: {part.component_class}"]
+        lines.append(f"{indent}  attributes: {flow_map(part.attributes)}")
+    return lines
+
+
+def _nodes(architecture: Architecture, parts: list[_Part]) -> list[str]:
+    """v0.4: a container wherever there is a fan-out."""
+    lines = ["architecture:", "  version: 0.4", "  nodes:", "  - !Container", f"    name: {architecture.name}"]
+    lines.append(f"    attributes: {_system(architecture)}")
+    containers = {level: container for container, level in container_names(architecture)}
+    for part in parts:
+        lines += ["  - !Component", f"    name: {part.name}", f"    class: {part.component_class}"]
+        lines.append(f"    attributes: {flow_map(part.attributes)}")
+        if part.level is None:
+            break
+        if part.level.bypass:
+            bypass = flow_list(name(space, "name of a dataspace") for space in sorted(part.level.bypass))
+            lines.append(f"    constraints: {{dataspace: {{bypass: {bypass}}}}}")
+        if part.name in containers:
+            mesh = {"meshX": str(part.level.fanout_x), "meshY": str(part.level.fanout_y)}
+            lines += ["  - !Container", f"    name: {containers[part.name]}", f"    spatial: {flow_map(mesh)}"]
+    return lines
+
+
+def _tables(parts: list[_Part], version: str) -> Iterator[str]:
+    yield from ("ERT:", f"  version: {version}", "  tables:")
+    for part in parts:
+        yield from (f"  - name: {part.path}.{part.name}[1..{part.count}]", "    actions:")
+        for action, energy in part.actions:
+            yield from (f"    - name: {action}", "      arguments: {}", f"      energy: {number(energy)}")
+    yield from ("ART:", f"  version: {version}", "  tables:")
+    for part in parts:
+        yield f"  - {{name: '{part.path}.{part.name}[1..{part.count}]', area: {number(part.area)}}}"
