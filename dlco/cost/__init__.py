@@ -1,1 +1,20 @@
-"""The matrix-form cost model."""
+"""The matrix-form cost model: exact on integer mappings, differentiable on real ones."""
+
+from dlco.cost.arithmetic import EXACT, SMOOTH, Exact, Smooth
+from dlco.cost.model import Cost, Counts, Totals, evaluate, evaluate_many
+from dlco.cost.rules import DEFAULT_RULES, TIMELOOP_RULES, CountingRules
+
+__all__ = [
+    "DEFAULT_RULES",
+    "EXACT",
+    "SMOOTH",
+    "TIMELOOP_RULES",
+    "Cost",
+    "CountingRules",
+    "Counts",
+    "Exact",
+    "Smooth",
+    "Totals",
+    "evaluate",
+    "evaluate_many",
+]

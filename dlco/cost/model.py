@@ -241,19 +241,24 @@ def build_nest(
     )
 
 
-def overflow(nest: Nest, machine: Machine, kept: Kept) -> torch.Tensor:
-    """By how much tiles and fan-outs exceed what there is, each as a share of it, added up, `[...]`; 0 where all fit."""
-    excess = [torch.zeros_like(machine.mac_pj)]
+def occupancies(nest: Nest, machine: Machine, kept: Kept) -> list[torch.Tensor]:
+    """What tiles and fan-outs use as a share of what there is, a `[...]` row each; none may exceed 1."""
+    shares = []
     for level in range(nest.levels):
         x, y = (product(axis) for axis in nest.spatial[level])
         for used, there in ((x, machine.fanout_x[..., level]), (y, machine.fanout_y[..., level])):
             if not is_one(used):
-                excess.append((used / there - 1).clamp(min=0))
+                shares.append(used / there)
         room = machine.capacity[..., level]
         tiles = [torch.as_tensor(nest.words[level][s]) for s in range(len(kept[level])) if kept[level][s]]
         if tiles and not bool(torch.isinf(room).all()):
-            excess.append((total(tiles) / room - 1).clamp(min=0))
-    return total(excess)
+            shares.append(total(tiles) / room)
+    return shares
+
+
+def overflow(nest: Nest, machine: Machine, kept: Kept) -> torch.Tensor:
+    """By how much `occupancies` exceed 1, added up, `[...]`; 0 where all fits."""
+    return total([torch.zeros_like(machine.mac_pj), *((share - 1).clamp(min=0) for share in occupancies(nest, machine, kept))])
 
 
 def _cost(

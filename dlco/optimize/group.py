@@ -86,7 +86,7 @@ class Group:
             self.space.levels,
             self.space.bypass,
             factors[0, 0],
-            position.long().argsort(-1, stable=True),
+            position.long().argsort(dim=-1),
             self.space.spatial_order,
         )
         return batch.mapping()

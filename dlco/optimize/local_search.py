@@ -1,7 +1,7 @@
 """Batched local search: thousands of neighbours of many mappings at once.
 
 An item is one layer on one machine at one price of time; its merit is energy + price x cycles, so that a search
-over several prices yields the layer's trade-off between energy and latency. Each item keeps a small population of
+over several prices yields the layer's trade-off between energy and latency (see `Score.prices`). Each item keeps a small population of
 distinct mappings; every round draws neighbours of each (a prime moved to another slot, two primes moved or swapped,
 two loops of a level swapped) and keeps the best. Mappings that do not fit rank behind all that do, the less they
 overflow the better, so a search may start anywhere.
@@ -28,12 +28,14 @@ class Effort:
         rounds: rounds of neighbours; `patience`: it ends after so many without any improvement.
         population: mappings that each item keeps.
         neighbours: neighbours of each of them a round.
+        islands: separate populations an item, which the start is dealt out to; they never mix.
     """
 
     rounds: int = 100
     patience: int = 12
     population: int = 4
     neighbours: int = 16
+    islands: int = 1
 
 
 @dataclass(frozen=True)
@@ -44,16 +46,18 @@ class Items:
         layer: `[items]` position of the layer in its group.
         machine: machines of batch shape `[items, 1]`.
         price: `[items]` pJ that a cycle is worth.
+        cap: `[items]` pJ a cycle above which a mapping is charged for being too fast for its energy.
     """
 
     layer: torch.Tensor
     machine: Machine
     price: torch.Tensor
+    cap: torch.Tensor
 
     def slice(self, start: int, stop: int) -> "Items":
         """Items `start` to `stop`."""
         index = torch.arange(start, min(stop, len(self.layer)), device=self.layer.device)
-        return Items(self.layer[index], self.machine.select(index), self.price[index])
+        return Items(self.layer[index], self.machine.select(index), self.price[index], self.cap[index])
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,9 @@ def _assess(
     totals: Totals = evaluate_totals(shape, items.machine, group.kept, factors, position)
     two_axes = ((factors[..., SPATIAL_X, :] > 1) & (factors[..., SPATIAL_Y, :] > 1)).any(-1).sum(-1)
     excess = totals.overflow + two_axes  # a dimension on both axes of a level cannot be written down as YAML
-    merit = totals.energy_pj + items.price[:, None] * totals.cycles
+    hurry = (totals.energy_pj / items.cap[:, None] - totals.cycles).clamp(min=0)  # cycles missing to the cap
+    price = items.price[:, None]
+    merit = totals.energy_pj + price * totals.cycles + (2 * price + items.cap[:, None].nan_to_num(posinf=0)) * hurry
     merit = torch.where(excess > 0, UNFIT * (1 + excess), merit)
     return Population(assignment, position, totals.energy_pj, totals.cycles, merit)
 

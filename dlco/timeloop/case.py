@@ -15,6 +15,7 @@ from dlco.timeloop.problem import read_problem
 from dlco.workload.problem import Problem
 
 _SECTIONS = ("architecture", "problem", "mapping", "ERT", "ART")
+_OUTPUTS = ("timeloop-model.", "timeloop-mapper.", "parsed-processed-input")
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ def find_cases(folder: Source) -> list[Case]:
     Raises:
         InvalidInput: there is no such folder or no case in it, or a section stands in two files.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise InvalidInput(f"folder is {os.fspath(folder)!r}; it must be a folder with Timeloop's YAML files")
+    root = Path(folder) if isinstance(folder, str | os.PathLike) else None
+    if root is None or not root.is_dir():
+        raise InvalidInput(f"folder is {str(folder)!r}; it must be a folder with Timeloop's YAML files")
     own = _case(root)
     cases = [own] if own else [case for place in sorted(root.iterdir()) if place.is_dir() if (case := _case(place))]
     if not cases:
@@ -79,15 +80,17 @@ def find_cases(folder: Source) -> list[Case]:
 
 
 def _case(folder: Path) -> Case | None:
-    """The case whose files stand in a folder, or None."""
+    """The case whose files stand in a folder, or None; what Timeloop itself wrote there is second choice."""
     files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix not in (".yaml", ".yml") or not path.is_file():
+    inputs = [path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".yml") and path.is_file()]
+    for path in sorted(inputs, key=lambda path: path.name.startswith(_OUTPUTS)):
+        is_output = path.name.startswith(_OUTPUTS)
+        if is_output and "flattened_architecture" in path.name:  # not a tree: it lists components by their path
             continue
         document = load(path, "YAML")
         keys = document.value if isinstance(document.value, dict) else {}
         for section in _SECTIONS:
-            if section not in keys:
+            if section not in keys or (section in files and is_output):
                 continue
             if section in files:
                 raise InvalidInput(f"{section} stands in both {files[section].name} and {path.name} of {folder.name!r}")

@@ -1,5 +1,6 @@
 """Our figures beside Timeloop's, one row a level, dataspace and quantity."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -83,11 +84,11 @@ def compare(target: Source | Solved, rules: CountingRules = TIMELOOP_RULES) -> C
         InvalidMapping: dlco or Timeloop refuses the mapping.
         NotSupported: a file asks for what dlco does not model.
     """
-    if hasattr(target, "mappings"):
-        with tempfile.TemporaryDirectory() as folder:
-            write(target, folder)  # type: ignore[arg-type]
-            return _compare_cases(find_cases(folder), rules)
-    return _compare_cases(find_cases(target), rules)  # type: ignore[arg-type]
+    if isinstance(target, str | os.PathLike):
+        return _compare_cases(find_cases(target), rules)
+    with tempfile.TemporaryDirectory() as folder:
+        write(target, folder)
+        return _compare_cases(find_cases(folder), rules)
 
 
 def _compare_cases(cases: list[Case], rules: CountingRules) -> Comparison:

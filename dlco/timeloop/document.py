@@ -46,16 +46,23 @@ class Entry:
         """An `InvalidInput` that says where and then `message`."""
         return InvalidInput(f"{self.where}: {message}")
 
-    def fields(self, required: Collection[str] = (), optional: Collection[str] = ()) -> dict[str, "Entry"]:
+    def fields(
+        self, required: Collection[str] = (), optional: Collection[str] = (), unlisted: Collection[str] = ()
+    ) -> dict[str, "Entry"]:
         """The entries of a mapping by key; those that are null are left out.
 
+        Args:
+            required: keys that must be there.
+            optional: keys that may be there.
+            unlisted: keys that may be there too, but that errors do not recommend.
+
         Raises:
-            InvalidInput: it is no mapping, a required key is missing, or a key is in neither list.
+            InvalidInput: it is no mapping, a required key is missing, or a key is in no list.
         """
         given = self.mapping()
         allowed = ", ".join([*required, *optional])
         for key in given:
-            if key not in required and key not in optional:
+            if key not in required and key not in optional and key not in unlisted:
                 raise given[key].error(f"unknown key {key!r} in {self.name}; allowed: {allowed}")
         for key in required:
             if key not in given or given[key].value is None:

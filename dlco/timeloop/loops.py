@@ -51,11 +51,10 @@ def read_directive(entry: Entry, architecture: Architecture, containers: Table[s
         InvalidInput: an unknown key, kind or target.
         NotSupported: a directive that changes results and that dlco does not model.
     """
-    optional = ("factors", "permutation", "split", "keep", "bypass", *_UNMODELLED)
     given = entry.mapping().get("type")
     if given is not None and given.value in _OTHER_KINDS:
         raise NotSupported(f"{entry.where}: type is {given.shown}; dlco does not model it")
-    fields = entry.fields(["target", "type"], optional)
+    fields = entry.fields(["target", "type"], ["factors", "permutation", "split", "keep", "bypass"], _UNMODELLED)
     kind = fields["type"].text()
     if kind in _BYPASS:
         kind = "bypass"

@@ -7,7 +7,7 @@ import torch
 from dlco.cost.model import Cost, evaluate
 from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import Architecture
+from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.checks import kept_dataspaces
 from dlco.mapping.mapping import Mapping
 from dlco.timeloop.architecture import read_description
@@ -84,18 +84,25 @@ def _level(
     """One level's entry."""
     level = architecture.levels[index]
     kept = kept_dataspaces(problem, mapping, architecture)[level.name]
-    cycles = _whole(cost.level_cycles[index])
     entry: dict = {
         space.name: _dataspace(index, s, space.read_write, space.name in kept, cost)
         for s, space in enumerate(problem.dataspaces)
     }
     return entry | {
-        "cycles": cycles,
-        "throttling": compute_cycles / cycles,
+        "cycles": _whole(cost.level_cycles[index]),
+        "throttling": _throttling(level, entry, compute_cycles),
         "leakage_pj_total": float(cost.leak_pj[index]),
         "area_um2": level.area_um2,
         "instances": architecture.instances[index],
     }
+
+
+def _throttling(level: Level, spaces: dict, compute_cycles: int) -> float:
+    """Share of the MACs' speed that a level's bandwidths allow."""
+    reads = sum(figures["reads"] for figures in spaces.values())
+    writes = sum(figures["fills"] + figures["updates"] for figures in spaces.values())
+    needs = ((reads, level.read_bandwidth), (writes, level.write_bandwidth), (reads + writes, level.shared_bandwidth))
+    return min([1.0, *(bandwidth * compute_cycles / words for words, bandwidth in needs if words)])
 
 
 def _dataspace(index: int, space: int, read_write: bool, kept: bool, cost: Cost) -> dict:

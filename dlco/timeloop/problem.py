@@ -85,7 +85,7 @@ def _own_shape(shape: Entry, instance: dict[str, Entry]) -> Problem:
 def _instance(entry: Entry) -> dict[str, Entry]:
     """Bounds and coefficients: those under `instance`, or beside `shape` as old files have them."""
     keys = entry.mapping()
-    given = entry.fields([], ["version", "shape", "instance"])["instance"] if "instance" in keys else entry
+    given = entry.fields(["instance"], ["version", "shape"])["instance"] if "instance" in keys else entry
     values = {key: value for key, value in given.mapping().items() if key not in ("version", "shape")}
     for key in _SPARSITY:
         if key in values and _sparse(values[key]):

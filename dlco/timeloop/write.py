@@ -53,6 +53,9 @@ def write(solution: Solved, folder: Source, version: str = "0.3") -> list[Path]:
         InvalidInput: something cannot be said in Timeloop's files, or the folder cannot be written.
         InvalidMapping: a dimension is split along both X and Y of one level, or a layer has no mapping.
     """
+    for part in ("architecture", "mappings", "layers"):
+        if not hasattr(solution, part):
+            raise InvalidInput(f"solution is {type(solution).__name__} without {part!r}; it must be a dlco.Solution")
     machine = write_architecture(solution.architecture, version)
     texts: dict[str, dict[str, str]] = {}
     for layer in solution.layers:

@@ -4,14 +4,17 @@ Nothing here knows a formula for traffic. Every temporal iteration is visited, e
 and what a child receives is a set difference, or the whole tile where the restart rule says so. Slow on purpose.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
+import numpy as np
+
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.workload.problem import Dataspace
 
+Digits = tuple[int, ...]
 Point = tuple[int, ...]
 Words = frozenset[Point]
 
@@ -65,24 +68,21 @@ def loops_of(mapping: Mapping) -> list[Loop]:
     return loops
 
 
-def project(space: Dataspace, loops: Sequence[Loop], digits: Sequence[int]) -> Point:
-    """Coordinates of the word that the loops touch at these iterations, all other loops at their first."""
-    index: dict[str, int] = {}
-    for loop, digit in zip(loops, digits, strict=True):
-        index[loop.dim] = index.get(loop.dim, 0) + digit * loop.step
-    return tuple(sum(coefficient * index.get(dim, 0) for dim, coefficient in rank) for rank in space.projection)
+def run(space: Dataspace, loops: Sequence[Loop]) -> list[tuple[Digits, Point]]:
+    """Every iteration in the order of execution: its digits, innermost loop first, and the word it touches.
 
-
-def run(loops: Sequence[Loop]) -> Iterator[tuple[int, ...]]:
-    """The digits of every iteration in the order of execution; loops and digits innermost first."""
-    for digits in product(*(range(loop.bound) for loop in reversed(loops))):
-        yield digits[::-1]
+    Loops that are not among these stay at their first iteration.
+    """
+    moves = [[sum(c * loop.step for dim, c in rank if dim == loop.dim) for rank in space.projection] for loop in loops]
+    digits = np.array(list(product(*(range(loop.bound) for loop in reversed(loops)))), dtype=np.int64)[:, ::-1]
+    points = digits @ np.array(moves, dtype=np.int64).reshape(len(loops), len(space.projection))
+    return list(zip(map(tuple, digits.tolist()), map(tuple, points.tolist()), strict=True))
 
 
 def bounding_box(space: Dataspace, loops: Sequence[Loop]) -> Words:
     """What a buffer allots for all iterations of the loops: every coordinate between the least and the greatest."""
-    points = {project(space, loops, digits) for digits in run(loops)}
-    return frozenset(product(*(range(min(column), max(column) + 1) for column in zip(*points, strict=True))))
+    columns = zip(*(point for _, point in run(space, loops)), strict=True)
+    return frozenset(product(*(range(min(column), max(column) + 1) for column in columns)))
 
 
 def shift(words: Words, move: Point) -> Words:
@@ -153,15 +153,14 @@ class Walker:
         added up on the way into one update; this goes for the instances of a level that bypasses, too.
         """
         below = max((lv for lv in range(level) if self.kept[lv]), default=-1)
+        spread = [[point for _, point in run(self.space, self._across(lv))] for lv in range(below + 1, level + 1)]
         words = 0
         distinct: set[Point] = set()
         for delivery in self._deliveries(below):
             asked = [delivery.words]
-            for outer in range(below + 1, level + 1):
-                across = self._across(outer)
-                moves = [project(self.space, across, digits) for digits in run(across)]
-                children = {tuple(shift(words, move) for words in asked) for move in moves}
-                asked = [words for child in children for words in child]
+            for moves in spread:
+                children = {tuple(shift(part, move) for part in asked) for move in moves}
+                asked = [part for child in children for part in child]
             words += delivery.times * sum(len(part) for part in asked)
             for part in asked:
                 distinct |= shift(part, delivery.offset)
@@ -170,24 +169,23 @@ class Walker:
     def _across(self, level: int) -> list[Loop]:
         return [loop for loop in self.loops if loop.level == level and not loop.temporal]
 
-    def _deliveries(self, level: int) -> Iterator[Delivery]:
+    def _deliveries(self, level: int) -> Iterable[Delivery]:
         """What one instance receives at every step of the loops outside its tile."""
         tile = self.tile(level)
         outside = [loop for loop in self.loops if loop.temporal and loop.level > level]
         if level < 0:  # a MAC takes its operand every cycle
-            return (Delivery(1, project(self.space, outside, digits), tile) for digits in run(outside))
+            return (Delivery(1, offset, tile) for _, offset in run(self.space, outside))
         if self.restart == "timeloop":
             return self._two_iterations(tile, outside)
         return self._all_iterations(tile, outside)
 
     def _all_iterations(self, tile: Words, outside: list[Loop]) -> Iterator[Delivery]:
         """The true execution; "refetch" fetches the whole tile when a loop outside the sliding one steps."""
-        moves = [any(project(self.space, [loop], [1])) for loop in outside]
+        moves = [any(run(self.space, [loop])[1][1]) for loop in outside]
         slide = moves.index(True) if any(moves) else len(outside)
         last: Point | None = None
-        before: tuple[int, ...] = ()
-        for digits in run(outside):
-            offset = project(self.space, outside, digits)
+        before: Digits = ()
+        for digits, offset in run(self.space, outside):
             if last is None:
                 fetched = tile
             else:
@@ -204,9 +202,8 @@ class Walker:
         """
         last: Point | None = None
         step: Point | None = None
-        for digits in run([replace(loop, bound=2) for loop in outside]):
+        for digits, offset in run(self.space, [replace(loop, bound=2) for loop in outside]):
             times = prod(loop.bound - 1 for loop, digit in zip(outside, digits, strict=True) if digit)
-            offset = project(self.space, outside, digits)
             if last is None:
                 fetched = tile
             else:

@@ -1,0 +1,110 @@
+"""`dlco solve`: size a machine and map a network on it."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from dlco.cli.inputs import network_name, read_hardware, read_network
+from dlco.cli.outputs import check_outputs, to_json, write_outputs
+from dlco.hardware.presets import ARCHITECTURES
+from dlco.optimize.budget import OBJECTIVES, Budget, check_objective
+from dlco.optimize.solution import Solution
+from dlco.optimize.solve import solve
+from dlco.report.picture import PICTURES, check_picture, plot_solution
+from dlco.report.progress import ProgressBar
+from dlco.report.table import solution_text
+from dlco.timeloop import write
+from dlco.workload import NETWORKS
+
+INFEASIBLE = 2
+INTERRUPTED = 130
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser(
+        "solve",
+        help="size a machine and map a network on it",
+        description="Size a machine and map every layer of a network on it, within limits.",
+        epilog="example: dlco solve resnet18 --hardware eyeriss --objective edp --area 4",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "network",
+        metavar="NETWORK",
+        help=f"{', '.join(NETWORKS)}; or a file of a Timeloop problem, or a folder of them (a layer a file)",
+    )
+    parser.add_argument(
+        "--hardware",
+        metavar="NAME",
+        required=True,
+        help=f"{', '.join(ARCHITECTURES)} (sizes free), or the file of a Timeloop architecture (sizes fixed)",
+    )
+    parser.add_argument("--fixed", action="store_true", help="take the named hardware with its published sizes")
+    parser.add_argument(
+        "--objective",
+        metavar="NAME",
+        default="edp",
+        help=f"what to minimise: {', '.join(OBJECTIVES)} (default: %(default)s)",
+    )
+    limits = parser.add_argument_group("limits, on the machine and one run of the whole network")
+    limits.add_argument("--area", metavar="MM2", type=float, help="area of the machine, mm2")
+    limits.add_argument("--power", metavar="W", type=float, help="mean power, W")
+    limits.add_argument("--latency", metavar="S", type=float, help="latency, s")
+    limits.add_argument("--energy", metavar="J", type=float, help="energy, J")
+    parser.add_argument("--batch", metavar="N", type=int, default=1, help="images at once (default: %(default)s)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all randomness (default: %(default)s)")
+    results = parser.add_argument_group("results, beside the table on stdout")
+    results.add_argument("-o", "--output", metavar="FILE", help="write the solution as JSON, for `dlco report`")
+    results.add_argument("--plot", metavar="FILE", help=f"draw energy and cycles of each layer ({', '.join(PICTURES)})")
+    results.add_argument("--timeloop", metavar="FOLDER", help="write Timeloop's files, a folder a layer")
+    results.add_argument("--json", action="store_true", help="print the solution as JSON instead of the table")
+    results.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Solve, write what was asked for, print the table or the JSON; returns the exit code."""
+    objective = check_objective(arguments.objective)
+    budget = Budget(arguments.area, arguments.power, arguments.latency, arguments.energy)
+    if arguments.plot is not None:
+        check_picture(arguments.plot)
+    check_outputs(
+        {"--output": arguments.output, "--plot": arguments.plot},
+        {"--timeloop": arguments.timeloop},
+    )
+    layers = read_network(arguments.network, arguments.batch)
+    hardware = read_hardware(arguments.hardware, arguments.fixed)
+    with ProgressBar(objective) as bar:
+        solution = solve(
+            layers,
+            hardware=hardware,
+            objective=objective,
+            budget=budget,
+            seed=arguments.seed,
+            progress=False if arguments.quiet else bar,
+        )
+    if solution.status != "infeasible":
+        write_outputs(_writers(arguments, solution))
+    if arguments.json:
+        print(to_json(solution.to_dict()))
+    elif solution.status != "infeasible" and not arguments.quiet:
+        print(solution_text(solution))
+    if solution.status == "infeasible":
+        print(f"dlco: error: infeasible: {solution.message}", file=sys.stderr)
+        return INFEASIBLE
+    return INTERRUPTED if solution.status == "interrupted" else 0
+
+
+def _writers(arguments: argparse.Namespace, solution: Solution) -> dict[str, Callable[[Path], object]]:
+    """What writes each output that was asked for, by its path."""
+    writers: dict[str, Callable[[Path], object]] = {}
+    if arguments.output is not None:
+        writers[arguments.output] = solution.save
+    if arguments.plot is not None:
+        title = network_name(arguments.network)
+        writers[arguments.plot] = lambda path: plot_solution(solution, path, title=title)
+    if arguments.timeloop is not None:
+        writers[arguments.timeloop] = lambda path: write(solution, path)
+    return writers

@@ -1,0 +1,112 @@
+"""A lower bound that every design respects: the work that no mapping avoids.
+
+Proof, under the default counting rules (whole tiles fetched at restarts, no forwarding between neighbours).
+
+* Every MAC is executed once, so a machine with n MAC units needs at least MACs / n cycles.
+* Every word of an input that some MAC uses enters each level that keeps the input, and is read there, at least once;
+  so is every word of the result written (words that strides skip are not counted: `used_words`).
+* Each MAC takes its operands from the innermost level that keeps them, where one read serves at most as many MACs
+  as there are below an instance. Of a result, all but the first visit of a word to an instance is read back too, and
+  a word has at most as many first visits as there are instances, or partial sums.
+
+Energy, latency and EDP follow: no access costs less than the cheapest, nothing moves faster than the widest port.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import torch
+
+from dlco.hardware.architecture import Architecture, Machine
+from dlco.hardware.space import HardwareSpace
+from dlco.workload.layer import Layer
+from dlco.workload.problem import Dataspace, Problem
+
+
+def compulsory_bound(layers: Sequence[Layer], hardware: Architecture | HardwareSpace, objective: str) -> float:
+    """A value of the objective that no design goes below, in the unit of `NetworkCost.objective`.
+
+    For a space, energy an access, area and so on are each taken at their least and parallelism at its greatest, over
+    all machines of the grid: costs of memories rise with capacity and with access width (a word of a wide access
+    costs the least at the widest), so the ends of the ranges bound them.
+    """
+    machines = _extremes(hardware)
+    cycles = sum(layer.count * _cycles(layer.problem, machines, hardware) for layer in layers)
+    energy = sum(layer.count * _energy(layer.problem, machines, hardware) for layer in layers)
+    seconds = cycles * float(machines.cycle_s.min())
+    area = float(machines.area_mm2.min())
+    # mean power is energy over latency, and latency has no upper end: nothing is certain of it
+    return {"latency": seconds, "energy": energy, "edp": energy * cycles, "power": 0.0, "area": area}[objective]
+
+
+def used_words(problem: Problem, space: Dataspace) -> int:
+    """Words of a dataspace that some MAC uses: positions that strides skip are left out."""
+    return prod(_used_positions(problem, rank) for rank in space.projection)
+
+
+def _used_positions(problem: Problem, rank: tuple[tuple[str, int], ...]) -> int:
+    reached = {0}
+    for dim, coefficient in rank:
+        bound = problem.sizes[dim]
+        if len(rank) == 1:
+            return bound
+        reached = {at + coefficient * i for at in reached for i in range(bound)}
+    return len(reached)
+
+
+def _base(hardware: Architecture | HardwareSpace) -> Architecture:
+    return hardware.base if isinstance(hardware, HardwareSpace) else hardware
+
+
+def _extremes(hardware: Architecture | HardwareSpace) -> Machine:
+    """The machines at all corners of the ranges, batch shape `[corners]` (one for fixed hardware)."""
+    if isinstance(hardware, Architecture):
+        return Machine(**{name: value[None] for name, value in vars(hardware.tensors()).items()})
+    ends = [torch.tensor([p.low, p.high], dtype=torch.float64) for p in hardware.parameters]
+    corners = torch.cartesian_prod(*ends) if len(ends) > 1 else ends[0][:, None]
+    return hardware.machine(corners)
+
+
+def _cycles(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
+    compute = problem.macs / float(machines.macs.max())
+    base = _base(hardware)
+    reads = writes = 0
+    for space in problem.dataspaces:
+        if space.name in base.levels[-1].bypass:
+            continue
+        if space.read_write:
+            writes += used_words(problem, space)
+        else:
+            reads += used_words(problem, space)
+    outer = len(base.levels) - 1
+    return max(
+        compute,
+        reads / float(machines.read_bandwidth[:, outer].max()),
+        writes / float(machines.write_bandwidth[:, outer].max()),
+        (reads + writes) / float(machines.shared_bandwidth[:, outer].max()),
+    )
+
+
+def _energy(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
+    base = _base(hardware)
+    least = {
+        name: (getattr(machines, f"{name}_pj") / machines.block_size).amin(0).tolist()
+        for name in ("read", "write", "update")
+    }
+    energy = problem.macs * float(machines.mac_pj.min())
+    for space in problem.dataspaces:
+        words = used_words(problem, space)
+        kept = [i for i, level in enumerate(base.levels) if space.name not in level.bypass]
+        inner, outer = kept[0], kept[-1]
+        below = (machines.fanout_x * machines.fanout_y)[:, : inner + 1].prod(-1)
+        served = problem.macs / float(below.max())
+        if space.read_write:
+            sums = prod(bound for dim, bound in problem.sizes.items() if dim not in space.dimensions)
+            first_visits = words * min(sums, float(machines.instances[:, inner].max()))
+            energy += served * least["update"][inner] + max(0.0, served - first_visits) * least["read"][inner]
+            energy += words * sum(least["update"][level] for level in kept[1:])
+        else:
+            energy += served * least["read"][inner]
+            energy += words * sum(least["read"][level] for level in kept[1:])
+            energy += words * sum(least["write"][level] for level in kept if level != outer)
+    return energy

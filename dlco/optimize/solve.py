@@ -1,0 +1,301 @@
+"""`solve()`: from a network and a budget to a machine and its mappings."""
+
+import logging
+import time
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import exp
+
+import torch
+
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.space import HardwareSpace
+from dlco.optimize.bound import compulsory_bound
+from dlco.optimize.budget import Budget, check_objective
+from dlco.optimize.discretize import round_factors, round_sizes
+from dlco.optimize.group import make_groups
+from dlco.optimize.local_search import Effort, random_start
+from dlco.optimize.progress import Listener, Progress
+from dlco.optimize.relax import Relaxed, relax
+from dlco.optimize.score import BROKEN, Score
+from dlco.optimize.search import Design, Seeds, Workbench
+from dlco.optimize.solution import Solution, price
+from dlco.workload.layer import Layer, check_layers
+
+log = logging.getLogger("dlco")
+
+
+@dataclass(frozen=True)
+class SolveEffort:
+    """How hard `solve` tries; the defaults take well under a minute for ResNet-18 on two cores.
+
+    Attributes:
+        starts: relaxed solves side by side.
+        relax_rounds: multiplier updates of the relaxed problem at most.
+        machines: machines that are fitted after rounding.
+        roundings: roundings of every relaxed mapping.
+        descents: machines from which the hardware is stepped; `steps`: steps of each at most.
+        fit: search of the mappings of a rounded machine; `step`: of a machine one step away; `polish`: of the last.
+        polishes: times the last search is repeated, from what it found and fresh random mappings.
+    """
+
+    starts: int = 8
+    relax_rounds: int = 8
+    machines: int = 6
+    roundings: int = 4
+    descents: int = 2
+    steps: int = 12
+    fit: Effort = Effort(rounds=40, patience=10, islands=4)
+    step: Effort = Effort(rounds=12, patience=5, population=3, neighbours=12)
+    polish: Effort = Effort(rounds=100, patience=25, population=4, neighbours=24, islands=8)
+    polishes: int = 4
+
+
+def solve(
+    layers: Iterable[Layer],
+    hardware: Architecture | HardwareSpace,
+    objective: str = "edp",
+    budget: Budget | None = None,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    bound: bool = True,
+    progress: bool | Listener = False,
+    effort: SolveEffort | None = None,
+) -> Solution:
+    """Size the hardware, where it is free, and map every layer on it.
+
+    The relaxed problem is solved for sizes and mappings together, from several starts; sizes are rounded to the
+    grid and factors to exact factorisations; batched local search improves the mappings, and steps the sizes. All
+    figures of the solution are the exact integer model's.
+
+    Args:
+        layers: the network.
+        hardware: a machine, or a space of them.
+        objective: "latency", "energy", "edp", "power" or "area".
+        budget: limits that the solution must keep.
+        seed: the same seed gives the same solution.
+        device: "cpu"; other devices are not supported yet.
+        bound: whether to compute a lower bound on the objective too.
+        progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
+        effort: how hard to try.
+
+    Returns:
+        A `Solution`. Its status is "infeasible" where no design within the budget was found, "interrupted" after
+        Ctrl-C; both carry the best design found.
+
+    Raises:
+        InvalidInput: an argument is not what it should be, or a limit of the budget is below what any design needs.
+    """
+    net = check_layers(layers)
+    if not isinstance(hardware, Architecture | HardwareSpace):
+        raise InvalidInput(f"hardware is {hardware!r}; it must be an Architecture or a HardwareSpace")
+    if budget is not None and not isinstance(budget, Budget):
+        raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
+    if device != "cpu":
+        raise InvalidInput(f"device is {device!r}; allowed: cpu")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
+    budget = budget or Budget()
+    check_objective(objective)
+    lower = compulsory_bound(net, hardware, objective)
+    _check_reach(net, hardware, budget)
+    if progress is True:
+        from dlco.report.progress import ProgressBar  # the display sits above the optimiser
+
+        with ProgressBar() as bar:
+            return _Run(net, hardware, objective, budget, seed, bar, effort).solution(lower if bound else None)
+    listener = progress if callable(progress) else _silent
+    return _Run(net, hardware, objective, budget, seed, listener, effort).solution(lower if bound else None)
+
+
+def _silent(progress: Progress) -> None:
+    pass
+
+
+def _check_reach(net: tuple[Layer, ...], hardware: Architecture | HardwareSpace, budget: Budget) -> None:
+    """Refuse a limit that the lower bounds prove out of reach."""
+    names = {"area_mm2": ("area", 1.0), "power_w": ("power", 1.0), "latency_s": ("latency", 1.0), "energy_j": ("energy", 1e-12)}
+    for limit, value in budget.limits.items():
+        objective, unit = names[limit]
+        least = compulsory_bound(net, hardware, objective) * unit
+        if least > value:
+            raise InvalidInput(f"budget {limit} is {value:g}; every design needs at least {least:.4g}")
+
+
+class _Run:
+    """One call of `solve`: its phases, and the best design so far."""
+
+    def __init__(
+        self,
+        net: tuple[Layer, ...],
+        hardware: Architecture | HardwareSpace,
+        objective: str,
+        budget: Budget,
+        seed: int,
+        listener: Listener,
+        effort: SolveEffort | None,
+    ) -> None:
+        self.net, self.hardware, self.objective, self.budget, self.seed = net, hardware, objective, budget, seed
+        self.listener, self.effort = listener, effort or SolveEffort()
+        self.started = time.perf_counter()
+        self.base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
+        free = [p.level for p in hardware.parameters if p.field.startswith("fanout")] if isinstance(hardware, HardwareSpace) else []
+        self.groups = make_groups(net, self.base, sorted(set(free)))
+        self.score = Score(objective, budget, self.base.cycle_s)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.bench = Workbench(self.groups, hardware, self.score, self.generator, self._note)
+        self.best: Design | None = None
+        self.trace: list[tuple[float, float]] = []
+        self.phase = "relax"
+        self.done = 0.0
+
+    def solution(self, lower_bound: float | None) -> Solution:
+        """Run, and return the best design whatever ends the run."""
+        status = "solved"
+        with _single_thread():
+            try:
+                self._search()
+            except KeyboardInterrupt:
+                status = "interrupted"
+                log.warning("interrupted; returning the best design so far")
+            if self.best is None:
+                self._note(self.bench.fit(self._smallest(), [self._random_seeds(8)], Effort(rounds=20))[0])
+        return self._finish(status, lower_bound)
+
+    def _search(self) -> None:
+        effort = self.effort
+        self._tick("relax", 0.0)
+        relaxed = relax(
+            self.groups,
+            self.hardware,
+            self.score,
+            self.bench.counts,
+            starts=effort.starts,
+            generator=self.generator,
+            rounds=effort.relax_rounds,
+        )
+        log.info("relaxed: value %s, violation %s", relaxed.value.tolist(), relaxed.violation.tolist())
+        if isinstance(self.hardware, HardwareSpace):
+            best = self._search_hardware(relaxed)
+        else:
+            self._tick("search", 0.3)
+            seeds = [self._rounded(relaxed, start) for start in range(effort.starts)]
+            best = self.bench.fit(None, [Seeds.join([*seeds, self._random_seeds(8)])], effort.fit)[0]
+        for repeat in range(effort.polishes):
+            self._tick("polish", 0.7 + 0.3 * repeat / effort.polishes)
+            index = None if best.index is None else best.index[None]
+            seeds = Seeds.join([best.seeds, self._random_seeds(28)])
+            best = min(best, self.bench.fit(index, [seeds], effort.polish)[0], key=lambda design: design.score)
+        self._tick("done", 1.0)
+
+    def _search_hardware(self, relaxed: Relaxed) -> Design:
+        assert isinstance(self.hardware, HardwareSpace)
+        effort = self.effort
+        order = (relaxed.value + torch.where(relaxed.violation > 1e-2, BROKEN, 0.0)).argsort().tolist()
+        seeds: dict[tuple[int, ...], list[Seeds]] = {}
+        for start in order:
+            index = round_sizes(self.hardware, relaxed.sizes[start], self.budget.area_mm2)
+            seeds.setdefault(tuple(index.tolist()), []).append(self._rounded(relaxed, start))
+        indices = list(seeds)[: effort.machines]
+        self._tick("fit", 0.2)
+        everything = Seeds.join([one for many in seeds.values() for one in many])
+        designs: list[Design] = []
+        for i, index in enumerate(indices):
+            self._tick("fit", 0.2 + 0.1 * i / len(indices))
+            designs += self.bench.fit(torch.tensor([index]), [everything], effort.fit)
+        designs.sort(key=lambda design: design.score)
+        ended = []
+        for i, design in enumerate(designs[: effort.descents]):
+            base, width = 0.3 + 0.4 * i / effort.descents, 0.4 / effort.descents
+
+            def tick(share: float, base: float = base, width: float = width) -> None:
+                self._tick("search", base + width * share)
+
+            ended.append(self.bench.descend(design, effort.step, effort.steps, tick))
+        return min(ended, key=lambda design: design.score)
+
+    def _rounded(self, relaxed: Relaxed, start: int) -> Seeds:
+        """Roundings of one relaxed solution's mappings."""
+        copies = self.effort.roundings
+        assignment, position = [], []
+        for group, logs, places in zip(self.groups, relaxed.logs, relaxed.position, strict=True):
+            rounded = round_factors(group, logs[start : start + 1], copies, self.generator)[0]
+            assignment.append(rounded)
+            position.append(places[start][:, None].expand(-1, copies, -1, -1))
+        total = float(relaxed.rate[start])
+        return Seeds(assignment, position, total)
+
+    def _random_seeds(self, n: int) -> Seeds:
+        pairs = [random_start(g, torch.arange(len(g.layers)), n, self.generator) for g in self.groups]
+        return Seeds([a for a, _ in pairs], [p for _, p in pairs], self.best.chosen.rate if self.best else 1e3)
+
+    def _smallest(self) -> torch.Tensor | None:
+        if not isinstance(self.hardware, HardwareSpace):
+            return None
+        return torch.zeros(1, len(self.hardware.parameters), dtype=torch.long)
+
+    def _note(self, design: Design) -> None:
+        if self.best is None or design.score < self.best.score:
+            self.best = design
+            if design.score < BROKEN:
+                self.trace.append((time.perf_counter() - self.started, exp(design.score)))
+        self._tick(self.phase, self.done)
+
+    def _tick(self, phase: str, done: float) -> None:
+        self.phase, self.done = phase, done
+        best = exp(self.best.score) if self.best is not None and self.best.score < BROKEN else None
+        self.listener(Progress(phase, done, best, time.perf_counter() - self.started))
+
+    def _finish(self, status: str, lower_bound: float | None) -> Solution:
+        assert self.best is not None
+        best = self.best
+        if isinstance(self.hardware, HardwareSpace):
+            assert best.index is not None
+            architecture = self.hardware.architecture(self.hardware.index_to_sizes(best.index))
+        else:
+            architecture = self.hardware
+        mappings = {}
+        for g, group in enumerate(self.groups):
+            for i, layer in enumerate(group.layers):
+                mappings[layer.name] = group.mapping(i, best.chosen.assignment[g][i, 0], best.chosen.position[g][i, 0])
+        mappings = {layer.name: mappings[layer.name] for layer in self.net}
+        costs, cost = price(self.net, architecture, mappings)
+        used = {"area_mm2": cost.area_mm2, "power_w": cost.power_w, "latency_s": cost.latency_s, "energy_j": cost.energy_pj * 1e-12}
+        broken = [f"{name} {used[name]:.4g} > {limit:g}" for name, limit in self.budget.limits.items() if used[name] > limit * (1 + 1e-9)]
+        if broken:
+            status = "infeasible"
+        message = {
+            "solved": "all limits hold",
+            "interrupted": "stopped early; run again without interruption for a better design",
+            "infeasible": f"no design within the budget was found; the nearest has {', '.join(broken)}; raise that limit",
+        }[status]
+        return Solution(
+            status=status,
+            message=message,
+            objective=self.objective,
+            budget=self.budget,
+            seed=self.seed,
+            layers=self.net,
+            architecture=architecture,
+            mappings=mappings,
+            layer_costs=costs,
+            cost=cost,
+            lower_bound=lower_bound,
+            evaluations=self.bench.evaluations,
+            seconds=time.perf_counter() - self.started,
+            trace=tuple(self.trace),
+        )
+
+
+@contextmanager
+def _single_thread():  # type: ignore[no-untyped-def]
+    """The rows of a search are too short to share between threads: waiting for each other costs more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

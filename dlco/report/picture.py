@@ -1,0 +1,149 @@
+"""A solution as a picture: where each layer's energy goes, and what its cycles are."""
+
+import os
+from math import inf
+from pathlib import Path
+from textwrap import wrap
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.optimize.solution import Solution
+from dlco.report.layout import clip, scaled, si
+from dlco.report.table import NAME_WIDTH, byte_size
+
+PICTURES = (".png", ".svg", ".pdf")
+# Okabe and Ito's palette, told apart with any colour vision; neighbours in a stack differ in lightness too.
+_LEVELS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00")
+_DRAM, _MAC, _LEAK, _CYCLES = "#0072B2", "#999999", "#000000", "#555555"
+_ROW_INCHES = 0.27
+_EDGE_INCHES = 1.9  # title, legend, axis labels
+_BAR = 0.72  # of a row's height
+_LINE = 130  # characters that fit side by side
+
+
+def plot_solution(solution: Solution, path: str | os.PathLike[str] | None = None, *, title: str = "") -> Figure:
+    """One row a layer: its energy, stacked by where it goes, and its cycles, with the utilisation beside them.
+
+    Energy and cycles are those of all executions of a layer, so that the rows add up to the network's totals.
+
+    Args:
+        solution: what to draw.
+        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
+        title: what to call the network in the title.
+
+    Returns:
+        The figure, which belongs to no window and to no pyplot state.
+
+    Raises:
+        InvalidInput: another suffix.
+    """
+    if path is not None:
+        check_picture(path)
+    rows = len(solution.layers)
+    height = _EDGE_INCHES + _ROW_INCHES * rows
+    figure = Figure(figsize=(10, height), layout="constrained")
+    energy, cycles = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    _draw_energy(energy, solution)
+    _draw_cycles(cycles, solution)
+    energy.set_yticks(range(rows), [_label(layer.name, layer.count) for layer in solution.layers])
+    energy.set_ylim(rows - 0.45, -0.55)  # the first layer at the top
+    figure.suptitle(_title(solution, title), fontsize=10, x=0.01, ha="left", linespacing=1.5)
+    names = energy.get_legend_handles_labels()[1]
+    lines = 1 + sum(len(name) + 8 for name in names) // _LINE
+    figure.legend(loc="outside lower center", ncols=-(-len(names) // lines), frameon=False, fontsize=9)
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def check_picture(path: str | os.PathLike[str]) -> None:
+    """Raise `InvalidInput` where the suffix names no format that pictures can be written in."""
+    if Path(path).suffix.lower() not in PICTURES:
+        raise InvalidInput(f"picture is to be {os.fspath(path)!r}; its suffix must be one of {', '.join(PICTURES)}")
+
+
+def energy_parts(solution: Solution) -> dict[str, list[float]]:
+    """Where the energy of each layer's executions goes, pJ: MACs, every level from the innermost, leakage."""
+    costs = [solution.layer_costs[layer.name] for layer in solution.layers]
+    parts = {"MACs": [one.mac_pj * one.count for one in costs]}
+    for level in solution.architecture.levels:
+        parts[level.name] = [one.level_pj[level.name] * one.count for one in costs]
+    parts["leakage"] = [one.leak_pj * one.count for one in costs]
+    return {name: values for name, values in parts.items() if any(values)}
+
+
+def _draw_energy(axes: Axes, solution: Solution) -> None:
+    parts = energy_parts(solution)
+    left = [0.0] * len(solution.layers)
+    sums = [sum(values) * 1e-12 for values in zip(*parts.values(), strict=True)]
+    divisor, unit = scaled(max(sums, default=0.0), "J")
+    colours = _colours(solution.architecture)
+    for name, values in parts.items():
+        widths = [value * 1e-12 / divisor for value in values]
+        bars = axes.barh(range(len(left)), widths, _BAR, left, color=colours[name], edgecolor="white", lw=0.4)
+        bars.set_label(_plain(name))
+        left = [start + width for start, width in zip(left, widths, strict=True)]
+    axes.set_xlim(left=0)
+    _style(axes, f"energy, {unit.replace('u', 'µ')}")
+
+
+def _draw_cycles(axes: Axes, solution: Solution) -> None:
+    costs = [solution.layer_costs[layer.name] for layer in solution.layers]
+    cycles = [one.cycles * one.count for one in costs]
+    divisor, prefix = scaled(max(cycles), "")
+    words = {"": "cycles", "k": "thousand cycles", "M": "million cycles", "G": "billion cycles"}
+    bars = axes.barh(range(len(cycles)), [one / divisor for one in cycles], _BAR, color=_CYCLES)
+    axes.bar_label(bars, [f"{100 * one.utilization:.1f} %" for one in costs], padding=3, fontsize=8)
+    axes.set_xlim(0, 1.22 * max(cycles) / divisor)  # room for the labels
+    _style(axes, f"{words.get(prefix, f'{divisor:.0e} cycles')}, and share of the MACs at work")
+    axes.tick_params(axis="y", length=0)
+
+
+def _style(axes: Axes, label: str) -> None:
+    axes.set_xlabel(label, fontsize=9)
+    axes.tick_params(labelsize=8.5)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", lw=0.5, alpha=0.4)
+    axes.set_axisbelow(True)
+
+
+def _colours(architecture: Architecture) -> dict[str, str]:
+    inner = [level.name for level in architecture.levels if level.kind != "DRAM"]
+    levels = {name: _LEVELS[i % len(_LEVELS)] for i, name in enumerate(inner)}
+    drams = {level.name: _DRAM for level in architecture.levels if level.kind == "DRAM"}
+    return {"MACs": _MAC, "leakage": _LEAK} | levels | drams
+
+
+def _label(name: str, count: int) -> str:
+    short = _plain(clip(name, NAME_WIDTH))
+    return short if count == 1 else f"{short} ×{count}"
+
+
+def _plain(text: str) -> str:
+    """The text so that matplotlib shows it as it is: it reads formulas between dollars, and hides labels like _x."""
+    shown = text.replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def _title(solution: Solution, network: str) -> str:
+    """The totals, and below them the sizes of the machine, from the outermost level inwards."""
+    cost, machine = solution.cost, solution.architecture
+    totals = (
+        si(cost.energy_pj * 1e-12, "J"),
+        si(cost.latency_s, "s"),
+        si(cost.power_w, "W"),
+        f"{cost.area_mm2:#.3g} mm²",
+        f"EDP {cost.edp:.3g} pJ·cycles",
+    )
+    sizes = [
+        (level.name if level.capacity == inf else f"{level.name} {byte_size(level)}")
+        + (f" over {level.fanout_x}×{level.fanout_y}" if level.fanout_x * level.fanout_y > 1 else "")
+        for level in reversed(machine.levels)
+        if level.kind != "DRAM" or level.fanout_x * level.fanout_y > 1
+    ]
+    first = f"{network or 'network'} on {machine.name}: {' · '.join(totals)}".replace(" u", " µ")
+    unbroken = [size.replace(" ", "\N{NO-BREAK SPACE}") for size in [*sizes, f"{machine.macs:,} MACs"]]
+    return _plain("\n".join([first, *wrap(" · ".join(unbroken), _LINE)]))
