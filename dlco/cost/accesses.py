@@ -47,15 +47,13 @@ def count_accesses(
     Args:
         nest: the loops.
         kept: `[levels][spaces]` whether a level keeps a dataspace.
-        rules, arithmetic: how to count.
+        rules: what is kept when a tile moves.
+        arithmetic: exact or smooth.
         supplies: with neighbour forwarding, `[levels][spaces]` from `dlco.cost.forwarding`.
     """
-    if supplies is None:
-        distinct: Sequence[Sequence[Row]] = distinct_children(nest, arithmetic)
-        received = fills(nest, rules, arithmetic)
-        linked: Table = [[0.0 for _ in row] for row in kept]
-    else:
-        distinct, received, linked = _forwarded(nest, supplies)
+    distinct, received, linked = (
+        _served(nest, kept, rules, arithmetic) if supplies is None else _forwarded(nest, supplies)
+    )
     reads: Table = [[0.0 for _ in row] for row in kept]
     filled: Table = [[0.0 for _ in row] for row in kept]
     updates: Table = [[0.0 for _ in row] for row in kept]
@@ -93,7 +91,9 @@ def partition_sizes(nest: Nest, arithmetic: Arithmetic) -> Table:
 
 def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
     space = nest.shape.spaces[index]
-    dense = not space.sliding and all(c == 1 for rank in space.ranks for _, c in rank if not isinstance(c, torch.Tensor))
+    dense = not space.sliding and all(
+        c == 1 for rank in space.ranks for _, c in rank if not isinstance(c, torch.Tensor)
+    )
     dense = dense and not any(isinstance(c, torch.Tensor) for rank in space.ranks for _, c in rank)
     part: Row = nest.words[-1][index]
     parts = [part]
@@ -113,7 +113,16 @@ def received_by_macs(supplies: Sequence[Sequence[Supply]], space: int, nest: Nes
     return supplies[0][space].delivered / torch.as_tensor(nest.fanout[0])
 
 
-def _forwarded(nest: Nest, supplies: Sequence[Sequence[Supply]]) -> tuple[Table, Table, Table]:
+def _served(
+    nest: Nest, kept: Kept, rules: CountingRules, arithmetic: Arithmetic
+) -> tuple[Sequence[Sequence[Row]], Sequence[Sequence[Row]], Table]:
+    """(distinct children, words received by each tile from its parent, none from its peers) without forwarding."""
+    return distinct_children(nest, arithmetic), fills(nest, rules, arithmetic), [[0.0 for _ in row] for row in kept]
+
+
+def _forwarded(
+    nest: Nest, supplies: Sequence[Sequence[Supply]]
+) -> tuple[Sequence[Sequence[Row]], Sequence[Sequence[Row]], Table]:
     """(distinct children, words received by each tile from its parent, words from its peers) with forwarding."""
     distinct: Table = []
     received: Table = []

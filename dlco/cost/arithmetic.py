@@ -22,9 +22,7 @@ class Arithmetic(Protocol):
     def maximum(self, candidates: Sequence[torch.Tensor]) -> torch.Tensor:
         """The largest of the candidates."""
 
-    def cycles_for(
-        self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor
-    ) -> torch.Tensor:
+    def cycles_for(self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor) -> torch.Tensor:
         """Cycles to move all of `words` at `bandwidth` words per cycle, in an execution of `compute` cycles."""
 
     def common_step(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -62,9 +60,7 @@ class Exact:
             best = torch.maximum(best, other)
         return best
 
-    def cycles_for(
-        self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor
-    ) -> torch.Tensor:
+    def cycles_for(self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor) -> torch.Tensor:
         """Compute cycles over the slow-down, in Timeloop's order of operations, so that its ceiling falls alike."""
         if any(part.requires_grad for part in words):
             return total(words) / bandwidth
@@ -108,9 +104,7 @@ class Smooth:
         logs = torch.stack(torch.broadcast_tensors(*candidates)).clamp(min=1e-300).log()
         return (torch.logsumexp(logs * self.sharpness, dim=0) / self.sharpness).exp()
 
-    def cycles_for(
-        self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor
-    ) -> torch.Tensor:
+    def cycles_for(self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor) -> torch.Tensor:
         """Words over bandwidth."""
         return total(words) / bandwidth
 

@@ -45,7 +45,9 @@ def supply(problem: Problem, batch: MappingBatch, fanout_x: Sequence[int]) -> li
 
     def one(level: int, space: Dataspace) -> Supply:
         counts = [_supply(_Children(problem, m, level, space), fanout_x[level]) for m in mappings]
-        return Supply(*(torch.tensor(column, dtype=torch.float64).reshape(shape) for column in zip(*counts, strict=True)))
+        return Supply(
+            *(torch.tensor(column, dtype=torch.float64).reshape(shape) for column in zip(*counts, strict=True))
+        )
 
     return [[one(level, space) for space in problem.dataspaces] for level in range(len(batch.levels))]
 
@@ -98,7 +100,7 @@ class _Children:
         found = []
         for lv in range(self.level, len(self.mapping.levels)):
             inner = self.extents(lv - 1)
-            for d, name in enumerate(self.problem.dimensions):
+            for d in range(len(inner)):
                 inner[d] *= self.mapping.spatial_x[lv][d] * self.mapping.spatial_y[lv][d]
             for name in self.mapping.order[lv]:
                 d = self.problem.dimensions.index(name)

@@ -8,18 +8,18 @@ import torch
 from dlco.cost.accesses import Kept, count_accesses, partition_sizes
 from dlco.cost.arithmetic import EXACT, SMOOTH, Arithmetic, total
 from dlco.cost.forwarding import Supply, supply
-from dlco.cost.nest import Nest, Row, is_one, product
+from dlco.cost.nest import Nest, Position, Row, is_one, product
 from dlco.cost.performance import kept_table, performance
 from dlco.cost.rules import DEFAULT_RULES, CountingRules
 from dlco.cost.shape import Shape, compile_problem
-from dlco.errors import InvalidInput, InvalidMapping
+from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
-CHUNK = 8192  # mappings evaluated at once: rows of this length stay in the cache
+CHUNK = 65536  # mappings evaluated at once: enough for threads to share, few enough to stay near the caches
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,11 @@ def evaluate_totals(
         kept: `[levels][spaces]` whether a level keeps a dataspace.
         factors: `[..., levels, 3, dims]`, taken to multiply to the bounds.
         position: `[..., levels, dims]` place of each temporal loop in its level, or one such table for the batch.
+        rules: what is kept when a tile moves.
+        arithmetic: exact or smooth.
     """
+    if rules.neighbour_forwarding:
+        raise InvalidInput("neighbour_forwarding is True; only evaluate() counts it, not its fast forms for batches")
     nest = build_nest(shape, factors, position, machine)
     accesses = count_accesses(nest, kept, rules, arithmetic)
     spent = performance(nest, machine, accesses, arithmetic)
@@ -185,18 +189,20 @@ def evaluate_many(
 ) -> Totals:
     """Exact `Totals` of a batch `[n]` of integer mappings, a cache-sized chunk at a time.
 
+    Factors are taken to multiply to the bounds, and to be 1 along axes without fan-out (as `MapSpace` makes them);
+    `evaluate` checks that too. Factors whose batch dimension is the innermost in memory are read without a copy.
     Where all orders of the batch are the same the order is taken as fixed, which is several times faster.
     """
     shape = compile_problem(problem)
     machine, bypasses = _machine(architecture, batch)
     kept = kept_table([space.name for space in problem.dataspaces], bypasses)
-    fixed = bool((batch.order == batch.order[:1]).all())
-    one = positions(batch.order[0]).tolist() if fixed else None
+    same = len(batch.order) > 0 and bool((batch.order == batch.order[:1]).all())
+    shared = positions(batch.order[0]).tolist() if same else None
     parts = []
     with torch.no_grad():
         for start in range(0, len(batch.factors), chunk):
             rows = slice(start, start + chunk)
-            place = one if fixed else positions(batch.order[rows])
+            place = positions(batch.order[rows]) if shared is None else shared
             parts.append(evaluate_totals(shape, machine, kept, batch.factors[rows], place, rules))
     return Totals(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Totals)))
 
@@ -228,6 +234,7 @@ def build_nest(
     def loops(level: int, slot: int, there: bool = True) -> tuple[Row, ...]:
         return tuple(rows[level, slot, d] if there and d in live else 1.0 for d in range(shape.dims))
 
+    place: tuple[tuple[Position, ...], ...]
     if isinstance(position, torch.Tensor):
         turned = position.to(torch.int8).movedim((-2, -1), (0, 1)).contiguous()
         place = tuple(tuple(turned[lv, d] for d in range(shape.dims)) for lv in range(levels))
@@ -237,7 +244,7 @@ def build_nest(
         shape,
         temporal=tuple(loops(lv, 0) for lv in range(levels)),
         spatial=tuple((loops(lv, 1, has_x[lv]), loops(lv, 2, has_y[lv])) for lv in range(levels)),
-        position=place,  # type: ignore[arg-type]
+        position=place,
     )
 
 
@@ -258,7 +265,9 @@ def occupancies(nest: Nest, machine: Machine, kept: Kept) -> list[torch.Tensor]:
 
 def overflow(nest: Nest, machine: Machine, kept: Kept) -> torch.Tensor:
     """By how much `occupancies` exceed 1, added up, `[...]`; 0 where all fits."""
-    return total([torch.zeros_like(machine.mac_pj), *((share - 1).clamp(min=0) for share in occupancies(nest, machine, kept))])
+    return total(
+        [torch.zeros_like(machine.mac_pj), *((share - 1).clamp(min=0) for share in occupancies(nest, machine, kept))]
+    )
 
 
 def _cost(

@@ -74,7 +74,9 @@ class Nest:
     @cached_property
     def _like(self) -> torch.Tensor:
         rows = (row for level in zip(self.temporal, *zip(*self.spatial, strict=True), strict=True) for row in level)
-        return next((n for row in rows for n in row if isinstance(n, torch.Tensor)), torch.ones((), dtype=torch.float64))
+        return next(
+            (n for row in rows for n in row if isinstance(n, torch.Tensor)), torch.ones((), dtype=torch.float64)
+        )
 
     @cached_property
     def one(self) -> torch.Tensor:

@@ -77,9 +77,7 @@ def _level_cycles(
     return arithmetic.ceil(arithmetic.maximum([compute, *needs])) if needs else compute
 
 
-def _level_energy(
-    level: int, nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Arithmetic
-) -> list[Row]:
+def _level_energy(level: int, nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Arithmetic) -> list[Row]:
     block = machine.block_size[..., level]
     whole_words = not block.requires_grad and bool((block == 1).all())
     energies: list[Row] = []

@@ -58,7 +58,7 @@ def _ordered_loops(nest: Nest, level: int, space: int) -> list[tuple[torch.Tenso
         steps.append([c * nest.spread[level][d] for c in row])
     positions = [nest.position[level][d] for d in live]
     if all(isinstance(p, int) for p in positions):
-        order = sorted(range(len(live)), key=lambda i: positions[i])  # type: ignore[arg-type,return-value]
+        order = sorted(range(len(live)), key=lambda i: positions[i])
         return [(bounds[i], [torch.as_tensor(s, dtype=bounds[i].dtype) for s in steps[i]]) for i in order]
     shape = torch.broadcast_shapes(*(b.shape for b in bounds), *(p.shape for p in positions))  # type: ignore[union-attr]
 

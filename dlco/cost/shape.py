@@ -84,7 +84,9 @@ def compile_problems(problems: Sequence[Problem], dtype: torch.dtype = torch.flo
 
 def structure(problem: Problem) -> tuple[object, ...]:
     """What two problems must share to run in one batch: dimensions and projections, coefficients aside."""
-    spaces = tuple((s.name, s.read_write, tuple(tuple(d for d, _ in r) for r in s.projection)) for s in problem.dataspaces)
+    spaces = tuple(
+        (s.name, s.read_write, tuple(tuple(d for d, _ in r) for r in s.projection)) for s in problem.dataspaces
+    )
     return (problem.dimensions, spaces)
 
 
@@ -113,4 +115,6 @@ def _check_distinct(space: Dataspace) -> None:
     dims = [d for rank in space.projection for d, _ in rank]
     for dim in dims:
         if dims.count(dim) > 1:
-            raise NotSupported(f"dimension {dim} indexes {space.name} twice; dlco supports each dimension once a dataspace")
+            raise NotSupported(
+                f"dimension {dim} indexes {space.name} twice; dlco supports each dimension once a dataspace"
+            )

@@ -58,7 +58,7 @@ def _space_fills(nest: Nest, index: int, rules: CountingRules, arithmetic: Arith
                 if innermost is False:
                     continue
                 box = nest.boxes[level][index][rank]
-                kept = (box - coefficient * nest.spread[outer][d]) * torch.ones_like(n[d])  # type: ignore[arg-type]
+                kept = torch.as_tensor(box - coefficient * nest.spread[outer][d])
                 kept = words / box * kept.clamp(min=0)  # exact: the box divides the tile's words
                 slide = _where(innermost, n[d], nest.one if is_one(slide) else slide)
                 overlap = _where(innermost, kept, overlap if isinstance(overlap, torch.Tensor) else nest.zero)
@@ -95,8 +95,9 @@ def _reuse(nest: Nest, level: int, space: Space, arithmetic: Arithmetic) -> _Reu
     relevant = [d for d in loops if d in space.relevant]
     exists = {d: arithmetic.exists(n[d]) for d in relevant}  # type: ignore[arg-type]
     moves: Flag
+    inside: dict[int, Flag] = {}
     if all(isinstance(place[d], int) for d in loops):
-        moves, inside = False, {}
+        moves = False
         for d in sorted(loops, key=lambda d: place[d]):
             inside[d] = moves
             moves = _either(moves, exists.get(d, False))
@@ -136,7 +137,7 @@ def _distinct_steps(nest: Nest, level: int, rank: tuple, arithmetic: Arithmetic)
         return product(n for n, _ in loops)
     if len(loops) > 2:
         return _count_offsets(loops)
-    (n, a), (m, b) = ((n, torch.as_tensor(step, dtype=n.dtype, device=n.device)) for n, step in loops)  # type: ignore[union-attr]
+    (n, a), (m, b) = ((n, torch.as_tensor(step, dtype=n.dtype, device=n.device)) for n, step in loops)
     grid = arithmetic.common_step(a, b)
     return n * m - torch.clamp(n - b / grid, min=0) * torch.clamp(m - a / grid, min=0)
 
@@ -160,7 +161,7 @@ def _count_offsets(loops: list[tuple[Row, Row]]) -> Row:
 def _where(flag: Flag, yes: Row, no: Row) -> Row:
     if isinstance(flag, bool):
         return yes if flag else no
-    return torch.where(flag, yes, no)  # type: ignore[arg-type]
+    return torch.where(flag, yes, no)
 
 
 def _either(a: Flag, b: Flag) -> Flag:

@@ -19,24 +19,34 @@ import torch
 
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
+from dlco.optimize.budget import Budget
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Dataspace, Problem
 
 
-def compulsory_bound(layers: Sequence[Layer], hardware: Architecture | HardwareSpace, objective: str) -> float:
-    """A value of the objective that no design goes below, in the unit of `NetworkCost.objective`.
+def compulsory_bound(
+    layers: Sequence[Layer], hardware: Architecture | HardwareSpace, objective: str, budget: Budget | None = None
+) -> float:
+    """A value of the objective that no design within the budget goes below, in the unit of `NetworkCost.objective`.
 
     For a space, energy an access, area and so on are each taken at their least and parallelism at its greatest, over
     all machines of the grid: costs of memories rise with capacity and with access width (a word of a wide access
     costs the least at the widest), so the ends of the ranges bound them.
     """
     machines = _extremes(hardware)
-    cycles = sum(layer.count * _cycles(layer.problem, machines, hardware) for layer in layers)
+    budget = budget or Budget()
+    least = machines.cycle_s.min().item()
     energy = sum(layer.count * _energy(layer.problem, machines, hardware) for layer in layers)
-    seconds = cycles * float(machines.cycle_s.min())
-    area = float(machines.area_mm2.min())
-    # mean power is energy over latency, and latency has no upper end: nothing is certain of it
-    return {"latency": seconds, "energy": energy, "edp": energy * cycles, "power": 0.0, "area": area}[objective]
+    cycles = sum(layer.count * _cycles(layer.problem, machines, hardware) for layer in layers)
+    if budget.power_w is not None:  # at this power the energy takes at least so long
+        cycles = max(cycles, energy * 1e-12 / budget.power_w / least)
+    return {
+        "latency": cycles * least,
+        "energy": energy,
+        "edp": energy * cycles,
+        "power": 0.0 if budget.latency_s is None else energy * 1e-12 / budget.latency_s,  # else slower is less
+        "area": machines.area_mm2.min().item(),
+    }[objective]
 
 
 def used_words(problem: Problem, space: Dataspace) -> int:

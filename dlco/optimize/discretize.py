@@ -51,7 +51,9 @@ def round_sizes(space: HardwareSpace, sizes: torch.Tensor, area_mm2: float | Non
         area = space.machine(space.index_to_sizes(index)).area_mm2
         if area <= area_mm2:
             break
-        lower = [index - torch.nn.functional.one_hot(torch.tensor(i), len(index)) for i in range(len(index)) if index[i] > 0]
+        lower = [
+            index - torch.nn.functional.one_hot(torch.tensor(i), len(index)) for i in range(len(index)) if index[i] > 0
+        ]
         options = space.index_to_sizes(torch.stack(lower))
         saved = (area - space.machine(options).area_mm2).clamp(min=1e-9)
         away = (options.log() - sizes.log()).abs().sum(-1)

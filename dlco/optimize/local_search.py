@@ -1,10 +1,10 @@
 """Batched local search: thousands of neighbours of many mappings at once.
 
 An item is one layer on one machine at one price of time; its merit is energy + price x cycles, so that a search
-over several prices yields the layer's trade-off between energy and latency (see `Score.prices`). Each item keeps a small population of
-distinct mappings; every round draws neighbours of each (a prime moved to another slot, two primes moved or swapped,
-two loops of a level swapped) and keeps the best. Mappings that do not fit rank behind all that do, the less they
-overflow the better, so a search may start anywhere.
+over several prices yields the layer's trade-off between energy and latency (see `Score.prices`). Each item keeps a
+small population of distinct mappings; every round draws neighbours of each (a prime moved to another slot, two primes
+moved or swapped, two loops of a level swapped) and keeps the best. Mappings that do not fit rank behind all that do,
+the less they overflow the better, so a search may start anywhere.
 """
 
 from dataclasses import dataclass
@@ -124,7 +124,9 @@ def local_search(
     return population, evaluated
 
 
-def random_start(group: Group, layer: torch.Tensor, n: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def random_start(
+    group: Group, layer: torch.Tensor, n: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """`n` random mappings of each item: assignment `[items, n, units]` and position `[items, n, levels, dims]`."""
     items, units = len(layer), group.primes.shape[1]
     slots = len(group.slot_cell)
@@ -133,9 +135,7 @@ def random_start(group: Group, layer: torch.Tensor, n: int, generator: torch.Gen
     return assignment, noise.argsort(-1).to(torch.int8)
 
 
-def _assess(
-    group: Group, shape: Shape, items: Items, assignment: torch.Tensor, position: torch.Tensor
-) -> Population:
+def _assess(group: Group, shape: Shape, items: Items, assignment: torch.Tensor, position: torch.Tensor) -> Population:
     factors = group.factors(items.layer, assignment)
     totals: Totals = evaluate_totals(shape, items.machine, group.kept, factors, position)
     two_axes = ((factors[..., SPATIAL_X, :] > 1) & (factors[..., SPATIAL_Y, :] > 1)).any(-1).sum(-1)

@@ -24,4 +24,5 @@ class Progress:
 class Listener(Protocol):
     """Called with every report; raising `KeyboardInterrupt` stops the search with the best so far."""
 
-    def __call__(self, progress: Progress) -> None: ...
+    def __call__(self, progress: Progress) -> None:
+        """Take a report."""

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import torch
 
+from dlco.cost.accesses import count_accesses
 from dlco.cost.arithmetic import Smooth
 from dlco.cost.model import build_nest, occupancies
-from dlco.cost.accesses import count_accesses
 from dlco.cost.performance import performance
 from dlco.cost.rules import DEFAULT_RULES
 from dlco.hardware.architecture import Architecture, Machine
@@ -70,12 +70,16 @@ def relax(
     """Solve the relaxed problem from several starts at once.
 
     Args:
-        groups: the layers; `counts`: `[layers]` executions, for each group.
+        groups: the layers.
         hardware: fixed, or a space whose sizes join the problem.
         score: objective and limits.
-        starts: how many solves side by side; `generator` draws their start and their loop-order classes.
-        rounds: multiplier updates at most; `iterations`: L-BFGS steps in each.
-        feasibility, stationarity: it ends once every start is within both.
+        counts: `[layers]` executions, for each group.
+        starts: how many solves side by side.
+        generator: draws their start and their loop-order classes.
+        rounds: multiplier updates at most.
+        iterations: L-BFGS steps between two of them at most.
+        feasibility: it ends once no start exceeds a limit by more than this, in logs,
+        stationarity: and no gradient of the Lagrangian has an entry above this.
     """
     program = _Program(groups, hardware, score, counts, starts, generator)
     point = program.start(generator)
@@ -84,7 +88,7 @@ def relax(
     last = torch.full((starts,), torch.inf, dtype=point.dtype)
     slope = last
     done = 0
-    for done in range(1, rounds + 1):  # noqa: B007
+    for done in range(1, rounds + 1):
 
         def lagrangian(
             x: torch.Tensor, multipliers: torch.Tensor = multipliers, weight: torch.Tensor = weight
@@ -227,9 +231,7 @@ class _Program:
         group = self.groups[g]
         table = torch.zeros(*logs.shape[:2], group.levels * len(AXES), group.dims, dtype=logs.dtype)
         factors = table.index_copy(2, group.slot_cell, logs).exp()
-        nest = build_nest(
-            self.shapes[g], factors.view(*logs.shape[:2], group.levels, len(AXES), group.dims), position
-        )
+        nest = build_nest(self.shapes[g], factors.view(*logs.shape[:2], group.levels, len(AXES), group.dims), position)
         accesses = count_accesses(nest, group.kept, DEFAULT_RULES, SMOOTH_MAX)
         spent = performance(nest, machine, accesses, SMOOTH_MAX)
         shares = [share.log() for share in occupancies(nest, machine, group.kept)]

@@ -84,8 +84,8 @@ class Score:
             searches += [(rates * 1e-3, cap), (rates, cap), (rates * 10, cap), (rates, cap * 1.3)]
         if self.objective == "power":
             searches += [(rates * 0.1, rates * share) for share in (1.0, 0.85, 0.6)]
-        price, cap = zip(*searches, strict=True)
-        return torch.stack(price, -1), torch.stack(cap, -1)
+        prices, caps = zip(*searches, strict=True)
+        return torch.stack(prices, -1), torch.stack(caps, -1)
 
 
 def choose(
@@ -102,7 +102,9 @@ def choose(
 
     Args:
         score: what counts.
-        energy_pj, cycles: `[designs, layers, candidates]` of one execution; `fits`: whether they may be chosen.
+        energy_pj: `[designs, layers, candidates]` of one execution, pJ.
+        cycles: the same, cycles.
+        fits: the same, whether the candidate may be chosen.
         counts: `[layers]` executions.
         area_mm2: `[designs]`.
 
@@ -129,10 +131,13 @@ def choose(
         for layer in range(layers):
             totals = [_picked(table, best).sum(-1) for table in (finite_energy, finite_time)]
             others = [
-                t - _picked(table, best)[:, layer] for t, table in zip(totals, (finite_energy, finite_time), strict=True)
+                t - _picked(table, best)[:, layer]
+                for t, table in zip(totals, (finite_energy, finite_time), strict=True)
             ]
             trial = score(
-                others[0][:, None] + finite_energy[:, layer], others[1][:, None] + finite_time[:, layer], area_mm2[:, None]
+                others[0][:, None] + finite_energy[:, layer],
+                others[1][:, None] + finite_time[:, layer],
+                area_mm2[:, None],
             )
             found = torch.where(fits[:, layer], trial, torch.inf).min(-1)
             better = found.values < best_score

@@ -17,7 +17,7 @@ from dlco.optimize.local_search import UNFIT, Effort, Items, Population, assess,
 from dlco.optimize.score import Score, choose
 
 KEPT = 12  # mappings of each layer that a design hands on
-SLICE = 12_288  # mappings evaluated at once: their rows stay in the cache
+SLICE = 16_384  # mappings evaluated at once: their rows stay near the caches
 
 
 @dataclass(frozen=True)
@@ -185,10 +185,7 @@ class Workbench:
         together = Population.join(parts, 0)
         return replace(
             together,
-            **{
-                name: table.reshape(designs, layers, -1, *table.shape[2:])
-                for name, table in vars(together).items()
-            },
+            **{name: table.reshape(designs, layers, -1, *table.shape[2:]) for name, table in vars(together).items()},
         )
 
     def _seeds(

@@ -57,7 +57,7 @@ class NetworkCost:
     edp: float
 
     def objective(self, name: str) -> float:
-        """The figure that an objective minimises: "latency" s, "energy" pJ, "edp" pJ x cycles, "power" W, "area" mm2."""
+        """The figure that an objective minimises: latency s, energy pJ, edp pJ x cycles, power W, area mm2."""
         keys = {"latency": "latency_s", "energy": "energy_pj", "edp": "edp", "power": "power_w", "area": "area_mm2"}
         return float(getattr(self, keys[name]))
 
@@ -131,7 +131,7 @@ class Solution:
         """Plain numbers, strings, lists and dictionaries: what `save` writes."""
         data = asdict(self) | {"format": FORMAT, "gap": self.gap}
         data["layers"] = [asdict(layer) for layer in self.layers]
-        return _plain(data)  # type: ignore[no-any-return]
+        return {key: _plain(value) for key, value in data.items()}
 
     @staticmethod
     def from_dict(data: Any) -> "Solution":
@@ -192,9 +192,7 @@ def price(
     cycles = sum(one.cycles * one.count for one in costs.values())
     energy = sum(one.energy_pj * one.count for one in costs.values())
     latency = cycles * architecture.cycle_s
-    return costs, NetworkCost(
-        cycles, energy, latency, energy * 1e-12 / latency, architecture.area_mm2, energy * cycles
-    )
+    return costs, NetworkCost(cycles, energy, latency, energy * 1e-12 / latency, architecture.area_mm2, energy * cycles)
 
 
 def _plain(value: Any) -> Any:
@@ -212,6 +210,10 @@ def _tuple(value: Any) -> Any:
     return tuple(_tuple(one) for one in value) if isinstance(value, list) else value
 
 
+def _from_plain(name: str, value: Any) -> Any:
+    return frozenset(value) if name == "bypass" else inf if value is None else value
+
+
 def _layer(data: dict[str, Any]) -> Layer:
     problem = dict(data["problem"])
     spaces = tuple(
@@ -222,10 +224,7 @@ def _layer(data: dict[str, Any]) -> Layer:
 
 
 def _architecture(data: dict[str, Any]) -> Architecture:
-    levels = tuple(
-        Level(**{k: (frozenset(v) if k == "bypass" else inf if v is None else v) for k, v in level.items()})
-        for level in data["levels"]
-    )
+    levels = tuple(Level(**{name: _from_plain(name, value) for name, value in one.items()}) for one in data["levels"])
     return Architecture(levels=levels, **{k: v for k, v in data.items() if k != "levels"})
 
 

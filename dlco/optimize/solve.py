@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import exp
 
 import torch
@@ -47,9 +47,9 @@ class SolveEffort:
     roundings: int = 4
     descents: int = 2
     steps: int = 12
-    fit: Effort = Effort(rounds=40, patience=10, islands=4)
-    step: Effort = Effort(rounds=12, patience=5, population=3, neighbours=12)
-    polish: Effort = Effort(rounds=100, patience=25, population=4, neighbours=24, islands=8)
+    fit: Effort = field(default=Effort(rounds=40, patience=10, islands=4))
+    step: Effort = field(default=Effort(rounds=12, patience=5, population=3, neighbours=12))
+    polish: Effort = field(default=Effort(rounds=100, patience=25, population=4, neighbours=24, islands=8))
     polishes: int = 4
 
 
@@ -100,15 +100,16 @@ def solve(
         raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
     budget = budget or Budget()
     check_objective(objective)
-    lower = compulsory_bound(net, hardware, objective)
     _check_reach(net, hardware, budget)
+    lower = compulsory_bound(net, hardware, objective, budget) if bound else None
+    lower = lower or None  # a bound of 0 says nothing
     if progress is True:
         from dlco.report.progress import ProgressBar  # the display sits above the optimiser
 
         with ProgressBar() as bar:
-            return _Run(net, hardware, objective, budget, seed, bar, effort).solution(lower if bound else None)
+            return _Run(net, hardware, objective, budget, seed, bar, effort).solution(lower)
     listener = progress if callable(progress) else _silent
-    return _Run(net, hardware, objective, budget, seed, listener, effort).solution(lower if bound else None)
+    return _Run(net, hardware, objective, budget, seed, listener, effort).solution(lower)
 
 
 def _silent(progress: Progress) -> None:
@@ -116,13 +117,15 @@ def _silent(progress: Progress) -> None:
 
 
 def _check_reach(net: tuple[Layer, ...], hardware: Architecture | HardwareSpace, budget: Budget) -> None:
-    """Refuse a limit that the lower bounds prove out of reach."""
-    names = {"area_mm2": ("area", 1.0), "power_w": ("power", 1.0), "latency_s": ("latency", 1.0), "energy_j": ("energy", 1e-12)}
+    """Refuse a limit that the lower bounds prove out of reach, given the others."""
     for limit, value in budget.limits.items():
-        objective, unit = names[limit]
-        least = compulsory_bound(net, hardware, objective) * unit
+        objective = {"area_mm2": "area", "power_w": "power", "latency_s": "latency", "energy_j": "energy"}[limit]
+        least = compulsory_bound(net, hardware, objective, replace(budget, **{limit: None}))
+        least *= 1e-12 if limit == "energy_j" else 1.0
         if least > value:
-            raise InvalidInput(f"budget {limit} is {value:g}; every design needs at least {least:.4g}")
+            others = [f"{name} {bound:g}" for name, bound in budget.limits.items() if name != limit]
+            given = f" within {', '.join(others)}" if others else ""
+            raise InvalidInput(f"budget {limit} is {value:g}; every design{given} needs at least {least:.4g}")
 
 
 class _Run:
@@ -142,7 +145,11 @@ class _Run:
         self.listener, self.effort = listener, effort or SolveEffort()
         self.started = time.perf_counter()
         self.base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
-        free = [p.level for p in hardware.parameters if p.field.startswith("fanout")] if isinstance(hardware, HardwareSpace) else []
+        free = (
+            [p.level for p in hardware.parameters if p.field.startswith("fanout")]
+            if isinstance(hardware, HardwareSpace)
+            else []
+        )
         self.groups = make_groups(net, self.base, sorted(set(free)))
         self.score = Score(objective, budget, self.base.cycle_s)
         self.generator = torch.Generator().manual_seed(seed)
@@ -162,7 +169,8 @@ class _Run:
                 status = "interrupted"
                 log.warning("interrupted; returning the best design so far")
             if self.best is None:
-                self._note(self.bench.fit(self._smallest(), [self._random_seeds(8)], Effort(rounds=20))[0])
+                self.listener = _silent
+                self.bench.fit(self._smallest(), [self._random_seeds(8)], Effort(rounds=20))
         return self._finish(status, lower_bound)
 
     def _search(self) -> None:
@@ -182,8 +190,8 @@ class _Run:
             best = self._search_hardware(relaxed)
         else:
             self._tick("search", 0.3)
-            seeds = [self._rounded(relaxed, start) for start in range(effort.starts)]
-            best = self.bench.fit(None, [Seeds.join([*seeds, self._random_seeds(8)])], effort.fit)[0]
+            rounded = [self._rounded(relaxed, start) for start in range(effort.starts)]
+            best = self.bench.fit(None, [Seeds.join([*rounded, self._random_seeds(8)])], effort.fit)[0]
         for repeat in range(effort.polishes):
             self._tick("polish", 0.7 + 0.3 * repeat / effort.polishes)
             index = None if best.index is None else best.index[None]
@@ -203,9 +211,9 @@ class _Run:
         self._tick("fit", 0.2)
         everything = Seeds.join([one for many in seeds.values() for one in many])
         designs: list[Design] = []
-        for i, index in enumerate(indices):
+        for i, sizes in enumerate(indices):
             self._tick("fit", 0.2 + 0.1 * i / len(indices))
-            designs += self.bench.fit(torch.tensor([index]), [everything], effort.fit)
+            designs += self.bench.fit(torch.tensor([sizes]), [everything], effort.fit)
         designs.sort(key=lambda design: design.score)
         ended = []
         for i, design in enumerate(designs[: effort.descents]):
@@ -263,14 +271,23 @@ class _Run:
                 mappings[layer.name] = group.mapping(i, best.chosen.assignment[g][i, 0], best.chosen.position[g][i, 0])
         mappings = {layer.name: mappings[layer.name] for layer in self.net}
         costs, cost = price(self.net, architecture, mappings)
-        used = {"area_mm2": cost.area_mm2, "power_w": cost.power_w, "latency_s": cost.latency_s, "energy_j": cost.energy_pj * 1e-12}
-        broken = [f"{name} {used[name]:.4g} > {limit:g}" for name, limit in self.budget.limits.items() if used[name] > limit * (1 + 1e-9)]
+        used = {
+            "area_mm2": cost.area_mm2,
+            "power_w": cost.power_w,
+            "latency_s": cost.latency_s,
+            "energy_j": cost.energy_pj * 1e-12,
+        }
+        broken = [
+            f"{name} {used[name]:.4g} > {limit:g}"
+            for name, limit in self.budget.limits.items()
+            if used[name] > limit * (1 + 1e-9)
+        ]
         if broken:
             status = "infeasible"
         message = {
             "solved": "all limits hold",
             "interrupted": "stopped early; run again without interruption for a better design",
-            "infeasible": f"no design within the budget was found; the nearest has {', '.join(broken)}; raise that limit",
+            "infeasible": f"no design within the budget was found; the nearest has {', '.join(broken)}",
         }[status]
         return Solution(
             status=status,

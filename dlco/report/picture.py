@@ -1,7 +1,7 @@
 """A solution as a picture: where each layer's energy goes, and what its cycles are."""
 
 import os
-from math import inf
+from math import ceil, inf
 from pathlib import Path
 from textwrap import wrap
 
@@ -51,9 +51,9 @@ def plot_solution(solution: Solution, path: str | os.PathLike[str] | None = None
     energy.set_yticks(range(rows), [_label(layer.name, layer.count) for layer in solution.layers])
     energy.set_ylim(rows - 0.45, -0.55)  # the first layer at the top
     figure.suptitle(_title(solution, title), fontsize=10, x=0.01, ha="left", linespacing=1.5)
-    names = energy.get_legend_handles_labels()[1]
-    lines = 1 + sum(len(name) + 8 for name in names) // _LINE
-    figure.legend(loc="outside lower center", ncols=-(-len(names) // lines), frameon=False, fontsize=9)
+    if names := energy.get_legend_handles_labels()[1]:
+        lines = 1 + sum(len(name) + 8 for name in names) // _LINE
+        figure.legend(loc="outside lower center", ncols=ceil(len(names) / lines), frameon=False, fontsize=9)
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure
@@ -108,6 +108,7 @@ def _style(axes: Axes, label: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", lw=0.5, alpha=0.4)
     axes.set_axisbelow(True)
+    axes.locator_params(axis="x", nbins=7)
 
 
 def _colours(architecture: Architecture) -> dict[str, str]:

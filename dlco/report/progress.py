@@ -39,6 +39,7 @@ class ProgressBar:
                 TextColumn("{task.fields[best]}"),
                 TimeElapsedColumn(),
                 console=Console(stderr=True),
+                redirect_stdout=False,  # it is not the bar's
                 transient=True,
                 refresh_per_second=5,
             )

@@ -143,7 +143,7 @@ def _headline(solution: Solution) -> str:
         return text
     below = 100 * (1 - solution.lower_bound / solution.value)
     bound = objective_text(solution.objective, solution.lower_bound)
-    return f"{text}\nNo design can have less than {bound}, {below:.1f} % below this one."
+    return f"{text}\nNo design goes below {bound}, which is {below:.1f} % less than here."
 
 
 def _totals(solution: Solution) -> Table:

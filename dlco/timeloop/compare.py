@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from math import inf
 
 from dlco.cost.rules import TIMELOOP_RULES, CountingRules
+from dlco.errors import InvalidInput
 from dlco.timeloop.case import Case, find_cases
 from dlco.timeloop.document import Source
 from dlco.timeloop.model import account
@@ -108,11 +109,20 @@ def _rows(case: str, ours: dict, theirs: dict) -> Iterator[Row]:
     yield from _pairs(case, "compute", "", ours["compute"], theirs.get("compute", {}))
     for level, entry in ours["levels"].items():
         there = theirs["levels"].get(level)
-        if there is None:  # Timeloop leaves out levels that cost nothing
+        spaces = {space: figures for space, figures in entry.items() if isinstance(figures, dict)}
+        if there is None:
+            if any(figures["energy_pj_per_instance"] for figures in spaces.values()) or entry["leakage_pj_total"]:
+                raise InvalidInput(
+                    f"Timeloop's figures of {case!r} have no level {level!r}; it leaves out those without energy only"
+                )
             continue
-        for space, figures in entry.items():
-            if isinstance(figures, dict) and space in there:
+        for space, figures in spaces.items():
+            if space in there:
                 yield from _pairs(case, level, space, figures, there[space])
+            elif "energy_pj_total" in figures:
+                raise InvalidInput(
+                    f"Timeloop's figures of {case!r} have no {space!r} at {level}; the mapping keeps it there"
+                )
         yield from _pairs(case, level, "", entry, there)
 
 

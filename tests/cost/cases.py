@@ -1,6 +1,7 @@
 """Mappings written in a line or two, and small random layers on small random machines for property tests."""
 
-from collections.abc import Callable, Mapping as Table
+from collections.abc import Callable
+from collections.abc import Mapping as Table
 from dataclasses import dataclass
 from math import prod
 

@@ -91,6 +91,18 @@ def test_a_difference_is_seen(folder: Path) -> None:
     assert len(unlinked.rows) == len(result.rows)
 
 
+def test_figures_of_another_machine_or_mapping_are_refused(folder: Path) -> None:
+    (folder / OUTPUTS[1]).unlink()
+    path = folder / OUTPUTS[0]
+    good = path.read_text()
+    path.write_text(good.replace("=== psum_spad ===", "=== accumulator ==="))
+    with pytest.raises(InvalidInput, match="have no level 'psum_spad'; it leaves out those without energy only"):
+        timeloop.compare(folder)
+    path.write_text(good.replace("    Outputs:\n", "    Results:\n"))
+    with pytest.raises(InvalidInput, match="have no 'Outputs' at psum_spad; the mapping keeps it there"):
+        timeloop.compare(folder)
+
+
 def test_one_file_with_everything_under_another_name(folder: Path) -> None:
     whole = "".join((folder / name).read_text() + "\n" for name in FILES)
     for name in FILES:

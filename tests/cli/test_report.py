@@ -1,0 +1,60 @@
+import json
+
+import pytest
+
+from dlco.report.table import solution_text
+
+
+@pytest.fixture
+def saved(solution, tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "toy.json"
+    solution.save(path)
+    return path
+
+
+def test_a_table_is_printed(dlco, saved, solution):
+    ran = dlco("report", saved)
+    assert ran == type(ran)(0, solution_text(solution) + "\n", "")
+
+
+@pytest.mark.parametrize(("name", "start"), [("out.png", b"\x89PNG"), ("out.svg", b"<?xml"), ("out.html", b"<!DOCTYPE")])
+def test_pictures_and_pages_are_written(dlco, saved, tmp_path, name, start):
+    ran = dlco("report", saved, "-o", name)
+    assert ran == type(ran)(0, "", "")
+    assert (tmp_path / name).read_bytes().startswith(start)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [("out.txt", "its suffix must be one of .png, .svg, .pdf, .html"), ("missing/out.png", "there is no folder")],
+)
+def test_outputs_that_cannot_be(dlco, saved, output, said):
+    ran = dlco("report", saved, "-o", output)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', "nonsense", '{"format": 99}'])
+def test_a_file_that_is_no_solution_is_one_sentence(dlco, tmp_path, text):
+    (tmp_path / "bad.json").write_text(text)
+    ran = dlco("report", "bad.json")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("dlco: error: ")
+    assert ran.err.count("\n") == 1
+
+
+def test_a_solution_that_lacks_a_layer_is_one_sentence(dlco, saved):
+    data = json.loads(saved.read_text())
+    del data["layer_costs"]["conv1"]
+    saved.write_text(json.dumps(data))
+    ran = dlco("report", saved)
+    assert ran.code == 2
+    assert "conv1" in ran.err
+
+
+def test_a_missing_file_is_one_sentence(dlco):
+    ran = dlco("report", "missing.json")
+    assert ran.code == 2
+    assert "'missing.json'" in ran.err
+    assert ran.err.count("\n") == 1

@@ -1,0 +1,174 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+import dlco.cli.solve as command
+from dlco.hardware import Architecture, HardwareSpace
+from dlco.optimize.solution import Solution
+from dlco.report.table import solution_text
+
+
+@pytest.fixture
+def stub(monkeypatch, solution):
+    """`solve` that answers at once, and remembers what it was asked."""
+    asked = {}
+
+    def answer(layers, **arguments):
+        asked.update(arguments, layers=layers)
+        return asked.get("answer", solution)
+
+    monkeypatch.setattr(command, "solve", answer)
+    return asked
+
+
+def test_a_network_is_solved_on_free_hardware(dlco, stub, solution):
+    ran = dlco("solve", "ResNet-18".lower().replace("-", ""), "--hardware", "eyeriss", "--area", "4")
+    assert ran == type(ran)(0, solution_text(solution) + "\n", "")
+    assert [layer.name for layer in stub["layers"]][:2] == ["conv1", "layer1"]
+    assert isinstance(stub["hardware"], HardwareSpace)
+    assert stub["objective"] == "edp"
+    assert stub["budget"].limits == {"area_mm2": 4.0}
+    assert stub["seed"] == 0
+
+
+def test_every_argument_reaches_solve(dlco, stub):
+    limits = ("--area", 4, "--power", 0.5, "--latency", 1e-3, "--energy", 2e-3)
+    ran = dlco("solve", "alexnet", "--hardware", "simba", "--fixed", "--objective", "energy", *limits, "--seed", 3)
+    assert ran.code == 0
+    assert isinstance(stub["hardware"], Architecture)
+    assert stub["hardware"].name == "simba"
+    assert stub["objective"] == "energy"
+    assert stub["budget"].limits == {"area_mm2": 4, "power_w": 0.5, "latency_s": 1e-3, "energy_j": 2e-3}
+    assert stub["seed"] == 3
+
+
+def test_batch_changes_the_layers(dlco, stub):
+    assert dlco("solve", "alexnet", "--hardware", "simba", "--batch", 4).code == 0
+    assert stub["layers"][0].problem.sizes["N"] == 4
+
+
+def test_networks_and_hardware_come_from_files_too(dlco, stub, case, tmp_path):
+    folder = tmp_path / "net"
+    folder.mkdir()
+    for name in ("layer10", "layer9"):
+        (folder / f"{name}.yaml").write_text((case / "problem.yaml").read_text())
+    assert dlco("solve", folder, "--hardware", case / "arch.yaml").code == 0
+    assert [layer.name for layer in stub["layers"]] == ["layer9", "layer10"]
+    assert isinstance(stub["hardware"], Architecture)
+    assert dlco("solve", folder / "layer9.yaml", "--hardware", case / "arch.yaml").code == 0
+    assert [layer.name for layer in stub["layers"]] == ["layer9"]
+
+
+def test_a_folder_named_like_a_network_is_not_taken_for_it(dlco, stub, tmp_path):
+    (tmp_path / "alexnet").mkdir()
+    assert dlco("solve", "alexnet", "--hardware", "eyeriss").code == 0
+    assert len(stub["layers"]) == 8
+    assert dlco("solve", "./alexnet", "--hardware", "eyeriss").code == 2
+
+
+def test_all_results_are_written(dlco, stub, solution, tmp_path):
+    (tmp_path / "tl").mkdir()
+    (tmp_path / "tl" / "mine.txt").write_text("kept")
+    results = ("-o", "out.json", "--plot", "out.png", "--timeloop", "tl")
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", *results, "--quiet")
+    assert ran == type(ran)(0, "", "")
+    assert Solution.load(tmp_path / "out.json") == solution
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    files = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    layer = [f"tl/conv1/{part}.yaml" for part in ("arch", "mapping", "problem")]
+    assert files == ["out.json", "out.png", *layer, "tl/mine.txt"]
+    assert dlco("solve", "alexnet", "--hardware", "eyeriss", *results, "--quiet").code == 0  # and again
+
+
+def test_json_is_one_document_that_loads_again(dlco, stub, solution):
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert Solution.from_dict(json.loads(ran.out)) == solution
+
+
+def test_infeasible_is_said_and_nothing_is_written(dlco, stub, solution, tmp_path):
+    stub["answer"] = replace(solution, status="infeasible", message="no design within the budget was found")
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", "-o", "out.json")
+    message = "dlco: error: infeasible: no design within the budget was found\n"
+    assert ran == type(ran)(2, "", message)
+    assert not list(tmp_path.iterdir())
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", "--json")
+    assert (ran.code, ran.err) == (2, message)
+    assert json.loads(ran.out)["status"] == "infeasible"
+
+
+def test_an_interrupted_search_keeps_its_best(dlco, stub, solution, tmp_path):
+    stub["answer"] = replace(solution, status="interrupted", message="stopped early")
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", "-o", "out.json")
+    assert ran.code == 130
+    assert ran.out.startswith("interrupted: stopped early")
+    assert Solution.load(tmp_path / "out.json").status == "interrupted"
+
+
+def test_ctrl_c_outside_the_search_writes_nothing(dlco, monkeypatch, tmp_path):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "solve", stop)
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", "-o", "out.json")
+    assert ran == type(ran)(130, "", "dlco: interrupted; nothing was written\n")
+    assert not list(tmp_path.iterdir())
+
+
+def test_outputs_appear_together_or_not_at_all(dlco, stub, monkeypatch, tmp_path):
+    def fail(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command, "plot_solution", fail)
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", "-o", "out.json", "--plot", "out.png")
+    assert ran == type(ran)(2, "", "dlco: error: 'out.png' cannot be written: No space left on device\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        (("-o", "missing/out.json"), "there is no folder"),
+        (("--plot", "missing/out.png"), "there is no folder"),
+        (("--timeloop", "missing/deep"), "there is no folder"),
+        (("--plot", "out.txt"), "its suffix must be one of .png, .svg, .pdf"),
+        (("-o", "."), "it must be a regular file"),
+        (("-o", "/dev/null"), "it must be a regular file"),
+        (("--timeloop", "file"), "it must be a folder"),
+        (("-o", "out.png", "--plot", "./out.png"), "each output needs a place of its own"),
+    ],
+)
+def test_outputs_are_checked_before_any_work(dlco, stub, tmp_path, results, said):
+    (tmp_path / "file").write_text("kept")
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", *results)
+    assert (ran.code, ran.out) == (2, "")
+    assert said in ran.err
+    assert "layers" not in stub
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_so(dlco, stub, monkeypatch):
+    monkeypatch.setattr("dlco.cli.outputs.os.access", lambda *arguments: False)
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", "-o", "out.json")
+    assert ran.code == 2
+    assert "cannot be written to" in ran.err
+
+
+def test_a_link_stays_a_link(dlco, stub, tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "out.json").symlink_to(tmp_path / "kept" / "real.json")
+    assert dlco("solve", "alexnet", "--hardware", "eyeriss", "-o", "out.json", "--quiet").code == 0
+    assert (tmp_path / "out.json").is_symlink()
+    assert (tmp_path / "kept" / "real.json").is_file()
+
+
+def test_a_small_network_for_real(dlco, case, tmp_path):
+    arguments = ("--hardware", "generic", "--fixed", "--area", 4)
+    ran = dlco("solve", case / "problem.yaml", *arguments, "-o", "out.json", "--plot", "out.svg", "--timeloop", "tl")
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("solved: ")
+    solution = Solution.load(tmp_path / "out.json")
+    evaluated = dlco("evaluate", *(tmp_path / "tl" / "problem" / f"{part}.yaml" for part in ("arch", "problem", "mapping")), "--json")
+    assert json.loads(evaluated.out)["cycles"] == solution.cost.cycles
+    assert json.loads(evaluated.out)["energy_pj"] == pytest.approx(solution.cost.energy_pj, rel=1e-6)

@@ -1,0 +1,58 @@
+import io
+from contextlib import redirect_stderr
+
+import pytest
+
+from dlco.optimize.progress import Progress
+from dlco.report.progress import ProgressBar
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def _terminal_settings(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_a_terminal_shows_phase_share_and_best():
+    with redirect_stderr(Terminal()) as terminal, ProgressBar("energy") as bar:
+        bar(Progress("relax [1]", 0.25, None, 1.0))
+        bar(Progress("search", 0.5, 2.5e9, 2.0))
+    shown = terminal.getvalue()
+    assert "search" in shown
+    assert "50%" in shown
+    assert "best energy 2.50 mJ" in shown
+
+
+def test_nothing_is_shown_where_stderr_is_no_terminal(capfd):
+    with ProgressBar() as bar:
+        bar(Progress("search", 0.5, 1.0, 2.0))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_one_bar_at_a_time():
+    with redirect_stderr(Terminal()) as terminal, ProgressBar() as outer:
+        with ProgressBar() as inner:
+            inner(Progress("inner", 0.5, None, 1.0))
+        outer(Progress("outer", 0.5, None, 1.0))
+    assert "outer" in terminal.getvalue()
+    assert "inner" not in terminal.getvalue()
+
+
+def test_a_bar_that_failed_leaves_room_for_the_next():
+    with redirect_stderr(Terminal()) as terminal:
+        with pytest.raises(KeyboardInterrupt), ProgressBar():
+            raise KeyboardInterrupt
+        with ProgressBar() as bar:
+            bar(Progress("next", 0.5, None, 1.0))
+    assert "next" in terminal.getvalue()
+
+
+def test_a_report_outside_the_block_is_ignored():
+    with redirect_stderr(Terminal()) as terminal:
+        ProgressBar()(Progress("search", 0.5, 1.0, 2.0))
+    assert terminal.getvalue() == ""

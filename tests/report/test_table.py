@@ -1,0 +1,133 @@
+from dataclasses import replace
+
+import pytest
+
+from dlco.hardware import eyeriss_like, simba_like
+from dlco.mapping import Mapping
+from dlco.optimize.solution import Solution
+from dlco.report.table import byte_size, layer_rows, machine_table, solution_html, solution_text, spatial_summary
+
+
+def test_layer_rows_add_up_to_the_network(solution):
+    rows = layer_rows(solution)
+    assert [row.name for row in rows] == ["conv1", "fc<1>"]
+    assert [row.count for row in rows] == [3, 1]
+    assert rows[0].macs == 3 * 4 * 8 * 6 * 6 * 3 * 3
+    assert sum(row.cycles for row in rows) == pytest.approx(solution.cost.cycles)
+    assert sum(row.energy_pj for row in rows) == pytest.approx(solution.cost.energy_pj)
+    assert sum(row.edp_share for row in rows) == pytest.approx(1)
+
+
+def test_edp_share_predicts_what_a_cheaper_layer_brings(solution):
+    one = solution.layer_costs["conv1"]
+    less = 1e-6
+    cycles = solution.cost.cycles - less * one.cycles * one.count
+    energy = solution.cost.energy_pj - less * one.energy_pj * one.count
+    saved = 1 - cycles * energy / solution.cost.edp
+    assert saved == pytest.approx(2 * less * layer_rows(solution)[0].edp_share, rel=1e-5)
+
+
+def test_spatial_loops_are_summed_up(solution):
+    assert [row.spatial for row in layer_rows(solution)] == ["C4 Q3 x M8", "C16 x 1"]
+
+
+def test_spatial_loops_of_several_levels_go_from_the_outside_in(solution):
+    machine = simba_like()
+    dims, ones = ("C", "M"), (1, 1)
+    mapping = Mapping(
+        dimensions=dims,
+        levels=tuple(level.name for level in machine.levels),
+        temporal=(ones,) * 6,
+        spatial_x=(ones, ones, (1, 8), ones, (4, 1), ones),
+        spatial_y=(ones, (2, 1), ones, ones, (1, 4), ones),
+        order=(dims,) * 6,
+        spatial_order=(dims,) * 6,
+        bypass=(frozenset(),) * 6,
+    )
+    assert spatial_summary(mapping, machine) == "C4 x M4 | M8 | C2"
+    bare = replace(machine, levels=tuple(replace(level, fanout_x=1, fanout_y=1) for level in machine.levels))
+    assert spatial_summary(mapping, bare) == "-"
+
+
+def test_text_shows_totals_limits_machine_and_layers(solution):
+    text = solution_text(solution)
+    lines = text.splitlines()
+    assert lines[0] == "solved: all limits hold"
+    assert "25.0 % less than here" in lines[1]
+    assert max(len(line) for line in lines) <= 120
+    assert text.isascii()
+    by_name = {line.split()[0]: line for line in lines if line.split()}
+    assert by_name["area"].endswith("4 mm2  ok")
+    assert by_name["latency"].endswith("1.00 ns  EXCEEDED")
+    assert by_name["EDP"].endswith("minimised")
+    assert "128 KiB" in by_name["GlobalBuffer"]
+    assert "16 x 16" in by_name["GlobalBuffer"]
+    assert by_name["conv1"].endswith("C4 Q3 x M8")
+    assert "1,234 mappings evaluated in 5.5 s, seed 7." in lines
+
+
+def test_printing_a_solution_prints_its_table(solution):
+    assert str(solution) == solution_text(solution)
+    assert solution._repr_html_() == solution_html(solution)
+
+
+def test_html_is_a_fragment_with_everything_escaped(solution):
+    html = solution_html(replace(solution, message="<script>alert(1)</script>"))
+    assert html.startswith("<div>")
+    assert html.endswith("</div>")
+    assert "<script" not in html
+    assert "fc&lt;1&gt;" in html
+    assert "fc<1>" not in html
+    assert "http" not in html
+
+
+def test_a_network_whose_energy_is_zero_still_prints(free):
+    text = solution_text(free)
+    assert "0 J" in text
+    assert "goes below" not in text
+    assert "limit holds" not in text
+
+
+def test_long_names_do_not_widen_the_table(solution):
+    name = "a very long name of a layer " * 5
+    layers = (replace(solution.layers[0], name=name),)
+    costs, mappings = ({name: table["conv1"]} for table in (solution.layer_costs, solution.mappings))
+    text = solution_text(replace(solution, layers=layers, layer_costs=costs, mappings=mappings))
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_machine_table_lists_what_levels_bypass():
+    text = machine_table(eyeriss_like()).to_text()
+    row = next(line for line in text.splitlines() if line.startswith("weights_spad"))
+    assert row.split() == ["weights_spad", "regfile", "192", "384", "B", "168", "1", "x", "1", "2", "0.5414"] + [
+        "Inputs,",
+        "Outputs",
+    ]
+    assert max(len(line) for line in text.splitlines()) <= 120
+
+
+def test_bandwidths_are_shown_apart_where_they_differ(solution):
+    machine = solution.architecture
+    outer = replace(machine.levels[2], read_bandwidth=8, write_bandwidth=2)
+    inner = replace(machine.levels[0], read_bandwidth=float("inf"), write_bandwidth=float("inf"))
+    changed = replace(machine, levels=(inner, machine.levels[1], outer))
+    rows = machine_table(changed).rows
+    assert rows[0][6] == "8/2"
+    assert rows[2][6] == "-"
+
+
+@pytest.mark.parametrize(
+    ("words", "bits", "text"),
+    [(4, 16, "8 B"), (3, 4, "1.5 B"), (512, 16, "1 KiB"), (3 * 2**19, 16, "3 MiB"), (2**40, 8, "1024 GiB")],
+)
+def test_sizes_in_bytes(words, bits, text, solution):
+    assert byte_size(replace(solution.architecture.levels[0], capacity=words, word_bits=bits)) == text
+
+
+@pytest.mark.parametrize("objective", ["latency", "energy", "power", "area", "edp"])
+def test_every_objective_has_its_bound_shown_in_its_unit(solution: Solution, objective):
+    units = {"latency": "ns", "energy": "uJ", "power": "mW", "area": "mm2", "edp": "pJ x cycles"}
+    aimed = replace(solution, objective=objective, lower_bound=0.5 * solution.cost.objective(objective))
+    line = solution_text(aimed).splitlines()[1]
+    assert "which is 50.0 % less than here." in line
+    assert f" {units[objective]}," in line
