@@ -9,9 +9,9 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Never
 
+from dlco import __version__
 from dlco.cli import evaluate, report, solve, validate
 from dlco.errors import DlcoError, InvalidInput
 
@@ -66,15 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"dlco {_version()}")
+    parser.add_argument("--version", action="version", version=f"dlco {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (solve, evaluate, validate, report):
         command.add_to(commands)
     return parser
-
-
-def _version() -> str:
-    try:
-        return version("dlco")
-    except PackageNotFoundError:
-        return "(not installed)"

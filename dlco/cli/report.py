@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
+from dlco.cli.inputs import read_solution
 from dlco.cli.outputs import check_outputs, write_outputs
 from dlco.errors import InvalidInput
-from dlco.optimize.budget import check_objective
-from dlco.optimize.solution import Solution
 from dlco.report.page import solution_page
 from dlco.report.picture import PICTURES, plot_solution
 from dlco.report.table import solution_text
@@ -37,8 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if output is not None and suffix not in (*PICTURES, *PAGES):
         raise InvalidInput(f"--output is {output!r}; its suffix must be one of {', '.join((*PICTURES, *PAGES))}")
     check_outputs({"--output": output})
-    solution = Solution.load(arguments.solution)
-    _check_complete(solution)
+    solution = read_solution(arguments.solution)
     title = arguments.solution.stem
     if output is None:
         print(solution_text(solution))
@@ -48,13 +46,3 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         write_outputs({output: lambda path: plot_solution(solution, path, title=title)})
     return 0
-
-
-def _check_complete(solution: Solution) -> None:
-    """Raise `InvalidInput` unless every layer has its cost and its mapping on this machine."""
-    check_objective(solution.objective)
-    levels = tuple(level.name for level in solution.architecture.levels)
-    for layer in solution.layers:
-        cost, mapping = solution.layer_costs.get(layer.name), solution.mappings.get(layer.name)
-        if cost is None or mapping is None or mapping.levels != levels or set(cost.level_pj) != set(levels):
-            raise InvalidInput(f"solution has no cost or no mapping of layer {layer.name!r} on its own machine")

@@ -113,7 +113,9 @@ def local_search(
     evaluated = 0
     stale = 0
     for _ in range(effort.rounds):
-        assignment, position = _neighbours(group, items.layer, population, effort.neighbours, generator)
+        assignment, position = _neighbours(
+            group, items.layer, population.assignment, population.position, effort.neighbours, generator
+        )
         born = _assess(group, shape, items, assignment, position)
         before = population.merit[:, 0]
         population = _keep_best(Population.join([population, born], 1), effort.population)
@@ -157,11 +159,16 @@ def _keep_best(population: Population, n: int) -> Population:
 
 
 def _neighbours(
-    group: Group, layer: torch.Tensor, population: Population, each: int, generator: torch.Generator
+    group: Group,
+    layer: torch.Tensor,
+    assignment: torch.Tensor,
+    position: torch.Tensor,
+    each: int,
+    generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`each` neighbours of every mapping: assignment `[items, n * each, units]` and the positions with it."""
-    assignment = population.assignment.repeat_interleave(each, dim=1)
-    position = population.position.repeat_interleave(each, dim=1).flatten(-2)
+    assignment = assignment.repeat_interleave(each, dim=1)
+    position = position.repeat_interleave(each, dim=1).flatten(-2)
     items, n, _ = assignment.shape
     slots = len(group.slot_cell)
     device = layer.device

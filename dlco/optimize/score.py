@@ -72,7 +72,7 @@ class Score:
         Returns:
             (price, power cap), each `[designs, searches]`, pJ a cycle; the cap is infinite where there is none.
         """
-        multiples = {"latency": [1000.0], "energy": [1e-3], "edp": [1.0, 2.0, 0.5], "power": [1e-3], "area": [1.0]}
+        multiples = {"latency": [1000.0], "energy": [1e-3], "edp": [1.0], "power": [1e-3], "area": [1.0]}
         free = set(multiples[self.objective])
         if self.budget.latency_s is not None:
             free |= {0.1, 0.5, 2.0, 8.0, 1000.0}

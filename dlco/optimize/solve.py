@@ -49,7 +49,7 @@ class SolveEffort:
     steps: int = 12
     fit: Effort = field(default=Effort(rounds=40, patience=10, islands=4))
     step: Effort = field(default=Effort(rounds=12, patience=5, population=3, neighbours=12))
-    polish: Effort = field(default=Effort(rounds=100, patience=25, population=4, neighbours=24, islands=8))
+    polish: Effort = field(default=Effort(rounds=100, patience=25, population=16, neighbours=6, islands=24))
     polishes: int = 4
 
 
@@ -195,7 +195,8 @@ class _Run:
         for repeat in range(effort.polishes):
             self._tick("polish", 0.7 + 0.3 * repeat / effort.polishes)
             index = None if best.index is None else best.index[None]
-            seeds = Seeds.join([best.seeds, self._random_seeds(28)])
+            fresh = effort.polish.islands * effort.polish.population // 2
+            seeds = Seeds.join([best.chosen, self._random_seeds(fresh)])  # the best in one island, news in the others
             best = min(best, self.bench.fit(index, [seeds], effort.polish)[0], key=lambda design: design.score)
         self._tick("done", 1.0)
 

@@ -52,9 +52,7 @@ def solution() -> Solution:
     )
     machine = generic()
     costs, cost = price((layer,), machine, {"conv1": mapping})
-    return Solution(
-        "solved", "all limits hold", "edp", Budget(), 0, (layer,), machine, {"conv1": mapping}, costs, cost
-    )
+    return Solution("solved", "all limits hold", "edp", Budget(), 0, (layer,), machine, {"conv1": mapping}, costs, cost)
 
 
 @pytest.fixture

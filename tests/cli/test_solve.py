@@ -23,7 +23,7 @@ def stub(monkeypatch, solution):
 
 
 def test_a_network_is_solved_on_free_hardware(dlco, stub, solution):
-    ran = dlco("solve", "ResNet-18".lower().replace("-", ""), "--hardware", "eyeriss", "--area", "4")
+    ran = dlco("solve", "ResNet-18", "--hardware", "eyeriss", "--area", "4")
     assert ran == type(ran)(0, solution_text(solution) + "\n", "")
     assert [layer.name for layer in stub["layers"]][:2] == ["conv1", "layer1"]
     assert isinstance(stub["hardware"], HardwareSpace)
@@ -169,6 +169,7 @@ def test_a_small_network_for_real(dlco, case, tmp_path):
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("solved: ")
     solution = Solution.load(tmp_path / "out.json")
-    evaluated = dlco("evaluate", *(tmp_path / "tl" / "problem" / f"{part}.yaml" for part in ("arch", "problem", "mapping")), "--json")
-    assert json.loads(evaluated.out)["cycles"] == solution.cost.cycles
-    assert json.loads(evaluated.out)["energy_pj"] == pytest.approx(solution.cost.energy_pj, rel=1e-6)
+    files = [tmp_path / "tl" / "problem" / f"{part}.yaml" for part in ("arch", "problem", "mapping")]
+    figures = json.loads(dlco("evaluate", *files, "--json").out)
+    assert figures["cycles"] == solution.cost.cycles
+    assert figures["energy_pj"] == pytest.approx(solution.cost.energy_pj, rel=1e-6)

@@ -153,6 +153,8 @@ FAMILIES: dict[str, tuple[str, Callable[[Pair, Pair], Callable[[Sizes], Problem]
     "transposed": ("CMRSNHW", plain(workload.transposed_conv2d)),
     "skewed": ("CMPRT", skewed),
 }
+DENSE = ("conv", "depthwise", "grouped", "matmul", "conv1d", "conv3d")
+"""Families whose result has one dimension a rank: its tiles have neither gaps nor overlaps."""
 WINDOWED = "RSPQHWTD"
 
 
@@ -161,12 +163,20 @@ def cases(
     draw: st.DrawFn,
     families: tuple[str, ...] = tuple(FAMILIES),
     primes: tuple[int, ...] = (2, 3),
+    steps: tuple[int, ...] = (1, 1, 2, 3),
     bypass: bool = True,
 ) -> Case:
-    """A layer of some hundred MACs, split at random over two to four levels that are large enough for it."""
+    """A layer of some hundred MACs, split at random over two to four levels that are large enough for it.
+
+    Args:
+        families: kinds of layers, of `FAMILIES`.
+        primes: what loop bounds multiply from.
+        steps: strides and dilations.
+        bypass: whether levels may bypass dataspaces.
+    """
     name = draw(st.sampled_from(families))
     dims, family = FAMILIES[name]
-    pair = st.tuples(st.sampled_from((1, 1, 2, 3)), st.sampled_from((1, 1, 2, 3)))
+    pair = st.tuples(st.sampled_from(steps), st.sampled_from(steps))
     count = draw(st.integers(2, 4))
     favoured = dims + 2 * "".join(d for d in dims if d in WINDOWED)  # windows are where the difficulty lies
     loop = st.tuples(
