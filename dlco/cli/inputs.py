@@ -1,14 +1,11 @@
-"""What a command's arguments name: networks and hardware, built-in or in files, and saved solutions."""
+"""What a command's arguments name: networks and hardware, built-in or in files."""
 
-import os
 import re
 from pathlib import Path
 
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, HardwareSpace, get_hardware
 from dlco.hardware.presets import ARCHITECTURES
-from dlco.optimize.budget import check_objective
-from dlco.optimize.solution import Solution
 from dlco.timeloop import read_architecture, read_problem
 from dlco.workload import NETWORKS, Layer, get_network
 
@@ -60,35 +57,6 @@ def read_hardware(source: str, fixed: bool) -> Architecture | HardwareSpace:
             "or the file of a Timeloop architecture"
         )
     return get_hardware(source, space=not fixed)
-
-
-def read_solution(path: Path) -> Solution:
-    """A saved solution in which every layer has its cost and its mapping on the solution's machine.
-
-    Raises:
-        InvalidInput: the file cannot be read, is no solution, or is not complete.
-    """
-    solution = Solution.load(path)
-    check_objective(solution.objective)
-    _check_numbers("cost", vars(solution.cost))
-    _check_numbers("solution", {"lower_bound": 0.0 if solution.lower_bound is None else solution.lower_bound})
-    levels = tuple(level.name for level in solution.architecture.levels)
-    for layer in solution.layers:
-        cost, mapping = solution.layer_costs.get(layer.name), solution.mappings.get(layer.name)
-        if cost is None or mapping is None or mapping.levels != levels:
-            raise InvalidInput(f"{os.fspath(path)!r} has no cost or no mapping of layer {layer.name!r} on its machine")
-        parts = cost.level_pj
-        if not isinstance(parts, dict) or tuple(parts) != levels:
-            raise InvalidInput(f"level_pj of layer {layer.name!r} is {parts!r}; it must name {', '.join(levels)}")
-        _check_numbers(f"cost of layer {layer.name!r}", vars(cost) | {"level_pj": 0.0})
-        _check_numbers(f"level_pj of layer {layer.name!r}", parts)
-    return solution
-
-
-def _check_numbers(what: str, figures: dict[str, object]) -> None:
-    for name, value in figures.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise InvalidInput(f"{name} of the {what} is {value!r}; it must be a number")
 
 
 def _is_path(source: str) -> bool:

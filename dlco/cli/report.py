@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from dlco.cli.inputs import read_solution
 from dlco.cli.outputs import check_outputs, write_outputs
 from dlco.errors import InvalidInput
+from dlco.optimize.solution import Solution
 from dlco.report.page import solution_page
 from dlco.report.picture import PICTURES, plot_solution
 from dlco.report.table import solution_text
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     if output is not None and suffix not in (*PICTURES, *PAGES):
         raise InvalidInput(f"--output is {output!r}; its suffix must be one of {', '.join((*PICTURES, *PAGES))}")
     check_outputs({"--output": output})
-    solution = read_solution(arguments.solution)
+    solution = Solution.load(arguments.solution)
     title = arguments.solution.stem
     if output is None:
         print(solution_text(solution))

@@ -20,7 +20,9 @@ from dlco.cost.arithmetic import Arithmetic
 from dlco.cost.forwarding import Supply
 from dlco.cost.nest import Nest, Row, is_one, product
 from dlco.cost.rules import CountingRules
+from dlco.cost.shape import Space
 from dlco.cost.traffic import distinct_children, fills
+from dlco.errors import InvalidMapping
 
 Table = list[list[Row]]
 Kept = Sequence[Sequence[bool]]
@@ -58,7 +60,9 @@ def count_accesses(
     filled: Table = [[0.0 for _ in row] for row in kept]
     updates: Table = [[0.0 for _ in row] for row in kept]
     for s, space in enumerate(nest.shape.spaces):
-        top = max(level for level in range(nest.levels) if kept[level][s])
+        top = max((level for level in range(nest.levels) if kept[level][s]), default=None)
+        if top is None:
+            raise InvalidMapping(f"{space.name} is kept at no level; at least one must keep it")
         content: Row = nest.cycles if supplies is None else received_by_macs(supplies, s, nest)
         part = _partitions(nest, s, arithmetic) if space.read_write else [0.0] * nest.levels
         for level in range(top + 1):
@@ -67,12 +71,13 @@ def count_accesses(
                 continue
             peer = linked[level][s] if level < top else 0.0
             arriving = received[level][s] + peer if level < top else peer
-            reads[level][s] = content + peer - part[level]
+            reads[level][s] = _row(content + peer, nest)
+            filled[level][s] = _row(arriving, nest)
             if space.read_write:
-                updates[level][s] = content
-                filled[level][s] = arriving - part[level] if level < top else arriving
-            else:
-                filled[level][s] = arriving
+                updates[level][s] = _row(content, nest)
+                reads[level][s] = _less(reads[level][s], part[level], space)
+                if level < top:
+                    filled[level][s] = _less(filled[level][s], part[level], space)
             content = received[level][s]
         if supplies is not None:
             for level in range(top + 1):
@@ -91,10 +96,7 @@ def partition_sizes(nest: Nest, arithmetic: Arithmetic) -> Table:
 
 def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
     space = nest.shape.spaces[index]
-    dense = not space.sliding and all(
-        c == 1 for rank in space.ranks for _, c in rank if not isinstance(c, torch.Tensor)
-    )
-    dense = dense and not any(isinstance(c, torch.Tensor) for rank in space.ranks for _, c in rank)
+    dense = _is_dense(space)
     part: Row = nest.words[-1][index]
     parts = [part]
     for level in range(nest.levels - 2, -1, -1):
@@ -106,6 +108,23 @@ def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
             part = arithmetic.floor(torch.as_tensor(part * nest.words[level][index] / union))
         parts.append(part)
     return parts[::-1]
+
+
+def _is_dense(space: Space) -> bool:
+    """Whether tiles have neither gaps nor overlaps, so that children split them evenly."""
+    coefficients = [c for rank in space.ranks for _, c in rank]
+    return not space.sliding and not any(isinstance(c, torch.Tensor) or c != 1 for c in coefficients)
+
+
+def _less(words: Row, first_visits: Row, space: Space) -> Row:
+    """Visits after the first ones. The partition also counts gaps that nothing visits: never below 0."""
+    rest = words - first_visits
+    return rest if _is_dense(space) else torch.as_tensor(rest).clamp(min=0)
+
+
+def _row(words: Row, nest: Nest) -> Row:
+    """A tensor also where every loop has bound 1, unless it is the plain 0 of what cannot be there."""
+    return words if isinstance(words, torch.Tensor) or words == 0 else nest.one * words
 
 
 def received_by_macs(supplies: Sequence[Sequence[Supply]], space: int, nest: Nest) -> Row:

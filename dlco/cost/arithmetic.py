@@ -101,7 +101,8 @@ class Smooth:
 
     def maximum(self, candidates: Sequence[torch.Tensor]) -> torch.Tensor:
         """The p-norm of the (positive) candidates."""
-        logs = torch.stack(torch.broadcast_tensors(*candidates)).clamp(min=1e-300).log()
+        rows = torch.stack(torch.broadcast_tensors(*candidates))
+        logs = rows.clamp(min=torch.finfo(rows.dtype).tiny).log()
         return (torch.logsumexp(logs * self.sharpness, dim=0) / self.sharpness).exp()
 
     def cycles_for(self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor) -> torch.Tensor:

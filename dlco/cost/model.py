@@ -326,6 +326,8 @@ def _cost(
 def _machine(architecture: Architecture | Machine, mapping: MappingBatch) -> tuple[Machine, Sequence[frozenset[str]]]:
     if isinstance(architecture, Machine):
         return architecture, mapping.bypass
+    if len(architecture.levels) != len(mapping.levels):
+        raise InvalidInput(f"mapping has {len(mapping.levels)} levels; the machine has {len(architecture.levels)}")
     machine = architecture.tensors(mapping.factors.dtype, mapping.factors.device)
     return machine, [own | lv.bypass for own, lv in zip(mapping.bypass, architecture.levels, strict=True)]
 

@@ -85,7 +85,7 @@ class Workbench:
         self.counts = [torch.tensor([float(x.count) for x in g.layers], dtype=torch.float64) for g in groups]
         self.on_design = on_design
         self.evaluations = 0
-        self._tried: dict[tuple[int, ...], float] = {}
+        self._tried: set[tuple[int, ...]] = set()
 
     def machines(self, indices: torch.Tensor | None, designs: int) -> Machine:
         """Machines of batch shape `[designs]`."""
@@ -134,9 +134,10 @@ class Workbench:
         """Step from a machine to better ones on the grid until no step helps.
 
         Every size a step down or up, and pairs of sizes one up and one down; machines over the area limit are left
-        out, and machines tried before too.
+        out, and so are those tried before on the way.
         """
         best = start
+        self._tried.clear()
         for step in range(rounds):
             tick(step / rounds)
             assert best.index is not None
@@ -144,8 +145,7 @@ class Workbench:
             if not len(options):
                 break
             trials = self.fit(options, [best.seeds] * len(options), effort)
-            for trial in trials:
-                self._tried[self._key(trial.index)] = trial.score
+            self._tried |= {self._key(trial.index) for trial in trials}
             leader = min(trials, key=lambda design: design.score)
             if leader.score >= best.score - 1e-9:
                 break

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping as Dict
 from dataclasses import asdict, dataclass, field
 from math import inf
@@ -13,7 +12,7 @@ from dlco.cost.model import evaluate
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.mapping import Mapping
-from dlco.optimize.budget import Budget
+from dlco.optimize.budget import Budget, check_objective
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Dataspace, Problem
 
@@ -109,13 +108,12 @@ class Solution:
         """Write the solution as JSON; the file is replaced whole or not at all."""
         target = Path(path)
         text = json.dumps(self.to_dict(), indent=1)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
+        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(temporary, target)
+            draft.write_text(text, encoding="utf-8")
+            os.replace(draft, target)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
             raise
 
     @staticmethod
@@ -140,7 +138,7 @@ class Solution:
             found = data.get("format") if isinstance(data, dict) else None
             raise InvalidInput(f"format of the solution is {found!r}; this version reads {FORMAT}")
         try:
-            return Solution(
+            solution = Solution(
                 status=str(data["status"]),
                 message=str(data["message"]),
                 objective=str(data["objective"]),
@@ -158,6 +156,8 @@ class Solution:
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidInput(f"solution file lacks or garbles a field: {error}") from None
+        _check_complete(solution)
+        return solution
 
     def __str__(self) -> str:
         from dlco.report.table import solution_text  # tables sit above solutions
@@ -193,6 +193,31 @@ def price(
     energy = sum(one.energy_pj * one.count for one in costs.values())
     latency = cycles * architecture.cycle_s
     return costs, NetworkCost(cycles, energy, latency, energy * 1e-12 / latency, architecture.area_mm2, energy * cycles)
+
+
+def _check_complete(solution: Solution) -> None:
+    """Raise `InvalidInput` unless every layer has its cost and its mapping, and every figure is a number."""
+    check_objective(solution.objective)
+    if solution.status not in STATUSES:
+        raise InvalidInput(f"status of the solution is {solution.status!r}; allowed: {', '.join(STATUSES)}")
+    _check_numbers("cost", vars(solution.cost))
+    _check_numbers("solution", {"lower_bound": 0.0 if solution.lower_bound is None else solution.lower_bound})
+    levels = tuple(level.name for level in solution.architecture.levels)
+    for layer in solution.layers:
+        cost, mapping = solution.layer_costs.get(layer.name), solution.mappings.get(layer.name)
+        if cost is None or mapping is None or mapping.levels != levels:
+            raise InvalidInput(f"solution has no cost or no mapping of layer {layer.name!r} on its machine")
+        parts = cost.level_pj
+        if not isinstance(parts, dict) or tuple(parts) != levels:
+            raise InvalidInput(f"level_pj of layer {layer.name!r} is {parts!r}; it must name {', '.join(levels)}")
+        _check_numbers(f"cost of layer {layer.name!r}", vars(cost) | {"level_pj": 0.0})
+        _check_numbers(f"level_pj of layer {layer.name!r}", parts)
+
+
+def _check_numbers(what: str, figures: Dict[str, object]) -> None:
+    for name, value in figures.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InvalidInput(f"{name} of the {what} is {value!r}; it must be a number")
 
 
 def _plain(value: Any) -> Any:

@@ -48,7 +48,7 @@ class SolveEffort:
     descents: int = 2
     steps: int = 12
     fit: Effort = field(default=Effort(rounds=40, patience=10, islands=4))
-    step: Effort = field(default=Effort(rounds=12, patience=5, population=3, neighbours=12))
+    step: Effort = field(default=Effort(rounds=16, patience=6, population=4, neighbours=12))
     polish: Effort = field(default=Effort(rounds=100, patience=25, population=16, neighbours=6, islands=24))
     polishes: int = 4
 
@@ -100,13 +100,14 @@ def solve(
         raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
     budget = budget or Budget()
     check_objective(objective)
+    _check_priced(hardware, objective, budget)
     _check_reach(net, hardware, budget)
     lower = compulsory_bound(net, hardware, objective, budget) if bound else None
     lower = lower or None  # a bound of 0 says nothing
     if progress is True:
         from dlco.report.progress import ProgressBar  # the display sits above the optimiser
 
-        with ProgressBar() as bar:
+        with ProgressBar(objective) as bar:
             return _Run(net, hardware, objective, budget, seed, bar, effort).solution(lower)
     listener = progress if callable(progress) else _silent
     return _Run(net, hardware, objective, budget, seed, listener, effort).solution(lower)
@@ -114,6 +115,17 @@ def solve(
 
 def _silent(progress: Progress) -> None:
     pass
+
+
+def _check_priced(hardware: Architecture | HardwareSpace, objective: str, budget: Budget) -> None:
+    """Refuse a question about energy where nothing costs any."""
+    base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
+    priced = base.mac_pj > 0 or any(level.read_pj or level.write_pj or level.update_pj for level in base.levels)
+    asked = objective in ("energy", "edp", "power") or budget.power_w is not None or budget.energy_j is not None
+    if asked and not priced:
+        raise InvalidInput(
+            f"hardware {base.name!r} has no energies, but the objective or budget needs them; give it an ERT"
+        )
 
 
 def _check_reach(net: tuple[Layer, ...], hardware: Architecture | HardwareSpace, budget: Budget) -> None:
@@ -198,6 +210,8 @@ class _Run:
             fresh = effort.polish.islands * effort.polish.population // 2
             seeds = Seeds.join([best.chosen, self._random_seeds(fresh)])  # the best in one island, news in the others
             best = min(best, self.bench.fit(index, [seeds], effort.polish)[0], key=lambda design: design.score)
+            if best.index is not None and repeat < effort.polishes - 1:  # better mappings may want other sizes
+                best = self.bench.descend(best, effort.step, effort.steps, lambda share: None)
         self._tick("done", 1.0)
 
     def _search_hardware(self, relaxed: Relaxed) -> Design:

@@ -1,6 +1,7 @@
 """Every count of the cost model against a loop nest executed step by step."""
 
 from dataclasses import fields
+from itertools import product
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 
 from dlco.cost.model import Counts, evaluate
 from dlco.cost.rules import RESTARTS, CountingRules
+from dlco.workload import Dataspace, Problem
 
-from .cases import FAMILIES, Case, cases
+from .cases import FAMILIES, Case, block, cases, make_case
 from .walker import Count, Walker
 
 
@@ -57,3 +59,29 @@ def test_partial_sums_are_read_at_all_but_the_first_visit_of_a_word(case: Case) 
 def test_tiles_are_the_bounding_boxes_of_what_their_loops_touch(case: Case) -> None:
     tiles = [[len(walker.tile(level)) for walker in walkers(case, "overlap")] for level in range(case.levels)]
     assert modelled(case, "overlap").tile.tolist() == tiles
+
+
+@given(
+    steps=st.tuples(*[st.integers(1, 6)] * 3), sizes=st.tuples(*[st.integers(1, 8)] * 3), terms=st.sampled_from((2, 3))
+)
+def test_children_with_the_same_words_are_served_once(
+    steps: tuple[int, int, int], sizes: tuple[int, int, int], terms: int
+) -> None:
+    """Two or three loops over one rank lay offsets of any steps over each other; equal ones are one access."""
+    sizes = (*sizes[:terms], *[1] * (3 - terms))[:3]
+    window = tuple(zip("PRT", steps, strict=True))
+    spaces = (
+        Dataspace("Weights", ((("R", 1),), (("T", 1),))),
+        Dataspace("Inputs", (window,)),
+        Dataspace("Outputs", ((("P", 1),),), read_write=True),
+    )
+    p, r, t = sizes
+    case = make_case(
+        lambda bounds: Problem(tuple(bounds), tuple(bounds.values()), spaces),
+        "PRT",
+        block(x={"P": p, "T": t}, y={"R": r}),
+    )
+    offsets = {
+        sum(i * step for i, step in zip(point, steps, strict=True)) for point in product(*(range(n) for n in sizes))
+    }
+    assert modelled(case, "refetch").reads[0, 1] == len(offsets)

@@ -1,7 +1,7 @@
 """The exact and the smooth model beside each other, and the three restart rules beside each other."""
 
 from dataclasses import replace
-from math import inf, log
+from math import log
 
 import pytest
 import torch
@@ -102,7 +102,11 @@ class TestSmoothAgainstExact:
         stays = make_case(conv, "CMP", block(), block(t={"P": 4, "M": 2}), block(t={"C": 2}))
         turned = make_case(conv, "CMP", block(), block(t={"C": 1, "P": 4, "M": 2}), block(t={"C": 2}))
         assert cost(stays, EXACT).energy_pj == cost(turned, EXACT).energy_pj
-        weights = [float(cost(case, arithmetic).counts.fills[0, 0]) for case in (stays, turned) for arithmetic in (EXACT, SMOOTH)]
+        weights = [
+            float(cost(case, arithmetic).counts.fills[0, 0])
+            for case in (stays, turned)
+            for arithmetic in (EXACT, SMOOTH)
+        ]
         assert weights == [4, 4, 4, 16]
 
 
@@ -146,9 +150,11 @@ class TestExactRounding:
 
 
 class TestRestartRules:
-    @given(case=cases(families=DENSE))
+    @given(case=cases())
     def test_refetch_is_the_dearest_and_no_count_is_negative(self, case: Case) -> None:
-        refetch, overlap, timeloop = (tables(cost(case, EXACT, rule).counts) for rule in ("refetch", "overlap", "timeloop"))
+        refetch, overlap, timeloop = (
+            tables(cost(case, EXACT, rule).counts) for rule in ("refetch", "overlap", "timeloop")
+        )
         for name, most in refetch.items():
             assert (overlap[name] <= most).all(), name
             assert (timeloop[name] <= most).all(), name
@@ -172,10 +178,10 @@ class TestRestartRules:
                     assert counts.fills[level, s] >= counts.tile[level, s], rule
 
 
-def test_smooth_maximum_of_nothing_needed_is_finite() -> None:
-    rows = [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (5.0, 0.0)]
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_smooth_maximum_with_a_resource_that_nothing_needs(dtype: torch.dtype) -> None:
+    rows = [torch.tensor(v, dtype=dtype, requires_grad=True) for v in (5.0, 0.0)]
     best = SMOOTH.maximum(rows)
     best.backward()
     assert float(best.detach()) == pytest.approx(5.0)
-    assert rows[0].grad == pytest.approx(1.0)
-    assert abs(float(rows[1].grad)) < inf  # type: ignore[arg-type]
+    assert [float(row.grad) for row in rows] == pytest.approx([1.0, 0.0])  # type: ignore[arg-type]

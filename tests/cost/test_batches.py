@@ -8,8 +8,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlco.cost.model import Cost, Totals, evaluate, evaluate_many
+from dlco.cost.model import Cost, Totals, evaluate, evaluate_many, evaluate_totals, positions
+from dlco.cost.performance import kept_table
 from dlco.cost.rules import RESTARTS, TIMELOOP_RULES, CountingRules
+from dlco.cost.shape import compile_problems
 from dlco.errors import InvalidMapping
 from dlco.hardware.architecture import Architecture, Level, Machine
 from dlco.mapping import MapSpace
@@ -202,6 +204,48 @@ class TestMachines:
                 assert_same(pick(grid, i, j), pick(alone, j))
 
 
+MIXTURES = {
+    "conv": [
+        conv2d("plain", C=4, M=8, P=6, Q=4, R=3, S=3),
+        conv2d("strided", C=6, M=4, P=4, Q=4, R=3, S=3, stride=2),
+        conv2d("pointwise", C=16, M=8, P=4, Q=4, R=1, S=1),
+        conv2d("strided pointwise", C=8, M=8, P=2, Q=2, R=1, S=1, stride=2),
+        conv2d("dilated", C=2, M=2, P=8, Q=8, R=3, S=5, dilation=2, stride=(1, 3)),
+        conv2d("dense", C=24, M=10, P=1, Q=1, R=1, S=1),
+    ],
+    "transposed": [
+        transposed_conv2d("strided", C=4, M=4, H=4, W=4, R=3, S=3, stride=2),
+        transposed_conv2d("gaps", C=4, M=8, H=4, W=2, R=1, S=1, stride=3),
+        transposed_conv2d("plain", C=2, M=8, H=4, W=6, R=3, S=3),
+    ],
+}
+
+
+@pytest.mark.parametrize("restart", RESTARTS)
+@pytest.mark.parametrize("layers", MIXTURES.values(), ids=MIXTURES.keys())
+def test_layers_of_one_shape_run_as_one_batch(layers: list[Layer], restart: str) -> None:
+    rules = CountingRules(restart)
+    shape = compile_problems([layer.problem for layer in layers])
+    batches = [random_batch(layer, 8) for layer in layers]
+    machine = hierarchy().tensors()
+    kept = kept_table([space.name for space in layers[0].problem.dataspaces], [frozenset[str]()] * 3)
+    for way in ("layers first", "layers shuffled in"):
+        if way == "layers first":
+            index = torch.arange(len(layers))[:, None]
+            factors = torch.stack([batch.factors for batch in batches])
+            order = torch.stack([batch.order for batch in batches])
+        else:
+            index = torch.arange(len(layers)).repeat(8)
+            factors = torch.stack([batch.factors for batch in batches], dim=1).flatten(0, 1)
+            order = torch.stack([batch.order for batch in batches], dim=1).flatten(0, 1)
+        together = evaluate_totals(shape.select(index), machine, kept, factors, positions(order), rules)
+        for i, (layer, batch) in enumerate(zip(layers, batches, strict=True)):
+            alone = evaluate(layer, hierarchy(), batch, rules)
+            rows = i if way == "layers first" else slice(i, None, len(layers))
+            for name in ("cycles", "energy_pj", "valid"):
+                torch.testing.assert_close(getattr(together, name)[rows], getattr(alone, name), rtol=1e-13, atol=0)
+
+
 def permuted(case: Case, dims: Sequence[int], spaces: Sequence[int]) -> Case:
     """The same case with the problem's dimensions and dataspaces listed in another order."""
     problem, mapping = case.problem, case.mapping
@@ -308,7 +352,10 @@ class TestValidity:
     def test_factors_that_do_not_multiply_to_the_bounds(self) -> None:
         batch = random_batch(LAYERS[0], 2)
         batch.factors[1, 2, 0, 0] += 1
-        assert evaluate(LAYERS[0], Architecture((*map(bare, hierarchy().levels),)), batch).valid.tolist() == [True, False]
+        assert evaluate(LAYERS[0], Architecture((*map(bare, hierarchy().levels),)), batch).valid.tolist() == [
+            True,
+            False,
+        ]
 
 
 def bare(level: Level) -> Level:

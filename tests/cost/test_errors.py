@@ -5,11 +5,12 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
-from dlco.cost.model import evaluate
+from dlco.cost.model import evaluate, evaluate_many
 from dlco.cost.rules import TIMELOOP_RULES, CountingRules
-from dlco.cost.shape import compile_problems, compile_problem
+from dlco.cost.shape import compile_problem, compile_problems
 from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware.architecture import Machine
+from dlco.mapping.mapping import MappingBatch
 from dlco.workload import Dataspace, Problem, conv2d, depthwise_conv2d, matmul
 
 from .cases import Case, block, conv, make_case
@@ -41,7 +42,7 @@ class TestOneMapping:
     def test_too_small_a_memory(self, case: Case) -> None:
         levels = list(case.architecture.levels)
         levels[0] = replace(levels[0], capacity=2)
-        with pytest.raises(InvalidMapping, match="tile at RF needs 3 words .* but there is room for 2") as caught:
+        with pytest.raises(InvalidMapping, match=r"tile at RF needs 3 words .* but there is room for 2") as caught:
             evaluate(case.problem, replace(case.architecture, levels=tuple(levels)), case.mapping)
         assert caught.value.level == "RF"
 
@@ -54,15 +55,22 @@ class TestOneMapping:
 class TestBatches:
     def test_other_dimensions(self, case: Case) -> None:
         layer = depthwise_conv2d("depthwise", C=4, P=2, Q=2, R=3, S=3)
-        with pytest.raises(InvalidInput, match="mapping has dimensions .*; the problem has"):
+        with pytest.raises(InvalidInput, match=r"mapping has dimensions .*; the problem has"):
             evaluate(layer, case.architecture, case.mapping.batch())
 
     def test_other_number_of_levels(self, case: Case) -> None:
         two = replace(case.architecture, levels=case.architecture.levels[:2])
         with pytest.raises(InvalidInput, match="mapping has 3 levels; the machine has 2"):
             evaluate(case.problem, two.tensors(), case.mapping)
-        with pytest.raises(InvalidInput, match="levels"):
-            evaluate(case.problem, replace(two, name="two"), replace(case.mapping.batch()))
+        with pytest.raises(InvalidInput, match="mapping has 3 levels; the machine has 2"):
+            evaluate(case.problem, two, case.mapping.batch())
+        with pytest.raises(InvalidInput, match="mapping has 3 levels; the machine has 2"):
+            evaluate_many(case.problem, two, MappingBatch.stack([case.mapping]))
+
+    def test_dataspace_that_no_level_keeps(self, case: Case) -> None:
+        nowhere = replace(case.mapping.batch(), bypass=(frozenset({"Inputs"}),) * 3)
+        with pytest.raises(InvalidMapping, match="Inputs is kept at no level"):
+            evaluate(case.problem, case.architecture, nowhere)
 
 
 class TestRules:
@@ -75,6 +83,10 @@ class TestRules:
         relaxed = replace(batch, factors=batch.factors.requires_grad_())
         with pytest.raises(InvalidInput, match="neighbour_forwarding is True with real factors"):
             evaluate(case.problem, case.architecture, relaxed, TIMELOOP_RULES)
+
+    def test_forwarding_in_the_fast_path(self, case: Case) -> None:
+        with pytest.raises(InvalidInput, match="neighbour_forwarding is True; only evaluate"):
+            evaluate_many(case.problem, case.architecture, MappingBatch.stack([case.mapping]), TIMELOOP_RULES)
 
     def test_forwarding_on_many_machines(self, case: Case) -> None:
         one = case.architecture.tensors()

@@ -127,7 +127,7 @@ class Walker:
         """Share of the tensor that one instance sees: that of its parent, split over the parent's children.
 
         In whole words, from the sizes of boxes. Where boxes have no gaps and do not overlap, this is the number of
-        distinct words that the instance touches.
+        distinct words that the instance touches; else an estimate, which may even exceed the number of visits.
         """
         if level == self.levels - 1:
             return len(self.tile(level))
@@ -143,8 +143,8 @@ class Walker:
         if not self.space.read_write:
             return Count(reads=asked, fills=received)
         first_visits = self.partition(level)
-        fills = received - first_visits if level < self.top else 0
-        return Count(asked - first_visits, fills, asked, distinct)
+        fills = max(0, received - first_visits) if level < self.top else 0
+        return Count(max(0, asked - first_visits), fills, asked, distinct)
 
     def _asked(self, level: int) -> tuple[int, int]:
         """Words that an instance exchanges with what is below it over the execution, and the different ones of them.

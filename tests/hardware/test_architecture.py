@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from dlco.errors import InvalidInput
-from dlco.hardware import Architecture, Level
+from dlco.hardware import Architecture, Level, Machine
 
 THREE = Architecture(
     (
@@ -41,10 +41,13 @@ def test_with_bypass_changes_the_named_levels_alone() -> None:
         THREE.with_bypass({"cache": ["Weights"]})
 
 
-def test_map_and_dtype() -> None:
+def test_dtype_and_select() -> None:
     machine = THREE.tensors(dtype=torch.float32)
     assert machine.read_pj.dtype == torch.float32
-    assert machine.map(torch.Tensor.double).cycle_s.dtype == torch.float64
+    batch = Machine(**{name: torch.stack([value, 2 * value]) for name, value in vars(machine).items()})
+    chosen = batch.select(torch.tensor([[1], [0]]))
+    assert chosen.read_pj.shape == (2, 1, 3)
+    assert torch.equal(chosen.cycle_s[0, 0], 2 * machine.cycle_s)
 
 
 @pytest.mark.parametrize(

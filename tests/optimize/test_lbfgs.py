@@ -27,9 +27,9 @@ def test_quadratics_end_at_the_solution_of_their_linear_system(condition: float)
     def function(x: torch.Tensor) -> torch.Tensor:
         return 0.5 * torch.einsum("pi,pij,pj->p", x, matrix, x) - (right * x).sum(-1)
 
-    point, slope = minimize(function, torch.zeros_like(right), iterations=400, tolerance=1e-9)
-    assert bool((slope <= 1e-9).all())
-    torch.testing.assert_close(point, torch.linalg.solve(matrix, right), atol=1e-8, rtol=1e-8)
+    point, slope = minimize(function, torch.zeros_like(right), iterations=400, tolerance=1e-6)
+    assert bool((slope <= 1e-6).all())
+    torch.testing.assert_close(point, torch.linalg.solve(matrix, right), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", [2, 5])
@@ -43,6 +43,22 @@ def test_rosenbrock_from_many_starts(size: int) -> None:
         )
         assert value.item() <= peer.fun + 1e-9  # for five variables there is a second minimum, so not always 0
     assert bool((values < 1e-12).any())
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_a_misleading_curvature_is_learnt_anew(together: bool) -> None:
+    """Steep valleys, entered at their walls: nothing ends where a fresh call would go on."""
+
+    def steep(x: torch.Tensor) -> torch.Tensor:
+        return 1e6 * rosenbrock(x)
+
+    starts = torch.randn(40, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 3
+    ends = []
+    for batch in [starts] if together else starts[:, None]:
+        point, slope = minimize(steep, batch, iterations=1000, tolerance=1e-2)
+        again, _ = minimize(steep, point, iterations=1000, tolerance=1e-2)
+        ends += (steep(again) >= 0.999 * steep(point))[slope > 1e-2].tolist()
+    assert all(ends), f"{ends.count(False)} of {len(starts)} gave up early"
 
 
 def test_convex_function_that_is_no_quadratic_matches_scipy() -> None:
@@ -59,9 +75,9 @@ def test_convex_function_that_is_no_quadratic_matches_scipy() -> None:
     for i in range(4):
 
         def one(w: object, i: int = i) -> float:
-            return function(torch.tensor(w).expand(4, 6))[i].item()
+            return function(torch.tensor(w, dtype=torch.float64).expand(4, 6))[i].item()
 
-        peer = optimize.minimize(one, torch.zeros(6).numpy(), method="BFGS")
+        peer = optimize.minimize(one, torch.zeros(6, dtype=torch.float64).numpy(), method="BFGS")
         assert function(point)[i].item() == pytest.approx(peer.fun, rel=1e-9)
 
 

@@ -166,6 +166,10 @@ CASES = [
     ("edp", ("latency_s",), 0.9),
     ("edp", ("energy_j",), 0.9),
     ("edp", ("latency_s", "energy_j"), 0.9),
+    ("edp", ("power_w",), 0.9),
+    ("energy", ("power_w",), 0.9),
+    ("latency", ("power_w",), 0.75),  # the fastest within a power: no price of time explains such choices
+    ("power", (), 0.9),
 ]
 
 
