@@ -19,6 +19,8 @@ from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
+Axes = Sequence[tuple[bool, bool]]  # for each level, whether there may be loops over its children along X and Y
+
 CHUNK = 65536  # mappings evaluated at once: enough for threads to share, few enough to stay near the caches
 
 
@@ -160,6 +162,7 @@ def evaluate_totals(
     position: torch.Tensor | Sequence[Sequence[int]],
     rules: CountingRules = DEFAULT_RULES,
     arithmetic: Arithmetic = EXACT,
+    axes: Axes | None = None,
 ) -> Totals:
     """Cycles, energy and fit of a batch, as fast as they can be had.
 
@@ -171,13 +174,16 @@ def evaluate_totals(
         position: `[..., levels, dims]` place of each temporal loop in its level, or one such table for the batch.
         rules: what is kept when a tile moves.
         arithmetic: exact or smooth.
+        axes: which spatial loops there may be; all, where it is not given.
     """
     if rules.neighbour_forwarding:
         raise InvalidInput("neighbour_forwarding is True; only evaluate() counts it, not its fast forms for batches")
-    nest = build_nest(shape, factors, position, machine)
+    nest = build_nest(shape, factors, position, axes)
     accesses = count_accesses(nest, kept, rules, arithmetic)
     spent = performance(nest, machine, accesses, arithmetic)
-    return Totals(spent.cycles, spent.energy_pj, overflow(nest, machine, kept).expand_as(spent.cycles))
+    batch = torch.broadcast_shapes(factors.shape[:-3], machine.capacity.shape[:-1])
+    rows = (spent.cycles, spent.energy_pj, overflow(nest, machine, kept))
+    return Totals(*(row.expand(batch) for row in rows))
 
 
 def evaluate_many(
@@ -196,6 +202,7 @@ def evaluate_many(
     shape = compile_problem(problem)
     machine, bypasses = _machine(architecture, batch)
     kept = kept_table([space.name for space in problem.dataspaces], bypasses)
+    axes = [(x > 1, y > 1) for x, y in zip(machine.fanout_x.tolist(), machine.fanout_y.tolist(), strict=True)]
     same = len(batch.order) > 0 and bool((batch.order == batch.order[:1]).all())
     shared = positions(batch.order[0]).tolist() if same else None
     parts = []
@@ -203,7 +210,7 @@ def evaluate_many(
         for start in range(0, len(batch.factors), chunk):
             rows = slice(start, start + chunk)
             place = positions(batch.order[rows]) if shared is None else shared
-            parts.append(evaluate_totals(shape, machine, kept, batch.factors[rows], place, rules))
+            parts.append(evaluate_totals(shape, machine, kept, batch.factors[rows], place, rules, axes=axes))
     return Totals(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(Totals)))
 
 
@@ -217,16 +224,15 @@ def build_nest(
     shape: Shape,
     factors: torch.Tensor,
     position: torch.Tensor | Sequence[Sequence[int]],
-    machine: Machine | None = None,
+    axes: Axes | None = None,
 ) -> Nest:
     """The rows of a batch of factors `[..., levels, 3, dims]`; see `Nest`.
 
-    With a machine, slots along an axis without fan-out are left out (their factors are taken to be 1).
+    Spatial loops along axes that `axes` denies are left out (their factors are taken to be 1).
     """
     levels = factors.shape[-3]
     live = frozenset(shape.live)
-    has_x = [machine is None or not _is_single(machine.fanout_x[..., lv]) for lv in range(levels)]
-    has_y = [machine is None or not _is_single(machine.fanout_y[..., lv]) for lv in range(levels)]
+    axes = axes or [(True, True)] * levels
     rows = factors.movedim((-3, -2, -1), (0, 1, 2))
     if factors.dim() > 3 and not factors.requires_grad and rows.stride(-1) != 1:
         rows = rows.contiguous()  # the batch's values of one loop side by side in memory
@@ -243,7 +249,7 @@ def build_nest(
     return Nest(
         shape,
         temporal=tuple(loops(lv, 0) for lv in range(levels)),
-        spatial=tuple((loops(lv, 1, has_x[lv]), loops(lv, 2, has_y[lv])) for lv in range(levels)),
+        spatial=tuple((loops(lv, 1, x), loops(lv, 2, y)) for lv, (x, y) in enumerate(axes)),
         position=place,
     )
 
@@ -338,7 +344,3 @@ def _supplies(problem: Problem, machine: Machine, batch: MappingBatch) -> list[l
     if machine.capacity.dim() > 1:
         raise InvalidInput("neighbour_forwarding is True with a batch of machines; it takes one machine at a time")
     return supply(problem, batch, [int(x) for x in machine.fanout_x.tolist()])
-
-
-def _is_single(fanout: torch.Tensor) -> bool:
-    return not fanout.requires_grad and bool((fanout == 1).all())

@@ -67,13 +67,13 @@ class MapSpace:
         architecture: Architecture,
         constraints: Constraints | None = None,
         *,
-        free_fanout: Collection[str] = (),
+        free_fanout: Collection[tuple[str, int]] = (),
         device: torch.device | str = "cpu",
     ) -> "MapSpace":
         """The space of a problem on an architecture.
 
-        Slots are the temporal loops of every level, and X and Y where the fan-out along them is above 1, or at
-        the levels that `free_fanout` names, whatever theirs is (for hardware whose fan-outs are still open).
+        Slots are the temporal loops of every level, and X and Y where the fan-out along them is above 1, or
+        where `free_fanout` lists the (level, axis), whatever theirs is (for hardware whose fan-outs are still open).
 
         Raises:
             InvalidInput: constraints that do not fit the problem or the architecture, or that leave no mapping;
@@ -81,12 +81,12 @@ class MapSpace:
         """
         constraints = constraints or Constraints()
         constraints.check(problem, architecture)
-        free = {architecture.index(name) for name in free_fanout}
+        free = {(architecture.index(name), axis) for name, axis in free_fanout}
         names = tuple(level.name for level in architecture.levels)
         slots = tuple(
             (i, axis)
             for (i, level), axis in product(enumerate(architecture.levels), AXES)
-            if i in free or axis == TEMPORAL or (level.fanout_x, level.fanout_y)[axis - SPATIAL_X] > 1
+            if axis == TEMPORAL or (i, axis) in free or (level.fanout_x, level.fanout_y)[axis - SPATIAL_X] > 1
         )
         places = tuple(
             Place(

@@ -9,7 +9,7 @@ from dlco.optimize.group import Group
 def round_factors(
     group: Group, logs: torch.Tensor, copies: int, generator: torch.Generator, noise: float = 0.35
 ) -> torch.Tensor:
-    """Assignments near real factors: the largest prime goes where most is missing, and so on.
+    """Assignments near real factors: the largest prime goes where it fits or, failing that, most is missing, and so on.
 
     Args:
         group: the layers.
@@ -31,7 +31,9 @@ def round_factors(
         prime, dim = group.primes[rows, unit], group.unit_dim[rows, unit]
         column = dim[None, :, None, None, None].expand(n, layers, copies, slots, 1)
         left = missing.gather(4, column)
-        slot = left.argmax(dim=3, keepdim=True)
+        share = left.exp() / prime[None, :, None, None, None]
+        whole = ((share - share.round()).abs() < 0.02) & (share > 0.9)  # the prime divides what is missing there
+        slot = (left + 100.0 * whole).argmax(dim=3, keepdim=True)
         taken = torch.zeros_like(left).scatter_(3, slot, 1.0) * prime.log()[None, :, None, None, None]
         missing.scatter_add_(4, column, -taken)
         assignment.scatter_(3, unit[None, :, None, None].expand(n, layers, copies, 1), slot[..., 0])

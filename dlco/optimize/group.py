@@ -12,9 +12,10 @@ from functools import cached_property
 import torch
 
 from dlco.cost.accesses import Kept
+from dlco.cost.model import Axes
 from dlco.cost.shape import Shape, compile_problems, structure
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.mapping import Mapping, MappingBatch
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, Mapping, MappingBatch
 from dlco.mapping.mapspace import AXES, MapSpace
 from dlco.workload.layer import Layer
 
@@ -65,6 +66,12 @@ class Group:
         return table
 
     @cached_property
+    def axes(self) -> Axes:
+        """Whether each level has slots along X and along Y."""
+        slots = self.space.slots
+        return [((level, SPATIAL_X) in slots, (level, SPATIAL_Y) in slots) for level in range(self.levels)]
+
+    @cached_property
     def live(self) -> torch.Tensor:
         """Dimensions whose bound is above 1 in some layer."""
         return torch.tensor(self.shape.live or (0,), device=self.primes.device)
@@ -93,23 +100,28 @@ class Group:
 
 
 def make_groups(
-    layers: Sequence[Layer], architecture: Architecture, free_fanout: Sequence[str] = (), device: str = "cpu"
+    layers: Sequence[Layer],
+    architecture: Architecture,
+    free_fanout: Sequence[tuple[str, int]] = (),
 ) -> tuple[Group, ...]:
-    """The layers by structure. `free_fanout` names levels whose fan-out is still open (see `MapSpace.of`)."""
+    """The layers by structure. `free_fanout` lists (level, axis) of fan-outs still open (see `MapSpace.of`)."""
     by_structure: dict[object, list[int]] = {}
     for i, layer in enumerate(layers):
         by_structure.setdefault(structure(layer.problem), []).append(i)
     return tuple(
-        _make_group([layers[i] for i in members], tuple(members), architecture, free_fanout, device)
+        _make_group([layers[i] for i in members], tuple(members), architecture, free_fanout)
         for members in by_structure.values()
     )
 
 
 def _make_group(
-    layers: Sequence[Layer], members: tuple[int, ...], architecture: Architecture, free: Sequence[str], device: str
+    layers: Sequence[Layer],
+    members: tuple[int, ...],
+    architecture: Architecture,
+    free: Sequence[tuple[str, int]],
 ) -> Group:
-    spaces = [MapSpace.of(layer.problem, architecture, free_fanout=free, device=device) for layer in layers]
-    width = max(1, *(len(space.primes) for space in spaces)) if len(spaces) > 1 else max(1, len(spaces[0].primes))
+    spaces = [MapSpace.of(layer.problem, architecture, free_fanout=free) for layer in layers]
+    width = max(1, *(len(space.primes) for space in spaces))
 
     def padded(name: str, value: int) -> torch.Tensor:
         rows = [getattr(space, name) for space in spaces]
@@ -124,6 +136,6 @@ def _make_group(
         kept=[[s.name not in level.bypass for s in first.dataspaces] for level in architecture.levels],
         primes=padded("primes", 1),
         unit_dim=padded("unit_dim", 0),
-        units=torch.tensor([max(1, len(space.primes)) for space in spaces], device=device),
-        bounds=torch.tensor([layer.problem.bounds for layer in layers], dtype=torch.float64, device=device),
+        units=torch.tensor([max(1, len(space.primes)) for space in spaces]),
+        bounds=torch.tensor([layer.problem.bounds for layer in layers], dtype=torch.float64),
     )

@@ -7,7 +7,7 @@ moved or swapped, two loops of a level swapped) and keeps the best. Mappings tha
 the less they overflow the better, so a search may start anywhere.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 
@@ -15,7 +15,9 @@ from dlco.cost.model import Totals, evaluate_totals
 from dlco.cost.shape import Shape
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
+from dlco.mapping.mapspace import AXES
 from dlco.optimize.group import Group
+from dlco.workload.problem import check_positive_int
 
 UNFIT = 1e30  # merits from here on belong to mappings that do not fit
 
@@ -36,6 +38,10 @@ class Effort:
     population: int = 4
     neighbours: int = 16
     islands: int = 1
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            check_positive_int(f"{item.name} of an effort", getattr(self, item.name))
 
 
 @dataclass(frozen=True)
@@ -129,17 +135,21 @@ def local_search(
 def random_start(
     group: Group, layer: torch.Tensor, n: int, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`n` random mappings of each item: assignment `[items, n, units]` and position `[items, n, levels, dims]`."""
+    """`n` mappings of each item: assignment `[items, n, units]` and position `[items, n, levels, dims]`.
+
+    The first has all its loops at the outermost level, where it fits if any mapping does; the others are random.
+    """
     items, units = len(layer), group.primes.shape[1]
     slots = len(group.slot_cell)
     assignment = torch.randint(slots, (items, n, units), generator=generator, device=layer.device)
+    assignment[:, 0] = int(group.cell_slot[-len(AXES)])  # the temporal loops of the outermost level
     noise = torch.rand(items, n, group.levels, group.dims, generator=generator, device=layer.device)
     return assignment, noise.argsort(-1).to(torch.int8)
 
 
 def _assess(group: Group, shape: Shape, items: Items, assignment: torch.Tensor, position: torch.Tensor) -> Population:
     factors = group.factors(items.layer, assignment)
-    totals: Totals = evaluate_totals(shape, items.machine, group.kept, factors, position)
+    totals: Totals = evaluate_totals(shape, items.machine, group.kept, factors, position, axes=group.axes)
     two_axes = ((factors[..., SPATIAL_X, :] > 1) & (factors[..., SPATIAL_Y, :] > 1)).any(-1).sum(-1)
     excess = totals.overflow + two_axes  # a dimension on both axes of a level cannot be written down as YAML
     hurry = (totals.energy_pj / items.cap[:, None] - totals.cycles).clamp(min=0)  # cycles missing to the cap

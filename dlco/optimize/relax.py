@@ -231,7 +231,9 @@ class _Program:
         group = self.groups[g]
         table = torch.zeros(*logs.shape[:2], group.levels * len(AXES), group.dims, dtype=logs.dtype)
         factors = table.index_copy(2, group.slot_cell, logs).exp()
-        nest = build_nest(self.shapes[g], factors.view(*logs.shape[:2], group.levels, len(AXES), group.dims), position)
+        nest = build_nest(
+            self.shapes[g], factors.view(*logs.shape[:2], group.levels, len(AXES), group.dims), position, group.axes
+        )
         accesses = count_accesses(nest, group.kept, DEFAULT_RULES, SMOOTH_MAX)
         spent = performance(nest, machine, accesses, SMOOTH_MAX)
         shares = [share.log() for share in occupancies(nest, machine, group.kept)]

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dlco.cost.model import evaluate
-from dlco.errors import InvalidInput
+from dlco.errors import InvalidInput, InvalidMapping
 from dlco.hardware.architecture import Architecture, Level
+from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.budget import Budget, check_objective
 from dlco.workload.layer import Layer
@@ -121,7 +122,7 @@ class Solution:
         """Read a saved solution. Raises `InvalidInput` where the file is none or does not add up."""
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InvalidInput(f"solution file {os.fspath(path)!r} cannot be read: {error}") from None
         return Solution.from_dict(data)
 
@@ -207,6 +208,10 @@ def _check_complete(solution: Solution) -> None:
         cost, mapping = solution.layer_costs.get(layer.name), solution.mappings.get(layer.name)
         if cost is None or mapping is None or mapping.levels != levels:
             raise InvalidInput(f"solution has no cost or no mapping of layer {layer.name!r} on its machine")
+        try:
+            check_mapping(layer.problem, solution.architecture, mapping)
+        except InvalidMapping as error:
+            raise InvalidInput(f"mapping of layer {layer.name!r} does not fit: {error}") from None
         parts = cost.level_pj
         if not isinstance(parts, dict) or tuple(parts) != levels:
             raise InvalidInput(f"level_pj of layer {layer.name!r} is {parts!r}; it must name {', '.join(levels)}")

@@ -2,16 +2,16 @@
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import exp
 
 import torch
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
 from dlco.optimize.bound import compulsory_bound
 from dlco.optimize.budget import Budget, check_objective
 from dlco.optimize.discretize import round_factors, round_sizes
@@ -21,10 +21,13 @@ from dlco.optimize.progress import Listener, Progress
 from dlco.optimize.relax import Relaxed, relax
 from dlco.optimize.score import BROKEN, Score
 from dlco.optimize.search import Design, Seeds, Workbench
-from dlco.optimize.solution import Solution, price
+from dlco.optimize.solution import NetworkCost, Solution, price
 from dlco.workload.layer import Layer, check_layers
+from dlco.workload.problem import check_positive_int
 
 log = logging.getLogger("dlco")
+
+TO_THE_BUDGET = 40  # steps of the hardware that a design outside the budget may take
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,14 @@ class SolveEffort:
     step: Effort = field(default=Effort(rounds=16, patience=6, population=4, neighbours=12))
     polish: Effort = field(default=Effort(rounds=100, patience=25, population=16, neighbours=6, islands=24))
     polishes: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "machines", "roundings", "descents"):
+            check_positive_int(f"{name} of the effort", getattr(self, name))
+        for name in ("relax_rounds", "steps", "polishes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InvalidInput(f"{name} of the effort is {value!r}; it must be an integer of at least 0")
 
 
 def solve(
@@ -99,7 +110,12 @@ def solve(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
     budget = budget or Budget()
+    if effort is not None and not isinstance(effort, SolveEffort):
+        raise InvalidInput(f"effort is {effort!r}; it must be a dlco.SolveEffort")
+    if not isinstance(progress, bool) and not callable(progress):
+        raise InvalidInput(f"progress is {progress!r}; it must be True, False or a callable that takes a dlco.Progress")
     check_objective(objective)
+    _check_room(net, hardware)
     _check_priced(hardware, objective, budget)
     _check_reach(net, hardware, budget)
     lower = compulsory_bound(net, hardware, objective, budget) if bound else None
@@ -113,8 +129,30 @@ def solve(
     return _Run(net, hardware, objective, budget, seed, listener, effort).solution(lower)
 
 
+def _free_fanouts(hardware: Architecture | HardwareSpace) -> list[tuple[str, int]]:
+    """(level, axis) of the fan-outs that the space leaves open."""
+    if isinstance(hardware, Architecture):
+        return []
+    axes = {"fanout_x": SPATIAL_X, "fanout_y": SPATIAL_Y}
+    return [(p.level, axes[p.field]) for p in hardware.parameters if p.field in axes]
+
+
 def _silent(progress: Progress) -> None:
     pass
+
+
+def _check_room(net: tuple[Layer, ...], hardware: Architecture | HardwareSpace) -> None:
+    """Refuse a level that cannot hold one word of each dataspace that it keeps."""
+    base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
+    room = hardware.machine(hardware.high).capacity if isinstance(hardware, HardwareSpace) else base.tensors().capacity
+    for layer in net:
+        for level, words in zip(base.levels, room.tolist(), strict=True):
+            kept = [space.name for space in layer.problem.dataspaces if space.name not in level.bypass]
+            if len(kept) > words:
+                raise InvalidInput(
+                    f"usable capacity of level {level.name!r} is {words:g} words; layer {layer.name!r} needs at least "
+                    f"{len(kept)} there, one for each of {', '.join(kept)}"
+                )
 
 
 def _check_priced(hardware: Architecture | HardwareSpace, objective: str, budget: Budget) -> None:
@@ -157,12 +195,7 @@ class _Run:
         self.listener, self.effort = listener, effort or SolveEffort()
         self.started = time.perf_counter()
         self.base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
-        free = (
-            [p.level for p in hardware.parameters if p.field.startswith("fanout")]
-            if isinstance(hardware, HardwareSpace)
-            else []
-        )
-        self.groups = make_groups(net, self.base, sorted(set(free)))
+        self.groups = make_groups(net, self.base, _free_fanouts(hardware))
         self.score = Score(objective, budget, self.base.cycle_s)
         self.generator = torch.Generator().manual_seed(seed)
         self.bench = Workbench(self.groups, hardware, self.score, self.generator, self._note)
@@ -211,24 +244,22 @@ class _Run:
             seeds = Seeds.join([best.chosen, self._random_seeds(fresh)])  # the best in one island, news in the others
             best = min(best, self.bench.fit(index, [seeds], effort.polish)[0], key=lambda design: design.score)
             if best.index is not None and repeat < effort.polishes - 1:  # better mappings may want other sizes
-                best = self.bench.descend(best, effort.step, effort.steps, lambda share: None)
+                best = self._descend(best, lambda share: None)
         self._tick("done", 1.0)
 
     def _search_hardware(self, relaxed: Relaxed) -> Design:
         assert isinstance(self.hardware, HardwareSpace)
         effort = self.effort
         order = (relaxed.value + torch.where(relaxed.violation > 1e-2, BROKEN, 0.0)).argsort().tolist()
-        seeds: dict[tuple[int, ...], list[Seeds]] = {}
-        for start in order:
-            index = round_sizes(self.hardware, relaxed.sizes[start], self.budget.area_mm2)
-            seeds.setdefault(tuple(index.tolist()), []).append(self._rounded(relaxed, start))
-        indices = list(seeds)[: effort.machines]
-        self._tick("fit", 0.2)
-        everything = Seeds.join([one for many in seeds.values() for one in many])
+        sizes = [*relaxed.sizes[order], self.hardware.high]  # the largest machine within the area may turn out well too
+        rounded = [round_sizes(self.hardware, one, self.budget.area_mm2) for one in sizes]
+        distinct = list({tuple(index.tolist()): index for index in rounded}.values())
+        machines = [*distinct[: effort.machines], rounded[-1]] if len(distinct) > effort.machines else distinct
+        seeds = Seeds.join([*(self._rounded(relaxed, start) for start in order), self._random_seeds(8)])
         designs: list[Design] = []
-        for i, sizes in enumerate(indices):
-            self._tick("fit", 0.2 + 0.1 * i / len(indices))
-            designs += self.bench.fit(torch.tensor([sizes]), [everything], effort.fit)
+        for i, index in enumerate(machines):
+            self._tick("fit", 0.2 + 0.1 * i / len(machines))
+            designs += self.bench.fit(index[None], [seeds], effort.fit)
         designs.sort(key=lambda design: design.score)
         ended = []
         for i, design in enumerate(designs[: effort.descents]):
@@ -237,8 +268,13 @@ class _Run:
             def tick(share: float, base: float = base, width: float = width) -> None:
                 self._tick("search", base + width * share)
 
-            ended.append(self.bench.descend(design, effort.step, effort.steps, tick))
+            ended.append(self._descend(design, tick))
         return min(ended, key=lambda design: design.score)
+
+    def _descend(self, design: Design, tick: Callable[[float], None]) -> Design:
+        """Step the hardware; on the way to a first design within the budget, for as long as it takes."""
+        steps = self.effort.steps if design.score < BROKEN else max(self.effort.steps, TO_THE_BUDGET)
+        return self.bench.descend(design, self.effort.step, steps, tick)
 
     def _rounded(self, relaxed: Relaxed, start: int) -> Seeds:
         """Roundings of one relaxed solution's mappings."""
@@ -264,13 +300,20 @@ class _Run:
         if self.best is None or design.score < self.best.score:
             self.best = design
             if design.score < BROKEN:
-                self.trace.append((time.perf_counter() - self.started, exp(design.score)))
+                self.trace.append((time.perf_counter() - self.started, self._value(design)))
         self._tick(self.phase, self.done)
 
     def _tick(self, phase: str, done: float) -> None:
         self.phase, self.done = phase, done
-        best = exp(self.best.score) if self.best is not None and self.best.score < BROKEN else None
+        best = self._value(self.best) if self.best is not None and self.best.score < BROKEN else None
         self.listener(Progress(phase, done, best, time.perf_counter() - self.started))
+
+    def _value(self, design: Design) -> float:
+        """The objective of a design, in the unit of `NetworkCost.objective`."""
+        seconds = design.cycles * self.base.cycle_s
+        power = design.energy_pj * 1e-12 / seconds
+        totals = (design.cycles, design.energy_pj, seconds, power, design.area_mm2, design.energy_pj * design.cycles)
+        return NetworkCost(*totals).objective(self.objective)
 
     def _finish(self, status: str, lower_bound: float | None) -> Solution:
         assert self.best is not None

@@ -181,7 +181,7 @@ def test_overflow_in_factors_and_sizes() -> None:
 
     def excess(f: torch.Tensor, capacity: torch.Tensor, fanout_x: torch.Tensor) -> torch.Tensor:
         sized = replace(machine, capacity=capacity, fanout_x=fanout_x)
-        return overflow(build_nest(shape, f, place, sized), sized, kept).log()
+        return overflow(build_nest(shape, f, place), sized, kept).log()
 
     inputs: tuple[torch.Tensor, ...] = (relaxed(case), machine.capacity.clone(), machine.fanout_x.clone())
     inputs = tuple(value.requires_grad_() for value in inputs)

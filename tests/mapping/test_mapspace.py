@@ -154,9 +154,9 @@ def test_slots_are_the_temporal_loops_and_the_axes_with_a_fanout(problem, machin
 
 def test_free_fanouts_are_slots_whatever_their_size():
     flat = Architecture((Level("In"), Level("Out")))
-    assert MapSpace.of(TINY, flat, free_fanout=["Out"]).slots == ((0, 0), (1, 0), (1, 1), (1, 2))
+    assert MapSpace.of(TINY, flat, free_fanout=[("Out", 1), ("Out", 2)]).slots == ((0, 0), (1, 0), (1, 1), (1, 2))
     with pytest.raises(InvalidInput, match="level is 'Cache'"):
-        MapSpace.of(TINY, flat, free_fanout=["Cache"])
+        MapSpace.of(TINY, flat, free_fanout=[("Cache", 1)])
 
 
 def test_units_are_the_primes_of_the_bounds(problem, machine):

@@ -1,6 +1,9 @@
 """Tiny machines and layers, all of whose mappings can be listed."""
 
+from collections.abc import Iterator
+
 import pytest
+import torch
 
 from dlco import conv1d, matmul
 from dlco.hardware.architecture import Architecture, Level
@@ -9,6 +12,15 @@ from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.optimize import SolveEffort
 from dlco.optimize.local_search import Effort
 from dlco.workload import Layer
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """The batches here are too small to share between threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -35,9 +35,7 @@ def test_a_group_s_mappings_cost_what_they_cost_alone(architecture) -> None:  # 
     layer = torch.arange(3)
     assignment, position = random_start(group, layer, 50, torch.Generator().manual_seed(0))
     factors = group.factors(layer, assignment)
-    assert factors.flatten(2, 3).prod(2).tolist() == [
-        [[float(b) for b in one.problem.bounds]] * 50 for one in layers
-    ]
+    assert factors.flatten(2, 3).prod(2).tolist() == [[[float(b) for b in one.problem.bounds]] * 50 for one in layers]
     machine = architecture.tensors()
     together = evaluate_totals(group.shape.select(layer[:, None]), machine, group.kept, factors, position)
     for i, one in enumerate(layers):

@@ -11,7 +11,7 @@ from scipy import optimize
 from dlco import Budget, conv2d, depthwise_conv2d, matmul, networks
 from dlco.cost.arithmetic import Smooth
 from dlco.cost.model import evaluate_totals
-from dlco.hardware import eyeriss_like, eyeriss_space, generic
+from dlco.hardware import eyeriss_like, eyeriss_space, generic, generic_space
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.group import Group, make_groups
@@ -32,7 +32,9 @@ class Setting:
         starts: int = 3,
     ) -> None:
         base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
-        free = [p.level for p in hardware.parameters] if isinstance(hardware, HardwareSpace) else []
+        parameters = hardware.parameters if isinstance(hardware, HardwareSpace) else ()
+        axes = {"fanout_x": 1, "fanout_y": 2}
+        free = [(p.level, axes[p.field]) for p in parameters if p.field in axes]
         self.layers, self.hardware, self.starts = layers, hardware, starts
         self.groups = make_groups(layers, base, free)
         self.score = Score(objective, budget or Budget(), base.cycle_s)
@@ -56,7 +58,7 @@ MIXED = [
     matmul("product", M=4, K=6, N=2),
     depthwise_conv2d("depthwise", C=4, P=4, Q=2, R=3, S=1),
 ]
-RESNET = networks.resnet18()[:4]
+RESNET = networks.resnet18()[1:3]
 
 
 @pytest.mark.parametrize("objective", ["edp", "latency", "power", "area"])
@@ -64,7 +66,13 @@ def test_gradients_of_objective_and_constraints_match_finite_differences(objecti
     budget = Budget(area_mm2=0.1, power_w=0.1, latency_s=1e-5, energy_j=1e-6)
     for hardware in (space, space.base):
         program, point = Setting(MIXED, hardware, objective, budget, starts=2).program(seed=1)
-        assert torch.autograd.gradcheck(program, point.requires_grad_(), eps=1e-6, atol=1e-5, rtol=1e-4)
+        point.requires_grad_()
+        assert torch.autograd.gradcheck(program, point, eps=1e-6, atol=1e-5, rtol=1e-4, fast_mode=True)
+
+
+def test_every_single_derivative_matches_finite_differences(space: HardwareSpace) -> None:
+    program, point = Setting(MIXED[:1], space, "edp", Budget(area_mm2=0.1, power_w=0.1), starts=1).program(seed=2)
+    assert torch.autograd.gradcheck(program, point.requires_grad_(), eps=1e-6, atol=1e-5, rtol=1e-4)
 
 
 def test_each_start_depends_on_its_own_row_only(space: HardwareSpace) -> None:
@@ -106,27 +114,28 @@ def test_fixed_hardware_has_no_sizes() -> None:
     assert relaxed.sizes.shape == (3, 0)
     assert [table.shape[:2] for table in relaxed.logs] == [(3, len(RESNET))]
     assert bool((relaxed.rate > 0).all())
+    for position in relaxed.position:
+        inner_first = torch.arange(position.shape[-1], dtype=torch.int8).expand_as(position)
+        assert torch.equal(position.sort(-1).values, inner_first)
 
 
 BUDGETS = {
-    "none": Budget(),
-    "area": Budget(area_mm2=3.0),
-    "latency": Budget(latency_s=8e-3),
-    "power": Budget(power_w=0.4),
-    "energy and area": Budget(energy_j=3e-3, area_mm2=4.0),
+    "area": Budget(area_mm2=2.0),
+    "latency and area": Budget(latency_s=8e-4, area_mm2=2.5),
+    "power": Budget(power_w=0.3),
+    "energy and latency": Budget(energy_j=2e-3, latency_s=6e-4),
 }
 
 
 @pytest.mark.parametrize("budget", BUDGETS.values(), ids=BUDGETS)
 def test_limits_hold_at_the_end(budget: Budget) -> None:
-    setting = Setting(RESNET, eyeriss_space(), "edp", budget, starts=4)
-    relaxed = setting.relax(rounds=10)
-    assert bool((relaxed.violation <= 1e-2).any())
+    setting = Setting(RESNET[:1], generic_space(), "edp", budget)
+    relaxed = setting.relax(rounds=8)
     assert relaxed.violation.median() <= 1e-2
     best = relaxed.violation.argmin()
     assert occupancy(setting, relaxed, int(best)) <= 1.02
     if budget.area_mm2 is not None:
-        assert eyeriss_space().machine(relaxed.sizes[best]).area_mm2 <= budget.area_mm2 * 1.02
+        assert generic_space().machine(relaxed.sizes[best]).area_mm2 <= budget.area_mm2 * 1.02
 
 
 def occupancy(setting: Setting, relaxed: Relaxed, start: int) -> float:
@@ -160,7 +169,9 @@ def narrow() -> Architecture:
     return Architecture(
         levels=(
             Level("Buffer", capacity=90, read_pj=2, write_pj=2.5, update_pj=2.5, read_bandwidth=4, write_bandwidth=4),
-            Level("DRAM", kind="DRAM", read_pj=100, write_pj=110, update_pj=110, read_bandwidth=0.2, write_bandwidth=0.2),
+            Level(
+                "DRAM", kind="DRAM", read_pj=100, write_pj=110, update_pj=110, read_bandwidth=0.2, write_bandwidth=0.2
+            ),
         ),
         mac_pj=0.5,
     )
@@ -168,34 +179,39 @@ def narrow() -> Architecture:
 
 @pytest.mark.parametrize("objective", ["energy", "latency", "edp"])
 def test_the_optimum_of_three_factors_is_that_of_a_dense_grid(objective: str, narrow: Architecture) -> None:
+    """Most starts reach the best that their loop order allows, and one nearly the best of all orders."""
     layer = matmul("layer", M=16, K=16, N=16)
     setting = Setting([layer], narrow, objective, starts=8)
     (group,) = setting.groups
     relaxed = setting.relax(rounds=10)
-    good = relaxed.violation <= 1e-2
-    found = relaxed.value[good].min().item()
     truth = dense_grid(group, narrow, setting.score)
-    assert found <= truth + 0.02
-    assert found >= truth - 0.06  # the grid's step, and the violation allowed
+    assert bool((relaxed.violation <= 1e-2).all())
+    reached = 0
+    for value, places in zip(relaxed.value.tolist(), relaxed.position[0][:, 0, 1].tolist(), strict=True):
+        best = truth[tuple(sorted((1, 2, 3), key=lambda d, places=places: places[d]))]
+        assert value >= best - 0.06  # the grid's step, and the violation allowed
+        reached += value <= best + 0.02
+    assert reached >= 6
+    assert relaxed.value.min().item() <= min(truth.values()) + 0.1
 
 
-def dense_grid(group: Group, architecture: Architecture, score: Score) -> float:
-    """The least log objective over real factors of the inner level, 50 values a dimension, in all loop orders."""
-    steps = torch.logspace(0, 4, 50, base=2.0, dtype=torch.float64)
-    inner = torch.ones(50**3, group.dims, dtype=torch.float64)
+def dense_grid(group: Group, architecture: Architecture, score: Score) -> dict[tuple[int, ...], float]:
+    """The least log objective over real factors of the inner level, 40 values a dimension, for each loop order."""
+    steps = torch.logspace(0, 4, 40, base=2.0, dtype=torch.float64)
+    inner = torch.ones(40**3, group.dims, dtype=torch.float64)
     inner[:, 1:] = torch.cartesian_prod(steps, steps, steps)  # B is 1
-    factors = torch.ones(50**3, 2, 3, group.dims, dtype=torch.float64)
+    factors = torch.ones(40**3, 2, 3, group.dims, dtype=torch.float64)
     factors[:, 0, 0] = inner
     factors[:, 1, 0] = group.bounds[0] / inner
     machine = architecture.tensors()
-    best = float("inf")
-    for order in permutations(range(1, 4)):
-        places = [[0] * group.dims, [0, *(order.index(d) + 1 for d in range(1, 4))]]
+    best = {}
+    for order in permutations((1, 2, 3)):
+        places = [list(range(group.dims)), [0, *(order.index(d) + 1 for d in (1, 2, 3))]]
         totals = evaluate_totals(
             group.shape, machine, group.kept, factors, places, arithmetic=Smooth(SMOOTH_MAX.sharpness)
         )
         value = score.value(totals.energy_pj, totals.cycles, torch.tensor(1.0).double())
-        best = min(best, value[totals.overflow <= 1e-9].min().item())
+        best[order] = value[totals.overflow <= 1e-9].min().item()
     return best
 
 
@@ -204,13 +220,13 @@ def test_hardware_and_mappings_together_match_slsqp(objective: str, space: Hardw
     """From the same starts and with the loop orders that `relax` ended with, scipy's solver finds nothing better."""
     layer = matmul("layer", M=8, K=12, N=6)
     area = space.architecture([2, 28, 8]).area_mm2
-    setting = Setting([layer], space, objective, Budget(area_mm2=area), starts=4)
+    setting = Setting([layer], space, objective, Budget(area_mm2=area), starts=2)
     relaxed = setting.relax(rounds=12)
     program, point = setting.program()
     program.position = relaxed.position
-    peers = [slsqp(program, point, start) for start in range(4)]
+    peers = [slsqp(program, point, start) for start in range(2)]
     good = relaxed.value[relaxed.violation <= 1e-2]
-    assert len(good) >= 2
+    assert len(good)
     assert good.min().item() <= min(peers) + 0.05
 
 
@@ -234,26 +250,18 @@ def slsqp(program: _Program, point: torch.Tensor, start: int) -> float:
     def slack_slope(x: np.ndarray) -> np.ndarray:
         rows = full(x)
         limits = program(rows)[1][start]
-        slopes = [torch.autograd.grad(limit, rows, retain_graph=True)[0][start] for limit in limits]
-        return -torch.stack(slopes).numpy()
+        (slopes,) = torch.autograd.grad(limits, rows, torch.eye(len(limits)).double(), is_grads_batched=True)
+        return -slopes[:, start].numpy()
 
     constraint = {"type": "ineq", "fun": slack, "jac": slack_slope}
     found = optimize.minimize(
-        value, point[start].numpy(), jac=True, method="SLSQP", constraints=[constraint], options={"maxiter": 150}
+        value, point[start].numpy(), jac=True, method="SLSQP", constraints=[constraint], options={"maxiter": 60}
     )
     return found.fun if slack(found.x).min() >= -1e-6 else float("inf")
 
 
-def test_orders_are_permutations_and_improve_with_the_rounds() -> None:
-    setting = Setting(RESNET, eyeriss_like(), starts=2)
-    relaxed = setting.relax(rounds=4)
-    (group,) = setting.groups
-    for position in relaxed.position:
-        assert torch.equal(position.sort(-1).values, torch.arange(group.dims, dtype=torch.int8).expand_as(position))
-
-
 def test_the_same_seed_relaxes_to_the_same() -> None:
-    setting = Setting(MIXED, eyeriss_like())
+    setting = Setting(MIXED, generic(), starts=2)
     one, two = setting.relax(seed=5, rounds=2), setting.relax(seed=5, rounds=2)
     assert torch.equal(one.value, two.value)
     assert all(torch.equal(a, b) for a, b in zip(one.logs, two.logs, strict=True))

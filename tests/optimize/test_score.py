@@ -80,7 +80,9 @@ def test_scores_of_a_batch_are_those_of_its_designs() -> None:
     energy, cycles = torch.tensor([1e9, 1e8, 1e10]).double(), torch.tensor([1e5, 1e6, 1e4]).double()
     area = torch.tensor([1.0, 2.0, 3.0]).double()
     batch = score(energy, cycles, area)
-    assert batch.tolist() == [scored(score, *d) for d in zip(energy.tolist(), cycles.tolist(), area.tolist(), strict=True)]
+    assert batch.tolist() == [
+        scored(score, *d) for d in zip(energy.tolist(), cycles.tolist(), area.tolist(), strict=True)
+    ]
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -156,7 +158,7 @@ def test_choose_returns_valid_picks_and_their_score(
     assert bool((value >= one.best(score) - 1e-9).all())
 
 
-# (objective, limits, share of 1,000 random instances in which the choice must be the best of all combinations)
+# (objective, limits, share of 500 random instances in which the choice must be the best of all combinations)
 CASES = [
     ("energy", (), 1.0),
     ("latency", (), 1.0),
@@ -175,7 +177,7 @@ CASES = [
 
 @pytest.mark.parametrize(("objective", "limits", "share"), CASES)
 def test_choose_is_mostly_the_best_of_all_combinations(objective: str, limits: tuple[str, ...], share: float) -> None:
-    found = [best_share(objective, limits, seed) for seed in range(4)]
+    found = [best_share(objective, limits, seed) for seed in range(2)]
     assert sum(found) / len(found) >= share, found
 
 
