@@ -250,13 +250,13 @@ def test_a_truncated_file_is_refused(share: float, solution: Solution, tmp_path:
 
 @pytest.mark.parametrize("version", [0, 2, "1", None, [1]])
 def test_another_format_is_refused(version: object, solution: Solution) -> None:
-    with pytest.raises(InvalidInput, match="format of the solution is .*this version reads 1"):
+    with pytest.raises(InvalidInput, match=r"format of the solution is .*this version reads 1"):
         Solution.from_dict(solution.to_dict() | {"format": version})
 
 
 FIELDS = (
-    "status message objective budget seed layers architecture mappings layer_costs cost lower_bound evaluations seconds "
-    "trace"
+    "status message objective budget seed layers architecture mappings layer_costs cost "
+    "lower_bound evaluations seconds trace"
 ).split()
 
 
