@@ -81,6 +81,8 @@ def count_accesses(
             content = received[level][s]
         if supplies is not None:
             for level in range(top + 1):
+                if level < top and not space.read_write and kept[level][s]:
+                    filled[level][s] = supplies[level + 1][s].share + linked[level][s]
                 reads[level][s] = _round(reads[level][s])
                 updates[level][s] = _round(updates[level][s])
                 round_fills = _round if space.read_write else _truncate
@@ -161,4 +163,4 @@ def _round(x: Row) -> Row:
 
 
 def _truncate(x: Row) -> Row:
-    return torch.floor(torch.as_tensor(x) + 1e-9)
+    return torch.floor(torch.as_tensor(x))

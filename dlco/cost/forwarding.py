@@ -6,6 +6,7 @@ words received now are compared with those the neighbours received before, moved
 where it lowers the parent's accesses of that class. An integer effect: one mapping at a time, no gradient.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -24,11 +25,15 @@ class Supply:
     Attributes:
         accesses: words it reads out for them (identical words once).
         delivered: words they receive from it, all children together.
+        share: the same for one child on average, in Timeloop's floating point: it adds up one term for every number
+            of children served at once, and where the sum falls short of a whole number by a rounding error, its
+            fills of what is only read are one less.
         linked: words they take from neighbours instead.
     """
 
     accesses: torch.Tensor
     delivered: torch.Tensor
+    share: torch.Tensor
     linked: torch.Tensor
 
 
@@ -109,23 +114,26 @@ class _Children:
         return found
 
 
-def _supply(children: _Children, fanout_x: int) -> tuple[int, int, int]:
+def _supply(children: _Children, fanout_x: int) -> tuple[int, int, float, int]:
     tile = children.tile()
     offsets, width = children.offsets()
     neighbours = _neighbours(len(offsets), max(fanout_x, width))
-    accesses = delivered = linked = 0
+    stats: Counter[tuple[int, int]] = Counter()  # accesses by (children served at once, such groups)
+    linked = 0
     for times, region, move, before in _events(children, tile):
         words = prod(region)
-        groups, served = _distinct(offsets), len(offsets)
+        served = offsets
         if before == region and move is not None and neighbours is not None:
             from_peer = _served_by_neighbour(offsets, neighbours, np.array(move))
-            remaining = _distinct(offsets[~from_peer])
-            if remaining < groups:
-                groups, served = remaining, int((~from_peer).sum())
-        accesses += times * words * groups
-        delivered += times * words * served
-        linked += times * words * (len(offsets) - served)
-    return accesses, delivered, linked
+            if len(_group_sizes(offsets[~from_peer])) < len(_group_sizes(offsets)):
+                served = offsets[~from_peer]
+        for size, groups in Counter(_group_sizes(served)).items():
+            stats[size, groups] += times * words * groups
+        linked += times * words * (len(offsets) - len(served))
+    accesses = sum(stats.values())
+    delivered = sum(size * count for (size, _), count in stats.items())
+    share = sum(float(count * size) / len(offsets) for (size, _), count in sorted(stats.items()))
+    return accesses, delivered, share, linked
 
 
 def _events(
@@ -189,5 +197,6 @@ def _served_by_neighbour(offsets: np.ndarray, neighbours: np.ndarray, move: np.n
     return matches.any(0)
 
 
-def _distinct(offsets: np.ndarray) -> int:
-    return len(np.unique(offsets, axis=0)) if len(offsets) else 0
+def _group_sizes(offsets: np.ndarray) -> list[int]:
+    """How many children share each of the distinct offsets."""
+    return np.unique(offsets, axis=0, return_counts=True)[1].tolist() if len(offsets) else []
