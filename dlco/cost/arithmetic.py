@@ -83,7 +83,8 @@ class Smooth:
     """Real factors: no rounding, a p-norm for the maximum, and every loop stays in the order it is given.
 
     So the loop-order class is fixed while factors pass through 1, and the model is differentiable there.
-    The counts are never below the exact ones at the same integer factors.
+    The counts are not below the exact ones at the same integer factors, but for two effects of integers: a window
+    that is split over children in two steps of which neither divides the other, and results that overlap.
 
     Attributes:
         sharpness: p of the p-norm; of k equal candidates it returns k^(1/p) times their value.
