@@ -91,10 +91,6 @@ class Population:
 
         return Population(*(take(getattr(self, name)) for name in _FIELDS))
 
-    def slice(self, start: int, stop: int) -> "Population":
-        """Items `start` to `stop`."""
-        return Population(*(getattr(self, name)[start:stop] for name in _FIELDS))
-
     @staticmethod
     def join(parts: list["Population"], dim: int) -> "Population":
         """Populations one after the other, of items (0) or of mappings (1)."""

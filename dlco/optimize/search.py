@@ -85,7 +85,6 @@ class Workbench:
         self.counts = [torch.tensor([float(x.count) for x in g.layers], dtype=torch.float64) for g in groups]
         self.on_design = on_design
         self.evaluations = 0
-        self._tried: set[tuple[int, ...]] = set()
 
     def machines(self, indices: torch.Tensor | None, designs: int) -> Machine:
         """Machines of batch shape `[designs]`."""
@@ -137,15 +136,15 @@ class Workbench:
         out, and so are those tried before on the way.
         """
         best = start
-        self._tried.clear()
+        tried: set[tuple[int, ...]] = set()
         for step in range(rounds):
             tick(step / rounds)
             assert best.index is not None
-            options = self._steps(best.index)
+            options = self._steps(best.index, tried)
             if not len(options):
                 break
             trials = self.fit(options, [best.seeds] * len(options), effort)
-            self._tried |= {self._key(trial.index) for trial in trials}
+            tried |= {tuple(option) for option in options.tolist()}
             leader = min(trials, key=lambda design: design.score)
             if leader.score >= best.score - 1e-9:
                 break
@@ -208,7 +207,7 @@ class Workbench:
             position.append(population.position[design][rows, order])
         return Seeds(assignment, position, rate)
 
-    def _steps(self, index: torch.Tensor) -> torch.Tensor:
+    def _steps(self, index: torch.Tensor, tried: set[tuple[int, ...]]) -> torch.Tensor:
         """Grid indices `[n, parameters]` one step away, within the area and not yet tried."""
         assert isinstance(self.hardware, HardwareSpace)
         n = len(index)
@@ -221,9 +220,5 @@ class Workbench:
         options = options[((options >= 0) & (options < lengths)).all(-1)]
         area = self.machines(options, len(options)).area_mm2
         limit = self.score.budget.area_mm2
-        fresh = torch.tensor([self._key(option) not in self._tried for option in options], dtype=torch.bool)
+        fresh = torch.tensor([tuple(option) not in tried for option in options.tolist()], dtype=torch.bool)
         return options[fresh if limit is None else fresh & (area <= limit)]
-
-    @staticmethod
-    def _key(index: torch.Tensor | None) -> tuple[int, ...]:
-        return () if index is None else tuple(index.tolist())
