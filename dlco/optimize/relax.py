@@ -208,10 +208,10 @@ class _Program:
     def improve_classes(self, point: torch.Tensor) -> None:
         """Give every layer of every start the loop-order class that is best at the present factors.
 
-        Best by energy x cycles of the layer; levels in turn, all classes of a level side by side.
+        Best by the objective, of the layer alone; levels in turn, all classes of a level side by side.
         """
         with torch.no_grad():
-            machine, _ = self.machine(point)
+            machine, area = self.machine(point)
             for g, logs in enumerate(self.logs(point)):
                 for level in range(1, self.groups[g].levels):
                     tried = []
@@ -219,7 +219,7 @@ class _Program:
                         position = self.position[g].clone()
                         position[:, :, level] = one
                         energy, cycles, _ = self._group(g, machine, logs, position)
-                        tried.append(energy.log() + cycles.log())
+                        tried.append(self.score.value(energy, cycles, area[:, None]))
                     best = torch.stack(tried).argmin(0)
                     self.position[g] = self.position[g].clone()
                     self.position[g][:, :, level] = self.classes[g][best]
