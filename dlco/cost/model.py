@@ -148,8 +148,7 @@ def evaluate(
     shape = compile_problem(problem)
     kept = kept_table([space.name for space in problem.dataspaces], bypasses)
     supplies = _supplies(problem, machine, mapping) if rules.neighbour_forwarding else None
-    batch = mapping.batch_shape
-    batch = torch.broadcast_shapes(batch, machine.capacity.shape[:-1])
+    batch = torch.broadcast_shapes(mapping.batch_shape, machine.capacity.shape[:-1])
     nest = build_nest(shape, factors, positions(mapping.order))
     return _cost(nest, machine, kept, rules, arithmetic, supplies, problem, factors, batch)
 

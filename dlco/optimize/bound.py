@@ -13,6 +13,7 @@ Energy, latency and EDP follow: no access costs less than the cheapest, nothing 
 """
 
 from collections.abc import Sequence
+from itertools import product
 from math import prod
 
 import torch
@@ -30,8 +31,7 @@ def compulsory_bound(
     """A value of the objective that no design within the budget goes below, in the unit of `NetworkCost.objective`.
 
     For a space, energy an access, area and so on are each taken at their least and parallelism at its greatest, over
-    all machines of the grid: costs of memories rise with capacity and with access width (a word of a wide access
-    costs the least at the widest), so the ends of the ranges bound them.
+    all machines of the grid (see `_extremes`).
     """
     machines = _extremes(hardware)
     budget = budget or Budget()
@@ -69,12 +69,22 @@ def _base(hardware: Architecture | HardwareSpace) -> Architecture:
 
 
 def _extremes(hardware: Architecture | HardwareSpace) -> Machine:
-    """The machines at all corners of the ranges, batch shape `[corners]` (one for fixed hardware)."""
+    """Machines, batch shape `[n]`, among which every quantity that the bound takes alone has its least and greatest.
+
+    Area, bandwidths and fan-outs rise with every size: the machines with all sizes lowest and all highest have their
+    ends. A level's energy a word depends on the level's own capacity and width alone, but may be least anywhere
+    between (a wider access costs more than in proportion): all of the level's own grid is there.
+    """
     if isinstance(hardware, Architecture):
         return Machine(**{name: value[None] for name, value in vars(hardware.tensors()).items()})
-    ends = [torch.tensor([p.low, p.high], dtype=torch.float64) for p in hardware.parameters]
-    corners = torch.cartesian_prod(*ends) if len(ends) > 1 else ends[0][:, None]
-    return hardware.machine(corners)
+    sizes = [hardware.low[None], hardware.high[None]]
+    for level in {p.level for p in hardware.parameters}:
+        own = [i for i, p in enumerate(hardware.parameters) if p.level == level and not p.field.startswith("fanout")]
+        points = list(product(*(hardware.parameters[i].grid for i in own)))
+        grid = hardware.low.repeat(len(points), 1)
+        grid[:, own] = torch.tensor(points, dtype=torch.float64)
+        sizes.append(grid)
+    return hardware.machine(torch.cat(sizes))
 
 
 def _cycles(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:

@@ -13,6 +13,7 @@ import torch
 
 from dlco.cost.accesses import Kept
 from dlco.cost.model import Axes
+from dlco.cost.performance import kept_table
 from dlco.cost.shape import Shape, compile_problems, structure
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, Mapping, MappingBatch
@@ -133,7 +134,7 @@ def _make_group(
         members=members,
         space=spaces[0],
         shape=compile_problems([layer.problem for layer in layers]),
-        kept=[[s.name not in level.bypass for s in first.dataspaces] for level in architecture.levels],
+        kept=kept_table([s.name for s in first.dataspaces], [level.bypass for level in architecture.levels]),
         primes=padded("primes", 1),
         unit_dim=padded("unit_dim", 0),
         units=torch.tensor([max(1, len(space.primes)) for space in spaces]),

@@ -16,7 +16,7 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.presets import ARCHITECTURES, SPACES
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapspace import MapSpace
-from dlco.optimize.bound import compulsory_bound, used_words
+from dlco.optimize.bound import _extremes, compulsory_bound, used_words
 from dlco.optimize.budget import OBJECTIVES
 from dlco.workload import Dataspace, Layer, Problem
 
@@ -211,3 +211,18 @@ def test_the_bound_counts_each_execution() -> None:
     (layer,) = networks.resnet18()[1:2]
     once, thrice = (compulsory_bound([replace(layer, count=n)], generic(), "energy") for n in (1, 3))
     assert thrice == pytest.approx(3 * once)
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_no_machine_of_a_space_is_cheaper_than_the_bound_takes_it_to_be(name: str) -> None:
+    """A word of a wide access costs least somewhere inside the range of widths, not at an end."""
+    space = SPACES[name]()
+    least = _extremes(space)
+    drawn = space.machine(space.sample(4000, torch.Generator().manual_seed(0)))
+    for field in ("read_pj", "write_pj", "update_pj"):
+        word, bound = ((getattr(m, field) / m.block_size).amin(0) for m in (drawn, least))
+        assert bool((word >= bound * (1 - 1e-12)).all()), field
+    assert drawn.area_mm2.min() >= least.area_mm2.min() * (1 - 1e-12)
+    assert drawn.macs.max() <= least.macs.max()
+    assert bool((drawn.instances.amax(0) <= least.instances.amax(0)).all())
+    assert bool((drawn.read_bandwidth.amax(0) <= least.read_bandwidth.amax(0)).all())
