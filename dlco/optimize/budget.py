@@ -1,40 +1,76 @@
 """`Budget` and objectives: what a design is for, and what it must not exceed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import inf
 
 from dlco.errors import InvalidInput
+from dlco.workload.problem import check_positive_int
 
 OBJECTIVES = ("latency", "energy", "edp", "power", "area")
+TOTALS = ("area_mm2", "power_w", "latency_s", "energy_j")
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Upper limits on the whole design; None leaves a quantity free.
+    """Upper limits on the design; None leaves a quantity free.
 
     Attributes:
         area_mm2: area of the machine, mm2.
         power_w: mean power, W (energy over latency).
         latency_s: seconds for the whole network.
         energy_j: joules for the whole network.
+        pe_count: MAC units of the machine.
+        capacity: words that an instance of a level holds, by the level's name.
+        bandwidth: words a cycle that an instance of a level reads, and that it writes, by the level's name.
+        layer_latency_s: seconds of one execution of every layer, or of single layers by their names.
+
+    Raises:
+        InvalidInput: a limit that is no finite number above 0.
     """
 
     area_mm2: float | None = None
     power_w: float | None = None
     latency_s: float | None = None
     energy_j: float | None = None
+    pe_count: int | None = None
+    capacity: Mapping[str, float] | None = None
+    bandwidth: Mapping[str, float] | None = None
+    layer_latency_s: float | Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number and 0 < value < float("inf")):
-                raise InvalidInput(f"budget {item.name} is {value!r}; it must be a finite number above 0, or None")
+            if value is None:
+                continue
+            if item.name in ("capacity", "bandwidth") and not isinstance(value, Mapping):
+                raise InvalidInput(f"budget {item.name} is {value!r}; it must be a dictionary of limits by level name")
+            if isinstance(value, Mapping):
+                for name, limit in value.items():
+                    _check_limit(f"{item.name} of {name!r}", limit)
+                object.__setattr__(self, item.name, dict(value))
+            elif item.name == "pe_count":
+                check_positive_int("budget pe_count", value)
+            else:
+                _check_limit(item.name, value)
 
     @property
     def limits(self) -> dict[str, float]:
-        """The limits that are set, by name."""
-        named = {item.name: getattr(self, item.name) for item in fields(self)}
+        """The limits on totals (`TOTALS`) that are set, by name."""
+        named = {name: getattr(self, name) for name in TOTALS}
         return {name: value for name, value in named.items() if value is not None}
+
+    def layer_limit(self, layer: str) -> float:
+        """Seconds that one execution of a layer may take, infinite where there is no limit."""
+        if isinstance(self.layer_latency_s, Mapping):
+            return self.layer_latency_s.get(layer, inf)
+        return inf if self.layer_latency_s is None else self.layer_latency_s
+
+
+def _check_limit(name: str, value: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and 0 < value < inf):  # type: ignore[operator]
+        raise InvalidInput(f"budget {name} is {value!r}; it must be a finite number above 0, or None")
 
 
 def check_objective(objective: object) -> str:

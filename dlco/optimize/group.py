@@ -16,6 +16,7 @@ from dlco.cost.model import Axes
 from dlco.cost.performance import kept_table
 from dlco.cost.shape import Shape, compile_problems, structure
 from dlco.hardware.architecture import Architecture
+from dlco.mapping.constraints import Constraints
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, Mapping, MappingBatch
 from dlco.mapping.mapspace import AXES, MapSpace
 from dlco.workload.layer import Layer
@@ -31,6 +32,7 @@ class Group:
         shape: the compiled problems; `kept`: `[levels][spaces]`.
         primes, unit_dim: `[layers, units]`; `units`: `[layers]` how many are no padding.
         bounds: `[layers, dims]`.
+        allowed: BoolTensor `[layers, units, slots]`, where the constraints let a unit lie (a padding unit: anywhere).
     """
 
     layers: tuple[Layer, ...]
@@ -42,6 +44,7 @@ class Group:
     unit_dim: torch.Tensor
     units: torch.Tensor
     bounds: torch.Tensor
+    allowed: torch.Tensor
 
     @property
     def levels(self) -> int:
@@ -71,6 +74,20 @@ class Group:
         """Whether each level has slots along X and along Y."""
         slots = self.space.slots
         return [((level, SPATIAL_X) in slots, (level, SPATIAL_Y) in slots) for level in range(self.levels)]
+
+    @cached_property
+    def open_slots(self) -> torch.Tensor:
+        """BoolTensor `[layers, slots, dims]`: whether some unit of a dimension may lie in a slot.
+
+        A dimension of bound 1 has no unit: for it all slots are open.
+        """
+        layers, units, slots = self.allowed.shape
+        index = self.unit_dim[:, None, :].expand(layers, slots, units)
+        real = torch.arange(units, device=index.device) < self.units[:, None]
+        may = (self.allowed & real[..., None]).transpose(1, 2)
+        table = torch.zeros(layers, slots, self.dims, device=index.device)
+        table = table.scatter_reduce(2, index, may.to(table.dtype), "amax")
+        return (table > 0) | (self.bounds[:, None, :] == 1)
 
     @cached_property
     def live(self) -> torch.Tensor:
@@ -104,13 +121,17 @@ def make_groups(
     layers: Sequence[Layer],
     architecture: Architecture,
     free_fanout: Sequence[tuple[str, int]] = (),
+    constraints: Constraints | None = None,
 ) -> tuple[Group, ...]:
-    """The layers by structure. `free_fanout` lists (level, axis) of fan-outs still open (see `MapSpace.of`)."""
+    """The layers by structure, with the slots that the constraints leave open.
+
+    `free_fanout` lists (level, axis) of fan-outs that are not yet decided (see `MapSpace.of`).
+    """
     by_structure: dict[object, list[int]] = {}
     for i, layer in enumerate(layers):
         by_structure.setdefault(structure(layer.problem), []).append(i)
     return tuple(
-        _make_group([layers[i] for i in members], tuple(members), architecture, free_fanout)
+        _make_group([layers[i] for i in members], tuple(members), architecture, free_fanout, constraints)
         for members in by_structure.values()
     )
 
@@ -120,8 +141,9 @@ def _make_group(
     members: tuple[int, ...],
     architecture: Architecture,
     free: Sequence[tuple[str, int]],
+    constraints: Constraints | None,
 ) -> Group:
-    spaces = [MapSpace.of(layer.problem, architecture, free_fanout=free) for layer in layers]
+    spaces = [MapSpace.of(layer.problem, architecture, constraints, free_fanout=free) for layer in layers]
     width = max(1, *(len(space.primes) for space in spaces))
 
     def padded(name: str, value: int) -> torch.Tensor:
@@ -134,9 +156,15 @@ def _make_group(
         members=members,
         space=spaces[0],
         shape=compile_problems([layer.problem for layer in layers]),
-        kept=kept_table([s.name for s in first.dataspaces], [level.bypass for level in architecture.levels]),
+        kept=kept_table(
+            [s.name for s in first.dataspaces],
+            [level.bypass | own for level, own in zip(architecture.levels, spaces[0].bypass, strict=True)],
+        ),
         primes=padded("primes", 1),
         unit_dim=padded("unit_dim", 0),
         units=torch.tensor([max(1, len(space.primes)) for space in spaces]),
         bounds=torch.tensor([layer.problem.bounds for layer in layers], dtype=torch.float64),
+        allowed=torch.stack(
+            [torch.nn.functional.pad(s.allowed, (0, 0, 0, width - len(s.primes)), value=True) for s in spaces]
+        ),
     )
