@@ -3,6 +3,7 @@ PYTHON ?= python3
 PYTEST_FLAGS ?= -n 2
 
 BIN := .venv/bin
+BENCHMARKS := mapper codesign dosa peers pareto scaling
 # Read by every pip below, those that pip starts to build a package included.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
@@ -23,11 +24,13 @@ lint: .venv/.installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: .venv/.installed
+bench: .venv/.installed-test
 	$(BIN)/python benchmarks/throughput.py
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	$(BIN)/python benchmarks/report.py
 
 clean:
-	rm -rf .venv build dist out *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-peers build dist out *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # An editable install: a change under dlco/ needs no new one.
 .venv/.installed: setup.cfg constraints.txt

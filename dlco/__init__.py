@@ -7,7 +7,7 @@ from dlco.cost import Cost, CountingRules, evaluate
 from dlco.errors import DlcoError, InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware import Architecture, HardwareSpace, Level
 from dlco.mapping import Mapping, MappingBatch
-from dlco.optimize import Budget, Progress, Solution, SolveEffort, solve
+from dlco.optimize import Budget, Front, FrontEffort, Progress, Solution, SolveEffort, pareto, solve
 from dlco.workload import (
     Layer,
     Problem,
@@ -34,6 +34,8 @@ __all__ = [
     "Cost",
     "CountingRules",
     "DlcoError",
+    "Front",
+    "FrontEffort",
     "HardwareSpace",
     "InvalidInput",
     "InvalidMapping",
@@ -57,6 +59,7 @@ __all__ = [
     "linear",
     "matmul",
     "networks",
+    "pareto",
     "solve",
     "timeloop",
     "transposed_conv2d",

@@ -23,3 +23,7 @@ class InvalidMapping(DlcoError, ValueError):
 
 class NotSupported(DlcoError, NotImplementedError):
     """The input is well-formed, but asks for something that dlco does not model (yet)."""
+
+
+class Infeasible(InvalidInput):
+    """Limits that no design can meet, proved before any search."""

@@ -53,7 +53,7 @@ def count_accesses(
         arithmetic: exact or smooth.
         supplies: with neighbour forwarding, `[levels][spaces]` from `dlco.cost.forwarding`.
     """
-    distinct, received, linked = (
+    distinct, received, surplus, linked = (
         _served(nest, kept, rules, arithmetic) if supplies is None else _forwarded(nest, supplies)
     )
     reads: Table = [[0.0 for _ in row] for row in kept]
@@ -70,7 +70,7 @@ def count_accesses(
             if not kept[level][s]:
                 continue
             peer = linked[level][s] if level < top else 0.0
-            arriving = received[level][s] + peer if level < top else peer
+            arriving = product((received[level][s], surplus[level][s])) + peer if level < top else peer
             reads[level][s] = _row(content + peer, nest)
             filled[level][s] = _row(arriving, nest)
             if space.read_write:
@@ -134,17 +134,16 @@ def received_by_macs(supplies: Sequence[Sequence[Supply]], space: int, nest: Nes
     return supplies[0][space].delivered / torch.as_tensor(nest.fanout[0])
 
 
-def _served(
-    nest: Nest, kept: Kept, rules: CountingRules, arithmetic: Arithmetic
-) -> tuple[Sequence[Sequence[Row]], Sequence[Sequence[Row]], Table]:
-    """(distinct children, words received by each tile from its parent, none from its peers) without forwarding."""
-    return distinct_children(nest, arithmetic), fills(nest, rules, arithmetic), [[0.0 for _ in row] for row in kept]
+Served = tuple[Sequence[Sequence[Row]], Sequence[Sequence[Row]], Sequence[Sequence[Row]], Table]
 
 
-def _forwarded(
-    nest: Nest, supplies: Sequence[Sequence[Supply]]
-) -> tuple[Sequence[Sequence[Row]], Sequence[Sequence[Row]], Table]:
-    """(distinct children, words received by each tile from its parent, words from its peers) with forwarding."""
+def _served(nest: Nest, kept: Kept, rules: CountingRules, arithmetic: Arithmetic) -> Served:
+    """(distinct children, words served to each tile, tiles that take them, none from peers) without forwarding."""
+    return distinct_children(nest, arithmetic), *fills(nest, rules, arithmetic), [[0.0 for _ in row] for row in kept]
+
+
+def _forwarded(nest: Nest, supplies: Sequence[Sequence[Supply]]) -> Served:
+    """(distinct children, words received by each tile from its parent, 1, words from its peers) with forwarding."""
     distinct: Table = []
     received: Table = []
     linked: Table = []
@@ -155,7 +154,7 @@ def _forwarded(
             received.append(list(shares))
             linked.append([one.linked / torch.as_tensor(nest.instances[level - 1]) for one in row])
     nothing: list[Row] = [0.0] * len(nest.shape.spaces)
-    return distinct, [*received, nothing], [*linked, nothing]
+    return distinct, [*received, nothing], [[1.0 for _ in row] for row in supplies], [*linked, nothing]
 
 
 def _round(x: Row) -> Row:

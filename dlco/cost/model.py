@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from dlco.cost.accesses import Kept, count_accesses, partition_sizes
+from dlco.cost.accesses import Accesses, Kept, count_accesses, partition_sizes
 from dlco.cost.arithmetic import EXACT, SMOOTH, Arithmetic, total
 from dlco.cost.forwarding import Supply, supply
 from dlco.cost.nest import Nest, Position, Row, is_one, product
-from dlco.cost.performance import kept_table, performance
+from dlco.cost.performance import Performance, kept_table, performance
 from dlco.cost.rules import DEFAULT_RULES, CountingRules
 from dlco.cost.shape import Shape, compile_problem
 from dlco.errors import InvalidInput
@@ -150,7 +150,11 @@ def evaluate(
     supplies = _supplies(problem, machine, mapping) if rules.neighbour_forwarding else None
     batch = torch.broadcast_shapes(mapping.batch_shape, machine.capacity.shape[:-1])
     nest = build_nest(shape, factors, positions(mapping.order))
-    return _cost(nest, machine, kept, rules, arithmetic, supplies, problem, factors, batch)
+    accesses = count_accesses(nest, kept, rules, arithmetic, supplies)
+    spent = performance(nest, machine, accesses, arithmetic)
+    bounds = torch.tensor(problem.bounds, dtype=machine.mac_pj.dtype, device=machine.mac_pj.device)
+    covered = ((factors.flatten(-3, -2).prod(-2) - bounds).abs() < 1e-6 * bounds).all(-1)
+    return tabulate(problem, machine, kept, batch, nest, nest, accesses, spent, arithmetic, covered)
 
 
 def evaluate_totals(
@@ -275,19 +279,32 @@ def overflow(nest: Nest, machine: Machine, kept: Kept) -> torch.Tensor:
     )
 
 
-def _cost(
-    nest: Nest,
+def tabulate(
+    problem: Problem,
     machine: Machine,
     kept: Kept,
-    rules: CountingRules,
-    arithmetic: Arithmetic,
-    supplies: Sequence[Sequence[Supply]] | None,
-    problem: Problem,
-    factors: torch.Tensor,
     batch: torch.Size,
+    nest: Nest,
+    sized: Nest,
+    accesses: Accesses,
+    spent: Performance,
+    arithmetic: Arithmetic,
+    covered: torch.Tensor,
 ) -> Cost:
-    accesses = count_accesses(nest, kept, rules, arithmetic, supplies)
-    spent = performance(nest, machine, accesses, arithmetic)
+    """The `Cost` of a batch of shape `batch` from its rows.
+
+    Args:
+        problem: the work.
+        machine: its leading dimensions broadcast against the batch.
+        kept: `[levels][spaces]` whether a level keeps a dataspace.
+        batch: leading dimensions of the result.
+        nest: the loops that `accesses` were counted on.
+        sized: the loops whose tiles and fan-outs must fit.
+        accesses: per instance.
+        spent: cycles and energies.
+        arithmetic: exact or smooth.
+        covered: BoolTensor `[...]`, whether the loops do all the work.
+    """
     parts = partition_sizes(nest, arithmetic)
     dtype, device = machine.mac_pj.dtype, machine.mac_pj.device
 
@@ -306,20 +323,17 @@ def _cost(
         fills=table(accesses.fills),
         updates=table(accesses.updates),
         partition=table(parts, masked=True),
-        tile=table(nest.words, masked=True),
+        tile=table(sized.words, masked=True),
         instances=column(nest.instances),
     )
     cycles, energy = full(spent.cycles), full(spent.energy_pj)
-    bounds = torch.tensor(problem.bounds, dtype=dtype, device=device)
-    covered = ((factors.flatten(-3, -2).prod(-2) - bounds).abs() < 1e-6 * bounds).all(-1)
-    valid = (overflow(nest, machine, kept) <= 0).expand(batch) & covered
     return Cost(
         cycles=cycles,
         energy_pj=energy,
         latency_s=cycles * machine.cycle_s,
         area_mm2=full(machine.area_mm2),
         utilization=full(product(nest.tile[-1])) / machine.macs / cycles,
-        valid=valid,
+        valid=(overflow(sized, machine, kept) <= 0).expand(batch) & covered,
         level_cycles=column(spent.level_cycles),
         access_pj=table(spent.level_pj),
         leak_pj=column(spent.leak_pj),

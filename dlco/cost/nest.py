@@ -118,6 +118,20 @@ class Nest:
         """`[levels][dims]` extents of each level's tile: all loops at or under the level."""
         return tuple(tile for _, tile in self._extents)
 
+    @property
+    def pitch(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][dims]` extents that a level's spatial loops step by: its children's tiles."""
+        return ((1.0,) * self.shape.dims, *self.tile[:-1])
+
+    @property
+    def idle(self) -> tuple[tuple[Row, ...], ...] | None:
+        """`[levels][dims]` children used at some time over those used on average; None where factors divide bounds."""
+        return None
+
+    def slide_step(self, level: int, outer: int, d: int) -> Row:
+        """By how much a temporal loop of level `outer` over dimension `d` moves the tile of level `level`."""
+        return self.spread[outer][d]
+
     @cached_property
     def fanout(self) -> tuple[Row, ...]:
         """`[levels]` children used of each instance."""

@@ -72,7 +72,7 @@ def _level_cycles(
             (writes, machine.write_bandwidth[..., level]),
             ([*reads, *writes], machine.shared_bandwidth[..., level]),
         )
-        if words and (bandwidth.requires_grad or not bool(torch.isinf(bandwidth).all()))
+        if words and not bool(torch.isinf(bandwidth).all())
     ]
     return arithmetic.ceil(arithmetic.maximum([compute, *needs])) if needs else compute
 

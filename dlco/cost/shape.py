@@ -4,7 +4,7 @@ These are the 0/1 relevance matrices of the model, kept sparse. Several layers t
 projections compile into one shape whose coefficients are tensors, so that they run as one batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -56,8 +56,15 @@ class Shape:
         def pick(coefficient: Coefficient) -> Coefficient:
             return coefficient[index] if isinstance(coefficient, torch.Tensor) else coefficient
 
+        return self._mapped(pick)
+
+    def to(self, device: torch.device) -> "Shape":
+        """The same shape with its coefficients on a device."""
+        return self._mapped(lambda c: c.to(device) if isinstance(c, torch.Tensor) else c)
+
+    def _mapped(self, change: Callable[[Coefficient], Coefficient]) -> "Shape":
         spaces = (
-            Space(s.name, s.read_write, tuple(tuple((d, pick(c)) for d, c in rank) for rank in s.ranks))
+            Space(s.name, s.read_write, tuple(tuple((d, change(c)) for d, c in rank) for rank in s.ranks))
             for s in self.spaces
         )
         return Shape(self.dims, self.live, tuple(spaces))

@@ -23,9 +23,19 @@ from dlco.cost.shape import Space
 Flag = torch.Tensor | bool
 
 
-def fills(nest: Nest, rules: CountingRules, arithmetic: Arithmetic) -> tuple[tuple[Row, ...], ...]:
-    """`[levels][spaces]` words that one instance's tile receives over the whole execution."""
-    return tuple(zip(*(_space_fills(nest, s, rules, arithmetic) for s in range(len(nest.shape.spaces))), strict=True))
+def fills(
+    nest: Nest, rules: CountingRules, arithmetic: Arithmetic
+) -> tuple[tuple[tuple[Row, ...], ...], tuple[tuple[Row, ...], ...]]:
+    """(words served to one instance's tile over the execution, instances filled over instances used on average).
+
+    `[levels][spaces]` both. The second is 1 but where an imperfect loop leaves the tile in place while some of the
+    instances lie idle in its last iteration: they were filled all the same, by the same words.
+    """
+    spaces = [_space_fills(nest, s, rules, arithmetic) for s in range(len(nest.shape.spaces))]
+    return (
+        tuple(zip(*(rows for rows, _ in spaces), strict=True)),
+        tuple(zip(*(surplus for _, surplus in spaces), strict=True)),
+    )
 
 
 def distinct_children(nest: Nest, arithmetic: Arithmetic) -> tuple[tuple[Row, ...], ...]:
@@ -39,37 +49,83 @@ def distinct_children(nest: Nest, arithmetic: Arithmetic) -> tuple[tuple[Row, ..
     )
 
 
-def _space_fills(nest: Nest, index: int, rules: CountingRules, arithmetic: Arithmetic) -> list[Row]:
+def _space_fills(nest: Nest, index: int, rules: CountingRules, arithmetic: Arithmetic) -> tuple[list[Row], list[Row]]:
     space = nest.shape.spaces[index]
+    others = [d for d in nest.shape.live if d not in space.relevant]
     reuse = [_reuse(nest, level, space, arithmetic) for level in range(nest.levels)]
     rows: list[Row] = []
+    surplus: list[Row] = []
     for level in range(nest.levels):
         words = nest.words[level][index]
+        idle = _Idle(nest, level, others, arithmetic)
         repeats: list[Row] = []  # their product is prod_{i>=k} n_i
         slide: Row = 1.0  # n_k where k slides
+        whole: Row = 1.0  # tiles of a slide that are fetched whole: 1, or more where instances take turns
         overlap: Row = 0.0
         moved: Flag = False  # whether a loop further in, but outside the tile, moves it
         for outer in range(level + 1, nest.levels):
             n, here = nest.temporal[outer], reuse[outer]
             repeats.append(here.relevant)
             repeats += [_where(_either(moved, flag), n[d], nest.one) for d, flag in here.inside.items()]
+            repeats += idle.passing(outer, {d: _either(moved, flag) for d, flag in here.inside.items()})
             for rank, d, coefficient in space.sliding:
                 innermost = _both(_negate(moved), here.innermost.get(d, False))
                 if innermost is False:
                     continue
                 box = nest.boxes[level][index][rank]
-                kept = torch.as_tensor(box - coefficient * nest.spread[outer][d])
+                kept = torch.as_tensor(box - coefficient * nest.slide_step(level, outer, d))
                 kept = words / box * kept.clamp(min=0)  # exact: the box divides the tile's words
                 slide = _where(innermost, n[d], nest.one if is_one(slide) else slide)
+                if nest.idle is not None:
+                    filled = product(nest.idle[lv][d] for lv in range(level + 1, outer + 1))
+                    whole = _where(innermost, filled, nest.one if is_one(whole) else whole)
                 overlap = _where(innermost, kept, overlap if isinstance(overlap, torch.Tensor) else nest.zero)
             moved = _either(moved, here.moves)
         row = product((*repeats, words))
         if isinstance(overlap, torch.Tensor):
-            row = product(repeats) / slide * (words * slide - overlap * (slide - 1))
+            again = slide - whole
+            again = again if nest.idle is None else torch.as_tensor(again).clamp(min=0)
+            row = product(repeats) / slide * (words * slide - overlap * again)
         if rules.restart != "refetch" and space.sliding and level + 1 < nest.levels:
             row = row - restart_savings(nest, level, index, rules.restart)
         rows.append(row)
-    return rows
+        surplus.append(idle.surplus())
+    return rows, surplus
+
+
+class _Idle:
+    """Instances that lie idle in the last iteration of a loop that leaves their tile in place, but were filled.
+
+    Per instance in use on average, such a loop over children further in serves more fills, by f / n at every level of
+    children that it passes: f are filled, n are in use on average. Children of the tile's own parent share one read;
+    only their fills count each (`surplus`).
+    """
+
+    def __init__(self, nest: Nest, level: int, others: list[int], arithmetic: Arithmetic) -> None:
+        self.nest, self.arithmetic = nest, arithmetic
+        self.parent = level + 1
+        self.idle = nest.idle or ()
+        self.others = [d for d in others if any(not is_one(row[d]) for row in self.idle[level + 1 :])]
+        self.pending: dict[int, Row] = dict.fromkeys(self.others, 1.0)
+        self.stayed: dict[int, Flag] = dict.fromkeys(self.others, False)
+
+    def passing(self, outer: int, counted: dict[int, Flag]) -> list[Row]:
+        """What the loops of level `outer`, those `counted` repeating the traffic, multiply it by."""
+        found: list[Row] = []
+        for d in self.others:
+            if outer > self.parent:
+                self.pending[d] = product((self.pending[d], self.idle[outer][d]))
+            if d not in counted:
+                continue
+            stays = _both(self.arithmetic.exists(self.nest.temporal[outer][d]), _negate(counted[d]))  # type: ignore[arg-type]
+            found.append(_where(stays, self.pending[d], self.nest.one))
+            self.pending[d] = _where(stays, self.nest.one, self.pending[d])
+            self.stayed[d] = _either(self.stayed[d], stays)
+        return found
+
+    def surplus(self) -> Row:
+        """Instances filled over instances in use, among the children of one parent."""
+        return product(_where(self.stayed[d], self.idle[self.parent][d], self.nest.one) for d in self.others)
 
 
 @dataclass(frozen=True)
@@ -130,8 +186,7 @@ def _distinct_steps(nest: Nest, level: int, rank: tuple, arithmetic: Arithmetic)
     Two loops with steps a and b, on a common grid g, meet wherever they differ by (b/g, -a/g); of n x m children
     (n - b/g)+ (m - a/g)+ repeat another one's data (the diagonals of a row-stationary array).
     """
-    below = nest.tile[level - 1] if level else (1.0,) * nest.shape.dims
-    loops = [(nest.across[level][d], product((c, below[d]))) for d, c in rank]
+    loops = [(nest.across[level][d], product((c, nest.pitch[level][d]))) for d, c in rank]
     loops = [(n, step) for n, step in loops if not is_one(n)]
     if len(loops) < 2:
         return product(n for n, _ in loops)
@@ -143,8 +198,8 @@ def _distinct_steps(nest: Nest, level: int, rank: tuple, arithmetic: Arithmetic)
 
 
 def _count_offsets(loops: list[tuple[Row, Row]]) -> Row:
-    """Distinct offsets of three loops or more in one rank, by listing them (integers only; no gradient)."""
-    rows = torch.broadcast_tensors(*(torch.as_tensor(v).detach().round().long() for pair in loops for v in pair))
+    """Distinct offsets of three loops or more in one rank, by listing them (bounds rounded up; no gradient)."""
+    rows = torch.broadcast_tensors(*(torch.as_tensor(v).detach().ceil().long() for pair in loops for v in pair))
     counts = []
     for values in torch.stack([row.reshape(-1) for row in rows], dim=-1).tolist():
         offsets = {0}

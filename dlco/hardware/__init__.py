@@ -1,7 +1,8 @@
 """Machines: fixed ones, spaces of them, and the technology that prices their parts."""
 
 from dlco.hardware.architecture import Architecture, Level, Machine
-from dlco.hardware.posynomial import Posynomial
+from dlco.hardware.parameter import Parameter, Tie
+from dlco.hardware.posynomial import Posynomial, Term
 from dlco.hardware.presets import (
     eyeriss_like,
     eyeriss_space,
@@ -15,8 +16,15 @@ from dlco.hardware.presets import (
     tpu_like,
     tpu_space,
 )
-from dlco.hardware.space import HardwareSpace, Parameter
-from dlco.hardware.technology import EYERISS_NORMALISED, TECHNOLOGY_45NM, MemoryCost, Technology, get_technology
+from dlco.hardware.space import HardwareSpace
+from dlco.hardware.technology import (
+    EYERISS_NORMALISED,
+    TECHNOLOGY_45NM,
+    MemoryCost,
+    MemoryCurves,
+    Technology,
+    get_technology,
+)
 
 __all__ = [
     "EYERISS_NORMALISED",
@@ -26,9 +34,12 @@ __all__ = [
     "Level",
     "Machine",
     "MemoryCost",
+    "MemoryCurves",
     "Parameter",
     "Posynomial",
     "Technology",
+    "Term",
+    "Tie",
     "eyeriss_like",
     "eyeriss_space",
     "gemmini_like",

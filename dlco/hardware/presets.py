@@ -12,7 +12,8 @@ from typing import Literal, overload
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
-from dlco.hardware.space import HardwareSpace, Parameter
+from dlco.hardware.parameter import Parameter
+from dlco.hardware.space import HardwareSpace
 from dlco.hardware.technology import TECHNOLOGY_45NM, Technology
 
 DATASPACES = frozenset({"Weights", "Inputs", "Outputs"})

@@ -6,124 +6,100 @@ grid (`architecture`); both price the resized memories with the same technology,
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
-from math import inf, isfinite, prod
+from functools import cached_property, partial
+from math import inf, prod
 
 import torch
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level, Machine
-from dlco.hardware.technology import Technology
-
-FIELDS = ("capacity", "fanout_x", "fanout_y", "bandwidth")
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One free size of one level.
-
-    Attributes:
-        level: name of the level.
-        field: "capacity" (words an instance), "fanout_x" or "fanout_y" (children an instance), or "bandwidth": the
-            level then reads and writes one block of that many words each cycle, so `read_bandwidth`,
-            `write_bandwidth` and `block_size` all become it, and energy and area follow the wider access.
-        grid: the values it may take, whole numbers in ascending order.
-
-    Raises:
-        InvalidInput: an unknown field, or a grid that is empty, not ascending or not of positive whole numbers.
-    """
-
-    level: str
-    field: str
-    grid: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if self.field not in FIELDS:
-            raise InvalidInput(
-                f"field of a parameter of {self.level!r} is {self.field!r}; allowed: {', '.join(FIELDS)}"
-            )
-        if isinstance(self.grid, str) or not isinstance(self.grid, Sequence) or not self.grid:
-            raise InvalidInput(f"grid of {self.name} is {self.grid!r}; it must be a tuple of one or more numbers")
-        for value in self.grid:
-            whole = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
-            if not whole or value < 1 or value != int(value):
-                raise InvalidInput(
-                    f"grid of {self.name} holds {value!r}; its values must be whole numbers of at least 1"
-                )
-        if any(a >= b for a, b in zip(self.grid, self.grid[1:], strict=False)):
-            raise InvalidInput(f"grid of {self.name} is {self.grid!r}; its values must be distinct and ascending")
-        object.__setattr__(self, "grid", tuple(self.grid))
-
-    @property
-    def name(self) -> str:
-        """`level.field`, such as "shared_glb.capacity"."""
-        return f"{self.level}.{self.field}"
-
-    @property
-    def low(self) -> float:
-        """Smallest value."""
-        return self.grid[0]
-
-    @property
-    def high(self) -> float:
-        """Largest value."""
-        return self.grid[-1]
+from dlco.hardware.parameter import PORTS, Parameter
+from dlco.hardware.technology import MemoryCurves, Technology
 
 
 @dataclass(frozen=True)
 class HardwareSpace:
     """All machines that differ from `base` in the given sizes.
 
-    A register file or SRAM with a free capacity or bandwidth takes its energies, leakage and area from `technology`;
-    leakage is scaled to the base's clock cycle. A DRAM with a free bandwidth keeps the base's energy a word. All other
-    levels, and the MACs, keep the base's numbers.
+    A register file or SRAM with a free capacity or bandwidth takes its energies, leakage and area from `technology`,
+    or from curves of its own; leakage is scaled to the base's clock cycle. A DRAM with a free bandwidth keeps the
+    base's energy a word. All other levels, and the MACs, keep the base's numbers.
 
     Attributes:
         base: the machine, with the values that stay fixed; also what a search may start from (`base_sizes`).
         parameters: the free sizes.
         technology: what a resized memory costs.
+        curves: (level, its curves) of resized memories that do not follow `technology`.
 
     Raises:
-        InvalidInput: an unknown level, a parameter given twice, a capacity of DRAM, a capacity that the level's
-            multiple buffering does not divide, or an access wider than its memory.
+        InvalidInput: an unknown level, a size given twice, a capacity of DRAM, a capacity that the level's
+            multiple buffering does not divide, an access wider than its memory, or curves of a level that is not
+            resized.
     """
 
     base: Architecture
     parameters: tuple[Parameter, ...]
     technology: Technology
+    curves: tuple[tuple[str, MemoryCurves], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(self.parameters))
         if not self.parameters:
             raise InvalidInput("parameters of a hardware space is empty; it must hold one or more")
-        for i, parameter in enumerate(self.parameters):
-            level = self.base.level(parameter.level)
-            if parameter.name in self.names[:i]:
-                raise InvalidInput(f"parameters holds {parameter.name} twice; each may be free once")
-            if parameter.field == "capacity":
-                _check_capacities(parameter, level)
-        for name, columns in self._columns.items():
-            level = self.base.level(name)
-            if level.kind != "DRAM" and columns.keys() & {"capacity", "bandwidth"}:
-                capacity = self.parameters[columns["capacity"]].low if "capacity" in columns else level.capacity
-                width = self.parameters[columns["bandwidth"]].high if "bandwidth" in columns else level.block_size
-                if capacity == inf:
-                    raise InvalidInput(
-                        f"capacity of {name!r} is infinite; it must be finite where the bandwidth is free"
-                    )
-                if width > capacity:
-                    raise InvalidInput(
-                        f"block_size of {name!r} reaches {width:g} words; "
-                        f"it must not exceed the smallest capacity, {capacity:g} words"
-                    )
+        seen: set[str] = set()
+        for tie in (tie for parameter in self.parameters for tie in parameter.drives):
+            level = self.base.level(tie.level)
+            # a block a cycle is both of these bandwidths
+            taken = {tie.name} | ({f"{tie.level}.{port}" for port in PORTS[:2]} if tie.field == "bandwidth" else set())
+            if taken & seen:
+                raise InvalidInput(f"parameters holds {sorted(taken & seen)[0]} twice; each size may be decided once")
+            seen |= taken
+            if tie.field == "capacity" and level.kind == "DRAM":
+                raise InvalidInput(f"kind of {level.name!r} is 'DRAM'; a free capacity is allowed for: regfile, SRAM")
+        for name, driven in self.driven.items():
+            self._check_memory(self.base.level(name), driven)
+        object.__setattr__(self, "curves", tuple(self.curves))
+        for i, (name, _) in enumerate(self.curves):
+            if name in [other for other, _ in self.curves[:i]]:
+                raise InvalidInput(f"curves name {name!r} twice; once is allowed")
+            resized = self.driven.get(name, {}).keys() & {"capacity", "bandwidth"}
+            if self.base.level(name).kind == "DRAM" or not resized:
+                raise InvalidInput(
+                    f"curves name {name!r}; only a regfile or SRAM whose capacity or bandwidth is free has any"
+                )
 
     @cached_property
-    def _columns(self) -> dict[str, dict[str, int]]:
-        """Position of each parameter in a vector of sizes, by level and field."""
-        columns: dict[str, dict[str, int]] = {}
+    def driven(self) -> dict[str, dict[str, tuple[int, float]]]:
+        """What decides each size that is not fixed: by level and field, (position of its parameter, scale)."""
+        driven: dict[str, dict[str, tuple[int, float]]] = {}
         for i, parameter in enumerate(self.parameters):
-            columns.setdefault(parameter.level, {})[parameter.field] = i
-        return columns
+            for tie in parameter.drives:
+                driven.setdefault(tie.level, {})[tie.field] = (i, tie.scale)
+        return driven
+
+    def _check_memory(self, level: Level, driven: dict[str, tuple[int, float]]) -> None:
+        """Refuse capacities that are no multiple of the buffering, and blocks that exceed a capacity."""
+        ends = {}
+        for name, (i, scale) in driven.items():
+            values = [value * scale for value in self.parameters[i].grid]
+            ends[name] = (values[0], values[-1])
+            # The relaxed machine does not round down; where nothing is to be rounded it agrees with the exact one.
+            for value in values if name == "capacity" else ():
+                if value % level.multiple_buffering:
+                    raise InvalidInput(
+                        f"grid of {self.parameters[i].name} holds {value / scale:g}; its values must be multiples of "
+                        f"the level's multiple_buffering of {level.multiple_buffering:g}"
+                    )
+        if level.kind == "DRAM" or not driven.keys() & {"capacity", "bandwidth"}:
+            return
+        capacity, width = ends.get("capacity", (level.capacity,))[0], ends.get("bandwidth", (level.block_size,))[-1]
+        if capacity == inf:
+            raise InvalidInput(f"capacity of {level.name!r} is infinite; it must be finite where the bandwidth is free")
+        if width > capacity:
+            raise InvalidInput(
+                f"block_size of {level.name!r} reaches {width:g} words; "
+                f"it must not exceed the smallest capacity, {capacity:g} words"
+            )
 
     @cached_property
     def _grid(self) -> torch.Tensor:
@@ -184,17 +160,20 @@ class HardwareSpace:
         batch = sizes.shape[:-1]
         rows: dict[str, list[torch.Tensor]] = {}
         for i, level in enumerate(self.base.levels):
-            free = {name: sizes[..., column] for name, column in self._columns.get(level.name, {}).items()}
-            resized = self._resize(level, free)
+            resized = self._resize(level, self._free(level, sizes))
             for name in _LEVEL_FIELDS:
                 fixed = getattr(values, name)[i]
                 rows.setdefault(name, []).append(resized.get(name, fixed).expand(batch))
         scalars = {name: getattr(values, name).expand(batch) for name in _SCALAR_FIELDS}
         return Machine(**{name: torch.stack(row, dim=-1) for name, row in rows.items()}, **scalars)
 
+    def _free(self, level: Level, sizes: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The level's sizes that are not fixed, by field, each `[...]` of `[..., parameters]`."""
+        return {name: sizes[..., i] * scale for name, (i, scale) in self.driven.get(level.name, {}).items()}
+
     def _resize(self, level: Level, free: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The `Machine` columns of one level that its free sizes change, each of the shape of the sizes."""
-        changed = {name: value for name, value in free.items() if name.startswith("fanout")}
+        changed = {name: value for name, value in free.items() if name.startswith("fanout") or name in PORTS}
         if "capacity" in free:
             changed["capacity"] = free["capacity"] / level.multiple_buffering
         if "bandwidth" in free:
@@ -204,7 +183,9 @@ class HardwareSpace:
             changed |= {name: getattr(level, name) * words for name in ("read_pj", "write_pj", "update_pj")}
         elif "capacity" in free or "bandwidth" in free:
             capacity, width = free.get("capacity", level.capacity), free.get("bandwidth", level.block_size)
-            cost = self.technology.memory(level.kind, capacity, level.word_bits, width)
+            own = dict(self.curves).get(level.name)
+            memory = own.cost if own else partial(self.technology.memory, level.kind)
+            cost = memory(capacity, level.word_bits, width)
             changed |= cost._asdict()
             changed["update_pj"] = cost.write_pj
             changed["leak_pj"] = cost.leak_pj * (self.base.cycle_s / self.technology.cycle_s)
@@ -232,7 +213,7 @@ class HardwareSpace:
                 raise InvalidInput(f"size of {parameter.name} is {value:g}; allowed: {allowed}")
         levels = []
         for level in self.base.levels:
-            free = {name: sizes[column] for name, column in self._columns.get(level.name, {}).items()}
+            free = self._free(level, sizes)
             changed = {name: float(value) for name, value in self._resize(level, free).items()}
             if "capacity" in free:
                 changed["capacity"] = float(free["capacity"])
@@ -306,15 +287,3 @@ class HardwareSpace:
 
 _SCALAR_FIELDS = ("mac_pj", "mac_area_um2", "cycle_s")
 _LEVEL_FIELDS = tuple(f.name for f in fields(Machine) if f.name not in _SCALAR_FIELDS)
-
-
-def _check_capacities(parameter: Parameter, level: Level) -> None:
-    if level.kind == "DRAM":
-        raise InvalidInput(f"kind of {level.name!r} is 'DRAM'; a free capacity is allowed for: regfile, SRAM")
-    for value in parameter.grid:
-        # The relaxed machine does not round down; where nothing is to be rounded it agrees with the exact one.
-        if value % level.multiple_buffering:
-            raise InvalidInput(
-                f"grid of {parameter.name} holds {value:g}; "
-                f"its values must be multiples of the level's multiple_buffering of {level.multiple_buffering:g}"
-            )

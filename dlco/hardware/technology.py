@@ -64,6 +64,9 @@ class MacCost(NamedTuple):
 class MemoryCurves:
     """The four curves of one kind of memory.
 
+    Given curves count too: an access of 0.49 + 0.025 pJ a KiB, whatever its width, is the posynomial
+    `Posynomial((Term(0.49, 0.0), Term(0.025, 1.0))).rescaled(size=1 / 8192)` of the bits.
+
     Attributes:
         read_pj, write_pj, leak_pj, area_um2: as in `MemoryCost`, of (capacity, width of an access).
         in_bits: whether capacity and width count bits (SRAM) or words (register file).
@@ -74,6 +77,21 @@ class MemoryCurves:
     leak_pj: Posynomial
     area_um2: Posynomial
     in_bits: bool
+
+    def curve(self, quantity: str, word_bits: int) -> Posynomial:
+        """One curve as a posynomial of (capacity in words, block size in words).
+
+        Raises:
+            InvalidInput: `quantity` is not one of `QUANTITIES`.
+        """
+        _check_quantity(quantity)
+        unit = word_bits if self.in_bits else 1
+        curve: Posynomial = getattr(self, quantity)
+        return curve.rescaled(unit, unit)
+
+    def cost(self, capacity_words: Size, word_bits: int, block_size: Size) -> MemoryCost:
+        """Cost of a memory; arguments and result as in `Technology.sram`."""
+        return MemoryCost(*(self.curve(quantity, word_bits)(capacity_words, block_size) for quantity in QUANTITIES))
 
 
 @dataclass(frozen=True)
@@ -146,8 +164,7 @@ class Technology:
         """
         if kind == "DRAM":
             return self.dram(word_bits, block_size)
-        curves = (self.curve(kind, quantity, word_bits) for quantity in QUANTITIES)
-        return MemoryCost(*(curve(capacity_words, block_size) for curve in curves))
+        return self._curves(kind).cost(capacity_words, word_bits, block_size)
 
     def curve(self, kind: str, quantity: str, word_bits: int = 16) -> Posynomial:
         """The exact curve that `memory` evaluates, a posynomial of (capacity in words, block size in words).
@@ -162,14 +179,10 @@ class Technology:
         Raises:
             InvalidInput: an unknown kind or quantity.
         """
-        if quantity not in QUANTITIES:
-            raise InvalidInput(f"quantity is {quantity!r}; allowed: {', '.join(QUANTITIES)}")
+        _check_quantity(quantity)
         if kind == "DRAM":
             return self._dram_curve(word_bits) if quantity in ("read_pj", "write_pj") else ZERO
-        curves = self._curves(kind)
-        unit = word_bits if curves.in_bits else 1
-        curve: Posynomial = getattr(curves, quantity)
-        return curve.rescaled(unit, unit)
+        return self._curves(kind).curve(quantity, word_bits)
 
     def power_law(
         self,
@@ -214,6 +227,11 @@ class Technology:
         if dram_type not in types:
             raise InvalidInput(f"dram_type is {dram_type!r}; technology {self.name!r} has {', '.join(types)}")
         return Posynomial((Term(types[dram_type] * word_bits, 0.0, 1.0),))
+
+
+def _check_quantity(quantity: str) -> None:
+    if quantity not in QUANTITIES:
+        raise InvalidInput(f"quantity is {quantity!r}; allowed: {', '.join(QUANTITIES)}")
 
 
 def size_grid(

@@ -5,22 +5,29 @@ from math import inf, prod
 
 from dlco.errors import InvalidMapping
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.mapping import Mapping
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.workload.problem import Dataspace, Problem
 
 
-def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping) -> None:
+def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping, *, imperfect: bool = False) -> None:
     """Refuse a mapping that the machine cannot run.
 
     Checked in this order: names, factors against bounds, every dataspace kept somewhere; then, level by level
     from the innermost outwards as Timeloop does, fan-outs and capacity. A level's capacity must hold the bounding
     boxes of the tiles it keeps, together.
 
+    Args:
+        problem: the work.
+        architecture: the machine.
+        mapping: what is checked.
+        imperfect: let the factors of a dimension multiply to more than its bound, the last tile of a loop being cut
+            short (`dlco.cost.imperfect`), as long as each is of use: at most the number of tiles that it counts.
+
     Raises:
         InvalidMapping: the first thing wrong; its `level` names the level, where it is one level's fault.
     """
     _check_names(problem, architecture, mapping)
-    _check_factors(problem, mapping)
+    (_check_cover if imperfect else _check_factors)(problem, mapping)
     tiles = tile_words(problem, mapping)
     kept = kept_dataspaces(problem, mapping, architecture)
     for space in problem.dataspaces:
@@ -57,7 +64,8 @@ def tile_words(problem: Problem, mapping: Mapping) -> dict[str, dict[str, int]]:
     for level, slots in zip(mapping.levels, mapping.factors, strict=True):
         for dim, factors in zip(mapping.dimensions, zip(*slots, strict=True), strict=True):
             extents[dim] *= prod(factors)
-        words[level] = {space.name: _box(space, extents) for space in problem.dataspaces}
+        inside = {dim: min(extent, problem.sizes[dim]) for dim, extent in extents.items()}
+        words[level] = {space.name: _box(space, inside) for space in problem.dataspaces}
     return words
 
 
@@ -93,6 +101,22 @@ def _check_factors(problem: Problem, mapping: Mapping) -> None:
         product = prod(row[i] for level in mapping.factors for row in level)
         if product != bound:
             raise InvalidMapping(f"factors of {dim} multiply to {product}; they must multiply to its bound {bound}")
+
+
+def _check_cover(problem: Problem, mapping: Mapping) -> None:
+    for i, (dim, bound) in enumerate(problem.sizes.items()):
+        tiles = bound
+        for level, slots in zip(mapping.levels, mapping.factors, strict=True):
+            for slot in (SPATIAL_X, SPATIAL_Y, TEMPORAL):
+                factor = slots[slot][i]
+                if factor > tiles:
+                    raise InvalidMapping(
+                        f"factor of {dim} at {level} is {factor}; there it counts {tiles} tiles", level
+                    )
+                tiles = -(-tiles // factor)
+        if tiles > 1:
+            reach = prod(row[i] for level in mapping.factors for row in level)
+            raise InvalidMapping(f"factors of {dim} multiply to {reach}; they must cover its bound {bound}")
 
 
 def _box(space: Dataspace, extents: dict[str, int]) -> int:

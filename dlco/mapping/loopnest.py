@@ -1,10 +1,11 @@
 """A mapping as the loop nest that a person would write."""
 
 from collections.abc import Iterator
+from math import prod
 
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.checks import kept_dataspaces, tile_words
-from dlco.mapping.mapping import Mapping
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.workload.problem import Problem
 
 
@@ -13,8 +14,8 @@ def render_loop_nest(mapping: Mapping, problem: Problem | None = None, architect
 
     Args:
         mapping: what to print.
-        problem: where given, each level's header lists the words of every tile it keeps, and the nest ends in
-            the problem's own product.
+        problem: where given, each level's header lists the words of every tile it keeps, the nest ends in the
+            problem's own product, and a loop whose last run is cut short (imperfect factors) says to how many.
         architecture: where given too, tiles that it bypasses are left out of the headers.
     """
     header = {level: level for level in mapping.levels}
@@ -31,21 +32,32 @@ def render_loop_nest(mapping: Mapping, problem: Problem | None = None, architect
     depth = 0
     for i in reversed(range(len(mapping.levels))):
         lines.append(header[mapping.levels[i]])
-        for loop in _loops(mapping, i):
+        for loop in _loops(mapping, i, problem):
             lines.append(f"{'  ' * (depth + 1)}{loop}")
             depth += 1
     lines.append(f"{'  ' * (depth + 1)}{body}")
     return "\n".join(lines)
 
 
-def _loops(mapping: Mapping, level: int) -> Iterator[str]:
+def _loops(mapping: Mapping, level: int, problem: Problem | None) -> Iterator[str]:
     """One level's loops, outermost first: temporal, then spatial along Y, then along X."""
-    for factors, order, mark in (
-        (mapping.temporal, mapping.order, ""),
-        (mapping.spatial_y, mapping.spatial_order, " (Spatial-Y)"),
-        (mapping.spatial_x, mapping.spatial_order, " (Spatial-X)"),
+    for slot, order, mark in (
+        (TEMPORAL, mapping.order, ""),
+        (SPATIAL_Y, mapping.spatial_order, " (Spatial-Y)"),
+        (SPATIAL_X, mapping.spatial_order, " (Spatial-X)"),
     ):
-        bounds = dict(zip(mapping.dimensions, factors[level], strict=True))
+        bounds = dict(zip(mapping.dimensions, mapping.factors[level][slot], strict=True))
         for dim in reversed(order[level]):
-            if bounds[dim] > 1:
-                yield f"for {dim} in [0:{bounds[dim]}){mark}"
+            bound = bounds[dim]
+            if bound > 1:
+                last = bound if problem is None else _last(mapping, level, slot, dim, problem.sizes[dim])
+                yield f"for {dim} in [0:{bound}){mark}" + (f", the last time [0:{last})" if last < bound else "")
+
+
+def _last(mapping: Mapping, level: int, slot: int, dim: str, bound: int) -> int:
+    """Iterations of a loop in the last, perhaps shorter tile of its dimension (`dlco.cost.imperfect`: m_k)."""
+    d = mapping.dimensions.index(dim)
+    chain = [(lv, one) for lv in range(len(mapping.levels)) for one in (SPATIAL_X, SPATIAL_Y, TEMPORAL)]
+    inside = prod(mapping.factors[lv][one][d] for lv, one in chain[: chain.index((level, slot))])
+    children, n = -(-bound // inside), mapping.factors[level][slot][d]
+    return children - (-(-children // n) - 1) * n

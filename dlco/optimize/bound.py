@@ -1,132 +1,242 @@
-"""A lower bound that every design respects: the work that no mapping avoids.
+"""`lower_bound()`: a value of the objective that no design within the budget goes below, and how it was proven.
 
-Proof, under the default counting rules (whole tiles fetched at restarts, no forwarding between neighbours).
+Valid under the default counting rules (whole tiles fetched at restarts, nothing from neighbours), over every mapping,
+and every machine of the space where sizes are free. It joins
 
-* Every MAC is executed once, so a machine with n MAC units needs at least MACs / n cycles.
-* Every word of an input that some MAC uses enters each level that keeps the input, and is read there, at least once;
-  so is every word of the result written (words that strides skip are not counted: `used_words`).
-* Each MAC takes its operands from the innermost level that keeps them, where one read serves at most as many MACs
-  as there are below an instance. Of a result, all but the first visit of a word to an instance is read back too, and
-  a word has at most as many first visits as there are instances, or partial sums.
+* the work that no mapping avoids (`dlco.optimize.compulsory`), and
+* for some prices of time, the least energy + price x time of every layer by itself, from geometric programs tightened
+  by branching (`dlco.optimize.relaxation`, `dlco.optimize.branch`): added up over the layers, and over boxes of the
+  free sizes, they bound the network (`dlco.optimize.network`),
 
-Energy, latency and EDP follow: no access costs less than the cheapest, nothing moves faster than the widest port.
+and takes the least objective among the totals of energy and time that all of these allow (`dlco.optimize.region`).
 """
 
-from collections.abc import Sequence
-from itertools import product
-from math import prod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf, isfinite
 
-import torch
-
-from dlco.hardware.architecture import Architecture, Machine
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
-from dlco.optimize.budget import Budget
+from dlco.mapping.constraints import Constraints
+from dlco.optimize.budget import Budget, check_objective
+from dlco.optimize.compulsory import Floor, compulsory_bound, layer_floors
+from dlco.optimize.drafting import Aim
+from dlco.optimize.geometric import Array
+from dlco.optimize.network import NetworkBounding
+from dlco.optimize.region import Cut, Limits, least
 from dlco.workload.layer import Layer
-from dlco.workload.problem import Dataspace, Problem
+
+Tick = Callable[[float], None]
 
 
-def compulsory_bound(
-    layers: Sequence[Layer], hardware: Architecture | HardwareSpace, objective: str, budget: Budget | None = None
-) -> float:
-    """A value of the objective that no design within the budget goes below, in the unit of `NetworkCost.objective`.
+@dataclass(frozen=True)
+class BoundEffort:
+    """How hard to try; the same effort gives the same bound.
 
-    For a space, energy an access, area and so on are each taken at their least and parallelism at its greatest, over
-    all machines of the grid (see `_extremes`).
+    Attributes:
+        nodes: programs solved at most for the price of time that decides, over all layers.
+        side: programs solved at most for each other price.
+        rounds: how often the price of time is moved to where the bound is lowest.
+        boxes: how often a box of free sizes is cut in two.
     """
-    machines = _extremes(hardware)
-    budget = budget or Budget()
-    least = machines.cycle_s.min().item()
-    energy = sum(layer.count * _energy(layer.problem, machines, hardware) for layer in layers)
-    cycles = sum(layer.count * _cycles(layer.problem, machines, hardware) for layer in layers)
-    if budget.power_w is not None:  # at this power the energy takes at least so long
-        cycles = max(cycles, energy * 1e-12 / budget.power_w / least)
-    return {
-        "latency": cycles * least,
-        "energy": energy,
-        "edp": energy * cycles,
-        "power": 0.0 if budget.latency_s is None else energy * 1e-12 / budget.latency_s,  # else slower is less
-        "area": machines.area_mm2.min().item(),
-    }[objective]
+
+    nodes: int = 2400
+    side: int = 200
+    rounds: int = 2
+    boxes: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("nodes", "side", "rounds", "boxes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InvalidInput(f"{name} of the bound's effort is {value!r}; it must be an integer of at least 0")
 
 
-def used_words(problem: Problem, space: Dataspace) -> int:
-    """Words of a dataspace that some MAC uses: positions that strides skip are left out."""
-    return prod(_used_positions(problem, rank) for rank in space.projection)
+@dataclass(frozen=True)
+class Certificate:
+    """A proven bound.
 
-
-def _used_positions(problem: Problem, rank: tuple[tuple[str, int], ...]) -> int:
-    reached = {0}
-    for dim, coefficient in rank:
-        bound = problem.sizes[dim]
-        if len(rank) == 1:
-            return bound
-        reached = {at + coefficient * i for at in reached for i in range(bound)}
-    return len(reached)
-
-
-def _base(hardware: Architecture | HardwareSpace) -> Architecture:
-    return hardware.base if isinstance(hardware, HardwareSpace) else hardware
-
-
-def _extremes(hardware: Architecture | HardwareSpace) -> Machine:
-    """Machines, batch shape `[n]`, among which every quantity that the bound takes alone has its least and greatest.
-
-    Area, bandwidths and fan-outs rise with every size: the machines with all sizes lowest and all highest have their
-    ends. A level's energy a word depends on the level's own capacity and width alone, but may be least anywhere
-    between (a wider access costs more than in proportion): all of the level's own grid is there.
+    Attributes:
+        value: in the unit of `NetworkCost.objective`; infinite where no design keeps the budget.
+        how: a sentence that says what it rests on.
+        nodes: programs solved.
+        closed: whether branching went as far as it can make a difference.
+        guides: by layer name the real factors, `[levels, 2, dims]` (temporal; X times Y), of a design at the bound:
+            where a search may look for a better mapping. Empty where no program was solved.
     """
-    if isinstance(hardware, Architecture):
-        return Machine(**{name: value[None] for name, value in vars(hardware.tensors()).items()})
-    sizes = [hardware.low[None], hardware.high[None]]
-    for level in {p.level for p in hardware.parameters}:
-        own = [i for i, p in enumerate(hardware.parameters) if p.level == level and not p.field.startswith("fanout")]
-        points = list(product(*(hardware.parameters[i].grid for i in own)))
-        grid = hardware.low.repeat(len(points), 1)
-        grid[:, own] = torch.tensor(points, dtype=torch.float64)
-        sizes.append(grid)
-    return hardware.machine(torch.cat(sizes))
+
+    value: float
+    how: str
+    nodes: int = 0
+    closed: bool = False
+    guides: Mapping[str, Array] = field(default_factory=dict, compare=False)
 
 
-def _cycles(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
-    compute = problem.macs / float(machines.macs.max())
-    base = _base(hardware)
-    reads = writes = 0
-    for space in problem.dataspaces:
-        if space.name in base.levels[-1].bypass:
-            continue
-        if space.read_write:
-            writes += used_words(problem, space)
-        else:
-            reads += used_words(problem, space)
-    outer = len(base.levels) - 1
-    return max(
-        compute,
-        reads / float(machines.read_bandwidth[:, outer].max()),
-        writes / float(machines.write_bandwidth[:, outer].max()),
-        (reads + writes) / float(machines.shared_bandwidth[:, outer].max()),
+def lower_bound(
+    layers: Sequence[Layer],
+    hardware: Architecture | HardwareSpace,
+    objective: str,
+    budget: Budget | None = None,
+    *,
+    constraints: Constraints | None = None,
+    imperfect: bool = False,
+    effort: BoundEffort | None = None,
+    tick: Tick | None = None,
+) -> Certificate:
+    """A bound on the objective over every design within the budget.
+
+    Args:
+        layers: the network.
+        hardware: a machine, or a space of them. Limits of the budget on capacities and bandwidths are to be taken
+            into it beforehand; here they are left out.
+        objective: "latency", "energy", "edp", "power" or "area".
+        budget: limits that designs must keep.
+        constraints: on mappings. What they keep out of a level is taken into account, as a level passed by may cost
+            less than one used; all else is left out, as fewer mappings cost no less.
+        imperfect: whether factors need not divide the bounds.
+        effort: how hard to try.
+        tick: told the share of the work done, 0 to 1, now and then.
+
+    Returns:
+        A `Certificate`, never below the bound of compulsory work.
+
+    Raises:
+        InvalidInput: an unknown objective.
+    """
+    check_objective(objective)
+    hardware = without_bypassed(hardware, constraints)
+    return _Bounding(tuple(layers), hardware, objective, budget or Budget(), imperfect, effort, tick).certificate()
+
+
+def without_bypassed(
+    hardware: Architecture | HardwareSpace, constraints: Constraints | None
+) -> Architecture | HardwareSpace:
+    """The same hardware whose levels also bypass what constraints on mappings keep out of them."""
+    if constraints is None or not constraints.bypass:
+        return hardware
+    if isinstance(hardware, HardwareSpace):
+        base = without_bypassed(hardware.base, constraints)
+        assert isinstance(base, Architecture)
+        return replace(hardware, base=base)
+    return hardware.with_bypass(
+        {level.name: level.bypass | constraints.bypassed(level.name) for level in hardware.levels}
     )
 
 
-def _energy(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
-    base = _base(hardware)
-    least = {
-        name: (getattr(machines, f"{name}_pj") / machines.block_size).amin(0).tolist()
-        for name in ("read", "write", "update")
-    }
-    energy = problem.macs * float(machines.mac_pj.min())
-    for space in problem.dataspaces:
-        words = used_words(problem, space)
-        kept = [i for i, level in enumerate(base.levels) if space.name not in level.bypass]
-        inner, outer = kept[0], kept[-1]
-        below = (machines.fanout_x * machines.fanout_y)[:, : inner + 1].prod(-1)
-        served = problem.macs / float(below.max())
-        if space.read_write:
-            sums = prod(bound for dim, bound in problem.sizes.items() if dim not in space.dimensions)
-            first_visits = words * min(sums, float(machines.instances[:, inner].max()))
-            energy += served * least["update"][inner] + max(0.0, served - first_visits) * least["read"][inner]
-            energy += words * sum(least["update"][level] for level in kept[1:])
-        else:
-            energy += served * least["read"][inner]
-            energy += words * sum(least["read"][level] for level in kept[1:])
-            energy += words * sum(least["write"][level] for level in kept if level != outer)
-    return energy
+class _Bounding:
+    """One call of `lower_bound`: the cuts so far."""
+
+    def __init__(
+        self,
+        layers: tuple[Layer, ...],
+        hardware: Architecture | HardwareSpace,
+        objective: str,
+        budget: Budget,
+        imperfect: bool,
+        effort: BoundEffort | None,
+        tick: Tick | None,
+    ) -> None:
+        self.layers, self.hardware, self.objective, self.budget = layers, hardware, objective, budget
+        self.imperfect, self.effort, self.tick = imperfect, effort or BoundEffort(), tick or (lambda share: None)
+        self.base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
+        self.cycle_s = self.base.cycle_s
+        self.floors: list[Floor] = layer_floors(layers, hardware)
+        self.network = NetworkBounding(layers, hardware, self.floors, imperfect)
+        self.nodes = 0
+        self.guides: dict[str, Array] = {}
+        self.closed = True
+        energy = sum(layer.count * floor.energy for layer, floor in zip(layers, self.floors, strict=True))
+        time = sum(layer.count * floor.cycles for layer, floor in zip(layers, self.floors, strict=True))
+        self.energy, self.time = energy, time
+        self.cuts: list[Cut] = [(1.0, 0.0, energy), (0.0, 1.0, time)]
+        self.limits = Limits(
+            energy=inf if budget.energy_j is None else budget.energy_j * 1e12,
+            time=inf if budget.latency_s is None else budget.latency_s / self.cycle_s,
+            power=inf if budget.power_w is None else budget.power_w * 1e12 * self.cycle_s,
+        )
+
+    def certificate(self) -> Certificate:
+        """See `lower_bound`."""
+        broken = self._broken()
+        if broken:
+            return Certificate(inf, broken, closed=True)
+        floor = compulsory_bound(self.layers, self.hardware, self.objective, self.budget)
+        if all(isfinite(one.energy) and 0 < one.cycles < inf for one in self.floors):
+            self._cut_all()
+        value, _, _ = least(self._value, self.cuts, self.limits)
+        if value == inf:
+            return Certificate(inf, "no design keeps all limits: proven by geometric programs", self.nodes, self.closed)
+        if value > floor:
+            how = f"proven by {self.nodes} geometric programs over all mappings"
+            return Certificate(value, how + self._machines(), self.nodes, self.closed, self.guides)
+        how = "proven by the work that no mapping avoids"
+        return Certificate(floor, how + self._machines(), self.nodes, self.closed, self.guides)
+
+    def _machines(self) -> str:
+        return f" and all {self.hardware.size:,} machines" if isinstance(self.hardware, HardwareSpace) else ""
+
+    def _broken(self) -> str | None:
+        """Why a machine of fixed sizes does not keep the budget, if so."""
+        if not isinstance(self.hardware, Architecture):
+            return None
+        machine, budget = self.hardware, self.budget
+        if budget.area_mm2 is not None and machine.area_mm2 > budget.area_mm2 * (1 + 1e-9):
+            return f"the machine has an area of {machine.area_mm2:.4g} mm2"
+        if budget.pe_count is not None and machine.macs > budget.pe_count:
+            return f"the machine has {machine.macs} MAC units"
+        return None
+
+    def _value(self, energy: float, time: float) -> float:
+        """The objective of totals; an area does not depend on them here."""
+        seconds = time * self.cycle_s
+        if self.objective == "power":
+            # Without a limit on the time, designs may be slower than any corner, at less power.
+            return energy * 1e-12 / seconds if self.limits.time < inf and seconds > 0 else 0.0
+        return {"latency": seconds, "energy": energy, "edp": energy * time, "area": 0.0}[self.objective]
+
+    def _aim(self, energy: float, time: float, i: int) -> Aim:
+        """The aim of a layer: its own limits, and what the others leave of the network's."""
+        layer, budget = self.layers[i], self.budget
+        cycles = budget.layer_limit(layer.name) / self.cycle_s
+        if self.limits.time < inf:
+            others = self.time - layer.count * self.floors[i].cycles
+            cycles = min(cycles, (self.limits.time - others) / layer.count)
+        return Aim(
+            energy,
+            time,
+            cycles=cycles * (1 + 1e-9),
+            area_um2=inf if budget.area_mm2 is None else budget.area_mm2 * 1e6 * (1 + 1e-9),
+            macs=inf if budget.pe_count is None else float(budget.pe_count),
+        )
+
+    def _cut_all(self) -> None:
+        """Bounds for the prices of time that matter to the objective."""
+        nodes, side, boxes = self.effort.nodes, self.effort.side, self.effort.boxes
+        limited = self.limits != Limits() or self.objective == "power"
+        rate = self.energy / self.time
+        fast, frugal = self.objective == "latency", self.objective == "energy"
+        self._cut(0.0, 1.0, nodes if fast else side, boxes if fast else 0)
+        if rate < 1e-30 or (fast and not limited):  # there are no energies, or they do not matter
+            return
+        self._cut(1.0, 0.0, nodes if frugal else side, boxes if frugal else 0)
+        for factor in (0.25, 1.0, 4.0) if limited else ():
+            self._cut(1.0, rate * factor, side)
+        used: list[float] = []
+        for _ in range(self.effort.rounds if self.objective == "edp" else 0):
+            _, energy, time = least(self._value, self.cuts, self.limits)
+            price = energy / time if isfinite(energy) and time > 0 else 0.0
+            if price <= 0 or any(abs(price / other - 1) < 0.03 for other in used):
+                break
+            used.append(price)
+            self._cut(1.0, price, nodes, boxes)
+
+    def _cut(self, energy: float, time: float, nodes: int, boxes: int = 0) -> None:
+        """Add the bound on `energy` x E + `time` x T."""
+        aims = [self._aim(energy, time, i) for i in range(len(self.layers))]
+        found = self.network.bound(aims, nodes, boxes, self.tick)
+        self.nodes += found.nodes
+        self.closed = found.closed
+        guides = zip(self.layers, found.guides, strict=False)  # none where there is no design
+        self.guides = {layer.name: guide for layer, guide in guides if guide is not None}
+        self.cuts.append((energy, time, found.value))

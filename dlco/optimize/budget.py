@@ -67,6 +67,26 @@ class Budget:
         return inf if self.layer_latency_s is None else self.layer_latency_s
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """One of the limits that exclude each other.
+
+    Attributes:
+        limit: its name in the budget; `value`: what was asked for.
+        least: no design within the other limits goes below this (proved).
+        reached: a design within the other limits has this, or None where none was found.
+    """
+
+    limit: str
+    value: float
+    least: float
+    reached: float | None
+
+    def __str__(self) -> str:
+        found = "" if self.reached is None else f"a design reaches {self.reached:.4g}, "
+        return f"{self.limit} {self.value:g} (within the other limits {found}no design goes below {self.least:.4g})"
+
+
 def _check_limit(name: str, value: object) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and 0 < value < inf):  # type: ignore[operator]

@@ -6,7 +6,7 @@ unit is the prime 1, which changes nothing wherever it lies).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import torch
@@ -17,9 +17,34 @@ from dlco.cost.performance import kept_table
 from dlco.cost.shape import Shape, compile_problems, structure
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.constraints import Constraints
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, Mapping, MappingBatch
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
 from dlco.mapping.mapspace import AXES, MapSpace
+from dlco.optimize.orders import Reuse, level_orders
 from dlco.workload.layer import Layer
+
+
+@dataclass(frozen=True)
+class Menu:
+    """For each row of a mask the columns that are set, to be drawn from in constant time.
+
+    Attributes:
+        count: `[rows]` how many they are, at least 1: a row without any offers column 0.
+        table: `[rows, columns]`, whose rows start with them.
+    """
+
+    count: torch.Tensor
+    table: torch.Tensor
+
+    @staticmethod
+    def of(mask: torch.Tensor) -> "Menu":
+        """The menu of a mask `[rows, columns]`."""
+        return Menu(mask.sum(-1).clamp(min=1), mask.to(torch.int8).argsort(dim=-1, descending=True, stable=True))
+
+    def pick(self, row: torch.Tensor, chance: torch.Tensor) -> torch.Tensor:
+        """A column of each row `[...]`, uniform where `chance` `[...]` is uniform in [0, 1)."""
+        # a float32 below 1 times a small integer never rounds up to that integer
+        place = (chance * self.count.take(row)).long()
+        return self.table.take(place.add_(row * self.table.shape[-1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +53,7 @@ class Group:
 
     Attributes:
         layers: the layers, in the network's order; `members`: their positions in the network.
-        space: the map space of the first layer: its slots, orders and names hold for all.
+        space: the map space of the first layer: its slots, limits, orders and names hold for all.
         shape: the compiled problems; `kept`: `[levels][spaces]`.
         primes, unit_dim: `[layers, units]`; `units`: `[layers]` how many are no padding.
         bounds: `[layers, dims]`.
@@ -45,6 +70,12 @@ class Group:
     units: torch.Tensor
     bounds: torch.Tensor
     allowed: torch.Tensor
+
+    def to(self, device: torch.device) -> "Group":
+        """The same group with its tensors on a device."""
+        moved = {item.name: getattr(self, item.name) for item in fields(self)}
+        tensors = {name: value.to(device) for name, value in moved.items() if isinstance(value, torch.Tensor)}
+        return replace(self, shape=self.shape.to(device), **tensors)  # type: ignore[arg-type]
 
     @property
     def levels(self) -> int:
@@ -88,6 +119,99 @@ class Group:
         table = torch.zeros(layers, slots, self.dims, device=index.device)
         table = table.scatter_reduce(2, index, may.to(table.dtype), "amax")
         return (table > 0) | (self.bounds[:, None, :] == 1)
+
+    @cached_property
+    def slot_menu(self) -> Menu:
+        """Slots that a unit may take: a row for each layer and unit."""
+        return Menu.of(self.allowed.flatten(0, 1))
+
+    @cached_property
+    def unit_menu(self) -> Menu:
+        """Units that have a choice of slots: a row for each layer."""
+        real = torch.arange(self.primes.shape[1], device=self.primes.device) < self.units[:, None]
+        return Menu.of(real & (self.allowed.sum(-1) > 1))
+
+    @cached_property
+    def loop_menu(self) -> Menu:
+        """Dimensions whose place among the temporal loops of a level is open: a row for each level."""
+        return Menu.of(self._open_loops)
+
+    @cached_property
+    def level_menu(self) -> Menu:
+        """Levels where two temporal loops may change places: one row."""
+        return Menu.of((self._open_loops.sum(-1) > 1)[None])
+
+    @cached_property
+    def outermost(self) -> torch.Tensor:
+        """`[layers, units]` the outermost slot of each unit, a temporal one unless it has none."""
+        rank = torch.tensor(
+            [(axis == TEMPORAL) * self.levels + level for level, axis in self.space.slots], device=self.primes.device
+        )
+        return torch.where(self.allowed, rank, -1).argmax(-1)
+
+    @cached_property
+    def _open_loops(self) -> torch.Tensor:
+        slots = self.cell_slot.view(self.levels, len(AXES))[:, TEMPORAL]
+        there = (self.open_slots[:, slots] & (self.bounds[:, None] > 1)).any(0)
+        return there & ~self._fixed_order
+
+    @cached_property
+    def _fixed_order(self) -> torch.Tensor:
+        """BoolTensor `[levels, dims]`: the constraints say which place a loop has in its level."""
+        return self.space.order_key.to(self.primes.device) < self.dims
+
+    @cached_property
+    def _limits(self) -> torch.Tensor | None:
+        """`[levels, kinds, dims]` largest factors, None where there is no limit."""
+        limits = self.space.limits.to(self.primes.device, torch.float64)
+        return None if bool(torch.isinf(limits).all()) else limits
+
+    @cached_property
+    def _closed(self) -> torch.Tensor | None:
+        """`[layers * units * slots]` 1.0 where a unit must not lie, None where all may lie anywhere."""
+        return None if bool(self.allowed.all()) else (~self.allowed).to(torch.float64).flatten()
+
+    def allows(self, unit: torch.Tensor, slot: torch.Tensor) -> torch.Tensor:
+        """Whether units may lie in slots, BoolTensor `[...]`; `unit` `[...]` counts them over all layers."""
+        return self.allowed.take(unit * self.allowed.shape[-1] + slot)
+
+    def breach(self, layer: torch.Tensor, assignment: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+        """By how much mappings break the constraints on factors, `[items, n]` (or `[]` where there are none).
+
+        Units that lie where they must not, and the shares by which factors exceed their limits, added up; 0 where
+        all constraints hold.
+
+        Args:
+            layer: `[items]`.
+            assignment: `[items, n, units]`.
+            factors: `[items, n, levels, 3, dims]` of the assignment.
+        """
+        total = torch.zeros((), dtype=factors.dtype, device=factors.device)
+        if self._closed is not None:
+            units, slots = self.allowed.shape[1:]
+            rows = layer[:, None, None] * units + torch.arange(units, device=layer.device)
+            total = total + self._closed.take(rows * slots + assignment).sum(-1)
+        if self._limits is not None:
+            spatial = factors[..., SPATIAL_X, :] * factors[..., SPATIAL_Y, :]
+            by_kind = torch.stack([factors[..., TEMPORAL, :], spatial], dim=-2)
+            total = total + (by_kind / self._limits - 1).clamp(min=0).flatten(-3).sum(-1)
+        return total
+
+    def ordered(self, position: torch.Tensor) -> torch.Tensor:
+        """The orders that the constraints leave nearest to `position` `[..., levels, dims]`: fixed loops first."""
+        if not bool(self._fixed_order.any()):
+            return position
+        key = self.space.order_key.to(position.device) + position / (2 * self.dims)
+        return key.argsort(dim=-1).argsort(dim=-1).to(position.dtype)
+
+    @cached_property
+    def order_table(self) -> torch.Tensor:
+        """Positions `[orders, dims]` (int8): an order of one level for each class that no other class dominates."""
+        spaces = tuple(Reuse(s.relevant, frozenset(d for _, d, _ in s.sliding)) for s in self.shape.spaces)
+        found = level_orders(tuple(self.shape.live), spaces, (), False)
+        idle = [d for d in range(self.dims) if d not in found.dims]
+        orders = [[*order, *idle] for order, needed in zip(found.orders, found.needed[-1].tolist(), strict=True) if needed]
+        return torch.tensor(orders, device=self.primes.device).argsort(-1).to(torch.int8)
 
     @cached_property
     def live(self) -> torch.Tensor:

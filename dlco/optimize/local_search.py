@@ -15,11 +15,11 @@ from dlco.cost.model import Totals, evaluate_totals
 from dlco.cost.shape import Shape
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
-from dlco.mapping.mapspace import AXES
 from dlco.optimize.group import Group
 from dlco.workload.problem import check_positive_int
 
 UNFIT = 1e30  # merits from here on belong to mappings that do not fit
+LATE = 10.0  # a mapping that takes twice its time loses this many times its merit
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,20 @@ class Items:
         machine: machines of batch shape `[items, 1]`.
         price: `[items]` pJ that a cycle is worth.
         cap: `[items]` pJ a cycle above which a mapping is charged for being too fast for its energy.
+        deadline: `[items]` cycles above which a mapping is charged for being late.
     """
 
     layer: torch.Tensor
     machine: Machine
     price: torch.Tensor
     cap: torch.Tensor
+    deadline: torch.Tensor
 
     def slice(self, start: int, stop: int) -> "Items":
         """Items `start` to `stop`."""
         index = torch.arange(start, min(stop, len(self.layer)), device=self.layer.device)
-        return Items(self.layer[index], self.machine.select(index), self.price[index], self.cap[index])
+        rows = (self.price[index], self.cap[index], self.deadline[index])
+        return Items(self.layer[index], self.machine.select(index), *rows)
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,9 @@ _FIELDS = ("assignment", "position", "energy_pj", "cycles", "merit")
 
 
 def assess(group: Group, items: Items, assignment: torch.Tensor, position: torch.Tensor) -> Population:
-    """Mappings `[items, n, ...]` with their costs, in the order given."""
+    """Mappings `[items, n, ...]` with their costs, in the order given; loop orders as the constraints have them."""
     shape = group.shape.select(items.layer[:, None])
-    return _assess(group, shape, items, assignment, position)
+    return _assess(group, shape, items, assignment, group.ordered(position))
 
 
 def local_search(
@@ -133,24 +136,28 @@ def random_start(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`n` mappings of each item: assignment `[items, n, units]` and position `[items, n, levels, dims]`.
 
-    The first has all its loops at the outermost level, where it fits if any mapping does; the others are random.
+    Every unit lies in a slot that the constraints allow it. The first mapping has all loops as far out as they may
+    be: without constraints at the outermost level, where it fits if any mapping does. The others are random.
     """
     items, units = len(layer), group.primes.shape[1]
-    slots = len(group.slot_cell)
-    assignment = torch.randint(slots, (items, n, units), generator=generator, device=layer.device)
-    assignment[:, 0] = int(group.cell_slot[-len(AXES)])  # the temporal loops of the outermost level
+    rows = layer[:, None, None] * units + torch.arange(units, device=layer.device)
+    chance = torch.rand(items, n, units, generator=generator, device=layer.device)
+    assignment = group.slot_menu.pick(rows.expand(items, n, units), chance)
+    assignment[:, 0] = group.outermost[layer]
     noise = torch.rand(items, n, group.levels, group.dims, generator=generator, device=layer.device)
-    return assignment, noise.argsort(-1).to(torch.int8)
+    return assignment, group.ordered(noise.argsort(-1).to(torch.int8))
 
 
 def _assess(group: Group, shape: Shape, items: Items, assignment: torch.Tensor, position: torch.Tensor) -> Population:
     factors = group.factors(items.layer, assignment)
     totals: Totals = evaluate_totals(shape, items.machine, group.kept, factors, position, axes=group.axes)
     two_axes = ((factors[..., SPATIAL_X, :] > 1) & (factors[..., SPATIAL_Y, :] > 1)).any(-1).sum(-1)
-    excess = totals.overflow + two_axes  # a dimension on both axes of a level cannot be written down as YAML
+    # a dimension on both axes of a level cannot be written down as YAML
+    excess = totals.overflow + two_axes + group.breach(items.layer, assignment, factors)
     hurry = (totals.energy_pj / items.cap[:, None] - totals.cycles).clamp(min=0)  # cycles missing to the cap
     price = items.price[:, None]
     merit = totals.energy_pj + price * totals.cycles + (2 * price + items.cap[:, None].nan_to_num(posinf=0)) * hurry
+    merit = merit * (1 + LATE * (totals.cycles / items.deadline[:, None] - 1).clamp(min=0))
     merit = torch.where(excess > 0, UNFIT * (1 + excess), merit)
     return Population(assignment, position, totals.energy_pj, totals.cycles, merit)
 
@@ -172,39 +179,49 @@ def _neighbours(
     each: int,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`each` neighbours of every mapping: assignment `[items, n * each, units]` and the positions with it."""
+    """`each` neighbours of every mapping: assignment `[items, n * each, units]` and the positions with it.
+
+    Units move to slots that the constraints allow them, and only loops whose place is open change places.
+    """
     assignment = assignment.repeat_interleave(each, dim=1)
     position = position.repeat_interleave(each, dim=1).flatten(-2)
     items, n, _ = assignment.shape
-    slots = len(group.slot_cell)
+    width = group.primes.shape[1]
     device = layer.device
 
     def draw(*shape: int) -> torch.Tensor:
         return torch.rand(*shape, generator=generator, device=device)
 
-    units = group.units[layer, None].to(torch.float32)
     chance, pick = draw(4, items, n), draw(6, items, n)
-    first = (pick[0] * units).long()
-    second = (pick[1] * units).long()
-    came_from = assignment.gather(2, first[..., None])
-    other = assignment.gather(2, second[..., None])
+    row = layer[:, None].expand(items, n)
+    first, second = group.unit_menu.pick(row, pick[0]), group.unit_menu.pick(row, pick[1])
+    came_from = assignment.gather(2, first[..., None])[..., 0]
+    other = assignment.gather(2, second[..., None])[..., 0]
     # of all neighbours: one unit moved 40 %, two moved 20 %, two swapped 20 %, loops reordered alone 20 %
     kind = chance[0]
     swap = (kind > 0.6) & (kind <= 0.8)
-    target = torch.where(swap[..., None], other, (pick[2] * slots).long()[..., None])
-    target = torch.where((kind > 0.8)[..., None], came_from, target)
-    assignment.scatter_(2, first[..., None], target)
-    kept = assignment.gather(2, second[..., None])  # the second may be the first
-    again = torch.where((kind <= 0.2)[..., None], (pick[3] * slots).long()[..., None], kept)
-    again = torch.where(swap[..., None], came_from, again)
-    assignment.scatter_(2, second[..., None], again)
+    one, two = row * width + first, row * width + second
+    # a swap that the constraints do not allow becomes a move
+    target = torch.where(swap & group.allows(one, other), other, group.slot_menu.pick(one, pick[2]))
+    target = torch.where(kind > 0.8, came_from, target)
+    assignment.scatter_(2, first[..., None], target[..., None])
+    kept = assignment.gather(2, second[..., None])[..., 0]  # the second may be the first
+    again = torch.where((kind <= 0.2) | swap, group.slot_menu.pick(two, pick[3]), kept)
+    again = torch.where(swap & group.allows(two, came_from), came_from, again)
+    assignment.scatter_(2, second[..., None], again[..., None])
 
     reorder = (kind > 0.8) | (chance[1] < 0.25)
-    base = (chance[2] * group.levels).long() * group.dims
-    one = base + group.live[(pick[4] * len(group.live)).long()]
-    two = base + group.live[(pick[5] * len(group.live)).long()]
+    level = group.level_menu.pick(torch.zeros_like(row), chance[2])
+    one = level * group.dims + group.loop_menu.pick(level, pick[4])
+    two = level * group.dims + group.loop_menu.pick(level, pick[5])
     two = torch.where(reorder, two, one)
     places = position.gather(2, one[..., None]), position.gather(2, two[..., None])
     position.scatter_(2, one[..., None], places[1])
     position.scatter_(2, two[..., None], places[0])
+    # or the whole level takes another order, of a class that no other dominates
+    anew = (chance[3] < 0.25) & ~reorder | (chance[3] < 0.7) & (kind > 0.8)
+    cells = level[..., None] * group.dims + torch.arange(group.dims, device=device)
+    orders = group.order_table
+    drawn = orders[(pick[4] * len(orders)).long()]
+    position.scatter_(2, cells, torch.where(anew[..., None], drawn, position.gather(2, cells)))
     return assignment, position.view(items, n, group.levels, group.dims)

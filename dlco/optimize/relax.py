@@ -1,32 +1,41 @@
 """The relaxed problem: real factors and real hardware sizes, solved jointly for all layers by nonlinear programming.
 
-Variables are logs. The factors of a dimension share its bound, `log n = softmax(z) log bound` over the slots, so
-they always multiply to it and never fall below 1; each hardware size moves between its ends. What remains are
-inequalities (tiles within capacities, fan-outs within the array, the budget), which an augmented Lagrangian holds
-(Nocedal and Wright, chapter 17): minimise by L-BFGS, update the multipliers, tighten, until the largest violation
-and the gradient of the Lagrangian are both small. The loop-order class of every layer and level is fixed within a
-solve, so that nothing jumps where a factor leaves 1; between rounds each layer may change to a better class.
-Several starts, with different classes, run as one batch.
+Variables are the logs of all factors, which are at least 0 and add up to the log of the bound in every dimension, and
+of the hardware's sizes. Inequalities keep tiles within capacities, fan-outs within the array, and the budget. Loop
+orders, and which loops exist, are fixed within a solve (a class), so that nothing jumps where a factor leaves 1. A
+primal-dual interior-point method (`dlco.optimize.interior`) solves many starts as one batch and ends on the optimality
+conditions; between solves, each layer changes to better classes (`dlco.optimize.classes`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import log
 
 import torch
 
-from dlco.cost.accesses import count_accesses
-from dlco.cost.arithmetic import Smooth
-from dlco.cost.model import build_nest, occupancies
-from dlco.cost.performance import performance
-from dlco.cost.rules import DEFAULT_RULES
-from dlco.hardware.architecture import Architecture, Machine
+from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.mapspace import AXES
+from dlco.optimize import interior
+from dlco.optimize.classes import (
+    Classes,
+    Merit,
+    adopt,
+    better_orders,
+    draw_classes,
+    draw_factors,
+    drop_loops,
+    inward,
+    one_axis,
+)
 from dlco.optimize.group import Group
-from dlco.optimize.lbfgs import minimize
+from dlco.optimize.iterate import Iterate, Problem, begin, values
+from dlco.optimize.program import Layers, Linear, Whole
 from dlco.optimize.score import Score
 
-SMOOTH_MAX = Smooth(sharpness=32.0)
+FIRST_MU, COARSE_MU, RESTART_MU = 0.02, 5e-4, 2e-3  # barriers: at the start, between rounds, after a change of class
+COARSE = 0.02  # optimality between rounds
+INWARD = 0.05  # how far into the interior a start goes after a change of class
+WORTHWHILE = 1e-3  # a better class is worth a solve if it lowers the log of the objective by this
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,16 @@ class Relaxed:
         position: for each group `[starts, layers, levels, dims]`, the loop orders.
         value: `[starts]` log of the objective.
         violation: `[starts]` largest log by which a limit is exceeded.
-        stationarity: `[starts]` largest entry of the Lagrangian's gradient.
+        stationarity: `[starts]` residual of the optimality (KKT) conditions: the largest entry of the Lagrangian's
+            gradient, projected onto the bounds and sums of the variables, or product of a multiplier and its slack.
         rate: `[starts]` pJ a cycle.
-        rounds: multiplier updates made.
+        rounds: solves made, with better classes from each to the next.
+        converged: BoolTensor `[starts]`, whether both measures are within what was asked for.
+        steps: `[starts]` Newton steps.
+        multipliers: of the inequalities of each group `[starts, layers, inequalities]` (in the order of
+            `Layers.rows`), then of the limits `[starts, limits]` (those of `Score.excess`, then the PE count's).
+        cycles: for each group `[starts, layers]` logs of the cycles, the variables that bound every need of them.
+        classes: of each group: orders, and which factors may be above 1.
     """
 
     sizes: torch.Tensor
@@ -52,6 +68,11 @@ class Relaxed:
     stationarity: torch.Tensor
     rate: torch.Tensor
     rounds: int
+    converged: torch.Tensor
+    steps: torch.Tensor
+    multipliers: list[torch.Tensor]
+    cycles: list[torch.Tensor]
+    classes: list[Classes]
 
 
 def relax(
@@ -62,8 +83,8 @@ def relax(
     *,
     starts: int,
     generator: torch.Generator,
-    rounds: int = 10,
-    iterations: int = 25,
+    rounds: int = 8,
+    steps: int = 60,
     feasibility: float = 1e-3,
     stationarity: float = 1e-2,
 ) -> Relaxed:
@@ -76,195 +97,144 @@ def relax(
         counts: `[layers]` executions, for each group.
         starts: how many solves side by side.
         generator: draws their start and their loop-order classes.
-        rounds: multiplier updates at most.
-        iterations: L-BFGS steps between two of them at most.
-        feasibility: it ends once no start exceeds a limit by more than this, in logs,
-        stationarity: and no gradient of the Lagrangian has an entry above this.
+        rounds: solves at most, classes improved from each to the next; it ends as soon as none improves.
+        steps: Newton steps of a solve at most, as a safety: a solve ends on its optimality conditions.
+        feasibility: limits are kept to within this, in logs,
+        stationarity: and the optimality conditions to within this.
     """
-    program = _Program(groups, hardware, score, counts, starts, generator)
-    point = program.start(generator)
-    multipliers = torch.zeros_like(program.constraints(point))
-    weight = torch.full((starts,), 4.0, dtype=point.dtype)
-    last = torch.full((starts,), torch.inf, dtype=point.dtype)
-    slope = last
+    problem, at = _begin(groups, hardware, score, counts, starts, generator, feasibility)
     done = 0
     for done in range(1, rounds + 1):
-
-        def lagrangian(
-            x: torch.Tensor, multipliers: torch.Tensor = multipliers, weight: torch.Tensor = weight
-        ) -> torch.Tensor:
-            value, limits = program(x)
-            raised = (multipliers + weight[:, None] * limits).clamp(min=0)
-            return value + ((raised**2 - multipliers**2) / (2 * weight[:, None])).sum(-1)
-
-        point, slope = minimize(lagrangian, point, iterations=iterations, tolerance=stationarity / 3)
-        limits = program.constraints(point)
-        violation = limits.clamp(min=0).amax(-1)
-        if bool(((violation <= feasibility) & (slope <= stationarity)).all()):
+        at = interior.solve(problem, at, tolerance=COARSE, least_mu=COARSE_MU, steps=steps)
+        if done == rounds:
             break
-        multipliers = (multipliers + weight[:, None] * limits).clamp(min=0)
-        weight = torch.where(violation > 0.5 * last, weight * 3, weight).clamp(max=1e4)
-        last = violation
-        if done in (2, 4):
-            program.improve_classes(point)
-    with torch.no_grad():
-        value, limits = program(point)
-    return Relaxed(
-        sizes=program.sizes(point).detach(),
-        logs=[table.detach() for table in program.logs(point)],
-        position=program.position,
-        value=value,
-        violation=limits.clamp(min=0).amax(-1),
-        stationarity=slope,
-        rate=program.rate(point),
-        rounds=done,
+        problem, at, improved = _reclassify(problem, at, generator, done)
+        if not improved:
+            break
+    if rounds:
+        at = interior.solve(problem, at, tolerance=stationarity / 20, least_mu=_last_mu(problem), steps=steps)
+    return _result(problem, at, done, feasibility, stationarity)
+
+
+def _begin(
+    groups: Sequence[Group],
+    hardware: Architecture | HardwareSpace,
+    score: Score,
+    counts: Sequence[torch.Tensor],
+    starts: int,
+    generator: torch.Generator,
+    feasibility: float,
+) -> tuple[Problem, Iterate]:
+    """The problems of random classes, and random points; sizes start around the middle of their ranges."""
+    device = groups[0].primes.device
+    space = hardware if isinstance(hardware, HardwareSpace) else None
+    low = torch.zeros(0, dtype=torch.float64, device=device) if space is None else space.low.log().to(device)
+    high = low if space is None else space.high.log().to(device)
+    classes = [draw_classes(group, starts, generator) for group in groups]
+    problem = Problem(
+        layers=[Layers(group, hardware, score) for group in groups],
+        classes=classes,
+        counts=list(counts),
+        whole=Whole(hardware, device),
+        low=low,
+        high=high,
+        objective=Linear.of(lambda energy, cycles, area: [score.value(energy, cycles, area)]),
+        limits=Linear.of(score.excess),
+        pe_limit=None if score.budget.pe_count is None else log(score.budget.pe_count),
+        give=feasibility / 4,
     )
+    x = [draw_factors(group, one, generator).flatten(2) for group, one in zip(groups, classes, strict=True)]
+    spread = torch.rand(starts, len(low), generator=generator, dtype=torch.float64, device=generator.device)
+    y = low + (high - low) * (0.2 + 0.6 * spread.to(device))
+    return problem, begin(problem, y, x, FIRST_MU)
 
 
-class _Program:
-    """The relaxed problem as a function of one vector a start."""
-
-    def __init__(
-        self,
-        groups: Sequence[Group],
-        hardware: Architecture | HardwareSpace,
-        score: Score,
-        counts: Sequence[torch.Tensor],
-        starts: int,
-        generator: torch.Generator,
-    ) -> None:
-        self.groups, self.hardware, self.score, self.counts, self.starts = groups, hardware, score, counts, starts
-        self.parameters = len(hardware.parameters) if isinstance(hardware, HardwareSpace) else 0
-        self.classes = [_order_classes(group) for group in groups]
-        self.position = [
-            table[torch.randint(len(table), (starts, len(g.layers), g.levels), generator=generator)]
-            for g, table in zip(groups, self.classes, strict=True)
-        ]
-        self.free = [_free_slots(group, starts, generator) for group in groups]
-        self.shapes = [g.shape.select(torch.arange(len(g.layers))[None]) for g in groups]
-
-    def start(self, generator: torch.Generator) -> torch.Tensor:
-        """A random point, `[starts, n]`; sizes start around the middle of their ranges."""
-        n = sum(free[0].numel() for free in self.free)
-        spread = torch.rand(self.starts, self.parameters, generator=generator, dtype=torch.float64) * 3 - 1.5
-        return torch.cat([spread, torch.randn(self.starts, n, generator=generator, dtype=torch.float64)], dim=-1)
-
-    def sizes(self, point: torch.Tensor) -> torch.Tensor:
-        """Hardware sizes, `[starts, parameters]`, between the ends of their grids."""
-        if not isinstance(self.hardware, HardwareSpace):
-            return point[:, :0]
-        low, high = self.hardware.low.log(), self.hardware.high.log()
-        return (low + (high - low) * torch.sigmoid(point[:, : self.parameters])).exp()
-
-    def logs(self, point: torch.Tensor) -> list[torch.Tensor]:
-        """Logs of the factors of each group, `[starts, layers, slots, dims]`."""
-        tables = []
-        used = self.parameters
-        for group, free in zip(self.groups, self.free, strict=True):
-            z = point[:, used : used + free[0].numel()].view(free.shape)
-            used += free[0].numel()
-            share = torch.softmax(z.masked_fill(~free, -torch.inf), dim=2)
-            tables.append(share * group.bounds.log()[None, :, None, :])
-        return tables
-
-    def machine(self, point: torch.Tensor) -> tuple[Machine, torch.Tensor]:
-        """(machines of batch shape `[starts, 1]`, area `[starts]`)."""
-        if isinstance(self.hardware, HardwareSpace):
-            machine = self.hardware.machine(self.sizes(point))
-            return machine.select(torch.arange(self.starts)[:, None]), machine.area_mm2
-        machine = self.hardware.tensors()
-        return machine, machine.area_mm2.expand(self.starts)
-
-    def __call__(self, point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(log objective `[starts]`, constraints `[starts, m]`, each at most 0)."""
-        energy, cycles, area, limits = self._totals(point)
-        value = self.score.value(energy, cycles, area)
-        limits += [excess[:, None] for excess in self.score.excess(energy, cycles, area)]
-        return value, torch.cat(limits, dim=-1) if limits else torch.zeros(self.starts, 1, dtype=point.dtype)
-
-    def rate(self, point: torch.Tensor) -> torch.Tensor:
-        """Energy a cycle, pJ, `[starts]`."""
-        with torch.no_grad():
-            energy, cycles, _, _ = self._totals(point)
-            return energy / cycles
-
-    def _totals(self, point: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """(energy pJ `[starts]`, cycles, area mm2, log occupancies `[starts, layers]` each)."""
-        machine, area = self.machine(point)
-        energy = cycles = torch.zeros(self.starts, dtype=point.dtype)
-        limits: list[torch.Tensor] = []
-        for g, logs in enumerate(self.logs(point)):
-            cost = self._group(g, machine, logs, self.position[g])
-            energy = energy + (cost[0] * self.counts[g]).sum(-1)
-            cycles = cycles + (cost[1] * self.counts[g]).sum(-1)
-            limits += [share.expand(self.starts, len(self.counts[g])) for share in cost[2]]
-        return energy, cycles, area, limits
-
-    def constraints(self, point: torch.Tensor) -> torch.Tensor:
-        """The constraints alone, without gradient."""
-        with torch.no_grad():
-            return self(point)[1]
-
-    def improve_classes(self, point: torch.Tensor) -> None:
-        """Give every layer of every start the loop-order class that is best at the present factors.
-
-        Best by the objective, of the layer alone; levels in turn, all classes of a level side by side.
-        """
-        with torch.no_grad():
-            machine, area = self.machine(point)
-            for g, logs in enumerate(self.logs(point)):
-                for level in range(1, self.groups[g].levels):
-                    tried = []
-                    for one in self.classes[g]:
-                        position = self.position[g].clone()
-                        position[:, :, level] = one
-                        energy, cycles, _ = self._group(g, machine, logs, position)
-                        tried.append(self.score.value(energy, cycles, area[:, None]))
-                    best = torch.stack(tried).argmin(0)
-                    self.position[g] = self.position[g].clone()
-                    self.position[g][:, :, level] = self.classes[g][best]
-
-    def _group(
-        self, g: int, machine: Machine, logs: torch.Tensor, position: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
-        """(energy `[starts, layers]`, cycles, log occupancies) of one group."""
-        group = self.groups[g]
-        table = torch.zeros(*logs.shape[:2], group.levels * len(AXES), group.dims, dtype=logs.dtype)
-        factors = table.index_copy(2, group.slot_cell, logs).exp()
-        nest = build_nest(
-            self.shapes[g], factors.view(*logs.shape[:2], group.levels, len(AXES), group.dims), position, group.axes
-        )
-        accesses = count_accesses(nest, group.kept, DEFAULT_RULES, SMOOTH_MAX)
-        spent = performance(nest, machine, accesses, SMOOTH_MAX)
-        shares = [share.log() for share in occupancies(nest, machine, group.kept)]
-        return spent.energy_pj, spent.cycles, shares
+def _last_mu(problem: Problem) -> float:
+    """The barrier at which the objective is within about 1e-3 of its limit: every inequality is worth one mu."""
+    inequalities = sum(layers.total.shape[0] * (layers.size + 20) for layers in problem.layers)
+    return max(1e-3 / inequalities, 1e-7)
 
 
-def _order_classes(group: Group) -> torch.Tensor:
-    """`[classes, dims]` positions: for each dataspace an order that keeps it in place for as long as possible.
+def _reclassify(problem: Problem, at: Iterate, generator: torch.Generator, done: int) -> tuple[Problem, Iterate, bool]:
+    """Better classes at the present factors; starts that gain by it begin anew with a larger barrier.
 
-    The loops that a dataspace lacks come innermost; among the rest, those of sliding windows come first, so that
-    windows slide.
+    The first time every dimension also goes to one axis of each level, so that all starts begin anew. Starts learn
+    from each other in the first two rounds only: later that would repeat itself. Returns whether any begins anew.
     """
-    orders = []
-    for space in group.shape.spaces:
-        sliding = [d for other in group.shape.spaces for _, d, _ in other.sliding]
-        key = [(d in space.relevant) * 4 - (d in sliding) * 1.0 + d * 1e-3 for d in range(group.dims)]
-        orders.append(torch.tensor(key).argsort().argsort())
-        # the same stationarity with windows outermost
-        key = [(d in space.relevant) * 4 + (d in sliding) * 1.0 + d * 1e-3 for d in range(group.dims)]
-        orders.append(torch.tensor(key).argsort().argsort())
-    return torch.unique(torch.stack(orders), dim=0).to(torch.int8)
+    classes, points = [], []
+    gain = torch.zeros_like(at.mu)
+    for g, (layers, old) in enumerate(zip(problem.layers, problem.classes, strict=True)):
+        group = layers.group
+        x = at.v[g][..., :-1].unflatten(-1, (layers.slots, -1))
+        merit = _merit(problem, at, g)
+        before = merit(x, old)
+        x, new = adopt(x, old, merit) if done <= 2 else (x, old)
+        new = better_orders(group, x, new, merit)
+        if done == 1:
+            gain = gain + torch.inf
+            x, new = one_axis(group, x, new, _fanouts(layers, at.y), generator)
+        else:
+            x, new = drop_loops(group, x, new, merit)
+            gain = gain + (before - merit(x, new)).sum(-1)
+        classes.append(new)
+        points.append(inward(group, x, new, INWARD).flatten(2))
+    again = gain > WORTHWHILE
+    problem = replace(
+        problem, classes=[one.where(again, old) for one, old in zip(classes, problem.classes, strict=True)]
+    )
+    if bool(again.any()):
+        anew = begin(problem.select(again), at.y[again], [x[again] for x in points], RESTART_MU)
+        at.put(again, replace(anew, steps=at.steps[again]))
+    return problem, at, bool(again.any())
 
 
-def _free_slots(group: Group, starts: int, generator: torch.Generator) -> torch.Tensor:
-    """BoolTensor `[starts, layers, slots, dims]`: each dimension may lie on one axis of a level, drawn at random."""
-    layers = len(group.layers)
-    free = torch.ones(starts, layers, len(group.slot_cell), group.dims, dtype=torch.bool)
-    slots = list(group.space.slots)
-    for level in range(group.levels):
-        if (level, 1) in slots and (level, 2) in slots:
-            on_x = torch.rand(starts, layers, group.dims, generator=generator) < 0.5
-            free[:, :, slots.index((level, 1))] = on_x
-            free[:, :, slots.index((level, 2))] = ~on_x
-    return free
+def _merit(problem: Problem, at: Iterate, g: int) -> Merit:
+    """Log of the objective by what each layer of a group adds to it, limits at their multipliers' prices."""
+    now = values(problem, at.y, at.v)
+    prices = problem.prices(at.duals[-1])
+    counts = problem.counts[g].log()
+    energy_price = prices[:, :1] * (now.rows[g][..., 0] + counts - now.totals[:, :1]).exp()
+    time_price = prices[:, 1:2] * (at.v[g][..., -1] + counts - now.totals[:, 1:2]).exp()
+    y = at.y.mT[..., None]
+
+    def merit(x: torch.Tensor, classes: Classes) -> torch.Tensor:
+        rows = x.flatten(-2).movedim(-1, 0)
+        sizes = y.view(len(y), *([1] * (rows.dim() - 3)), *y.shape[1:])
+        with torch.no_grad():
+            energy, cycles, full = problem.layers[g].costs(rows, sizes, classes.position)
+        worth = energy_price.abs() + time_price.abs()
+        return energy_price * energy + time_price * cycles + worth * full.clamp(min=0)
+
+    return merit
+
+
+def _fanouts(layers: Layers, y: torch.Tensor) -> torch.Tensor:
+    """Logs of the fan-outs, `[starts, levels, 2]`."""
+    machine = layers.machines(y.mT)
+    return torch.stack([machine.fanout_x, machine.fanout_y], -1).log().expand(len(y), -1, -1)
+
+
+def _result(problem: Problem, at: Iterate, rounds: int, feasibility: float, stationarity: float) -> Relaxed:
+    """The solutions with their measures."""
+    now = values(problem, at.y, at.v)
+    inequalities = [*(rows[..., 1:].flatten(1) for rows in now.rows), now.limits]
+    violation = torch.cat(inequalities, 1).clamp(min=0).amax(1)
+    residual = interior.residual(problem, at)
+    return Relaxed(
+        sizes=at.y.exp(),
+        logs=[
+            layers.table(v[..., :-1] * classes.open.flatten(2))
+            for layers, classes, v in zip(problem.layers, problem.classes, at.v, strict=True)
+        ],
+        position=[one.position for one in problem.classes],
+        value=problem.objective(now.totals)[:, 0],
+        violation=violation,
+        stationarity=residual,
+        rate=(now.totals[:, 0] - now.totals[:, 1]).exp(),
+        rounds=rounds,
+        converged=(violation <= feasibility) & (residual <= stationarity),
+        steps=at.steps,
+        multipliers=at.duals,
+        cycles=[v[..., -1] for v in at.v],
+        classes=list(problem.classes),
+    )

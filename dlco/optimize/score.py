@@ -5,6 +5,7 @@ from math import log
 
 import torch
 
+from dlco.hardware.architecture import Machine
 from dlco.optimize.budget import Budget
 
 BROKEN = 1e6  # scores from here on belong to designs that break a limit
@@ -49,6 +50,15 @@ class Score:
         }
         return [quantities[name] - log(limit) for name, limit in self.budget.limits.items()]
 
+    def machine_excess(self, machines: Machine) -> torch.Tensor:
+        """Logs by which machines `[...]` break the limits on area and number of PEs, added up, `[...]`."""
+        excess = torch.zeros_like(machines.mac_pj)
+        for used, limit in ((machines.area_mm2, self.budget.area_mm2), (machines.macs, self.budget.pe_count)):
+            if limit is not None:
+                over = (used.clamp(min=1e-12) / limit).log()
+                excess = excess + torch.where(over > 1e-12, over, 0.0)
+        return excess
+
     def __call__(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """Scores `[...]` of network totals."""
         score = self.value(energy_pj, cycles, area_mm2)
@@ -76,6 +86,8 @@ class Score:
         free = set(multiples[self.objective])
         if self.budget.latency_s is not None:
             free |= {0.1, 0.5, 2.0, 8.0, 1000.0}
+        if self.budget.layer_latency_s is not None:
+            free |= {8.0, 1000.0}
         if self.budget.energy_j is not None:
             free |= {1e-3, 0.3, 2.0}
         searches = [(rates * multiple, torch.full_like(rates, torch.inf)) for multiple in sorted(free)]
@@ -117,11 +129,11 @@ def choose(
     possible = fits.any(-1).all(-1)
     finite_energy = torch.where(possible[:, None, None], energy.nan_to_num(posinf=1e30), 1.0)
     finite_time = torch.where(possible[:, None, None], time.nan_to_num(posinf=1e30), 1.0)
-    scale = (finite_energy.amin(-1).sum(-1) / finite_time.amin(-1).sum(-1))[:, None, None]
-    best_score = torch.full((designs,), torch.inf, dtype=energy.dtype)
-    best = torch.zeros(designs, layers, dtype=torch.long)
-    for multiple in (*(-(10.0**-k) for k in range(3)), 0.0, *(10.0 ** (k / 4) for k in range(-16, 17))):
-        pick = (finite_energy + multiple * scale * finite_time + torch.where(fits, 0.0, 1e35)).argmin(-1)
+    rate = (finite_energy.amin(-1).sum(-1) / finite_time.amin(-1).sum(-1))[:, None, None]
+    best_score = torch.full((designs,), torch.inf, dtype=energy.dtype, device=energy.device)
+    best = torch.zeros(designs, layers, dtype=torch.long, device=energy.device)
+    for price in _exchange_rates(score, rate):
+        pick = (finite_energy + price * finite_time + torch.where(fits, 0.0, 1e35)).argmin(-1)
         totals = [_picked(table, pick).sum(-1) for table in (finite_energy, finite_time)]
         now = score(totals[0], totals[1], area_mm2)
         better = now < best_score
@@ -146,6 +158,21 @@ def choose(
         if bool((best_score >= before - 1e-12).all()):
             break
     return best, torch.where(possible, best_score, torch.inf)
+
+
+def _exchange_rates(score: Score, rate: torch.Tensor) -> list[torch.Tensor]:
+    """Prices of time, pJ a cycle, each of the shape of `rate`, the designs' least energy over their least time.
+
+    Time costs, unless power counts. The least power is that of a price of minus itself (Dinkelbach, 1967); under a cap
+    on power, the multiplier m of energy - cap x time <= 0 makes the price of the fastest choice 1 / m - cap.
+    """
+    prices = [torch.zeros_like(rate), *(rate * 10.0 ** (k / 4) for k in range(-16, 17))]
+    if score.objective == "power":
+        prices += [-rate * 10.0 ** (k / 8) for k in range(-16, 9)]
+    if score.budget.power_w is not None:
+        cap = score.budget.power_w * score.cycle_s * 1e12
+        prices += [rate * 10.0 ** (k / 6) - cap for k in range(-12, 13)]
+    return prices
 
 
 def _picked(table: torch.Tensor, pick: torch.Tensor) -> torch.Tensor:

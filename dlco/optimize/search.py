@@ -7,17 +7,21 @@ best; `descend` steps through the grid of sizes, all layers fitted anew at every
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.group import Group
+from dlco.optimize.journal import Journal
 from dlco.optimize.local_search import UNFIT, Effort, Items, Population, assess, local_search
-from dlco.optimize.score import Score, choose
+from dlco.optimize.score import BROKEN, Score, choose
+from dlco.optimize.steps import longest_reach, steps
+from dlco.optimize.tasks import derive_seed, run_tasks
 
 KEPT = 12  # mappings of each layer that a design hands on
-SLICE = 16_384  # mappings evaluated at once: their rows stay near the caches
+SLICE = {"cpu": 16_384, "cuda": 1_048_576}  # mappings evaluated at once: on a CPU their rows stay near the caches
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,15 @@ class Design:
     cycles: float
     area_mm2: float
 
+    def to_plain(self) -> dict[str, Any]:
+        """Dictionaries, lists, tensors and numbers, for a `Journal`."""
+        return vars(self) | {"chosen": dict(vars(self.chosen)), "seeds": dict(vars(self.seeds))}
+
+    @staticmethod
+    def from_plain(data: dict[str, Any]) -> "Design":
+        """The inverse of `to_plain`."""
+        return Design(**data | {"chosen": Seeds(**data["chosen"]), "seeds": Seeds(**data["seeds"])})
+
 
 class Workbench:
     """What a search works on: the network, the hardware, what counts, and how much has been done.
@@ -71,6 +84,7 @@ class Workbench:
         groups: the layers; `counts`: executions, for each group `[layers]`.
         evaluations: mappings evaluated so far.
         on_design: called with every design as soon as it is fitted.
+        journal: where finished searches are recorded, and found again by a run that is resumed.
     """
 
     def __init__(
@@ -78,39 +92,73 @@ class Workbench:
         groups: Sequence[Group],
         hardware: Architecture | HardwareSpace,
         score: Score,
-        generator: torch.Generator,
+        seed: int,
         on_design: Callable[[Design], None] = lambda design: None,
+        journal: Journal | None = None,
     ) -> None:
-        self.groups, self.hardware, self.score, self.generator = groups, hardware, score, generator
-        self.counts = [torch.tensor([float(x.count) for x in g.layers], dtype=torch.float64) for g in groups]
-        self.on_design = on_design
+        self.groups, self.hardware, self.score, self.seed = groups, hardware, score, seed
+        self.device = groups[0].primes.device
+        self.counts = [
+            torch.tensor([float(x.count) for x in g.layers], dtype=torch.float64, device=self.device) for g in groups
+        ]
+        limits = [[score.budget.layer_limit(x.name) / score.cycle_s for x in g.layers] for g in groups]
+        self.deadlines = [torch.tensor(row, dtype=torch.float64, device=self.device) for row in limits]
+        self.on_design, self.journal = on_design, journal
         self.evaluations = 0
+        self.searches = 0  # so far: each has its own seed, and its own name in the journal
 
     def machines(self, indices: torch.Tensor | None, designs: int) -> Machine:
         """Machines of batch shape `[designs]`."""
         if isinstance(self.hardware, HardwareSpace):
             assert indices is not None
-            return self.hardware.machine(self.hardware.index_to_sizes(indices))
-        machine = self.hardware.tensors()
+            return self.hardware.machine(self.hardware.index_to_sizes(indices.to(self.device)))
+        machine = self.hardware.tensors(device=self.device)
         return Machine(**{k: v.expand(designs, *v.shape) for k, v in vars(machine).items()})
 
-    def fit(self, indices: torch.Tensor | None, seeds: Sequence[Seeds], effort: Effort) -> list[Design]:
+    def fit(
+        self, indices: torch.Tensor | None, seeds: Sequence[Seeds], effort: Effort, best_only: bool = False
+    ) -> list[Design]:
         """The best mappings found for each machine, starting from its seeds.
 
         Args:
             indices: `[designs, parameters]` grid indices, or None for one design on fixed hardware.
             seeds: for each design.
             effort: how long to search.
+            best_only: return the best of the designs alone.
         """
+        self.searches += 1
+        name = f"search {self.searches}"
+        done = self.journal.recall(name) if self.journal else None
+        if done:
+            results = [Design.from_plain(one) for one in done["designs"]]
+            self.evaluations += done["evaluations"]
+        else:
+            before = self.evaluations
+            results = self._fit(indices, seeds, effort)
+            if best_only:
+                results = [min(results, key=lambda design: design.score)]
+            if self.journal:
+                plain = [design.to_plain() for design in results]
+                self.journal.record(name, {"designs": plain, "evaluations": self.evaluations - before})
+        for design in results:
+            self.on_design(design)
+        return results
+
+    def _fit(self, indices: torch.Tensor | None, seeds: Sequence[Seeds], effort: Effort) -> list[Design]:
         designs = len(seeds)
         machines = self.machines(indices, designs)
         area = machines.area_mm2
-        found = [self._fit_group(g, machines, seeds, effort) for g in range(len(self.groups))]
+        found = self._populations(machines, seeds, effort)
         energy = torch.cat([p.energy_pj for p in found], 1)
         cycles = torch.cat([p.cycles for p in found], 1)
         fits = torch.cat([p.merit < UNFIT for p in found], 1)
         counts = torch.cat(self.counts)
+        late = (cycles / torch.cat(self.deadlines)[:, None]).log().clamp(min=0)
+        least_late = torch.where(fits, late, torch.inf).amin(-1, keepdim=True)
+        fits &= late <= least_late + 1e-12  # only those in time, or as nearly as there are any
         picked, scores = choose(self.score, energy, cycles, fits, counts, area)
+        broken = self.score.machine_excess(machines) + least_late[..., 0].sum(-1)
+        scores = torch.where(broken > 1e-12, broken + scores.clamp(min=BROKEN), scores)
         totals = [(table.gather(-1, picked[..., None])[..., 0] * counts).sum(-1) for table in (energy, cycles)]
         results = []
         for d in range(designs):
@@ -126,66 +174,82 @@ class Workbench:
                     area_mm2=float(area[d]),
                 )
             )
-            self.on_design(results[-1])
         return results
 
-    def descend(self, start: Design, effort: Effort, rounds: int, tick: Callable[[float], None]) -> Design:
-        """Step from a machine to better ones on the grid until no step helps.
+    def descend(
+        self, start: Design, effort: Effort, rounds: int, tick: Callable[[float], None], pool: Sequence[Seeds] = ()
+    ) -> Design:
+        """Step from a machine to better ones on the grid, far steps first, until none of a single step helps.
 
-        Every size a step down or up, and pairs of sizes one up and one down; machines over the area limit are left
-        out, and so are those tried before on the way.
+        Machines over the limits are left out, and so are those tried before on the way (see `steps`). Mappings of
+        `pool`, found for other machines, join the best design's own as starts.
         """
+        assert isinstance(self.hardware, HardwareSpace)
+        assert start.index is not None
         best = start
-        tried: set[tuple[int, ...]] = set()
+        tried = {tuple(start.index.tolist())}
+        reach = longest_reach(self.hardware)
         for step in range(rounds):
             tick(step / rounds)
             assert best.index is not None
-            options = self._steps(best.index, tried)
-            if not len(options):
+            options = steps(self.hardware, best.index, reach, self._within)
+            fresh = [tuple(option) not in tried for option in options.tolist()]
+            options = options[torch.tensor(fresh, dtype=torch.bool)]
+            if len(options):
+                tried |= {tuple(option) for option in options.tolist()}
+                seeds = Seeds.join([best.seeds, *pool])
+                (leader,) = self.fit(options, [seeds] * len(options), effort, best_only=True)
+                if leader.score < best.score - 1e-9:
+                    best = leader
+                    continue
+            if reach == 1:
                 break
-            trials = self.fit(options, [best.seeds] * len(options), effort)
-            tried |= {tuple(option) for option in options.tolist()}
-            leader = min(trials, key=lambda design: design.score)
-            if leader.score >= best.score - 1e-9:
-                break
-            best = leader
+            reach = (reach + 1) // 2
         return best
 
-    def _fit_group(self, g: int, machines: Machine, seeds: Sequence[Seeds], effort: Effort) -> Population:
-        """`[designs, layers, candidates]` populations of one group, candidates of all prices side by side."""
+    def _within(self, indices: torch.Tensor) -> torch.Tensor:
+        """Whether machines `[n, parameters]` keep the limits on the machine, BoolTensor `[n]`."""
+        return (self.score.machine_excess(self.machines(indices, len(indices))) <= 0).cpu()
+
+    def _populations(self, machines: Machine, seeds: Sequence[Seeds], effort: Effort) -> list[Population]:
+        """For each group `[designs, layers, candidates]` populations, candidates of all prices side by side."""
+        plans = [self._slices(g, machines, seeds, effort) for g in range(len(self.groups))]
+        found = run_tasks(_search_slice, [job for jobs in plans for job in jobs])
+        self.evaluations += sum(evaluated for _, evaluated in found)
+        populations = []
+        for g, jobs in enumerate(plans):
+            together = Population.join([population for population, _ in found[: len(jobs)]], 0)
+            found = found[len(jobs) :]
+            shape = len(seeds), len(self.groups[g].layers), -1
+            tables = {name: table.reshape(*shape, *table.shape[2:]) for name, table in vars(together).items()}
+            populations.append(replace(together, **tables))
+        return populations
+
+    def _slices(self, g: int, machines: Machine, seeds: Sequence[Seeds], effort: Effort) -> list[tuple[Any, ...]]:
+        """The jobs of one group: its layers on all machines, at all prices, on all islands, a slice at a time."""
         group = self.groups[g]
         designs, layers = len(seeds), len(group.layers)
-        prices, caps = self.score.prices(torch.tensor([seed.rate for seed in seeds], dtype=torch.float64))
+        rates = torch.tensor([seed.rate for seed in seeds], dtype=torch.float64, device=self.device)
+        prices, caps = self.score.prices(rates)
         islands = max(1, round(effort.islands * min(1.0, 3 / prices.shape[1])))  # many prices bring variety enough
         axes = (designs, layers, islands, prices.shape[1])
         design, layer, island, price = (
-            axis.flatten() for axis in torch.meshgrid(*(torch.arange(n) for n in axes), indexing="ij")
-        )
-        items = Items(
-            layer=layer,
-            machine=machines.select(design[:, None]),
-            price=prices[design, price],
-            cap=caps[design, price],
+            axis.flatten()
+            for axis in torch.meshgrid(*(torch.arange(n, device=self.device) for n in axes), indexing="ij")
         )
         assignment = torch.stack([seed.assignment[g] for seed in seeds])
         position = torch.stack([seed.position[g] for seed in seeds])
         n = assignment.shape[2]
-        dealt = (island[:, None] + torch.arange(-(-n // islands)) * islands) % n
-        rows = design[:, None], layer[:, None], dealt
-        parts = []
-        width = max(1, SLICE // (effort.population * effort.neighbours))
+        dealt = (island[:, None] + torch.arange(-(-n // islands), device=self.device) * islands) % n
+        jobs: list[tuple[Any, ...]] = []
+        width = max(1, SLICE[self.device.type] // (effort.population * effort.neighbours))
         for first in range(0, len(layer), width):
-            some = items.slice(first, first + width)
-            here = tuple(index[first : first + width] for index in rows)
-            start = assess(group, some, assignment[here], position[here])
-            population, evaluated = local_search(group, some, start, effort, self.generator)
-            self.evaluations += evaluated
-            parts.append(population)
-        together = Population.join(parts, 0)
-        return replace(
-            together,
-            **{name: table.reshape(designs, layers, -1, *table.shape[2:]) for name, table in vars(together).items()},
-        )
+            d, x, p = (axis[first : first + width] for axis in (design, layer, price))
+            rows = d[:, None], x[:, None], dealt[first : first + width]
+            items = Items(x, machines.select(d[:, None]), prices[d, p], caps[d, p], self.deadlines[g][x])
+            seed = derive_seed(self.seed, "search", self.searches, g, first)
+            jobs.append((group, items, assignment[rows], position[rows], effort, seed))
+        return jobs
 
     def _seeds(
         self, found: Sequence[Population], design: int, picked: torch.Tensor, rate: float, *, alone: bool
@@ -200,25 +264,17 @@ class Workbench:
                 order = first
             else:  # the chosen, then some of every island and price
                 candidates = population.merit.shape[2]
-                others = torch.arange(0, candidates, max(1, candidates // KEPT))
+                others = torch.arange(0, candidates, max(1, candidates // KEPT), device=self.device)
                 order = torch.cat([first, others.expand(layers, -1)], 1)
-            rows = torch.arange(layers)[:, None]
+            rows = torch.arange(layers, device=self.device)[:, None]
             assignment.append(population.assignment[design][rows, order])
             position.append(population.position[design][rows, order])
         return Seeds(assignment, position, rate)
 
-    def _steps(self, index: torch.Tensor, tried: set[tuple[int, ...]]) -> torch.Tensor:
-        """Grid indices `[n, parameters]` one step away, within the area and not yet tried."""
-        assert isinstance(self.hardware, HardwareSpace)
-        n = len(index)
-        unit = torch.eye(n, dtype=torch.long)
-        moves = [sign * unit[i] for i in range(n) for sign in (-1, 1)]
-        moves += [2 * sign * unit[i] for i in range(n) for sign in (-1, 1)]
-        moves += [unit[i] - unit[j] for i in range(n) for j in range(n) if i != j]
-        lengths = torch.tensor([len(p.grid) for p in self.hardware.parameters])
-        options = index + torch.stack(moves)
-        options = options[((options >= 0) & (options < lengths)).all(-1)]
-        area = self.machines(options, len(options)).area_mm2
-        limit = self.score.budget.area_mm2
-        fresh = torch.tensor([tuple(option) not in tried for option in options.tolist()], dtype=torch.bool)
-        return options[fresh if limit is None else fresh & (area <= limit)]
+
+def _search_slice(
+    group: Group, items: Items, assignment: torch.Tensor, position: torch.Tensor, effort: Effort, seed: int
+) -> tuple[Population, int]:
+    """Local search of some items from given starts, and the number of mappings evaluated."""
+    generator = torch.Generator(assignment.device).manual_seed(seed)
+    return local_search(group, items, assess(group, items, assignment, position), effort, generator)

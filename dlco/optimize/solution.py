@@ -2,18 +2,19 @@
 
 import json
 import os
+from collections.abc import Callable
 from collections.abc import Mapping as Dict
 from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
 
-from dlco.cost.model import evaluate
+from dlco.cost.model import Cost, evaluate
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping
-from dlco.optimize.budget import Budget, check_objective
+from dlco.optimize.budget import Budget, Conflict, check_objective
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Dataspace, Problem
 
@@ -76,6 +77,8 @@ class Solution:
         cost: the network's totals, in the exact integer model.
         lower_bound: value of the objective (in the unit of `NetworkCost.objective`) that no design can beat, or
             None where none was computed.
+        imperfect: whether factors need not divide the layers' bounds.
+        conflicts: where the limits could not be met, those that exclude each other and how near each can come.
         evaluations: mappings evaluated; `seconds`: wall clock.
         trace: (seconds, objective) of each improvement.
     """
@@ -91,6 +94,8 @@ class Solution:
     layer_costs: dict[str, LayerCost]
     cost: NetworkCost
     lower_bound: float | None = None
+    imperfect: bool = False
+    conflicts: tuple[Conflict, ...] = ()
     evaluations: int = 0
     seconds: float = 0.0
     trace: tuple[tuple[float, float], ...] = field(default=())
@@ -104,6 +109,13 @@ class Solution:
     def gap(self) -> float | None:
         """How much better than this any design could be at most, as a fraction of this one's objective."""
         return None if self.lower_bound is None else 1 - self.lower_bound / self.value
+
+    @property
+    def certificate(self) -> str:
+        """What the lower bound proves, in a sentence."""
+        if self.gap is None:
+            return "no lower bound was computed, so nothing is proved of better designs"
+        return f"no design in this space is more than {max(self.gap, 0.0):.1%} better"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the solution as JSON; the file is replaced whole or not at all."""
@@ -151,6 +163,8 @@ class Solution:
                 layer_costs={name: LayerCost(**one) for name, one in data["layer_costs"].items()},
                 cost=NetworkCost(**data["cost"]),
                 lower_bound=data["lower_bound"],
+                imperfect=bool(data.get("imperfect", False)),
+                conflicts=tuple(Conflict(**one) for one in data.get("conflicts", ())),
                 evaluations=int(data["evaluations"]),
                 seconds=float(data["seconds"]),
                 trace=tuple((float(t), float(v)) for t, v in data["trace"]),
@@ -172,12 +186,18 @@ class Solution:
 
 
 def price(
-    layers: tuple[Layer, ...], architecture: Architecture, mappings: Dict[str, Mapping]
+    layers: tuple[Layer, ...],
+    architecture: Architecture,
+    mappings: Dict[str, Mapping],
+    model: Callable[[Layer, Architecture, Mapping], Cost] = evaluate,
 ) -> tuple[dict[str, LayerCost], NetworkCost]:
-    """Exact cost of mapped layers: each layer's, and the network's. Raises `InvalidMapping` where one does not fit."""
+    """Cost of mapped layers: each layer's, and the network's. Raises `InvalidMapping` where one does not fit.
+
+    `model` is `evaluate`, or `evaluate_imperfect` where factors need not divide the layers' bounds.
+    """
     costs: dict[str, LayerCost] = {}
     for layer in layers:
-        cost = evaluate(layer, architecture, mappings[layer.name])
+        cost = model(layer, architecture, mappings[layer.name])
         costs[layer.name] = LayerCost(
             count=layer.count,
             macs=layer.macs,
@@ -196,6 +216,22 @@ def price(
     return costs, NetworkCost(cycles, energy, latency, energy * 1e-12 / latency, architecture.area_mm2, energy * cycles)
 
 
+def broken_limits(
+    budget: Budget, architecture: Architecture, layer_costs: Dict[str, LayerCost], cost: NetworkCost
+) -> list[str]:
+    """The limits of the budget that a design breaks, each as a phrase with its value; empty where all hold."""
+    uses = [("area_mm2", cost.area_mm2), ("power_w", cost.power_w), ("latency_s", cost.latency_s)]
+    pairs = [(name, used, budget.limits.get(name, inf)) for name, used in (*uses, ("energy_j", cost.energy_pj * 1e-12))]
+    pairs.append(("pe_count", architecture.macs, budget.pe_count or inf))
+    for level in architecture.levels:
+        pairs.append((f"capacity of {level.name}", level.capacity, (budget.capacity or {}).get(level.name, inf)))
+        bandwidth = max(level.read_bandwidth, level.write_bandwidth)
+        pairs.append((f"bandwidth of {level.name}", bandwidth, (budget.bandwidth or {}).get(level.name, inf)))
+    for name, one in layer_costs.items():
+        pairs.append((f"layer_latency_s of {name}", one.cycles * architecture.cycle_s, budget.layer_limit(name)))
+    return [f"{name} {used:.4g} > {limit:g}" for name, used, limit in pairs if used > limit * (1 + 1e-9)]
+
+
 def _check_complete(solution: Solution) -> None:
     """Raise `InvalidInput` unless every layer has its cost and its mapping, and every figure is a number."""
     check_objective(solution.objective)
@@ -209,7 +245,7 @@ def _check_complete(solution: Solution) -> None:
         if cost is None or mapping is None or mapping.levels != levels:
             raise InvalidInput(f"solution has no cost or no mapping of layer {layer.name!r} on its machine")
         try:
-            check_mapping(layer.problem, solution.architecture, mapping)
+            check_mapping(layer.problem, solution.architecture, mapping, imperfect=solution.imperfect)
         except InvalidMapping as error:
             raise InvalidInput(f"mapping of layer {layer.name!r} does not fit: {error}") from None
         parts = cost.level_pj

@@ -1,28 +1,38 @@
 """`solve()`: from a network and a budget to a machine and its mappings."""
 
 import logging
+import os
 import time
-from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 
 import torch
 
+from dlco.cost.imperfect import evaluate_imperfect
+from dlco.cost.model import evaluate
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
-from dlco.optimize.bound import compulsory_bound
-from dlco.optimize.budget import Budget, check_objective
+from dlco.mapping.constraints import Constraints
+from dlco.mapping.mapping import Mapping
+from dlco.optimize.bound import BoundEffort, compulsory_bound, lower_bound
+from dlco.optimize.budget import Budget
+from dlco.optimize.diagnosis import Diagnosis, diagnose
 from dlco.optimize.discretize import round_factors, round_sizes
-from dlco.optimize.group import make_groups
+from dlco.optimize.group import Group, make_groups
+from dlco.optimize.imperfect import refine
+from dlco.optimize.journal import Journal
 from dlco.optimize.local_search import Effort, random_start
 from dlco.optimize.progress import Listener, Progress
 from dlco.optimize.relax import Relaxed, relax
+from dlco.optimize.request import Request, make_request
 from dlco.optimize.score import BROKEN, Score
 from dlco.optimize.search import Design, Seeds, Workbench
-from dlco.optimize.solution import NetworkCost, Solution, price
-from dlco.workload.layer import Layer, check_layers
+from dlco.optimize.solution import NetworkCost, Solution, broken_limits, price
+from dlco.optimize.tasks import derive_seed, single_thread
+from dlco.optimize.warm import seeds_of, sizes_of
+from dlco.workload.layer import Layer
 from dlco.workload.problem import check_positive_int
 
 log = logging.getLogger("dlco")
@@ -35,13 +45,14 @@ class SolveEffort:
     """How hard `solve` tries; the defaults take well under a minute for ResNet-18 on two cores.
 
     Attributes:
-        starts: relaxed solves side by side.
+        starts: relaxed solves side by side; 0 only together with a solution to start from.
         relax_rounds: multiplier updates of the relaxed problem at most.
         machines: machines that are fitted after rounding.
         roundings: roundings of every relaxed mapping.
         descents: machines from which the hardware is stepped; `steps`: steps of each at most.
         fit: search of the mappings of a rounded machine; `step`: of a machine one step away; `polish`: of the last.
         polishes: times the last search is repeated, from what it found and fresh random mappings.
+        bound: of the proof of a lower bound.
     """
 
     starts: int = 8
@@ -54,11 +65,12 @@ class SolveEffort:
     step: Effort = field(default=Effort(rounds=16, patience=6, population=4, neighbours=12))
     polish: Effort = field(default=Effort(rounds=100, patience=25, population=16, neighbours=6, islands=24))
     polishes: int = 4
+    bound: BoundEffort = field(default=BoundEffort())
 
     def __post_init__(self) -> None:
-        for name in ("starts", "machines", "roundings", "descents"):
+        for name in ("machines", "roundings", "descents"):
             check_positive_int(f"{name} of the effort", getattr(self, name))
-        for name in ("relax_rounds", "steps", "polishes"):
+        for name in ("starts", "relax_rounds", "steps", "polishes"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InvalidInput(f"{name} of the effort is {value!r}; it must be an integer of at least 0")
@@ -75,12 +87,19 @@ def solve(
     bound: bool = True,
     progress: bool | Listener = False,
     effort: SolveEffort | None = None,
+    constraints: Constraints | None = None,
+    imperfect: bool = False,
+    start: Solution | Sequence[Solution] = (),
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Solution:
     """Size the hardware, where it is free, and map every layer on it.
 
     The relaxed problem is solved for sizes and mappings together, from several starts; sizes are rounded to the
     grid and factors to exact factorisations; batched local search improves the mappings, and steps the sizes. All
-    figures of the solution are the exact integer model's.
+    figures of the solution are the exact integer model's. Independent parts run through joblib: under
+    `joblib.parallel_config(backend="loky" | "dask" | "ray", n_jobs=...)` on several cores or a cluster, with the
+    same result.
 
     Args:
         layers: the network.
@@ -88,94 +107,63 @@ def solve(
         objective: "latency", "energy", "edp", "power" or "area".
         budget: limits that the solution must keep.
         seed: the same seed gives the same solution.
-        device: "cpu"; other devices are not supported yet.
-        bound: whether to compute a lower bound on the objective too.
+        device: where batches are evaluated: "cpu", or "cuda" for a GPU.
+        bound: whether to prove a lower bound on the objective too.
         progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
         effort: how hard to try.
+        constraints: what is fixed of the mappings.
+        imperfect: whether tiles need not divide the layer's bounds (the last one is then short).
+        start: solutions to begin from, besides the relaxed problem's.
+        checkpoint: a new file, in which finished parts of the run are kept.
+        resume: the checkpoint of an earlier run with the same arguments, to go on from where it was cut off; the
+            solution is the one that the earlier run would have found.
 
     Returns:
         A `Solution`. Its status is "infeasible" where no design within the budget was found, "interrupted" after
         Ctrl-C; both carry the best design found.
 
     Raises:
-        InvalidInput: an argument is not what it should be, or a limit of the budget is below what any design needs.
+        InvalidInput: an argument is not what it should be; `Infeasible`: a limit of the budget is below what any
+            design needs.
     """
-    net = check_layers(layers)
-    if not isinstance(hardware, Architecture | HardwareSpace):
-        raise InvalidInput(f"hardware is {hardware!r}; it must be an Architecture or a HardwareSpace")
-    if budget is not None and not isinstance(budget, Budget):
-        raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
-    if device != "cpu":
-        raise InvalidInput(f"device is {device!r}; allowed: cpu")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
-    budget = budget or Budget()
-    if effort is not None and not isinstance(effort, SolveEffort):
-        raise InvalidInput(f"effort is {effort!r}; it must be a dlco.SolveEffort")
+    effort = _check_effort(effort)
+    starts = _check_starts(start, effort)
     if not isinstance(progress, bool) and not callable(progress):
         raise InvalidInput(f"progress is {progress!r}; it must be True, False or a callable that takes a dlco.Progress")
-    check_objective(objective)
-    _check_room(net, hardware)
-    _check_priced(hardware, objective, budget)
-    _check_reach(net, hardware, budget)
-    lower = compulsory_bound(net, hardware, objective, budget) if bound else None
-    lower = lower or None  # a bound of 0 says nothing
-    if progress is True:
-        from dlco.report.progress import ProgressBar  # the display sits above the optimiser
+    if checkpoint is not None and resume is not None:
+        raise InvalidInput(
+            f"checkpoint is {checkpoint!r} and resume is {resume!r}; resume alone goes on with its own file"
+        )
+    request = make_request(layers, hardware, objective, budget, constraints, imperfect, seed, device)
+    path = resume if checkpoint is None else checkpoint
+    journal = Journal(path, (request, effort, starts), resume=resume is not None) if path is not None else None
+    with closing(journal) if journal else nullcontext():
+        if progress is True:
+            from dlco.report.progress import ProgressBar  # the display sits above the optimiser
 
-        with ProgressBar(objective) as bar:
-            return _Run(net, hardware, objective, budget, seed, bar, effort).solution(lower)
-    listener = progress if callable(progress) else _silent
-    return _Run(net, hardware, objective, budget, seed, listener, effort).solution(lower)
+            with ProgressBar(request.objective) as bar:
+                return _Run(request, effort, starts, bar, journal).solution(bound)
+        listener = progress if callable(progress) else _silent
+        return _Run(request, effort, starts, listener, journal).solution(bound)
 
 
-def _free_fanouts(hardware: Architecture | HardwareSpace) -> list[tuple[str, int]]:
-    """(level, axis) of the fan-outs that the space leaves open."""
-    if isinstance(hardware, Architecture):
-        return []
-    axes = {"fanout_x": SPATIAL_X, "fanout_y": SPATIAL_Y}
-    return [(p.level, axes[p.field]) for p in hardware.parameters if p.field in axes]
+def _check_effort(effort: object) -> SolveEffort:
+    if effort is not None and not isinstance(effort, SolveEffort):
+        raise InvalidInput(f"effort is {effort!r}; it must be a dlco.SolveEffort")
+    return effort or SolveEffort()
+
+
+def _check_starts(start: object, effort: SolveEffort) -> tuple[Solution, ...]:
+    starts = (start,) if isinstance(start, Solution) else start
+    if not isinstance(starts, Sequence) or not all(isinstance(one, Solution) for one in starts):
+        raise InvalidInput(f"start is {start!r}; it must be a dlco.Solution or a list of them")
+    if not starts and effort.starts == 0:
+        raise InvalidInput("starts of the effort is 0; it must be at least 1 where no solution is given to start from")
+    return tuple(starts)
 
 
 def _silent(progress: Progress) -> None:
     pass
-
-
-def _check_room(net: tuple[Layer, ...], hardware: Architecture | HardwareSpace) -> None:
-    """Refuse a level that cannot hold one word of each dataspace that it keeps."""
-    base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
-    room = hardware.machine(hardware.high).capacity if isinstance(hardware, HardwareSpace) else base.tensors().capacity
-    for layer in net:
-        for level, words in zip(base.levels, room.tolist(), strict=True):
-            kept = [space.name for space in layer.problem.dataspaces if space.name not in level.bypass]
-            if len(kept) > words:
-                raise InvalidInput(
-                    f"usable capacity of level {level.name!r} is {words:g} words; layer {layer.name!r} needs at least "
-                    f"{len(kept)} there, one for each of {', '.join(kept)}"
-                )
-
-
-def _check_priced(hardware: Architecture | HardwareSpace, objective: str, budget: Budget) -> None:
-    """Refuse a question about energy where nothing costs any."""
-    base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
-    priced = base.mac_pj > 0 or any(level.read_pj or level.write_pj or level.update_pj for level in base.levels)
-    asked = objective in ("energy", "edp", "power") or budget.power_w is not None or budget.energy_j is not None
-    if asked and not priced:
-        raise InvalidInput(
-            f"hardware {base.name!r} has no energies, but the objective or budget needs them; give it an ERT"
-        )
-
-
-def _check_reach(net: tuple[Layer, ...], hardware: Architecture | HardwareSpace, budget: Budget) -> None:
-    """Refuse a limit that the lower bounds prove out of reach, given the others."""
-    for limit, value in budget.limits.items():
-        objective = {"area_mm2": "area", "power_w": "power", "latency_s": "latency", "energy_j": "energy"}[limit]
-        least = compulsory_bound(net, hardware, objective, replace(budget, **{limit: None}))
-        least *= 1e-12 if limit == "energy_j" else 1.0
-        if least > value:
-            others = [f"{name} {bound:g}" for name, bound in budget.limits.items() if name != limit]
-            given = f" within {', '.join(others)}" if others else ""
-            raise InvalidInput(f"budget {limit} is {value:g}; every design{given} needs at least {least:.4g}")
 
 
 class _Run:
@@ -183,60 +171,59 @@ class _Run:
 
     def __init__(
         self,
-        net: tuple[Layer, ...],
-        hardware: Architecture | HardwareSpace,
-        objective: str,
-        budget: Budget,
-        seed: int,
+        request: Request,
+        effort: SolveEffort,
+        starts: Sequence[Solution],
         listener: Listener,
-        effort: SolveEffort | None,
+        journal: Journal | None,
     ) -> None:
-        self.net, self.hardware, self.objective, self.budget, self.seed = net, hardware, objective, budget, seed
-        self.listener, self.effort = listener, effort or SolveEffort()
+        self.request, self.effort, self.starts, self.listener, self.journal = request, effort, starts, listener, journal
         self.started = time.perf_counter()
-        self.base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
-        self.groups = make_groups(net, self.base, _free_fanouts(hardware))
-        self.score = Score(objective, budget, self.base.cycle_s)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.bench = Workbench(self.groups, hardware, self.score, self.generator, self._note)
+        self.hardware = request.hardware
+        groups = make_groups(request.layers, request.base, request.free_fanouts, request.constraints)
+        self.groups: tuple[Group, ...] = tuple(group.to(request.device) for group in groups)
+        self.score = Score(request.objective, request.budget, request.base.cycle_s)
+        self.bench = Workbench(self.groups, self.hardware, self.score, request.seed, self._note, journal)
         self.best: Design | None = None
+        self.pool: list[Seeds] = []  # mappings found for different machines
         self.trace: list[tuple[float, float]] = []
         self.phase = "relax"
         self.done = 0.0
+        self.share = 1.0  # of the whole run that the search takes
 
-    def solution(self, lower_bound: float | None) -> Solution:
+    def solution(self, bound: bool) -> Solution:
         """Run, and return the best design whatever ends the run."""
-        status = "solved"
-        with _single_thread():
+        request = self.request
+        status, lower, diagnosis = "solved", None, None
+        self.share = 0.85 if bound else 1.0
+        with single_thread():
             try:
                 self._search()
+                if self.best is not None and self.best.score >= BROKEN:
+                    diagnosis = self._diagnosis()
+                elif bound:
+                    lower = self._bound()
             except KeyboardInterrupt:
                 status = "interrupted"
                 log.warning("interrupted; returning the best design so far")
             if self.best is None:
                 self.listener = _silent
+                self.bench.journal = None  # this search is not part of the run
                 self.bench.fit(self._smallest(), [self._random_seeds(8)], Effort(rounds=20))
-        return self._finish(status, lower_bound)
+        if bound and lower is None and diagnosis is None:
+            lower = compulsory_bound(request.layers, self.hardware, request.objective, request.budget) or None
+        self._tick("done", 1.0)
+        return self._finish(status, lower, diagnosis)
 
     def _search(self) -> None:
         effort = self.effort
         self._tick("relax", 0.0)
-        relaxed = relax(
-            self.groups,
-            self.hardware,
-            self.score,
-            self.bench.counts,
-            starts=effort.starts,
-            generator=self.generator,
-            rounds=effort.relax_rounds,
-        )
-        log.info("relaxed: value %s, violation %s", relaxed.value.tolist(), relaxed.violation.tolist())
+        sizes, seeds = self._begin()
         if isinstance(self.hardware, HardwareSpace):
-            best = self._search_hardware(relaxed)
+            best = self._search_hardware(sizes, seeds)
         else:
             self._tick("search", 0.3)
-            rounded = [self._rounded(relaxed, start) for start in range(effort.starts)]
-            best = self.bench.fit(None, [Seeds.join([*rounded, self._random_seeds(8)])], effort.fit)[0]
+            best = self.bench.fit(None, [seeds], effort.fit)[0]
         for repeat in range(effort.polishes):
             self._tick("polish", 0.7 + 0.3 * repeat / effort.polishes)
             index = None if best.index is None else best.index[None]
@@ -245,22 +232,52 @@ class _Run:
             best = min(best, self.bench.fit(index, [seeds], effort.polish)[0], key=lambda design: design.score)
             if best.index is not None and repeat < effort.polishes - 1:  # better mappings may want other sizes
                 best = self._descend(best, lambda share: None)
-        self._tick("done", 1.0)
 
-    def _search_hardware(self, relaxed: Relaxed) -> Design:
+    def _begin(self) -> tuple[torch.Tensor, Seeds]:
+        """Sizes `[starts, parameters]` and mappings to begin from, the most promising first.
+
+        Both are those of earlier solutions and of the relaxed problem, whose factors are rounded; some random mappings
+        join them.
+        """
+        found = self.journal.recall("begin") if self.journal else None
+        if found:
+            return found["sizes"], Seeds(**found["seeds"])
+        sizes = []
+        seeds = [seeds_of(solution, self.groups) for solution in self.starts]
+        if isinstance(self.hardware, HardwareSpace):
+            sizes = [sizes_of(solution.architecture, self.hardware) for solution in self.starts]
+        if self.effort.starts:
+            relaxed = relax(
+                self.groups,
+                self.hardware,
+                self.score,
+                self.bench.counts,
+                starts=self.effort.starts,
+                generator=self._generator("relax"),
+                rounds=self.effort.relax_rounds,
+            )
+            log.info("relaxed: value %s, violation %s", relaxed.value.tolist(), relaxed.violation.tolist())
+            order = (relaxed.value + torch.where(relaxed.violation > 1e-2, BROKEN, 0.0)).argsort().tolist()
+            sizes += list(relaxed.sizes[order].cpu())
+            seeds += [self._rounded(relaxed, start) for start in order]
+        begin = torch.stack(sizes) if sizes else torch.zeros(0), Seeds.join([*seeds, self._random_seeds(8)])
+        if self.journal:
+            self.journal.record("begin", {"sizes": begin[0], "seeds": dict(vars(begin[1]))})
+        return begin
+
+    def _search_hardware(self, sizes: torch.Tensor, seeds: Seeds) -> Design:
         assert isinstance(self.hardware, HardwareSpace)
         effort = self.effort
-        order = (relaxed.value + torch.where(relaxed.violation > 1e-2, BROKEN, 0.0)).argsort().tolist()
-        sizes = [*relaxed.sizes[order], self.hardware.high]  # the largest machine within the area may turn out well too
-        rounded = [round_sizes(self.hardware, one, self.budget.area_mm2) for one in sizes]
+        # the largest machine within the limits may turn out well too
+        rounded = [self._on_the_grid(one) for one in (*sizes, self.hardware.high)]
         distinct = list({tuple(index.tolist()): index for index in rounded}.values())
         machines = [*distinct[: effort.machines], rounded[-1]] if len(distinct) > effort.machines else distinct
-        seeds = Seeds.join([*(self._rounded(relaxed, start) for start in order), self._random_seeds(8)])
         designs: list[Design] = []
         for i, index in enumerate(machines):
             self._tick("fit", 0.2 + 0.1 * i / len(machines))
             designs += self.bench.fit(index[None], [seeds], effort.fit)
         designs.sort(key=lambda design: design.score)
+        self.pool = [design.chosen for design in designs]
         ended = []
         for i, design in enumerate(designs[: effort.descents]):
             base, width = 0.3 + 0.4 * i / effort.descents, 0.4 / effort.descents
@@ -274,27 +291,76 @@ class _Run:
     def _descend(self, design: Design, tick: Callable[[float], None]) -> Design:
         """Step the hardware; on the way to a first design within the budget, for as long as it takes."""
         steps = self.effort.steps if design.score < BROKEN else max(self.effort.steps, TO_THE_BUDGET)
-        return self.bench.descend(design, self.effort.step, steps, tick)
+        return self.bench.descend(design, self.effort.step, steps, tick, self.pool)
 
     def _rounded(self, relaxed: Relaxed, start: int) -> Seeds:
-        """Roundings of one relaxed solution's mappings."""
+        """Roundings of one relaxed solution's mappings, for its machine rounded to the grid."""
         copies = self.effort.roundings
         assignment, position = [], []
+        generator = self._generator("round", start)
+        index = (
+            self._on_the_grid(relaxed.sizes[start].cpu())[None] if isinstance(self.hardware, HardwareSpace) else None
+        )
+        machine = self.bench.machines(index, 1).select(torch.zeros(1, 1, 1, 1, dtype=torch.long))
         for group, logs, places in zip(self.groups, relaxed.logs, relaxed.position, strict=True):
-            rounded = round_factors(group, logs[start : start + 1], copies, self.generator)[0]
+            rounded = round_factors(group, logs[start : start + 1], copies, generator, machine=machine)[0]
             assignment.append(rounded)
             position.append(places[start][:, None].expand(-1, copies, -1, -1))
-        total = float(relaxed.rate[start])
-        return Seeds(assignment, position, total)
+        return Seeds(assignment, position, float(relaxed.rate[start]))
+
+    def _on_the_grid(self, sizes: torch.Tensor) -> torch.Tensor:
+        """Grid indices `[parameters]` of the machine within the limits that is nearest to real sizes."""
+        assert isinstance(self.hardware, HardwareSpace)
+        return round_sizes(self.hardware, sizes, self.score.machine_excess)
 
     def _random_seeds(self, n: int) -> Seeds:
-        pairs = [random_start(g, torch.arange(len(g.layers)), n, self.generator) for g in self.groups]
+        generator = self._generator("random", self.bench.searches)
+        device = self.request.device
+        pairs = [random_start(g, torch.arange(len(g.layers), device=device), n, generator) for g in self.groups]
         return Seeds([a for a, _ in pairs], [p for _, p in pairs], self.best.chosen.rate if self.best else 1e3)
+
+    def _generator(self, *part: int | str) -> torch.Generator:
+        """Randomness of one part of the run, whatever ran before."""
+        return torch.Generator(self.request.device).manual_seed(derive_seed(self.request.seed, *part))
 
     def _smallest(self) -> torch.Tensor | None:
         if not isinstance(self.hardware, HardwareSpace):
             return None
         return torch.zeros(1, len(self.hardware.parameters), dtype=torch.long)
+
+    def _bound(self) -> float | None:
+        """A value of the objective that no design goes below, None where nothing but 0 is proved."""
+        found = self.journal.recall("bound") if self.journal else None
+        if found:
+            return float(found["value"]) or None
+        start, self.share = self.share, 1.0
+        certificate = lower_bound(
+            self.request.layers,
+            self.hardware,
+            self.request.objective,
+            self.request.budget,
+            constraints=self.request.constraints,
+            imperfect=self.request.imperfect,
+            effort=self.effort.bound,
+            tick=lambda share: self._tick("bound", start + (1 - start) * share),
+        )
+        log.info("bound: %s", certificate.how)
+        if self.journal:
+            self.journal.record("bound", {"value": certificate.value})
+        return certificate.value or None
+
+    def _diagnosis(self) -> Diagnosis:
+        """Why no design keeps the budget; the nearest values come from short searches for them."""
+        self._tick("diagnosis", 1.0)
+        effort = replace(self.effort, machines=1, descents=1, polishes=min(1, self.effort.polishes))
+
+        def least_found(request: Request) -> float | None:
+            run = _Run(request, effort, (), lambda progress: self._tick("diagnosis", 1.0), None)
+            run._search()
+            self.bench.evaluations += run.bench.evaluations
+            return run._value(run.best) if run.best is not None and run.best.score < BROKEN else None
+
+        return diagnose(self.request, least_found, self.effort.bound)
 
     def _note(self, design: Design) -> None:
         if self.best is None or design.score < self.best.score:
@@ -305,19 +371,20 @@ class _Run:
 
     def _tick(self, phase: str, done: float) -> None:
         self.phase, self.done = phase, done
+        done *= self.share if phase != "done" else 1.0
         best = self._value(self.best) if self.best is not None and self.best.score < BROKEN else None
         self.listener(Progress(phase, done, best, time.perf_counter() - self.started))
 
     def _value(self, design: Design) -> float:
         """The objective of a design, in the unit of `NetworkCost.objective`."""
-        seconds = design.cycles * self.base.cycle_s
+        seconds = design.cycles * self.score.cycle_s
         power = design.energy_pj * 1e-12 / seconds
         totals = (design.cycles, design.energy_pj, seconds, power, design.area_mm2, design.energy_pj * design.cycles)
-        return NetworkCost(*totals).objective(self.objective)
+        return NetworkCost(*totals).objective(self.request.objective)
 
-    def _finish(self, status: str, lower_bound: float | None) -> Solution:
+    def _finish(self, status: str, lower: float | None, diagnosis: Diagnosis | None) -> Solution:
         assert self.best is not None
-        best = self.best
+        request, best = self.request, self.best
         if isinstance(self.hardware, HardwareSpace):
             assert best.index is not None
             architecture = self.hardware.architecture(self.hardware.index_to_sizes(best.index))
@@ -327,50 +394,45 @@ class _Run:
         for g, group in enumerate(self.groups):
             for i, layer in enumerate(group.layers):
                 mappings[layer.name] = group.mapping(i, best.chosen.assignment[g][i, 0], best.chosen.position[g][i, 0])
-        mappings = {layer.name: mappings[layer.name] for layer in self.net}
-        costs, cost = price(self.net, architecture, mappings)
-        used = {
-            "area_mm2": cost.area_mm2,
-            "power_w": cost.power_w,
-            "latency_s": cost.latency_s,
-            "energy_j": cost.energy_pj * 1e-12,
-        }
-        broken = [
-            f"{name} {used[name]:.4g} > {limit:g}"
-            for name, limit in self.budget.limits.items()
-            if used[name] > limit * (1 + 1e-9)
-        ]
+        mappings = {layer.name: mappings[layer.name] for layer in request.layers}
+        if request.imperfect:
+            mappings = self._imperfect(architecture, mappings)
+        model = evaluate_imperfect if request.imperfect else evaluate
+        costs, cost = price(request.layers, architecture, mappings, model)
+        broken = broken_limits(request.budget, architecture, costs, cost)
         if broken:
             status = "infeasible"
         message = {
             "solved": "all limits hold",
             "interrupted": "stopped early; run again without interruption for a better design",
-            "infeasible": f"no design within the budget was found; the nearest has {', '.join(broken)}",
+            "infeasible": f"{diagnosis or Diagnosis(False, ())}; the nearest found has {', '.join(broken)}",
         }[status]
         return Solution(
             status=status,
             message=message,
-            objective=self.objective,
-            budget=self.budget,
-            seed=self.seed,
-            layers=self.net,
+            objective=request.objective,
+            budget=request.budget,
+            seed=request.seed,
+            layers=request.layers,
             architecture=architecture,
             mappings=mappings,
             layer_costs=costs,
             cost=cost,
-            lower_bound=lower_bound,
+            lower_bound=lower,
+            imperfect=request.imperfect,
+            conflicts=diagnosis.conflicts if diagnosis else (),
             evaluations=self.bench.evaluations,
             seconds=time.perf_counter() - self.started,
             trace=tuple(self.trace),
         )
 
-
-@contextmanager
-def _single_thread():  # type: ignore[no-untyped-def]
-    """The rows of a search are too short to share between threads: waiting for each other costs more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    def _imperfect(self, architecture: Architecture, mappings: dict[str, Mapping]) -> dict[str, Mapping]:
+        """The mappings, improved by tiles that do not divide their layers."""
+        request = self.request
+        generator = self._generator("imperfect")
+        with single_thread():
+            refined, evaluated = refine(
+                request.layers, architecture, mappings, self.score, generator, constraints=request.constraints
+            )
+        self.bench.evaluations += evaluated
+        return refined

@@ -43,6 +43,25 @@ def test_every_argument_reaches_solve(dlco, stub):
     assert stub["seed"] == 3
 
 
+def test_limits_on_parts_and_files_reach_solve(dlco, stub, tmp_path):
+    limits = ("--layer-latency", 1e-3, "--pe-count", 64, "--capacity", "GlobalBuffer=4096")
+    more = ("--capacity", "RegisterFile=64", "--bandwidth", "DRAM=8", "--imperfect", "--checkpoint", "run.ckpt")
+    (tmp_path / "fixed.yaml").write_text(
+        "mapspace_constraints:\n- {target: GlobalBuffer, type: temporal, factors: C=1 M<=4, permutation: PQ}\n"
+    )
+    ran = dlco("solve", "alexnet", "--hardware", "generic", *limits, *more, "--constraints", "fixed.yaml")
+    assert (ran.code, ran.err) == (0, "")
+    budget = stub["budget"]
+    assert (budget.pe_count, budget.layer_latency_s) == (64, 1e-3)
+    assert budget.capacity == {"GlobalBuffer": 4096, "RegisterFile": 64}
+    assert budget.bandwidth == {"DRAM": 8}
+    assert stub["imperfect"] is True
+    assert (stub["checkpoint"], stub["resume"]) == ("run.ckpt", None)
+    (slot,) = stub["constraints"].slots
+    assert (slot.level, slot.exact, slot.at_most, slot.innermost) == ("GlobalBuffer", (("C", 1),), (("M", 4),), ("P", "Q"))
+    assert dlco("solve", "alexnet", "--hardware", "generic", "--capacity", "64").code == 2
+
+
 def test_batch_changes_the_layers(dlco, stub):
     assert dlco("solve", "alexnet", "--hardware", "simba", "--batch", 4).code == 0
     assert stub["layers"][0].problem.sizes["N"] == 4

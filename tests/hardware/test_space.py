@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import pytest
@@ -13,7 +14,11 @@ from dlco.hardware import (
     HardwareSpace,
     Level,
     Machine,
+    MemoryCurves,
     Parameter,
+    Posynomial,
+    Term,
+    Tie,
     eyeriss_space,
     gemmini_space,
     generic,
@@ -255,3 +260,133 @@ def test_a_space_of_the_generic_machine_with_other_costs() -> None:
     machine = generic(EYERISS_NORMALISED)
     assert [level.read_pj / level.block_size for level in machine.levels] == [1, 6, 200]
     assert machine.mac_pj == 1
+
+
+# One size for a square array whose ports follow it: sizes are (side, words).
+SIDE = Parameter(
+    "buffer",
+    "fanout_x",
+    (2, 4, 8),
+    also=(
+        Tie("buffer", "fanout_y"),
+        Tie("buffer", "shared_bandwidth", 2.0),
+        Tie("buffer", "read_bandwidth", 1.5),
+        Tie("pad", "capacity", 4.0),
+        Tie("DRAM", "bandwidth", 2.0),
+    ),
+)
+LINEAR = MemoryCurves(  # 0.49 + 0.025 pJ a KiB, 13,840 + 2,600 um2 a KiB, whatever the width; writes 1 pJ a word
+    read_pj=Posynomial((Term(0.49, 0.0), Term(0.025, 1.0))).rescaled(size=1 / 8192),
+    write_pj=Posynomial((Term(1.0, 0.0, 1.0),)).rescaled(width=1 / 16),
+    leak_pj=Posynomial(()),
+    area_um2=Posynomial((Term(13840.0, 0.0), Term(2600.0, 1.0))).rescaled(size=1 / 8192),
+    in_bits=True,
+)
+TIED = HardwareSpace(
+    SMALL, (SIDE, Parameter("buffer", "capacity", (512, 2048))), TECHNOLOGY_45NM, curves=[("buffer", LINEAR)]
+)
+
+
+@pytest.mark.parametrize(("side", "words"), [(2, 512), (8, 2048)])
+def test_tied_sizes_follow_and_change_nothing_else(side: int, words: int) -> None:
+    got = TIED.architecture([side, words])
+    pad = TECHNOLOGY_45NM.regfile(4 * side)
+    buffer = got.level("buffer")
+    assert (buffer.fanout_x, buffer.fanout_y, got.macs) == (side, side, side**2)
+    assert (buffer.shared_bandwidth, buffer.read_bandwidth) == (2 * side, 1.5 * side)
+    assert (buffer.write_bandwidth, buffer.block_size) == (torch.inf, 1)  # ports alone change no access
+    kib = words * 16 / 8192
+    assert buffer.read_pj == pytest.approx(0.49 + 0.025 * kib, rel=1e-12)
+    assert buffer.write_pj == buffer.update_pj == pytest.approx(1.0, rel=1e-12)
+    assert buffer.area_um2 == pytest.approx(13840 + 2600 * kib, rel=1e-12)
+    assert buffer.leak_pj == 0
+    assert got.level("pad").capacity == 4 * side
+    assert got.level("pad").read_pj == float(pad.read_pj)
+    assert got.level("DRAM").block_size == 2 * side
+    assert got.level("DRAM").read_pj == 100 / 4 * 2 * side
+    area = 13840 + 2600 * kib + side**2 * float(pad.area_um2)
+    assert got.area_mm2 == pytest.approx(area * 1e-6, rel=1e-12)
+
+
+def test_a_tied_space_is_a_space_like_any_other() -> None:
+    assert TIED.names == ("buffer.fanout_x", "buffer.capacity")
+    assert TIED.size == 6
+    assert TIED.base_sizes.tolist() == [4, 1024]
+    assert TIED.driven["pad"] == {"capacity": (0, 4.0)}
+    assert TIED.driven["buffer"]["fanout_y"] == (0, 1.0)
+    assert TIED.neighbours(torch.tensor([0, 0])).tolist() == [[1, 0], [0, 1]]
+    for sizes in TIED.index_to_sizes(torch.cartesian_prod(torch.arange(3), torch.arange(2))):
+        exact, relaxed = TIED.architecture(sizes).tensors(), TIED.machine(sizes)
+        for field in FIELDS:
+            torch.testing.assert_close(getattr(exact, field), getattr(relaxed, field), rtol=1e-14, atol=0)
+    assert TIED.architecture([4, 512]) == replace(TIED, base=TIED.architecture([8, 2048])).architecture([4, 512])
+
+
+def test_gradients_reach_a_size_through_its_ties() -> None:
+    side = torch.tensor(4.0, dtype=torch.float64, requires_grad=True)
+    machine = TIED.machine(torch.stack([side, torch.tensor(512.0, dtype=torch.float64)]))
+    (slope,) = torch.autograd.grad(machine.macs + machine.shared_bandwidth[1] + machine.capacity[0], side)
+    assert slope.item() == pytest.approx(2 * 4 + 2 + 4)
+
+
+def test_a_capacity_may_follow_a_size_with_curves_of_its_own() -> None:
+    tied = Parameter("buffer", "fanout_y", (1, 2), also=(Tie("buffer", "capacity", 256.0),))
+    space = HardwareSpace(SMALL, (tied,), EYERISS_NORMALISED, curves=(("buffer", LINEAR),))
+    assert space.architecture([2]).level("buffer").capacity == 512
+    assert space.machine(torch.tensor([2.0])).capacity[1] == 256  # two tiles at once
+    assert space.architecture([2]).level("buffer").read_pj == pytest.approx(0.49 + 0.025 * 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Tie("buffer", "depth"), "field of a tie to 'buffer' is 'depth'; allowed: capacity, fanout_x"),
+        (lambda: Tie("buffer", "fanout_x", 0), "scale of the tie to buffer.fanout_x is 0; it must be a number above"),
+        (lambda: Tie("buffer", "fanout_x", torch.inf), "scale of the tie to buffer.fanout_x is infinite"),
+        (lambda: Parameter("a", "fanout_x", (2,), also=("b",)), "also of a.fanout_x holds 'b'; it must hold ties"),
+        (
+            lambda: Parameter("a", "fanout_x", (2, 3), also=(Tie("b", "capacity", 0.5),)),
+            "scale of the tie of b.capacity to a.fanout_x is 0.5, which makes 3 1.5; it must make whole numbers",
+        ),
+    ],
+)
+def test_bad_ties(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        make()
+
+
+def tied(*ties: Tie) -> tuple[Parameter, ...]:
+    return (Parameter("buffer", "fanout_x", (2, 4), also=ties),)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "curves", "message"),
+    [
+        (tied(Tie("cache", "fanout_y")), (), "level is 'cache'"),
+        (tied(Tie("buffer", "fanout_x", 2)), (), "parameters holds buffer.fanout_x twice; each size may be decided"),
+        ((*tied(Tie("buffer", "fanout_y")), PARAMETERS[0]), (), "parameters holds buffer.fanout_y twice"),
+        (
+            tied(Tie("buffer", "bandwidth"), Tie("buffer", "write_bandwidth")),
+            (),
+            "parameters holds buffer.write_bandwidth twice",
+        ),
+        (tied(Tie("DRAM", "capacity")), (), "kind of 'DRAM' is 'DRAM'; a free capacity is allowed for: regfile"),
+        (tied(Tie("buffer", "capacity", 9)), (), None),
+        (
+            (Parameter("buffer", "fanout_x", (3, 4), also=(Tie("buffer", "capacity", 9),)),),
+            (),
+            "grid of buffer.fanout_x holds 3; its values must be multiples of the level's multiple_buffering of 2",
+        ),
+        (tied(Tie("pad", "bandwidth", 8.0)), (), "block_size of 'pad' reaches 32 words; .* capacity, 16 words"),
+        (tied(), (("buffer", LINEAR),), "curves name 'buffer'; only a regfile or SRAM whose capacity or bandwidth"),
+        (tied(Tie("pad", "capacity")), (("pad", LINEAR), ("pad", LINEAR)), "curves name 'pad' twice"),
+        (tied(), (("cache", LINEAR),), "level is 'cache'"),
+        (tied(Tie("DRAM", "bandwidth")), (("DRAM", LINEAR),), "curves name 'DRAM'; only a regfile or SRAM"),
+    ],
+)
+def test_bad_tied_spaces(parameters: tuple[Parameter, ...], curves: tuple, message: str | None) -> None:
+    if message is None:
+        HardwareSpace(SMALL, parameters, TECHNOLOGY_45NM, curves)
+        return
+    with pytest.raises(InvalidInput, match=message):
+        HardwareSpace(SMALL, parameters, TECHNOLOGY_45NM, curves)

@@ -42,3 +42,16 @@ def test_a_level_that_keeps_nothing_says_so(problem, mapping):
     everything = frozenset({"Weights", "Inputs", "Outputs"})
     text = render_loop_nest(replace(mapping, bypass=(frozenset(), everything, frozenset())), problem)
     assert "Buffer [keeps nothing]" in text
+
+
+def test_a_loop_that_is_cut_short_the_last_time_says_so(problem, mapping):
+    """Eight rows as 3 + 3 and 2: the Buffer's second tile has one child, and that one has two rows."""
+    uneven = replace(mapping, temporal=((2, 1, 3, 3), (1, 3, 2, 1), (1, 1, 2, 1)))
+    loops = [line.strip() for line in render_loop_nest(uneven, problem).splitlines() if "for P" in line]
+    assert loops == [
+        "for P in [0:2)",
+        "for P in [0:2), the last time [0:1)",
+        "for P in [0:3), the last time [0:2)",
+    ]
+    assert "DRAM [Weights 72, Inputs 68, Outputs 48]" in render_loop_nest(uneven, problem)
+    assert "the last time" not in str(uneven) + render_loop_nest(mapping, problem)

@@ -16,8 +16,8 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.presets import ARCHITECTURES, SPACES
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapspace import MapSpace
-from dlco.optimize.bound import _extremes, compulsory_bound, used_words
 from dlco.optimize.budget import OBJECTIVES
+from dlco.optimize.compulsory import _extremes, compulsory_bound, used_words
 from dlco.workload import Dataspace, Layer, Problem
 
 from .exhaustive import Choice, every_choice, machines_of
@@ -226,3 +226,24 @@ def test_no_machine_of_a_space_is_cheaper_than_the_bound_takes_it_to_be(name: st
     assert drawn.macs.max() <= least.macs.max()
     assert bool((drawn.instances.amax(0) <= least.instances.amax(0)).all())
     assert bool((drawn.read_bandwidth.amax(0) <= least.read_bandwidth.amax(0)).all())
+
+
+def test_positions_that_no_result_reaches_are_no_reads() -> None:
+    """The first visits that the model deducts are of a bounding box: here gaps of a stride are a third of it."""
+    layer = transposed_conv2d("gaps", C=2, M=1, H=3, W=1, R=2, S=1, stride=3)
+    machine = Architecture((Level("L0", read_pj=1.0),), mac_pj=0.1)
+    space = MapSpace.of(layer.problem, machine)
+    batch = space.batch(*space.random(100, torch.Generator().manual_seed(0)))
+    least = evaluate_many(layer.problem, machine, batch).energy_pj.min().item()
+    assert compulsory_bound([layer], machine, "energy") <= least
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_machine_at_work_draws_power(name: str) -> None:
+    """Even without a limit on the time, and never more than random mappings draw."""
+    machine, layer = ARCHITECTURES[name](), networks.resnet18()[5]
+    space = MapSpace.of(layer.problem, machine)
+    totals = evaluate_many(layer.problem, machine, space.batch(*space.random(500, torch.Generator().manual_seed(0))))
+    bound = compulsory_bound([layer], machine, "power")
+    least = (totals.energy_pj / totals.cycles).min().item() * 1e-12 / machine.cycle_s
+    assert 0 < bound <= least

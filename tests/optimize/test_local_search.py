@@ -26,7 +26,7 @@ def items_for(architecture: Architecture, layers: list[int], prices: list[float]
     n = len(layers)
     machine = Machine(**{name: x.expand(n, 1, *x.shape) for name, x in vars(architecture.tensors()).items()})
     price = torch.tensor(prices, dtype=torch.float64)
-    return Items(torch.tensor(layers), machine, price, torch.full_like(price, cap))
+    return Items(torch.tensor(layers), machine, price, torch.full_like(price, cap), torch.full_like(price, torch.inf))
 
 
 def searched(

@@ -1,8 +1,11 @@
-"""The relaxed problem: its gradient by finite differences, its optimum by dense grids and by scipy."""
+"""The relaxed problem: its optimum against dense grids, a geometric program in cvxpy, and scipy; its own measures
+recomputed from autograd."""
 
 from collections.abc import Sequence
 from itertools import permutations
+from math import inf, log, prod
 
+import cvxpy as cp
 import numpy as np
 import pytest
 import torch
@@ -14,8 +17,12 @@ from dlco.cost.model import evaluate_totals
 from dlco.hardware import eyeriss_like, eyeriss_space, generic, generic_space
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.space import HardwareSpace
+from dlco.mapping.constraints import Constraints, SlotConstraint
+from dlco.optimize import interior
 from dlco.optimize.group import Group, make_groups
-from dlco.optimize.relax import SMOOTH_MAX, Relaxed, _Program, relax
+from dlco.optimize.iterate import Iterate, Problem, values
+from dlco.optimize.program import Layers
+from dlco.optimize.relax import Relaxed, _begin, relax
 from dlco.optimize.score import Score
 from dlco.workload import Layer
 
@@ -30,26 +37,33 @@ class Setting:
         objective: str = "edp",
         budget: Budget | None = None,
         starts: int = 3,
+        constraints: Constraints | None = None,
     ) -> None:
         base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
         parameters = hardware.parameters if isinstance(hardware, HardwareSpace) else ()
         axes = {"fanout_x": 1, "fanout_y": 2}
         free = [(p.level, axes[p.field]) for p in parameters if p.field in axes]
         self.layers, self.hardware, self.starts = layers, hardware, starts
-        self.groups = make_groups(layers, base, free)
+        self.groups = make_groups(layers, base, free, constraints)
         self.score = Score(objective, budget or Budget(), base.cycle_s)
         self.counts = [torch.tensor([float(one.count) for one in g.layers]).double() for g in self.groups]
 
-    def program(self, seed: int = 0) -> tuple[_Program, torch.Tensor]:
-        """The program and a random point."""
+    def begin(self, seed: int = 0) -> tuple[Problem, Iterate]:
+        """The problem of random classes, and random points."""
         generator = torch.Generator().manual_seed(seed)
-        program = _Program(self.groups, self.hardware, self.score, self.counts, self.starts, generator)
-        return program, program.start(generator)
+        return _begin(self.groups, self.hardware, self.score, self.counts, self.starts, generator, 1e-3)
 
-    def relax(self, seed: int = 0, rounds: int = 8) -> Relaxed:
+    def relax(self, seed: int = 0, rounds: int = 8, **options: float) -> Relaxed:
         generator = torch.Generator().manual_seed(seed)
         return relax(
-            self.groups, self.hardware, self.score, self.counts, starts=self.starts, generator=generator, rounds=rounds
+            self.groups,
+            self.hardware,
+            self.score,
+            self.counts,
+            starts=self.starts,
+            generator=generator,
+            rounds=rounds,
+            **options,  # type: ignore[arg-type]
         )
 
 
@@ -61,52 +75,60 @@ MIXED = [
 RESNET = networks.resnet18()[1:3]
 
 
-@pytest.mark.parametrize("objective", ["edp", "latency", "power", "area"])
-def test_gradients_of_objective_and_constraints_match_finite_differences(objective: str, space: HardwareSpace) -> None:
-    budget = Budget(area_mm2=0.1, power_w=0.1, latency_s=1e-5, energy_j=1e-6)
-    for hardware in (space, space.base):
-        program, point = Setting(MIXED, hardware, objective, budget, starts=2).program(seed=1)
-        point.requires_grad_()
-        assert torch.autograd.gradcheck(program, point, eps=1e-6, atol=1e-5, rtol=1e-4, fast_mode=True)
+@pytest.mark.parametrize("objective", ["latency", "energy", "edp", "power", "area"])
+def test_every_objective_converges(objective: str, space: HardwareSpace) -> None:
+    relaxed = Setting(MIXED[::2] if objective == "edp" else MIXED[:1], space, objective, starts=2).relax(rounds=2)
+    assert bool(relaxed.converged.all())
+    assert bool((relaxed.stationarity <= 1e-2).all())
+    assert bool((relaxed.violation <= 1e-3).all())
 
 
-def test_every_single_derivative_matches_finite_differences(space: HardwareSpace) -> None:
-    program, point = Setting(MIXED[:1], space, "edp", Budget(area_mm2=0.1, power_w=0.1), starts=1).program(seed=2)
-    assert torch.autograd.gradcheck(program, point.requires_grad_(), eps=1e-6, atol=1e-5, rtol=1e-4)
+def test_most_starts_of_a_network_converge() -> None:
+    layers = networks.resnet18()[:4]
+    relaxed = Setting(layers, eyeriss_space(), "edp", Budget(area_mm2=4.0), starts=4).relax()
+    assert relaxed.converged.sum() >= 3
+    assert relaxed.value.max() <= relaxed.value.min() + 0.05  # from random points in random classes
 
 
-def test_each_start_depends_on_its_own_row_only(space: HardwareSpace) -> None:
-    program, point = Setting(MIXED, space, starts=3).program()
-    value, limits = program(point)
-    moved = point.clone()
-    moved[1] += 0.3
-    other, others = program(moved)
-    assert torch.equal(other[[0, 2]], value[[0, 2]])
-    assert torch.equal(others[[0, 2]], limits[[0, 2]])
-    assert other[1] != value[1]
+def test_a_start_does_not_depend_on_the_others(space: HardwareSpace) -> None:
+    problem, at = Setting(MIXED, space).begin()
+    together = interior.solve(problem, at, tolerance=1e-3, least_mu=1e-4, steps=40)
+    one = torch.tensor([1])
+    alone = interior.solve(problem.select(one), at.select(one), tolerance=1e-3, least_mu=1e-4, steps=40)
+    torch.testing.assert_close(alone.y[0], together.y[1], atol=1e-6, rtol=0)
+    for a, b in zip(alone.v, together.v, strict=True):
+        torch.testing.assert_close(a[0], b[1], atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("hardware", [generic(), eyeriss_space()], ids=["fixed", "space"])
-def test_factors_multiply_to_the_bounds_at_every_point(hardware: Architecture | HardwareSpace) -> None:
+def test_factors_multiply_to_the_bounds(hardware: Architecture | HardwareSpace) -> None:
     setting = Setting(RESNET, hardware)
-    program, point = setting.program()
-    for scale in (0.0, 1.0, 30.0):
-        for group, logs in zip(setting.groups, program.logs(scale * point), strict=True):
-            assert bool((logs >= 0).all())
-            torch.testing.assert_close(logs.exp().prod(2), group.bounds.expand(setting.starts, -1, -1))
+    relaxed = setting.relax(rounds=3)
+    for group, logs, classes in zip(setting.groups, relaxed.logs, relaxed.classes, strict=True):
+        assert bool((logs >= 0).all())
+        torch.testing.assert_close(logs.exp().prod(2), group.bounds.expand(setting.starts, -1, -1))
+        assert bool((logs[..., group.live][~classes.open] == 0).all())
 
 
-def test_sizes_stay_between_the_ends_of_their_grids() -> None:
+def test_closed_slots_hold_no_loop() -> None:
+    constraints = Constraints((SlotConstraint("shared_glb", "temporal", exact=(("M", 1), ("C", 1))),))
+    setting = Setting(RESNET, eyeriss_like(), constraints=constraints)
+    closed = [~group.open_slots for group in setting.groups]
+    assert any(bool(table.any()) for table in closed)
+    for logs, table in zip(setting.relax(rounds=2).logs, closed, strict=True):
+        assert bool((logs[table.expand_as(logs)] == 0).all())
+
+
+def test_sizes_stay_between_the_ends_of_their_grids_and_move() -> None:
     space = eyeriss_space()
-    setting = Setting(RESNET, space, budget=Budget(area_mm2=4.0))
-    program, point = setting.program()
-    for scale in (1.0, 100.0, -100.0):
-        sizes = program.sizes(scale * point)
-        assert bool((sizes >= space.low * (1 - 1e-12)).all())
-        assert bool((sizes <= space.high * (1 + 1e-12)).all())
+    setting = Setting(RESNET[:1], space, budget=Budget(area_mm2=2.0))
+    _, at = setting.begin()
     relaxed = setting.relax(rounds=3)
     assert relaxed.sizes.shape == (3, len(space.parameters))
     assert bool(((relaxed.sizes >= space.low * (1 - 1e-12)) & (relaxed.sizes <= space.high * (1 + 1e-12))).all())
+    moved = (relaxed.sizes.log() - at.y).abs()
+    assert bool((moved.amax(0) > 0.05).all())  # the array as well as every buffer
+    assert bool((space.machine(relaxed.sizes).area_mm2 > 2.0 * 0.99).all())  # room is worth having, so it is used
 
 
 def test_fixed_hardware_has_no_sizes() -> None:
@@ -122,20 +144,56 @@ def test_fixed_hardware_has_no_sizes() -> None:
 BUDGETS = {
     "area": Budget(area_mm2=2.0),
     "latency and area": Budget(latency_s=8e-4, area_mm2=2.5),
-    "power": Budget(power_w=0.3),
-    "energy and latency": Budget(energy_j=2e-3, latency_s=6e-4),
+    "power": Budget(power_w=0.5),
+    "energy and latency": Budget(energy_j=2.2e-3, latency_s=7e-4),
+    "PEs": Budget(pe_count=100),
+    "latency of a layer": Budget(layer_latency_s=5e-4),
 }
 
 
 @pytest.mark.parametrize("budget", BUDGETS.values(), ids=BUDGETS)
 def test_limits_hold_at_the_end(budget: Budget) -> None:
-    setting = Setting(RESNET[:1], generic_space(), "edp", budget, starts=2)
-    relaxed = setting.relax(rounds=8)
-    assert relaxed.violation.min() <= 1e-2
-    best = relaxed.violation.argmin()
-    assert occupancy(setting, relaxed, int(best)) <= 1.02
-    if budget.area_mm2 is not None:
-        assert generic_space().machine(relaxed.sizes[best]).area_mm2 <= budget.area_mm2 * 1.02
+    space = generic_space()
+    setting = Setting(RESNET[:1], space, "edp", budget, starts=2)
+    relaxed = setting.relax(rounds=4)
+    best = int(relaxed.violation.argmin())
+    assert relaxed.converged[best]
+    assert occupancy(setting, relaxed, best) <= 1.0011
+    machine = space.machine(relaxed.sizes[best])
+    energy, cycles = totals(setting, relaxed, best)
+    seconds = cycles * space.base.cycle_s
+    used = {
+        "area_mm2": float(machine.area_mm2),
+        "power_w": energy * 1e-12 / seconds,
+        "latency_s": seconds,
+        "energy_j": energy * 1e-12,
+        "pe_count": float(machine.macs),
+        "layer_latency_s": seconds,  # the only layer is executed once in this test
+    }
+    for name, value in used.items():
+        limit = getattr(budget, name)
+        assert limit is None or value <= limit * 1.02, name
+
+
+def totals(setting: Setting, relaxed: Relaxed, start: int) -> tuple[float, float]:
+    """Energy and cycles by the smooth model of `evaluate_totals`, its maximum made nearly plain."""
+    machine = setting.hardware.machine(relaxed.sizes[start])  # type: ignore[union-attr]
+    energy = cycles = 0.0
+    for group, logs, places in zip(setting.groups, relaxed.logs, relaxed.position, strict=True):
+        for i in range(len(group.layers)):
+            factors = torch.ones(group.levels * 3, group.dims, dtype=torch.float64)
+            factors[group.slot_cell] = logs[start, i].exp()
+            shape = group.shape.select(torch.tensor(i))
+            found = evaluate_totals(
+                shape,
+                machine,
+                group.kept,
+                factors.view(group.levels, 3, group.dims),
+                places[start, i],
+                arithmetic=Smooth(1000.0),
+            )
+            energy, cycles = energy + found.energy_pj.item(), cycles + found.cycles.item()
+    return energy, cycles
 
 
 def occupancy(setting: Setting, relaxed: Relaxed, start: int) -> float:
@@ -163,6 +221,64 @@ def occupancy(setting: Setting, relaxed: Relaxed, start: int) -> float:
     return max(shares)
 
 
+def test_a_budget_out_of_reach_is_missed_by_little_and_said_so() -> None:
+    within = Setting(RESNET[:1], generic_space(), "edp", Budget(latency_s=1e-6), starts=2).relax(rounds=2)
+    assert bool(torch.isfinite(within.value).all())
+    assert not bool(within.converged.any())
+    fastest = Setting(RESNET[:1], generic_space(), "latency", starts=2).relax(rounds=2)
+    missed = (fastest.value - log(1e-6 / generic_space().base.cycle_s)).min()
+    assert abs(within.violation.min() - missed) <= 0.02  # latency's log carries 1e-6 of energy's, 2e-5 here
+
+
+@pytest.mark.parametrize("hardware", ["space", "base"])
+def test_the_residual_is_that_of_the_optimality_conditions(hardware: str, space: HardwareSpace) -> None:
+    """The Lagrangian's gradient by autograd, projected by bisection, at the multipliers returned."""
+    chosen = space if hardware == "space" else space.base
+    setting = Setting(MIXED, chosen, "edp", Budget(area_mm2=0.05), starts=2)
+    relaxed = setting.relax(rounds=2)
+    for start in range(2):
+        y = relaxed.sizes[start].log().requires_grad_()
+        energies, times, extra, slacks, leaves = [], [], [], [], []
+        for g, group in enumerate(setting.groups):
+            layers = Layers(group, chosen, setting.score)
+            x = relaxed.logs[g][start][..., group.live].flatten(1).clone().requires_grad_()
+            tau = relaxed.cycles[g][start].clone().requires_grad_()
+            point = torch.cat([x, tau[:, None], y.expand(len(x), -1)], 1).mT
+            rows = layers.rows(point, relaxed.position[g][start])
+            energies.append(rows[0] + setting.counts[g].log())
+            times.append(tau + setting.counts[g].log())
+            extra.append((relaxed.multipliers[g][start] * rows[1:].mT).sum())
+            slacks.append(((rows[1:].mT - 2.5e-4) * relaxed.multipliers[g][start]).abs().max())
+            leaves += [x, tau]
+        energy, time = torch.cat(energies).logsumexp(0), torch.cat(times).logsumexp(0)
+        machine = chosen.machine(y.exp()) if isinstance(chosen, HardwareSpace) else chosen.tensors()
+        area = machine.area_mm2.log() - log(0.05)
+        lagrangian = energy + time + sum(extra) + relaxed.multipliers[-1][start, 0] * area
+        slopes = torch.autograd.grad(lagrangian, [y, *leaves], allow_unused=True)
+        found = [max(s.item() for s in slacks), abs(((area - 2.5e-4) * relaxed.multipliers[-1][start, 0]).item())]
+        if isinstance(chosen, HardwareSpace):
+            moved = (y - slopes[0]).clamp(chosen.low.log(), chosen.high.log()) - y
+            found.append(moved.abs().max().item())
+        for g, group in enumerate(setting.groups):
+            slope_x, slope_tau = slopes[1 + 2 * g], slopes[2 + 2 * g]
+            found.append(slope_tau.abs().max().item())
+            open_ = relaxed.classes[g].open[start].flatten(1)
+            wanted = (leaves[2 * g] - slope_x).detach()
+            for i in range(len(group.layers)):
+                for k, d in enumerate(group.live.tolist()):
+                    columns = [c for c in range(k, wanted.shape[1], len(group.live)) if open_[i, c]]
+                    if columns:
+                        nearest = project(wanted[i, columns].numpy(), log(group.bounds[i, d]))
+                        found.append(np.abs(nearest - leaves[2 * g][i, columns].detach().numpy()).max())
+        assert max(found) == pytest.approx(relaxed.stationarity[start].item(), rel=1e-3, abs=1e-7)
+
+
+def project(x: np.ndarray, total: float) -> np.ndarray:
+    """The nearest point of which no entry is below 0 and that adds up to `total`."""
+    level = optimize.brentq(lambda m: np.clip(x - m, 0, None).sum() - total, x.min() - total - 1, x.max(), xtol=1e-14)
+    return np.clip(x - level, 0, None)
+
+
 @pytest.fixture(scope="module")
 def narrow() -> Architecture:
     """A buffer and a DRAM: three real factors decide everything."""
@@ -179,20 +295,17 @@ def narrow() -> Architecture:
 
 @pytest.mark.parametrize("objective", ["energy", "latency", "edp"])
 def test_the_optimum_of_three_factors_is_that_of_a_dense_grid(objective: str, narrow: Architecture) -> None:
-    """Most starts reach the best that their loop order allows, and one nearly the best of all orders."""
+    """Every start reaches the best that its loop order allows, and most the best of all orders."""
     layer = matmul("layer", M=16, K=16, N=16)
     setting = Setting([layer], narrow, objective, starts=8)
     (group,) = setting.groups
-    relaxed = setting.relax(rounds=10)
+    relaxed = setting.relax()
     truth = dense_grid(group, narrow, setting.score)
-    assert bool((relaxed.violation <= 1e-2).all())
-    reached = 0
+    assert bool(relaxed.converged.all())
     for value, places in zip(relaxed.value.tolist(), relaxed.position[0][:, 0, 1].tolist(), strict=True):
         best = truth[tuple(sorted((1, 2, 3), key=lambda d, places=places: places[d]))]
-        assert value >= best - 0.06  # the grid's step, and the violation allowed
-        reached += value <= best + 0.02
-    assert reached >= 6
-    assert relaxed.value.min().item() <= min(truth.values()) + 0.1
+        assert best - 0.06 <= value <= best + 2e-3  # 0.06: the grid's step, from above
+    assert (relaxed.value <= min(truth.values()) + 2e-3).sum() >= 4
 
 
 def dense_grid(group: Group, architecture: Architecture, score: Score) -> dict[tuple[int, ...], float]:
@@ -207,57 +320,115 @@ def dense_grid(group: Group, architecture: Architecture, score: Score) -> dict[t
     best = {}
     for order in permutations((1, 2, 3)):
         places = [list(range(group.dims)), [0, *(order.index(d) + 1 for d in (1, 2, 3))]]
-        totals = evaluate_totals(
-            group.shape, machine, group.kept, factors, places, arithmetic=Smooth(SMOOTH_MAX.sharpness)
-        )
-        value = score.value(totals.energy_pj, totals.cycles, torch.tensor(1.0).double())
-        best[order] = value[totals.overflow <= 1e-9].min().item()
+        found = evaluate_totals(group.shape, machine, group.kept, factors, places, arithmetic=Smooth(1000.0))
+        value = score.value(found.energy_pj, found.cycles, torch.tensor(1.0).double())
+        best[order] = value[found.overflow <= 1e-9].min().item()
     return best
+
+
+@pytest.mark.parametrize("bounds", [(16, 16, 16), (12, 50, 7), (64, 5, 30)])
+def test_a_geometric_program_gives_the_same_energy(bounds: tuple[int, int, int], narrow: Architecture) -> None:
+    """Without windows, a class is a geometric program (first visits are constant here), so its optimum is global."""
+    m, k, n = bounds
+    layer = matmul("layer", M=m, K=k, N=n)
+    setting = Setting([layer], narrow, "energy", starts=6)
+    relaxed = setting.relax(rounds=1)  # the classes as drawn
+    for start in range(6):
+        order = sorted((1, 2, 3), key=lambda d: int(relaxed.position[0][start, 0, 1, d]))
+        best = geometric_program(layer, narrow, [layer.problem.dimensions[d] for d in order])
+        cycles = relaxed.cycles[0][start, 0].item()
+        assert relaxed.value[start].item() - 1e-6 * cycles == pytest.approx(log(best), abs=1e-3)
+
+
+def geometric_program(layer: Layer, machine: Architecture, order: list[str]) -> float:
+    """Least energy of a product on a buffer and a DRAM, loops of the DRAM in this order, innermost first; pJ."""
+    buffer, dram = machine.levels
+    bounds = dict(zip(layer.problem.dimensions, layer.problem.bounds, strict=True))
+    inner = {d: cp.Variable(pos=True) for d in order}
+    cost, constant, tiles = [], 0.0, []
+    macs = prod(bounds.values())
+    for space in layer.problem.dataspaces:
+        relevant = {d for rank in space.projection for d, _ in rank}
+        first = min(i for i, d in enumerate(order) if d in relevant)
+        words = prod(bounds[d] for d in order if d in relevant)
+        repeats = [d for i, d in enumerate(order) if i > first and d not in relevant]
+        fills = words * prod((bounds[d] for d in repeats), start=1.0)
+        for d in repeats:
+            fills = fills / inner[d]
+        tiles.append(cp.prod(cp.hstack([inner[d] for d in order if d in relevant])))
+        if space.read_write:
+            cost.append(fills * (dram.update_pj + dram.read_pj + buffer.write_pj))
+            constant -= words * (dram.read_pj + buffer.write_pj + buffer.read_pj)
+            constant += macs * (buffer.read_pj + buffer.update_pj)
+        else:
+            cost.append(fills * (dram.read_pj + buffer.write_pj))
+            constant += macs * buffer.read_pj
+    limits = [sum(tiles) <= buffer.capacity, *(inner[d] >= 1 for d in order), *(inner[d] <= bounds[d] for d in order)]
+    problem = cp.Problem(cp.Minimize(sum(cost)), limits)
+    problem.solve(gp=True)
+    return float(problem.value) + constant + macs * machine.mac_pj
 
 
 @pytest.mark.parametrize("objective", ["edp", "energy"])
 def test_hardware_and_mappings_together_match_slsqp(objective: str, space: HardwareSpace) -> None:
-    """From the same starts and with the loop orders that `relax` ended with, scipy's solver finds nothing better."""
+    """From the same starts in the same classes, scipy's solver finds nothing better."""
     layer = matmul("layer", M=8, K=12, N=6)
     area = space.architecture([2, 28, 8]).area_mm2
     setting = Setting([layer], space, objective, Budget(area_mm2=area), starts=2)
-    relaxed = setting.relax(rounds=12)
-    program, point = setting.program()
-    program.position = relaxed.position
-    peers = [slsqp(program, point, start) for start in range(2)]
-    good = relaxed.value[relaxed.violation <= 1e-2]
-    assert len(good)
-    assert good.min().item() <= min(peers) + 0.05
+    problem, at = setting.begin()
+    ours = interior.solve(problem, at, tolerance=1e-4, least_mu=1e-5, steps=60)
+    assert bool((ours.error <= 1e-4).all())
+    reached = problem.objective(values(problem, ours.y, ours.v).totals)[:, 0]
+    for start in range(1):
+        peer = slsqp(problem, at, start)
+        assert reached[start].item() <= peer + 2e-3
+        assert peer == inf or reached[start].item() >= peer - 0.1  # it may end in a corner, but not far above
 
 
-def slsqp(program: _Program, point: torch.Tensor, start: int) -> float:
-    """The least value that SLSQP reaches from one row of `point`, with all constraints kept."""
+def slsqp(problem: Problem, at: Iterate, start: int) -> float:
+    """The least value that SLSQP reaches from one start, with all constraints kept."""
+    layers, classes = problem.layers[0], problem.classes[0]
+    p = at.y.shape[1]
 
-    def full(x: np.ndarray) -> torch.Tensor:
-        rows = point.clone()
-        rows[start] = torch.from_numpy(x)
-        return rows.requires_grad_()
+    def rows(w: torch.Tensor) -> torch.Tensor:
+        return layers.rows(w[:, None], classes.position[start])[:, 0]
 
-    def value(x: np.ndarray) -> tuple[float, np.ndarray]:
-        rows = full(x)
-        out = program(rows)[0][start]
-        (slope,) = torch.autograd.grad(out, rows)
-        return out.item(), slope[start].numpy()
+    def value(w: torch.Tensor) -> torch.Tensor:
+        area = problem.whole.rows(w[-p:])[0]
+        return problem.objective(torch.stack([rows(w)[0], w[layers.size], area]))[0]
 
-    def slack(x: np.ndarray) -> np.ndarray:
-        return -program(full(x))[1][start].detach().numpy()
+    def slack(w: torch.Tensor) -> torch.Tensor:
+        area = problem.whole.rows(w[-p:])[0]
+        totals = torch.stack([rows(w)[0], w[layers.size], area])
+        return problem.give - torch.cat([rows(w)[1:], problem.limits(totals)])
 
-    def slack_slope(x: np.ndarray) -> np.ndarray:
-        rows = full(x)
-        limits = program(rows)[1][start]
-        (slopes,) = torch.autograd.grad(limits, rows, torch.eye(len(limits)).double(), is_grads_batched=True)
-        return -slopes[:, start].numpy()
+    def with_slope(function):  # type: ignore[no-untyped-def]
+        return (
+            lambda w: function(torch.from_numpy(w)).detach().numpy(),
+            lambda w: torch.autograd.functional.jacobian(function, torch.from_numpy(w)).numpy(),
+        )
 
-    constraint = {"type": "ineq", "fun": slack, "jac": slack_slope}
+    live = len(layers.live)
+    sums = np.zeros((live, layers.size + 1 + p))
+    for column in range(layers.size):
+        sums[column % live, column] = 1
+    low, high = np.zeros(layers.size + 1 + p), np.full(layers.size + 1 + p, 30.0)
+    low[-p:], high[-p:] = problem.low.numpy(), problem.high.numpy()
+    f, f_slope = with_slope(value)
+    c, c_slope = with_slope(slack)
     found = optimize.minimize(
-        value, point[start].numpy(), jac=True, method="SLSQP", constraints=[constraint], options={"maxiter": 40}
+        f,
+        torch.cat([at.v[0][start, 0], at.y[start]]).numpy(),
+        jac=f_slope,
+        method="SLSQP",
+        bounds=optimize.Bounds(low, high),
+        constraints=[
+            {"type": "ineq", "fun": c, "jac": c_slope},
+            {"type": "eq", "fun": lambda w: sums @ w - layers.total[0].numpy(), "jac": lambda w: sums},
+        ],
+        options={"maxiter": 100},
     )
-    return found.fun if slack(found.x).min() >= -1e-6 else float("inf")
+    return found.fun if c(found.x).min() >= -1e-6 else inf
 
 
 def test_the_same_seed_relaxes_to_the_same() -> None:
@@ -265,3 +436,11 @@ def test_the_same_seed_relaxes_to_the_same() -> None:
     one, two = setting.relax(seed=5, rounds=2), setting.relax(seed=5, rounds=2)
     assert torch.equal(one.value, two.value)
     assert all(torch.equal(a, b) for a, b in zip(one.logs, two.logs, strict=True))
+
+
+def test_it_ends_on_its_conditions_not_on_its_steps() -> None:
+    setting = Setting([matmul("layer", M=16, K=16, N=16)], generic(), starts=2)
+    free, capped = setting.relax(steps=200), setting.relax(rounds=1, steps=2)
+    assert bool(free.converged.all())
+    assert bool((free.steps < 100).all())
+    assert not bool(capped.converged.any())

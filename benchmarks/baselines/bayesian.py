@@ -1,0 +1,90 @@
+"""Bayesian optimisation (optuna's TPE) of the hardware, with a search of the mappings inside.
+
+As the literature does co-design (Shi et al., "Learned hardware/software co-design", 2020; Spotlight, HPCA 2023): the
+outer optimiser sees the sizes of a machine and what the best mappings found for it come to, a broken limit as a
+penalty; each machine's mappings are searched anew. Theirs is Bayesian too, in thousands of trials a layer; here it
+takes random valid mappings and then, round by round, neighbours of the best, which costs nothing but the evaluations.
+Given beyond that: a machine over the area limit is told so without a search, mappings that do not fit are moved
+outwards, all that were evaluated may be chosen for the network as a whole, and machines come in batches.
+
+On fixed hardware nothing is left to the outer optimiser, and the inner search runs alone.
+"""
+
+import optuna
+import torch
+from optuna.distributions import BaseDistribution, IntDistribution
+
+from baselines.evaluator import Evaluator, Mapped
+from baselines.mappings import draw_prices, move_out, perturbed, random_mappings
+from baselines.problem import Task
+from dlco.optimize.score import BROKEN
+
+MACHINES = 8  # proposed at a time
+PROPOSED = 64  # at a time at most, with those over the area limit
+STARTUP = 24  # random machines before the model
+RANDOM = 64  # random mappings of every layer on each machine
+ROUNDS = 16  # of neighbours
+BEST = 4  # mappings that have neighbours, and that the network may choose from
+NEIGHBOURS = 8  # of each of them
+
+
+def search(task: Task, evaluator: Evaluator, seed: int) -> None:
+    """Propose, map, tell, until the budget is used up."""
+    generator = torch.Generator().manual_seed(seed)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, multivariate=True, constant_liar=True, seed=seed)
+    study = optuna.create_study(sampler=sampler)
+    rate = 1e3  # pJ a cycle, of the best design so far
+    while True:
+        trials, index = _propose(task, study, evaluator)
+        price, cap = draw_prices(task, rate, len(index), generator)
+        mapped = [_inner(task, evaluator, g, index, price, cap, generator) for g in range(len(task.groups))]
+        designs = evaluator.settle(index, mapped)
+        rate = float(evaluator.best.rate) if evaluator.best is not None else rate
+        for trial, score in zip(trials, designs.score.tolist(), strict=False):  # no trials on fixed hardware
+            study.tell(trial, score)
+
+
+def _propose(task: Task, study: optuna.Study, evaluator: Evaluator) -> tuple[list[optuna.Trial], torch.Tensor]:
+    """Machines `[n, parameters]`, and the trials that they are (none on fixed hardware)."""
+    if not len(task.lengths):
+        return [], torch.zeros(1, 0, dtype=torch.long)
+    grids: dict[str, BaseDistribution] = {
+        str(i): IntDistribution(0, n - 1) for i, n in enumerate(task.lengths.tolist())
+    }
+    limit = task.score.budget.area_mm2
+    trials: list[optuna.Trial] = []
+    rows: list[torch.Tensor] = []
+    for proposed in range(PROPOSED):
+        evaluator.spend(0)
+        trial = study.ask(grids)
+        row = torch.tensor([trial.params[name] for name in grids])
+        excess = 0.0 if limit is None else float((task.machines(row[None]).area_mm2 / limit).log())
+        if excess > 0 and (trials or proposed < PROPOSED - 1):
+            study.tell(trial, BROKEN + excess)
+            continue
+        trials.append(trial)
+        rows.append(row)
+        if len(trials) == MACHINES:
+            break
+    return trials, torch.stack(rows)
+
+
+def _inner(
+    task: Task,
+    evaluator: Evaluator,
+    g: int,
+    index: torch.Tensor,
+    price: torch.Tensor,
+    cap: torch.Tensor,
+    generator: torch.Generator,
+) -> Mapped:
+    """The best mappings found of every layer of a group on machines `index`."""
+    best = evaluator.assess(g, index, *random_mappings(task, g, index, RANDOM, generator)).best(price, cap, BEST)
+    for _ in range(ROUNDS):
+        wide = torch.arange(BEST).repeat(NEIGHBOURS).expand(*best.cycles.shape[:2], -1)
+        parents = best.pick(wide)
+        assignment, position = perturbed(task.groups[g], parents.assignment, parents.position, generator)
+        born = evaluator.assess(g, index, move_out(task, g, index, assignment, generator), position)
+        best = Mapped.join([best, born]).best(price, cap, BEST)
+    return best

@@ -1,0 +1,230 @@
+"""Imperfect factors: loops whose bounds multiply to more than a dimension has, the last tile of each cut short.
+
+For one dimension of bound B, number its slots from the inside (X, Y, temporal of level 0, of level 1, ...), and let
+slot k have the factor f_k. A tile of slot k reaches over T_k = f_0 ... f_k; there are N_k = ceil(B / T_k) of them
+(N_-1 = B), and the last holds m_k = N_(k-1) - (N_k - 1) f_k children instead of f_k. Three loop nests follow:
+
+whole: the factors as they stand, tiles no larger than B. What must fit: fan-outs and capacities.
+
+mean: n_k = N_(k-1) / N_k children a tile, so that tiles reach over B / N_k and all n_k multiply to B. Words, and so
+access energies, are counted here, by the formulas of perfect factors. Loops of different dimensions do not know of
+each other, so a sum over all tiles of a product over dimensions is the product of the sums, and a sum is had from its
+mean: the number of tiles walked is the product of the n_k of the loops that are walked, and the words of a tile are
+linear in the extent of every single dimension, a window's overlap included. Two things are not means, and are put
+right: a loop that leaves a tile in place (or slides it) over children of its own dimension has filled all f children
+that are used at some time, not the mean n (`MeanNest.idle`: f / n); and children lie where whole tiles put them
+(`PlacedNest`). Hence words moved, summed over all instances, are exact; per instance they are means. Estimates,
+never below what is moved, are only
+  - the first visits of a result (read without being written before): counted for the mean number of instances
+    that share a word along a reduction, though all of them see it at some time; so a few reads too many;
+  - windows (two dimensions of one rank) under a stride whose filter is cut short (max(0, .) is not linear), or whose
+    dimensions lie on children, of which some need the same words at once or idle while others slide on.
+
+busy: what the busiest instances do, those that always get the first child of every spatial loop. W_k tiles of slot k
+come their way; going inwards, full tiles a and the cut one b (0 or 1) become
+
+    temporal: a' = a f_k + b (m_k - 1), b' = b;      spatial: a' = a + b [m_k > 1], b' = b [m_k = 1];    W = a + b,
+
+and the temporal loop has W_(k-1) / W_k iterations, the spatial one f_k. Others wait for them, so compute cycles are
+W_-1 over all dimensions: exactly the steps of the executed nest. Bandwidths are charged with this nest, whose words
+are never fewer than those of any instance; so is leakage, with all instances that are ever used.
+
+Where factors multiply to the bounds all three nests are the same integers, and every figure is that of `evaluate`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from dlco.cost.accesses import Kept, count_accesses
+from dlco.cost.arithmetic import EXACT
+from dlco.cost.model import Axes, Cost, Totals, build_nest, overflow, positions, tabulate
+from dlco.cost.nest import Nest, Row, is_one
+from dlco.cost.performance import Performance, kept_table, performance
+from dlco.cost.rules import DEFAULT_RULES
+from dlco.cost.shape import Shape, compile_problem
+from dlco.hardware.architecture import Architecture, Machine
+from dlco.mapping.checks import check_mapping
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
+from dlco.workload.layer import Layer
+from dlco.workload.problem import Problem
+
+INWARDS = (TEMPORAL, SPATIAL_Y, SPATIAL_X)  # slots of a level, outermost first
+
+
+@dataclass(frozen=True)
+class WholeNest(Nest):
+    """Loops as they stand; a tile ends where its dimension does. `bounds`: `[..., dims]`."""
+
+    bounds: torch.Tensor
+
+    @cached_property
+    def tile(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][dims]` extents of each level's largest tile."""
+        return tuple(
+            tuple(n if is_one(n) else torch.minimum(n, self.bounds[..., d]) for d, n in enumerate(row))  # type: ignore[arg-type]
+            for row in super().tile
+        )
+
+    @property
+    def reach(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][dims]` extents of tiles, beyond the bounds or not."""
+        return super().tile
+
+
+@dataclass(frozen=True)
+class PlacedNest(Nest):
+    """Loops of other bounds whose children lie where the `whole` nest puts them."""
+
+    whole: WholeNest
+
+    @property
+    def pitch(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][dims]` extents that a level's spatial loops step by."""
+        return ((1.0,) * self.shape.dims, *self.whole.reach[:-1])
+
+    def slide_step(self, level: int, outer: int, d: int) -> Row:
+        """How far a loop moves a tile of this nest's extents, so that as much is left between tiles as in `whole`."""
+        return self.tile[level][d] + (self.whole.spread[outer][d] - self.whole.reach[level][d])
+
+
+@dataclass(frozen=True)
+class MeanNest(PlacedNest):
+    """Mean numbers of children."""
+
+    @cached_property
+    def idle(self) -> tuple[tuple[Row, ...], ...]:
+        """`[levels][dims]` children that are used at some time over those used on average."""
+        return tuple(
+            tuple(n if is_one(n) else all_ / n for all_, n in zip(most, used, strict=True))
+            for most, used in zip(self.whole.across, self.across, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class BusyNest(PlacedNest):
+    """The loops of the busiest instances. `steps_run`: `[...]` temporal steps, whole numbers without rounding."""
+
+    steps_run: torch.Tensor
+
+    @property
+    def cycles(self) -> Row:
+        """Compute cycles."""
+        return self.steps_run
+
+
+def imperfect_nests(
+    shape: Shape,
+    factors: torch.Tensor,
+    position: torch.Tensor | Sequence[Sequence[int]],
+    bounds: torch.Tensor,
+    axes: Axes | None = None,
+) -> tuple[WholeNest, MeanNest, BusyNest]:
+    """The (whole, mean, busy) loops of mappings.
+
+    Args:
+        shape: the compiled problem.
+        factors: `[..., levels, 3, dims]` whole numbers that multiply to at least the bounds.
+        position: `[..., levels, dims]` place of each temporal loop in its level, or one such table for the batch.
+        bounds: `[..., dims]`, of a shape that broadcasts against the factors'.
+        axes: which spatial loops there may be; all, where it is not given.
+    """
+    bounds = bounds.to(factors.dtype).expand(*factors.shape[:-3], factors.shape[-1])
+    mean, busy = torch.empty_like(factors), torch.empty_like(factors)
+    reach = factors.flatten(-3, -2).prod(-2)
+    tiles = torch.ones_like(bounds)  # N_k; beyond the outermost slot there is one tile
+    full, cut = torch.zeros_like(bounds), torch.ones_like(bounds)
+    for level in reversed(range(factors.shape[-3])):
+        for axis in INWARDS:
+            n = factors[..., level, axis, :]
+            reach = reach / n
+            children = (bounds / reach).ceil()
+            last = children - (tiles - 1) * n
+            mean[..., level, axis, :] = children / tiles
+            if axis == TEMPORAL:
+                before, full = full + cut, full * n + cut * (last - 1)
+                busy[..., level, axis, :] = (full + cut) / before
+            else:
+                busy[..., level, axis, :] = torch.minimum(n, children)
+                full, cut = full + cut * (last > 1), cut * (last == 1)
+            tiles = children
+    nests = [_fields(build_nest(shape, table, position, axes)) for table in (factors, mean, busy)]
+    whole = WholeNest(**nests[0], bounds=bounds)
+    return (
+        whole,
+        MeanNest(**nests[1], whole=whole),
+        BusyNest(**nests[2], whole=whole, steps_run=(full + cut).prod(-1)),
+    )
+
+
+def imperfect_totals(
+    shape: Shape,
+    machine: Machine,
+    kept: Kept,
+    factors: torch.Tensor,
+    position: torch.Tensor | Sequence[Sequence[int]],
+    bounds: torch.Tensor,
+    axes: Axes | None = None,
+) -> Totals:
+    """Cycles, energy and fit of a batch of imperfect mappings under the default counting rules.
+
+    Args:
+        shape: compiled problem (of one layer, or of several alike with coefficients that broadcast).
+        machine: its leading dimensions broadcast against the batch.
+        kept: `[levels][spaces]` whether a level keeps a dataspace.
+        factors: `[..., levels, 3, dims]` whole numbers that multiply to at least the bounds.
+        position: `[..., levels, dims]` place of each temporal loop in its level, or one such table for the batch.
+        bounds: `[..., dims]`.
+        axes: which spatial loops there may be; all, where it is not given.
+    """
+    whole, mean, busy = imperfect_nests(shape, factors, position, bounds, axes)
+    spent = _spent(mean, busy, machine, kept)
+    rows = (spent.cycles, spent.energy_pj, overflow(whole, machine, kept))
+    batch = torch.broadcast_shapes(factors.shape[:-3], machine.capacity.shape[:-1])
+    return Totals(*(row.expand(batch) for row in rows))
+
+
+def evaluate_imperfect(layer: Layer | Problem, architecture: Architecture, mapping: Mapping) -> Cost:
+    """What a mapping costs whose factors may multiply to more than the bounds, under the default counting rules.
+
+    Args:
+        layer: the work.
+        architecture: the machine.
+        mapping: perfect (then the result is that of `evaluate`) or not.
+
+    Returns:
+        A `Cost` without leading dimensions. Counts are means over the instances of a level, `Counts.instances` their
+        mean number and `Counts.tile` the largest tile; so products of the first two are totals.
+
+    Raises:
+        InvalidMapping: the mapping does not fit the layer or the architecture.
+    """
+    problem = layer.problem if isinstance(layer, Layer) else layer
+    check_mapping(problem, architecture, mapping, imperfect=True)
+    batch = mapping.batch()
+    machine = architecture.tensors()
+    bypasses = [own | level.bypass for own, level in zip(mapping.bypass, architecture.levels, strict=True)]
+    kept = kept_table([space.name for space in problem.dataspaces], bypasses)
+    bounds = torch.tensor(problem.bounds, dtype=torch.float64)
+    place = positions(batch.order)
+    whole, mean, busy = imperfect_nests(compile_problem(problem), batch.factors, place, bounds)
+    accesses = count_accesses(mean, kept, DEFAULT_RULES, EXACT)
+    spent = _spent(mean, busy, machine, kept)
+    covered = (batch.factors.flatten(-3, -2).prod(-2) >= bounds).all(-1)
+    return tabulate(problem, machine, kept, batch.batch_shape, mean, whole, accesses, spent, EXACT, covered)
+
+
+def _spent(mean: MeanNest, busy: BusyNest, machine: Machine, kept: Kept) -> Performance:
+    """Energies of the mean nest, cycles and leakage of the busy one."""
+    words, time = (
+        performance(nest, machine, count_accesses(nest, kept, DEFAULT_RULES, EXACT), EXACT) for nest in (mean, busy)
+    )
+    return replace(words, cycles=time.cycles, level_cycles=time.level_cycles, leak_pj=time.leak_pj)
+
+
+def _fields(nest: Nest) -> dict[str, Any]:
+    """The fields of a nest."""
+    return {name: getattr(nest, name) for name in ("shape", "temporal", "spatial", "position")}

@@ -1,0 +1,97 @@
+"""`Journal`: finished parts of a long run on disk, so that the run can be taken up again where it was cut off.
+
+A run is a fixed sequence of parts, each a pure function of the request and of the parts before. What is recorded of a
+part is all that it hands on; a resumed run reads the parts it finds and computes the others, and so ends with the
+same answer as one that was never interrupted.
+"""
+
+import hashlib
+import io
+import os
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlco.errors import InvalidInput
+
+FORMAT = "dlco checkpoint 1"
+
+
+class Journal:
+    """A file of finished parts. Each is written whole or not at all, also where the process is killed meanwhile.
+
+    Args:
+        path: the file.
+        request: what the run was asked for, anything built of dataclasses, tensors and plain values.
+        resume: take up the run of an existing file; otherwise the file must not exist yet.
+
+    Raises:
+        InvalidInput: the file is missing, is there already, is no checkpoint, or belongs to another request.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], request: object, *, resume: bool) -> None:
+        self.path = Path(path)
+        shown = repr(os.fspath(path))
+        if resume and not self.path.is_file():
+            raise InvalidInput(f"resume is {shown}; there is no such file")
+        if not resume and self.path.exists():
+            raise InvalidInput(f"checkpoint is {shown}, which is there already; pass it as resume to go on with it")
+        print_ = fingerprint(request)
+        try:
+            self._file = sqlite3.connect(self.path, isolation_level=None)
+            if not resume:
+                self._file.execute("BEGIN")
+                self._file.execute("CREATE TABLE parts (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
+                head = [("format", FORMAT.encode()), ("request", print_.encode())]
+                self._file.executemany("INSERT INTO parts VALUES (?, ?)", head)
+                self._file.execute("COMMIT")
+            found = {name: self._read(name) for name in ("format", "request")}
+        except sqlite3.Error as error:
+            raise InvalidInput(f"checkpoint file {shown} cannot be used: {error}") from None
+        if found["format"] != FORMAT.encode():
+            raise InvalidInput(f"resume is {shown}; it is no checkpoint of this version")
+        if found["request"] != print_.encode():
+            raise InvalidInput(f"resume is {shown}; it belongs to a run with other arguments")
+
+    def recall(self, name: str) -> Any | None:
+        """What was recorded of a part, or None."""
+        content = self._read(name)
+        return None if content is None else torch.load(io.BytesIO(content), weights_only=True)
+
+    def record(self, name: str, content: Any) -> None:
+        """Keep tensors, numbers and texts, in lists and dictionaries, under a part's name."""
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        self._file.execute("INSERT OR REPLACE INTO parts VALUES (?, ?)", (name, buffer.getvalue()))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _read(self, name: str) -> bytes | None:
+        row = self._file.execute("SELECT content FROM parts WHERE name = ?", (name,)).fetchone()
+        return None if row is None else row[0]
+
+
+def fingerprint(value: object) -> str:
+    """A digest of dataclasses, tensors and plain values that is the same in every process."""
+    return hashlib.sha256(_spell(value).encode()).hexdigest()
+
+
+def _spell(value: object) -> str:
+    if is_dataclass(value) and not isinstance(value, type):
+        inside = ",".join(f"{item.name}={_spell(getattr(value, item.name))}" for item in fields(value))
+        return f"{type(value).__qualname__}({inside})"
+    if isinstance(value, torch.Tensor):
+        return f"tensor{value.tolist()!r}"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(sorted(f"{_spell(k)}:{_spell(v)}" for k, v in value.items())) + "}"
+    if isinstance(value, set | frozenset):
+        return "{" + ",".join(sorted(map(_spell, value))) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_spell, value)) + "]"
+    return repr(value)

@@ -1,0 +1,202 @@
+"""`Request`: what `solve` is asked for, checked before any work starts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+
+from dlco.errors import Infeasible, InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.space import HardwareSpace
+from dlco.mapping.constraints import Constraints
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
+from dlco.optimize.bound import compulsory_bound
+from dlco.optimize.budget import Budget, check_objective
+from dlco.workload.layer import Layer, check_layers
+
+OBJECTIVE_OF = {"area_mm2": "area", "power_w": "power", "latency_s": "latency", "energy_j": "energy"}
+UNIT_OF = {"area_mm2": 1.0, "power_w": 1.0, "latency_s": 1.0, "energy_j": 1e-12}  # of the objective, in the limit's
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question to the optimiser.
+
+    Attributes:
+        layers, objective, budget, constraints, imperfect, seed: as in `solve`.
+        hardware: already without the sizes that the budget's limits on single levels exclude.
+        device: where tensors live.
+    """
+
+    layers: tuple[Layer, ...]
+    hardware: Architecture | HardwareSpace
+    objective: str
+    budget: Budget
+    constraints: Constraints | None
+    imperfect: bool
+    seed: int
+    device: torch.device
+
+    @property
+    def base(self) -> Architecture:
+        """The machine, or what all machines of the space have in common."""
+        return self.hardware.base if isinstance(self.hardware, HardwareSpace) else self.hardware
+
+    @property
+    def free_fanouts(self) -> list[tuple[str, int]]:
+        """(level, axis) of the fan-outs that the space leaves open."""
+        if isinstance(self.hardware, Architecture):
+            return []
+        axes = {"fanout_x": SPATIAL_X, "fanout_y": SPATIAL_Y}
+        driven = self.hardware.driven.items()
+        return [(level, axes[name]) for level, sizes in driven for name in sizes if name in axes]
+
+
+def make_request(
+    layers: Iterable[Layer],
+    hardware: object,
+    objective: object,
+    budget: object,
+    constraints: object,
+    imperfect: object,
+    seed: object,
+    device: object,
+) -> Request:
+    """The request, or `InvalidInput` for an argument that is not what it should be, or `Infeasible`."""
+    net = check_layers(layers)
+    if not isinstance(hardware, Architecture | HardwareSpace):
+        raise InvalidInput(f"hardware is {hardware!r}; it must be an Architecture or a HardwareSpace")
+    if budget is not None and not isinstance(budget, Budget):
+        raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
+    if constraints is not None and not isinstance(constraints, Constraints):
+        raise InvalidInput(f"constraints is {constraints!r}; it must be a dlco.mapping.Constraints")
+    if not isinstance(imperfect, bool):
+        raise InvalidInput(f"imperfect is {imperfect!r}; it must be True or False")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
+    budget = budget or Budget()
+    limited = _within_levels(hardware, budget)
+    request = Request(
+        net, limited, check_objective(objective), budget, constraints, imperfect, seed, _check_device(device)
+    )
+    _check_layer_names(request)
+    _check_room(request)
+    _check_priced(request)
+    _check_reach(request)
+    return request
+
+
+def _check_device(device: object) -> torch.device:
+    try:
+        checked = torch.device(device)  # type: ignore[call-overload]
+    except (RuntimeError, TypeError):
+        checked = None
+    if checked is None or checked.type not in ("cpu", "cuda"):
+        raise InvalidInput(f"device is {device!r}; allowed: cpu, cuda, cuda:0 and so on")
+    if checked.type == "cuda" and not torch.cuda.is_available():
+        raise InvalidInput(f"device is {device!r}, but torch finds no GPU here; allowed: cpu")
+    return checked
+
+
+def _within_levels(hardware: Architecture | HardwareSpace, budget: Budget) -> Architecture | HardwareSpace:
+    """The hardware without sizes above the limits on single levels; `Infeasible` where none is left."""
+    base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
+    for limits in (budget.capacity, budget.bandwidth):
+        for level in limits or ():
+            base.index(level)
+    smallest = hardware.architecture(hardware.low) if isinstance(hardware, HardwareSpace) else hardware
+    for name, limit, used in _level_uses(smallest, budget):
+        if used > limit:
+            raise Infeasible(f"budget {name} is {limit:g}; the smallest that the hardware allows is {used:g}")
+    if isinstance(hardware, Architecture) or not (budget.capacity or budget.bandwidth):
+        return hardware
+
+    def fits(column: int, value: float) -> bool:
+        sizes = hardware.low
+        sizes[column] = value
+        return all(used <= limit for _, limit, used in _level_uses(hardware.architecture(sizes), budget))
+
+    parameters = [
+        replace(parameter, grid=tuple(value for value in parameter.grid if fits(i, value)))
+        for i, parameter in enumerate(hardware.parameters)
+    ]
+    return replace(hardware, parameters=tuple(parameters))
+
+
+def _level_uses(machine: Architecture, budget: Budget) -> list[tuple[str, float, float]]:
+    """(what, limit, value on the machine) of every limit on a single level."""
+    uses = [
+        (f"capacity of {name!r}", limit, machine.level(name).capacity)
+        for name, limit in (budget.capacity or {}).items()
+    ]
+    for name, limit in (budget.bandwidth or {}).items():
+        level = machine.level(name)
+        uses.append((f"bandwidth of {name!r}", limit, max(level.read_bandwidth, level.write_bandwidth)))
+    return uses
+
+
+def _check_layer_names(request: Request) -> None:
+    limits = request.budget.layer_latency_s
+    names = {layer.name for layer in request.layers}
+    for name in limits if isinstance(limits, dict) else ():
+        if name not in names:
+            raise InvalidInput(
+                f"budget layer_latency_s names layer {name!r}; the network has {', '.join(sorted(names))}"
+            )
+
+
+def _check_room(request: Request) -> None:
+    """Refuse a level that cannot hold one word of each dataspace that it keeps."""
+    hardware, base = request.hardware, request.base
+    room = hardware.machine(hardware.high).capacity if isinstance(hardware, HardwareSpace) else base.tensors().capacity
+    for layer in request.layers:
+        for level, words in zip(base.levels, room.tolist(), strict=True):
+            kept = [space.name for space in layer.problem.dataspaces if space.name not in level.bypass]
+            if len(kept) > words:
+                raise InvalidInput(
+                    f"usable capacity of level {level.name!r} is {words:g} words; layer {layer.name!r} needs at least "
+                    f"{len(kept)} there, one for each of {', '.join(kept)}"
+                )
+
+
+def _check_priced(request: Request) -> None:
+    """Refuse a question about energy where nothing costs any."""
+    base, budget = request.base, request.budget
+    priced = base.mac_pj > 0 or any(level.read_pj or level.write_pj or level.update_pj for level in base.levels)
+    asked = request.objective in ("energy", "edp", "power")
+    if (asked or budget.power_w is not None or budget.energy_j is not None) and not priced:
+        raise InvalidInput(
+            f"hardware {base.name!r} has no energies, but the objective or budget needs them; give it an ERT"
+        )
+
+
+def _check_reach(request: Request) -> None:
+    """Refuse a limit that the compulsory work alone proves out of reach, given the others."""
+    net, hardware, budget = request.layers, request.hardware, request.budget
+    smallest = hardware.machine(hardware.low).macs if isinstance(hardware, HardwareSpace) else hardware.macs
+    if budget.pe_count is not None and int(smallest) > budget.pe_count:
+        raise Infeasible(f"budget pe_count is {budget.pe_count}; the smallest machine has {int(smallest)} MAC units")
+    for layer in net:
+        least = compulsory_bound([replace(layer, count=1)], hardware, "latency")
+        if least > budget.layer_limit(layer.name):
+            raise Infeasible(
+                f"budget layer_latency_s of {layer.name!r} is {budget.layer_limit(layer.name):g}; "
+                f"every design needs at least {least:.4g}"
+            )
+    for limit, value in budget.limits.items():
+        least = compulsory_bound(net, hardware, OBJECTIVE_OF[limit], without(budget, limit)) * UNIT_OF[limit]
+        if least > value:
+            raise Infeasible(
+                f"budget {limit} is {value:g}; every design{within(budget, limit)} needs at least {least:.4g}"
+            )
+
+
+def without(budget: Budget, limit: str) -> Budget:
+    """The budget with one limit lifted."""
+    return replace(budget, **{limit: None})
+
+
+def within(budget: Budget, limit: str) -> str:
+    """The other limits on totals in words, for a sentence about one of them."""
+    others = [f"{name} {bound:g}" for name, bound in budget.limits.items() if name != limit]
+    return f" within {', '.join(others)}" if others else ""

@@ -1,0 +1,45 @@
+"""Independent work, run through joblib: on one core, on several, or on a cluster, with the same results.
+
+Under `joblib.parallel_config(backend="loky", n_jobs=2)`, or a Dask or Ray backend, tasks go to other processes; with
+nothing configured they run here, one after another. Every task carries its own seed, so its result depends neither
+on where it runs nor on what runs beside it. A task lost with its worker is run again by the backend.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import joblib
+import torch
+
+Result = TypeVar("Result")
+
+
+def run_tasks(function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]) -> list[Result]:
+    """`[function(*job) for job in jobs]`, wherever joblib's configuration sends them; results in the jobs' order."""
+    if len(jobs) < 2:
+        return [_alone(function, job) for job in jobs]
+    return list(joblib.Parallel()(joblib.delayed(_alone)(function, job) for job in jobs))
+
+
+def derive_seed(*parts: int | str) -> int:
+    """A seed for one part of a computation: any two lists of parts give unrelated ones, the same list the same."""
+    text = "/".join(map(str, parts))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """The rows of a search are too short to share between torch's threads: waiting for each other costs more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _alone(function: Callable[..., Result], job: tuple[Any, ...]) -> Result:
+    with single_thread():
+        return function(*job)

@@ -1,0 +1,249 @@
+"""A front as a table and as a picture."""
+
+import os
+from collections.abc import Mapping, Sequence
+from math import inf
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.transforms import Bbox
+
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.optimize.front import Front
+from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
+from dlco.report.layout import Table, scaled, si
+from dlco.report.picture import check_picture
+from dlco.report.table import QUANTITIES
+
+# Okabe and Ito's palette, told apart with any colour vision; the shapes differ too.
+_FRONT, _KNEE, _OTHER, _BOUND = "#0072B2", "#D55E00", "#AAAAAA", "#000000"
+_BESIDE = (("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
+_DECADE = 3.0  # axes that span less than this factor have even ticks
+
+
+def front_table(front: Front) -> Table:
+    """A row a point, ascending along the first axis, and what they cover."""
+    knee = front.knee
+    bounds = any(point.solution.lower_bound is not None for point in front.points)
+    rows = []
+    for i, point in enumerate(front.points):
+        machine = point.solution.architecture
+        row = [str(i + 1), *(_shown(axis, value) for axis, value in zip(front.axes, point.values, strict=True))]
+        if bounds:
+            gap = point.solution.gap
+            row.append("" if gap is None else f"{100 * gap:.1f}")
+        rows.append((*row, f"{machine.macs:,}", _memory(machine), "knee" if point is knee else ""))
+    header = ["", *(f"{'EDP' if axis == 'edp' else axis}" for axis in front.axes)]
+    header += ["gap %"] * bounds + ["MACs", "memory", ""]
+    return Table(
+        f"{front.status}: {front.message}",
+        tuple(header),
+        tuple(rows),
+        text_columns=frozenset({len(header) - 1}),
+        note=f"{len(front.points)} designs of {len(front.points) + len(front.dominated)} found; hypervolume "
+        f"{front.hypervolume():.4g} in logs; {front.evaluations:,} mappings evaluated in {front.seconds:.1f} s, "
+        f"seed {front.seed}." + (f"\nWithin {_limits(front)}." if front.budget.limits else ""),
+    )
+
+
+def front_text(front: Front) -> str:
+    """The front as plain text in fixed width."""
+    return front_table(front).to_text()
+
+
+def plot_front(
+    front: Front,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    title: str = "",
+    beside: Mapping[str, Front] | None = None,
+) -> Figure:
+    """The points over two axes, both logarithmic, with the knee marked and machines named where there is room.
+
+    Two objectives are joined by a staircase: everything above and to the right of it is dominated. The third of
+    three is the colour. Where the points have lower bounds, no design under a point's limit lies below its bound.
+
+    Args:
+        front: what to draw.
+        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
+        title: what to call the network in the title.
+        beside: other fronts over the same axes, by name, to compare with; for two objectives only.
+
+    Returns:
+        The figure, which belongs to no window and to no pyplot state.
+
+    Raises:
+        InvalidInput: another suffix, or a front over other axes.
+    """
+    if path is not None:
+        check_picture(path)
+    beside = beside or {}
+    for name, other in beside.items():
+        if other.axes != front.axes or len(front.axes) != 2:
+            raise InvalidInput(
+                f"front {name!r} is over {', '.join(other.axes)}; fronts side by side must be over the same two axes"
+            )
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    every = [one for each in (front, *beside.values()) for one in each.points]
+    divisors = []
+    for k, (axis, side) in enumerate(zip(front.axes[:2], (axes.xaxis, axes.yaxis), strict=True)):
+        divisors.append(_style(side, axis, [point.values[k] for point in every]))
+    for (name, other), (colour, marker) in zip(beside.items(), _BESIDE * len(beside), strict=False):
+        _draw_points(axes, other, divisors, colour, marker, name, zorder=2)
+    if len(front.axes) == 2:
+        _draw_points(axes, front, divisors, _FRONT, "o", "front" if not beside else "constraint", zorder=3)
+    elif front.points:
+        _draw_colours(figure, axes, front, divisors)
+    if not beside:
+        _draw_others(axes, front, divisors)
+    if (knee := front.knee) is not None and len(front.points) > 2:
+        at = [value / divisor for value, divisor in zip(knee.values, divisors, strict=False)]
+        axes.plot(*at, "o", ms=14, mfc="none", mec=_KNEE, mew=2, ls="none", label="knee", zorder=4)
+    if front.points:
+        axes.legend(frameon=False, fontsize=9)
+        _name_machines(figure, axes, front, divisors)
+    names = " and ".join("EDP" if axis == "edp" else axis for axis in front.axes)
+    limits = _limits(front).replace(" u", " µ")
+    heading = f"{title or 'network'}: {names}" + (f" within {_pretty(limits)}" if limits else "")
+    axes.set_title(heading.replace("$", r"\$"), fontsize=10, loc="left")
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def machine_text(machine: Architecture) -> str:
+    """A machine in two figures, such as "168 MACs, 182 KiB"."""
+    return f"{machine.macs:,} MACs, {_memory(machine)}"
+
+
+def _draw_points(
+    axes: Axes, front: Front, divisors: Sequence[float], colour: str, marker: str, name: str, zorder: int
+) -> None:
+    columns = [
+        [point.values[k] / divisor for point in front.points] for k, divisor in zip((0, 1), divisors, strict=True)
+    ]
+    axes.step(*columns, where="post", color=colour, lw=1, alpha=0.6, zorder=zorder)
+    axes.plot(*columns, marker, color=colour, ms=6, ls="none", label=name, zorder=zorder)
+
+
+def _draw_colours(figure: Figure, axes: Axes, front: Front, divisors: Sequence[float]) -> None:
+    third = [point.values[2] for point in front.points]
+    _, unit, scale = QUANTITIES[front.axes[2]]
+    divisor, shown = scaled(max(third) * scale, unit) if unit not in ("mm2", QUANTITIES["edp"][1]) else (1.0, unit)
+    colours = [value * scale / divisor for value in third]
+    norm = LogNorm(min(colours), max(colours) * (1 + 1e-9))
+    x, y = ([point.values[k] / divisors[k] for point in front.points] for k in (0, 1))
+    dots = axes.scatter(x, y, c=colours, cmap="cividis", norm=norm, s=45, edgecolors="black", lw=0.5, zorder=3)
+    bar = figure.colorbar(dots, ax=axes)
+    _ticks(bar.ax.yaxis, min(colours), max(colours))
+    bar.set_label(f"{front.axes[2]}, {_pretty(shown)}", fontsize=9)
+
+
+def _draw_others(axes: Axes, front: Front, divisors: Sequence[float]) -> None:
+    """Dominated designs, as far as the front's own range shows them, and bounds."""
+    if front.points and front.dominated:
+        columns = [[point.values[k] / divisors[k] for point in front.dominated] for k in (0, 1)]
+        axes.plot(*columns, "x", color=_OTHER, ms=5, ls="none", label="dominated", zorder=1)
+    bounds = [
+        (point.limits.get(front.axes[0], point.values[0]), point.solution.lower_bound)
+        for point in front.points
+        if point.solution.lower_bound is not None and point.solution.objective == front.axes[1] and point.limits
+    ]
+    if bounds and len(front.axes) == 2:
+        columns = [[bound[k] / divisors[k] for bound in bounds] for k in (0, 1)]
+        axes.plot(*columns, "_", color=_BOUND, ms=9, ls="none", label="lower bound", zorder=1)
+
+
+def _name_machines(figure: Figure, axes: Axes, front: Front, divisors: Sequence[float]) -> None:
+    """Machines beside their points: the ends, the knee, then the others, none over another or over a point."""
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    spots = [axes.transData.transform([p.values[k] / divisors[k] for k in (0, 1)]) for p in front.points]
+    taken = [Bbox.from_extents(x - 7, y - 7, x + 7, y + 7) for x, y in spots]
+    legend = axes.get_legend()
+    if legend is not None:
+        taken.append(legend.get_window_extent(renderer))
+    knee = front.knee
+    order = sorted(
+        range(len(front.points)), key=lambda i: (0 < i < len(front.points) - 1 and front.points[i] is not knee, i)
+    )
+    for i in order:
+        point = front.points[i]
+        at = (point.values[0] / divisors[0], point.values[1] / divisors[1])
+        for right in (True, False):
+            text = axes.annotate(
+                machine_text(point.solution.architecture),
+                at,
+                (9, 5) if right else (-9, -5),
+                textcoords="offset points",
+                fontsize=7.5,
+                ha="left" if right else "right",
+                va="bottom" if right else "top",
+            )
+            text.set_in_layout(False)
+            box = text.get_window_extent(renderer)
+            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+            inside = inside and axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1
+            if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
+
+
+def _style(side: Axis, axis: str, figures: Sequence[float]) -> float:
+    """Label and ticks of one side; returns what to divide the axis' figures by."""
+    _, unit, scale = QUANTITIES[axis]
+    largest = max(figures, default=1.0) * scale
+    divisor, shown = (1.0, unit) if unit in ("mm2", QUANTITIES["edp"][1]) else scaled(largest, unit)
+    side.set_label_text(f"{'EDP' if axis == 'edp' else axis}, {_pretty(shown)}", fontsize=9)
+    ends = [figure * scale / divisor for figure in figures] or [1.0]
+    _ticks(side, min(ends), max(ends))
+    side.set_tick_params(labelsize=8.5)
+    side.axes.spines[["top", "right"]].set_visible(False)
+    side.axes.grid(lw=0.5, alpha=0.4)
+    side.axes.set_axisbelow(True)
+    return divisor / scale
+
+
+def _ticks(side: Axis, low: float, high: float) -> None:
+    wide = low > 0 and high / low >= _DECADE
+    side.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)) if wide else MaxNLocator(6))
+    side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    side.set_minor_formatter(NullFormatter())
+
+
+def _pretty(unit: str) -> str:
+    return unit.replace("mm2", "mm²").replace(" x ", "·").replace("u", "µ", unit.startswith("u"))
+
+
+def _shown(axis: str, value: float) -> str:
+    _, unit, scale = QUANTITIES[axis]
+    return f"{value * scale:.4g} {unit}" if unit in ("mm2", QUANTITIES["edp"][1]) else si(value * scale, unit)
+
+
+def _limits(front: Front) -> str:
+    """The budget's limits on totals, such as "area 4 mm2, latency 41.3 ms"."""
+    shown = []
+    for limit, value in front.budget.limits.items():
+        axis = OBJECTIVE_OF[limit]
+        shown.append(f"{axis} {_shown(axis, value / UNIT_OF[limit])}")
+    return ", ".join(shown)
+
+
+def _memory(machine: Architecture) -> str:
+    """What all levels above DRAM hold together, over all their instances."""
+    bits = sum(
+        level.capacity * level.word_bits * instances
+        for level, instances in zip(machine.levels, machine.instances, strict=True)
+        if level.kind != "DRAM" and level.capacity < inf
+    )
+    return f"{bits / 8192:,.3g} KiB" if bits < 8192 * 1024 else f"{bits / 8192 / 1024:.3g} MiB"

@@ -1,0 +1,95 @@
+"""Independent tasks: in order, the same on every backend, and none lost with a worker."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import joblib
+import pytest
+import torch
+
+from dlco import Budget, SolveEffort, solve
+from dlco.hardware import eyeriss_space
+from dlco.optimize.local_search import Effort
+from dlco.optimize.progress import Progress
+from dlco.optimize.tasks import derive_seed, run_tasks
+from dlco.workload import Layer, conv2d
+
+EFFORT = SolveEffort(
+    starts=2,
+    relax_rounds=1,
+    machines=2,
+    descents=1,
+    steps=2,
+    fit=Effort(rounds=30, patience=30, population=4, neighbours=64, islands=16),  # several slices a search
+    step=Effort(rounds=4, neighbours=12),
+    polish=Effort(rounds=10, population=8, neighbours=16, islands=24),
+    polishes=2,
+)
+
+
+def net() -> list[Layer]:
+    return [conv2d(f"conv{i}", C=8 * i, M=16, P=14, Q=14, R=3, S=3) for i in range(1, 9)]
+
+
+def threads_and(value: int) -> tuple[int, int]:
+    return torch.get_num_threads(), value
+
+
+@pytest.fixture
+def two_workers() -> Iterator[object]:
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+def test_results_come_in_the_order_of_the_jobs() -> None:
+    assert [value for _, value in run_tasks(threads_and, [(i,) for i in range(5)])] == list(range(5))
+    assert run_tasks(threads_and, []) == []
+
+
+def test_a_task_has_one_thread_and_leaves_the_others_as_they_were() -> None:
+    before = torch.get_num_threads()
+    assert {threads for threads, _ in run_tasks(threads_and, [(1,), (2,)])} == {1}
+    assert torch.get_num_threads() == before
+
+
+def test_seeds_differ_by_any_part_and_repeat() -> None:
+    parts = [(0,), (1,), (0, 0), ("0", 1), (0, "search"), ("search", 0), (10, 0), (1, 0, 0)]
+    seeds = [derive_seed(*part) for part in parts]
+    assert len(set(seeds)) == len(seeds)
+    assert seeds == [derive_seed(*part) for part in parts]
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+@pytest.mark.slow
+def test_processes_find_what_one_process_finds() -> None:
+    alone = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT)
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        shared = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT)
+    assert shared.mappings == alone.mappings
+    assert shared.architecture == alone.architecture
+    assert shared.evaluations == alone.evaluations
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # a killed worker is reported as a warning
+def test_nothing_is_lost_with_a_worker_of_a_dask_cluster(two_workers: object) -> None:
+    alone = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT)
+    pids = list(two_workers.run(os.getpid).values())  # type: ignore[attr-defined]
+    killed: list[int] = []
+
+    def kill_one(progress: Progress) -> None:
+        if progress.done >= 0.25 and not killed:
+            os.kill(pids[0], signal.SIGKILL)
+            killed.append(pids[0])
+
+    with joblib.parallel_config(backend="dask"):
+        shared = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, progress=kill_one)
+    assert killed
+    assert shared.mappings == alone.mappings
+    assert shared.architecture == alone.architecture
+    assert shared.evaluations == alone.evaluations
