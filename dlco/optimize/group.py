@@ -210,7 +210,9 @@ class Group:
         spaces = tuple(Reuse(s.relevant, frozenset(d for _, d, _ in s.sliding)) for s in self.shape.spaces)
         found = level_orders(tuple(self.shape.live), spaces, (), False)
         idle = [d for d in range(self.dims) if d not in found.dims]
-        orders = [[*order, *idle] for order, needed in zip(found.orders, found.needed[-1].tolist(), strict=True) if needed]
+        orders = [
+            [*order, *idle] for order, needed in zip(found.orders, found.needed[-1].tolist(), strict=True) if needed
+        ]
         return torch.tensor(orders, device=self.primes.device).argsort(-1).to(torch.int8)
 
     @cached_property
@@ -224,7 +226,7 @@ class Group:
         cells = self.slot_cell[assignment] * self.dims + self.unit_dim[layer, None]
         table = torch.ones(items * n, self.levels * len(AXES) * self.dims, dtype=torch.float64, device=cells.device)
         primes = self.primes[layer, None].to(table.dtype).expand(items, n, units)
-        table.scatter_reduce_(1, cells.view(items * n, units), primes.reshape(items * n, units), "prod")
+        table.scatter_reduce_(1, cells.reshape(items * n, units), primes.reshape(items * n, units), "prod")
         return table.view(items, n, self.levels, len(AXES), self.dims)
 
     def mapping(self, layer: int, assignment: torch.Tensor, position: torch.Tensor) -> Mapping:

@@ -10,7 +10,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import Constraints
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
-from dlco.optimize.bound import compulsory_bound
+from dlco.optimize.bound import compulsory_bound, without_bypassed
 from dlco.optimize.budget import Budget, check_objective
 from dlco.workload.layer import Layer, check_layers
 
@@ -75,7 +75,7 @@ def make_request(
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
     budget = budget or Budget()
-    limited = _within_levels(hardware, budget)
+    limited = without_bypassed(_within_levels(hardware, budget), constraints)
     request = Request(
         net, limited, check_objective(objective), budget, constraints, imperfect, seed, _check_device(device)
     )

@@ -85,7 +85,7 @@ class Score:
         multiples = {"latency": [1000.0], "energy": [1e-3], "edp": [1.0], "power": [1e-3], "area": [1.0]}
         free = set(multiples[self.objective])
         if self.budget.latency_s is not None:
-            free |= {0.1, 0.5, 2.0, 8.0, 1000.0}
+            free |= {0.3, 3.0, 1000.0}
         if self.budget.layer_latency_s is not None:
             free |= {8.0, 1000.0}
         if self.budget.energy_j is not None:
@@ -93,9 +93,9 @@ class Score:
         searches = [(rates * multiple, torch.full_like(rates, torch.inf)) for multiple in sorted(free)]
         if self.budget.power_w is not None:
             cap = torch.full_like(rates, self.budget.power_w * self.cycle_s * 1e12)
-            searches += [(rates * 1e-3, cap), (rates, cap), (rates * 10, cap), (rates, cap * 1.3)]
+            searches += [(rates * 1e-3, cap), (rates, cap)]
         if self.objective == "power":
-            searches += [(rates * 0.1, rates * share) for share in (1.0, 0.85, 0.6)]
+            searches += [(rates * 0.1, rates * share) for share in (1.0, 0.7)]
         prices, caps = zip(*searches, strict=True)
         return torch.stack(prices, -1), torch.stack(caps, -1)
 

@@ -20,6 +20,7 @@ from dlco.optimize.score import BROKEN, Score, choose
 from dlco.optimize.steps import longest_reach, steps
 from dlco.optimize.tasks import derive_seed, run_tasks
 
+PLACES = 16  # of many machines, those that are searched for longer
 KEPT = 12  # mappings of each layer that a design hands on
 SLICE = {"cpu": 16_384, "cuda": 1_048_576}  # mappings evaluated at once: on a CPU their rows stay near the caches
 
@@ -116,7 +117,7 @@ class Workbench:
         return Machine(**{k: v.expand(designs, *v.shape) for k, v in vars(machine).items()})
 
     def fit(
-        self, indices: torch.Tensor | None, seeds: Sequence[Seeds], effort: Effort, best_only: bool = False
+        self, indices: torch.Tensor | None, seeds: Sequence[Seeds], effort: Effort, n: int | None = None
     ) -> list[Design]:
         """The best mappings found for each machine, starting from its seeds.
 
@@ -124,7 +125,7 @@ class Workbench:
             indices: `[designs, parameters]` grid indices, or None for one design on fixed hardware.
             seeds: for each design.
             effort: how long to search.
-            best_only: return the best of the designs alone.
+            n: return the best so many of the designs, the best first; by default all, in their order.
         """
         self.searches += 1
         name = f"search {self.searches}"
@@ -135,8 +136,8 @@ class Workbench:
         else:
             before = self.evaluations
             results = self._fit(indices, seeds, effort)
-            if best_only:
-                results = [min(results, key=lambda design: design.score)]
+            if n is not None:
+                results = sorted(results, key=lambda design: design.score)[:n]
             if self.journal:
                 plain = [design.to_plain() for design in results]
                 self.journal.record(name, {"designs": plain, "evaluations": self.evaluations - before})
@@ -176,6 +177,23 @@ class Workbench:
             )
         return results
 
+    def promising(self, options: torch.Tensor, seeds: Seeds, effort: Effort, n: int) -> list[Design]:
+        """The `n` best of many machines: all are searched briefly, and those that look best for longer.
+
+        Args:
+            options: `[designs, parameters]` grid indices.
+            seeds: mappings that every machine's search starts from.
+            effort: of the longer search.
+            n: how many are wanted.
+        """
+        places = max(n, PLACES)
+        if len(options) <= places:
+            return self.fit(options, [seeds] * len(options), effort, n)
+        brief = replace(effort, rounds=max(1, effort.rounds // 3), islands=1)
+        best = self.fit(options, [seeds] * len(options), brief, places)
+        indices = torch.stack([design.index for design in best if design.index is not None])
+        return self.fit(indices, [design.seeds for design in best], effort, n)
+
     def descend(
         self, start: Design, effort: Effort, rounds: int, tick: Callable[[float], None], pool: Sequence[Seeds] = ()
     ) -> Design:
@@ -197,8 +215,7 @@ class Workbench:
             options = options[torch.tensor(fresh, dtype=torch.bool)]
             if len(options):
                 tried |= {tuple(option) for option in options.tolist()}
-                seeds = Seeds.join([best.seeds, *pool])
-                (leader,) = self.fit(options, [seeds] * len(options), effort, best_only=True)
+                (leader,) = self.promising(options, Seeds.join([best.seeds, *pool]), effort, 1)
                 if leader.score < best.score - 1e-9:
                     best = leader
                     continue

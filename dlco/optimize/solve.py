@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -16,13 +16,14 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import Constraints
 from dlco.mapping.mapping import Mapping
-from dlco.optimize.bound import BoundEffort, compulsory_bound, lower_bound
+from dlco.optimize.bound import BoundEffort, Certificate, compulsory_bound, lower_bound
 from dlco.optimize.budget import Budget
 from dlco.optimize.diagnosis import Diagnosis, diagnose
 from dlco.optimize.discretize import round_factors, round_sizes
 from dlco.optimize.group import Group, make_groups
+from dlco.optimize.guide import guided_seeds
 from dlco.optimize.imperfect import refine
-from dlco.optimize.journal import Journal
+from dlco.optimize.journal import Journal, fingerprint
 from dlco.optimize.local_search import Effort, random_start
 from dlco.optimize.progress import Listener, Progress
 from dlco.optimize.relax import Relaxed, relax
@@ -47,30 +48,32 @@ class SolveEffort:
     Attributes:
         starts: relaxed solves side by side; 0 only together with a solution to start from.
         relax_rounds: multiplier updates of the relaxed problem at most.
-        machines: machines that are fitted after rounding.
+        survey: random machines that are looked at beside those of the relaxed problem.
+        machines: machines that are fitted for longer, the most promising of all these.
         roundings: roundings of every relaxed mapping.
         descents: machines from which the hardware is stepped; `steps`: steps of each at most.
         fit: search of the mappings of a rounded machine; `step`: of a machine one step away; `polish`: of the last.
-        polishes: times the last search is repeated, from what it found and fresh random mappings.
-        bound: of the proof of a lower bound.
+        polishes: times the last search is repeated, the sizes stepped anew in between.
+        bound: of every proof of a lower bound, whose real factors guide that search too.
     """
 
     starts: int = 8
     relax_rounds: int = 8
+    survey: int = 32
     machines: int = 6
     roundings: int = 4
     descents: int = 2
     steps: int = 12
     fit: Effort = field(default=Effort(rounds=40, patience=10, islands=4))
     step: Effort = field(default=Effort(rounds=16, patience=6, population=4, neighbours=12))
-    polish: Effort = field(default=Effort(rounds=100, patience=25, population=16, neighbours=6, islands=24))
-    polishes: int = 4
+    polish: Effort = field(default=Effort(rounds=80, patience=20, population=16, neighbours=6, islands=16))
+    polishes: int = 2
     bound: BoundEffort = field(default=BoundEffort())
 
     def __post_init__(self) -> None:
         for name in ("machines", "roundings", "descents"):
             check_positive_int(f"{name} of the effort", getattr(self, name))
-        for name in ("starts", "relax_rounds", "steps", "polishes"):
+        for name in ("starts", "relax_rounds", "survey", "steps", "polishes"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InvalidInput(f"{name} of the effort is {value!r}; it must be an integer of at least 0")
@@ -185,6 +188,7 @@ class _Run:
         self.score = Score(request.objective, request.budget, request.base.cycle_s)
         self.bench = Workbench(self.groups, self.hardware, self.score, request.seed, self._note, journal)
         self.best: Design | None = None
+        self.proofs: dict[str, Certificate] = {}
         self.pool: list[Seeds] = []  # mappings found for different machines
         self.trace: list[tuple[float, float]] = []
         self.phase = "relax"
@@ -212,7 +216,9 @@ class _Run:
                 self.bench.fit(self._smallest(), [self._random_seeds(8)], Effort(rounds=20))
         if bound and lower is None and diagnosis is None:
             lower = compulsory_bound(request.layers, self.hardware, request.objective, request.budget) or None
-        self._tick("done", 1.0)
+        if status != "interrupted":
+            with suppress(KeyboardInterrupt):  # too late to stop anything
+                self._tick("done", 1.0)
         return self._finish(status, lower, diagnosis)
 
     def _search(self) -> None:
@@ -226,12 +232,54 @@ class _Run:
             best = self.bench.fit(None, [seeds], effort.fit)[0]
         for repeat in range(effort.polishes):
             self._tick("polish", 0.7 + 0.3 * repeat / effort.polishes)
-            index = None if best.index is None else best.index[None]
-            fresh = effort.polish.islands * effort.polish.population // 2
-            seeds = Seeds.join([best.chosen, self._random_seeds(fresh)])  # the best in one island, news in the others
-            best = min(best, self.bench.fit(index, [seeds], effort.polish)[0], key=lambda design: design.score)
+            best = self._polish(best)
             if best.index is not None and repeat < effort.polishes - 1:  # better mappings may want other sizes
                 best = self._descend(best, lambda share: None)
+
+    def _polish(self, best: Design) -> Design:
+        """The longest search of a machine's mappings: from the best, near the design at the bound, and at random."""
+        index = None if best.index is None else best.index[None]
+        machine = self.bench.machines(index, 1).select(torch.zeros(1, 1, 1, 1, dtype=torch.long))
+        fresh = self.effort.polish.islands * self.effort.polish.population // 2
+        generator = self._generator("guide", self.bench.searches)
+        guides = self._proof(self._architecture(best)).guides
+        guided = guided_seeds(guides, self.groups, machine, 2 * fresh, generator, best.chosen.rate)
+        seeds = Seeds.join([best.chosen, guided, self._random_seeds(fresh)])  # dealt out to all islands
+        return min(best, self.bench.fit(index, [seeds], self.effort.polish)[0], key=lambda design: design.score)
+
+    def _architecture(self, design: Design) -> Architecture:
+        """The design's machine."""
+        if isinstance(self.hardware, Architecture):
+            return self.hardware
+        assert design.index is not None
+        return self.hardware.architecture(self.hardware.index_to_sizes(design.index))
+
+    def _proof(self, hardware: Architecture | HardwareSpace) -> Certificate:
+        """The lower bound over some hardware, proved once."""
+        key = fingerprint(hardware)
+        if key not in self.proofs:
+            name = f"proof {key}"
+            found = self.journal.recall(name) if self.journal else None
+            if found:
+                guides = {layer: guide.numpy() for layer, guide in found["guides"].items()}
+                self.proofs[key] = Certificate(found["value"], found["how"], guides=guides)
+                return self.proofs[key]
+            proof = lower_bound(
+                self.request.layers,
+                hardware,
+                self.request.objective,
+                self.request.budget,
+                constraints=self.request.constraints,
+                imperfect=self.request.imperfect,
+                effort=self.effort.bound,
+                tick=lambda share: self._tick(self.phase, self.done),
+            )
+            log.info("bound: %s", proof.how)
+            if self.journal:
+                guides = {layer: torch.from_numpy(guide) for layer, guide in proof.guides.items()}
+                self.journal.record(name, {"value": proof.value, "how": proof.how, "guides": guides})
+            self.proofs[key] = proof
+        return self.proofs[key]
 
     def _begin(self) -> tuple[torch.Tensor, Seeds]:
         """Sizes `[starts, parameters]` and mappings to begin from, the most promising first.
@@ -268,14 +316,13 @@ class _Run:
     def _search_hardware(self, sizes: torch.Tensor, seeds: Seeds) -> Design:
         assert isinstance(self.hardware, HardwareSpace)
         effort = self.effort
-        # the largest machine within the limits may turn out well too
+        # the largest machine within the limits may turn out well too, and so may any other
         rounded = [self._on_the_grid(one) for one in (*sizes, self.hardware.high)]
-        distinct = list({tuple(index.tolist()): index for index in rounded}.values())
-        machines = [*distinct[: effort.machines], rounded[-1]] if len(distinct) > effort.machines else distinct
-        designs: list[Design] = []
-        for i, index in enumerate(machines):
-            self._tick("fit", 0.2 + 0.1 * i / len(machines))
-            designs += self.bench.fit(index[None], [seeds], effort.fit)
+        random = self.hardware.sample(effort.survey, self._cpu_generator("survey")) if effort.survey else sizes[:0]
+        rounded += [self._on_the_grid(one) for one in random]
+        machines = list({tuple(index.tolist()): index for index in rounded}.values())
+        self._tick("fit", 0.2)
+        designs = self.bench.promising(torch.stack(machines), seeds, effort.fit, effort.machines)
         designs.sort(key=lambda design: design.score)
         self.pool = [design.chosen for design in designs]
         ended = []
@@ -323,6 +370,10 @@ class _Run:
         """Randomness of one part of the run, whatever ran before."""
         return torch.Generator(self.request.device).manual_seed(derive_seed(self.request.seed, *part))
 
+    def _cpu_generator(self, *part: int | str) -> torch.Generator:
+        """The same for what is drawn on the CPU whatever the device."""
+        return torch.Generator().manual_seed(derive_seed(self.request.seed, *part))
+
     def _smallest(self) -> torch.Tensor | None:
         if not isinstance(self.hardware, HardwareSpace):
             return None
@@ -330,24 +381,9 @@ class _Run:
 
     def _bound(self) -> float | None:
         """A value of the objective that no design goes below, None where nothing but 0 is proved."""
-        found = self.journal.recall("bound") if self.journal else None
-        if found:
-            return float(found["value"]) or None
-        start, self.share = self.share, 1.0
-        certificate = lower_bound(
-            self.request.layers,
-            self.hardware,
-            self.request.objective,
-            self.request.budget,
-            constraints=self.request.constraints,
-            imperfect=self.request.imperfect,
-            effort=self.effort.bound,
-            tick=lambda share: self._tick("bound", start + (1 - start) * share),
-        )
-        log.info("bound: %s", certificate.how)
-        if self.journal:
-            self.journal.record("bound", {"value": certificate.value})
-        return certificate.value or None
+        self.phase, self.done, self.share = "bound", self.share, 1.0
+        self._tick(self.phase, self.done)
+        return self._proof(self.hardware).value or None
 
     def _diagnosis(self) -> Diagnosis:
         """Why no design keeps the budget; the nearest values come from short searches for them."""
@@ -360,7 +396,8 @@ class _Run:
             self.bench.evaluations += run.bench.evaluations
             return run._value(run.best) if run.best is not None and run.best.score < BROKEN else None
 
-        return diagnose(self.request, least_found, self.effort.bound)
+        light = BoundEffort(nodes=min(300, self.effort.bound.nodes), side=min(60, self.effort.bound.side), boxes=0)
+        return diagnose(self.request, least_found, light)
 
     def _note(self, design: Design) -> None:
         if self.best is None or design.score < self.best.score:
@@ -385,11 +422,7 @@ class _Run:
     def _finish(self, status: str, lower: float | None, diagnosis: Diagnosis | None) -> Solution:
         assert self.best is not None
         request, best = self.request, self.best
-        if isinstance(self.hardware, HardwareSpace):
-            assert best.index is not None
-            architecture = self.hardware.architecture(self.hardware.index_to_sizes(best.index))
-        else:
-            architecture = self.hardware
+        architecture = self._architecture(best)
         mappings = {}
         for g, group in enumerate(self.groups):
             for i, layer in enumerate(group.layers):

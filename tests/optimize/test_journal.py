@@ -34,7 +34,7 @@ def test_what_is_recorded_is_recalled(tmp_path: Path) -> None:
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "run.ckpt"
     path.write_bytes(content)
-    with pytest.raises(InvalidInput, match="run.ckpt"):
+    with pytest.raises(InvalidInput, match=r"run\.ckpt"):
         Journal(path, "request", resume=True)
 
 
