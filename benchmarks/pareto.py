@@ -18,8 +18,8 @@ import dlco
 from dlco import Budget, Front
 from dlco.hardware.presets import eyeriss_space
 from dlco.optimize import weighted_sum_front
-from dlco.optimize.dominance import logs, nondominated
-from dlco.optimize.front import MARGIN, FrontPoint
+from dlco.optimize.front.dominance import logs, nondominated
+from dlco.optimize.front.front import MARGIN, FrontPoint
 from dlco.report.front import plot_front
 
 METHODS = {"constraint": dlco.pareto, "weighted sum": weighted_sum_front}

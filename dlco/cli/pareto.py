@@ -11,7 +11,7 @@ from dlco.errors import InvalidInput
 from dlco.hardware.presets import ARCHITECTURES
 from dlco.optimize.budget import OBJECTIVES, Budget
 from dlco.optimize.front import Front
-from dlco.optimize.pareto import LIMIT_OF, pareto
+from dlco.optimize.front.pareto import LIMIT_OF, pareto
 from dlco.report.front import front_text, plot_front
 from dlco.report.picture import PICTURES, check_picture
 from dlco.report.progress import ProgressBar

@@ -11,9 +11,9 @@ import torch
 
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL
-from dlco.optimize.discretize import round_factors
 from dlco.optimize.group import Group
 from dlco.optimize.local_search import random_start
+from dlco.optimize.relaxed import round_factors
 from dlco.optimize.search import Seeds
 
 NOISY = 4  # roundings of each draw of axes: one plain, the others with noise

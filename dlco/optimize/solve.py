@@ -19,14 +19,13 @@ from dlco.mapping.mapping import Mapping
 from dlco.optimize.bound import BoundEffort, Certificate, compulsory_bound, lower_bound
 from dlco.optimize.budget import Budget
 from dlco.optimize.diagnosis import Diagnosis, diagnose
-from dlco.optimize.discretize import round_factors, round_sizes
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.guide import guided_seeds
 from dlco.optimize.imperfect import refine
 from dlco.optimize.journal import Journal, fingerprint
 from dlco.optimize.local_search import Effort, random_start
 from dlco.optimize.progress import Listener, Progress
-from dlco.optimize.relax import Relaxed, relax
+from dlco.optimize.relaxed import Relaxed, relax, round_factors, round_sizes
 from dlco.optimize.request import Request, make_request
 from dlco.optimize.score import BROKEN, Score
 from dlco.optimize.search import Design, Seeds, Workbench

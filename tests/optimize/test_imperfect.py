@@ -14,7 +14,7 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping import Constraints, SlotConstraint
 from dlco.mapping.checks import check_mapping
 from dlco.optimize import Budget
-from dlco.optimize.enumerate import enumerate_layer, enumerate_network
+from dlco.optimize.exact import enumerate_layer, enumerate_network
 from dlco.optimize.imperfect import normal_form, refine
 from dlco.optimize.local_search import Effort
 from dlco.optimize.score import Score

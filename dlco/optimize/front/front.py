@@ -1,0 +1,285 @@
+"""`Front`: designs none of which beats another, what they trade, and how to show and keep them."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import exp, log
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.optimize.budget import OBJECTIVES, Budget, check_objective
+from dlco.optimize.front import dominance
+from dlco.optimize.solution import Solution
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+UNITS = {"latency": "s", "energy": "pj", "edp": "pj_cycles", "power": "w", "area": "mm2"}
+"""By objective: how a column of its figures is marked, in the unit of `NetworkCost.objective`."""
+STATUSES = {
+    "solved": "all searches ended by themselves",
+    "interrupted": "the search was stopped; these are the points found until then",
+    "infeasible": "no design within the budget was found",
+}
+FORMAT = 1  # of the JSON; a reader refuses what it does not know
+KIND = "dlco front"
+MARGIN = 1.1  # of the default reference point over the worst figures
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """One design of a front.
+
+    Attributes:
+        values: its figure on every axis, in the unit of `NetworkCost.objective`: s, pJ, pJ x cycles, W, mm2.
+        solution: the design in full; its budget holds the limits that it was found under.
+        limits: what was asked of this point beyond the front's budget, by axis; a point at an end has none.
+        evaluations: mappings evaluated until it was found, by all searches of the front together.
+    """
+
+    values: tuple[float, ...]
+    solution: Solution
+    limits: dict[str, float] = field(default_factory=dict)
+    evaluations: int = 0
+
+
+@dataclass(frozen=True)
+class Front:
+    """What `pareto()` found: designs of which none is better than another on all axes.
+
+    Attributes:
+        status: one of `STATUSES`; `message` says in a sentence what that means here.
+        axes: two or three objectives, all of them to be small.
+        points: the designs that no other found dominates, ascending along the first axis; equals only once.
+        dominated: all other designs found, in the order of finding.
+        budget: the limits that every design keeps, with the latency that the front was given where it had none.
+        seed: what was asked for.
+        evaluations: mappings evaluated; `seconds`: wall clock.
+    """
+
+    status: str
+    message: str
+    axes: tuple[str, ...]
+    points: tuple[FrontPoint, ...]
+    dominated: tuple[FrontPoint, ...]
+    budget: Budget
+    seed: int
+    evaluations: int = 0
+    seconds: float = 0.0
+
+    @staticmethod
+    def of(
+        found: Sequence[FrontPoint],
+        axes: Sequence[str],
+        budget: Budget,
+        seed: int,
+        *,
+        interrupted: bool = False,
+        evaluations: int = 0,
+        seconds: float = 0.0,
+    ) -> "Front":
+        """The front among all designs found, given in the order of finding."""
+        best = dominance.nondominated([point.values for point in found])
+        status = "interrupted" if interrupted else "solved" if found else "infeasible"
+        message = STATUSES[status] if len(best) != 1 or interrupted else "one design is best on all axes"
+        return Front(
+            status=status,
+            message=message,
+            axes=tuple(axes),
+            points=tuple(found[i] for i in best),
+            dominated=tuple(point for i, point in enumerate(found) if i not in set(best)),
+            budget=budget,
+            seed=seed,
+            evaluations=evaluations,
+            seconds=seconds,
+        )
+
+    @property
+    def knee(self) -> FrontPoint | None:
+        """The point where the front bends most, see `dominance.knee`; None where there is none."""
+        index = dominance.knee([point.values for point in self.points])
+        return None if index is None else self.points[index]
+
+    @property
+    def reference(self) -> tuple[float, ...]:
+        """The default reference point of `hypervolume`: the points' worst figure on every axis, times `MARGIN`."""
+        return tuple(MARGIN * max(column) for column in zip(*(point.values for point in self.points), strict=True))
+
+    def hypervolume(self, reference: Sequence[float] | None = None) -> float:
+        """How much the points cover, in natural logs of the axes: a number without unit, the larger the better.
+
+        A point that is better by a factor of e than the reference on both axes covers 1 by itself. Fronts compare
+        only at the same reference.
+
+        Args:
+            reference: a figure an axis, in the unit of `values`; by default `reference`, which is this front's own.
+
+        Raises:
+            InvalidInput: not one figure above 0 an axis.
+        """
+        if reference is not None:
+            numbers = [isinstance(one, int | float) and not isinstance(one, bool) and one > 0 for one in reference]
+            if len(numbers) != len(self.axes) or not all(numbers):
+                raise InvalidInput(
+                    f"reference is {reference!r}; it must be a figure above 0 for each of {', '.join(self.axes)}"
+                )
+        if not self.points:
+            return 0.0
+        corner = [log(max(one, dominance.LEAST)) for one in (self.reference if reference is None else reference)]
+        return dominance.hypervolume([dominance.logs(point.values) for point in self.points], corner)
+
+    def to_csv(self) -> str:
+        """A line a point: its figures (units in the names), whether it is the knee, and its machine's sizes."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        sizes = [_sizes(point.solution.architecture) for point in self.points]
+        names = list(sizes[0]) if sizes else []
+        costs = ("latency_s", "energy_pj", "edp", "power_w", "area_mm2", "cycles")
+        bounds = any(point.solution.lower_bound is not None for point in self.points)
+        writer.writerow(
+            [f"{axis}_{UNITS[axis]}" for axis in self.axes]
+            + ["knee", *(f"network_{name}" for name in costs), *(["lower_bound"] if bounds else []), *names]
+        )
+        knee = self.knee
+        for point, size in zip(self.points, sizes, strict=True):
+            cost = [repr(float(getattr(point.solution.cost, name))) for name in costs]
+            bound = [point.solution.lower_bound] if bounds else []
+            values = [repr(float(value)) for value in point.values]
+            writer.writerow([*values, int(point is knee), *cost, *bound, *(size[name] for name in names)])
+        return text.getvalue()
+
+    def table(self) -> str:
+        """The front as plain text in fixed width."""
+        from dlco.report.front import front_text  # tables sit above what they show
+
+        return front_text(self)
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def plot(self, path: str | os.PathLike[str] | None = None, *, title: str = "") -> "Figure":
+        """The front as a picture, see `dlco.report.front.plot_front`."""
+        from dlco.report.front import plot_front
+
+        return plot_front(self, path, title=title)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the front as JSON, or as CSV where the path ends so; the file is replaced whole or not at all.
+
+        Raises:
+            InvalidInput: the path ends in neither .json nor .csv.
+        """
+        target = Path(path)
+        suffix = target.suffix.lower()
+        if suffix not in (".json", ".csv"):
+            raise InvalidInput(f"front is to be {os.fspath(path)!r}; its suffix must be one of .json, .csv")
+        text = self.to_csv() if suffix == ".csv" else json.dumps(self.to_dict(), indent=1)
+        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            draft.write_text(text, encoding="utf-8")
+            os.replace(draft, target)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> "Front":
+        """Read a front saved as JSON. Raises `InvalidInput` where the file is none or does not add up."""
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise InvalidInput(f"front file {os.fspath(path)!r} cannot be read: {error}") from None
+        return Front.from_dict(data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dictionaries: what `save` writes."""
+        return {
+            "kind": KIND,
+            "format": FORMAT,
+            "status": self.status,
+            "message": self.message,
+            "axes": list(self.axes),
+            "budget": _budget(self.budget),
+            "seed": self.seed,
+            "evaluations": self.evaluations,
+            "seconds": self.seconds,
+            "points": [_point(point) for point in self.points],
+            "dominated": [_point(point) for point in self.dominated],
+        }
+
+    @staticmethod
+    def from_dict(data: Any) -> "Front":
+        """The inverse of `to_dict`. Raises `InvalidInput` for anything else."""
+        if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != FORMAT:
+            raise InvalidInput(f"front file holds no {KIND} of format {FORMAT}, which is what this version reads")
+        try:
+            axes = check_axes(data["axes"])
+            front = Front(
+                status=str(data["status"]),
+                message=str(data["message"]),
+                axes=axes,
+                points=tuple(_read_point(one, axes) for one in data["points"]),
+                dominated=tuple(_read_point(one, axes) for one in data["dominated"]),
+                budget=Budget(**data["budget"]),
+                seed=int(data["seed"]),
+                evaluations=int(data["evaluations"]),
+                seconds=float(data["seconds"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InvalidInput(f"front file lacks or garbles a field: {error}") from None
+        if front.status not in STATUSES:
+            raise InvalidInput(f"status of the front is {front.status!r}; allowed: {', '.join(STATUSES)}")
+        if dominance.nondominated([point.values for point in front.points]) != list(range(len(front.points))):
+            raise InvalidInput("points of the front are not in order, or one dominates another")
+        return front
+
+
+def check_axes(axes: Sequence[object]) -> tuple[str, ...]:
+    """Two or three different objectives, or `InvalidInput` with what is allowed."""
+    if not isinstance(axes, Sequence) or len(axes) not in (2, 3) or len({str(axis) for axis in axes}) < len(axes):
+        raise InvalidInput(f"axes of the front are {axes!r}; they must be two or three of {', '.join(OBJECTIVES)}")
+    return tuple(check_objective(axis) for axis in axes)
+
+
+def spread(low: float, high: float, n: int) -> list[float]:
+    """`n` figures strictly between two others, at equal steps in logs."""
+    return [exp(log(low) + (log(high) - log(low)) * (i + 1) / (n + 1)) for i in range(n)]
+
+
+def _sizes(machine: Architecture) -> dict[str, float]:
+    """What `to_csv` says of a machine."""
+    sizes: dict[str, float] = {"macs": machine.macs}
+    for level in machine.levels:
+        if level.kind != "DRAM":
+            sizes[f"{level.name}_words"] = level.capacity
+            sizes[f"{level.name}_fanout_x"] = level.fanout_x
+            sizes[f"{level.name}_fanout_y"] = level.fanout_y
+            sizes[f"{level.name}_words_per_cycle"] = level.read_bandwidth
+    return sizes
+
+
+def _budget(budget: Budget) -> dict[str, Any]:
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(budget).items()}
+
+
+def _point(point: FrontPoint) -> dict[str, Any]:
+    return {
+        "values": list(point.values),
+        "limits": dict(point.limits),
+        "evaluations": point.evaluations,
+        "solution": point.solution.to_dict(),
+    }
+
+
+def _read_point(data: dict[str, Any], axes: tuple[str, ...]) -> FrontPoint:
+    solution = Solution.from_dict(data["solution"])
+    values = tuple(float(value) for value in data["values"])
+    if values != tuple(solution.cost.objective(axis) for axis in axes):
+        raise InvalidInput(f"values of a point are {values}, which is not what its solution costs")
+    limits = {check_objective(axis): float(value) for axis, value in data["limits"].items()}
+    return FrontPoint(values, solution, limits, int(data["evaluations"]))

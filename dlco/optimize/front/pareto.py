@@ -1,0 +1,235 @@
+"""`pareto()`: what two or three objectives trade, by the epsilon-constraint method.
+
+One objective is minimised under limits on the others; moving the limits moves along the front (Haimes, Lasdon and
+Wismer, 1971). Unlike a weighted sum it reaches points where the front is not convex, and the limits say where on it
+a point is to lie. Every solve starts from the designs found at neighbouring limits.
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from math import dist, hypot, inf, isqrt
+from typing import Any
+
+from dlco.errors import Infeasible, InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.space import HardwareSpace
+from dlco.mapping.constraints import Constraints
+from dlco.optimize.budget import Budget
+from dlco.optimize.front.attempts import (
+    Attempts,
+    FrontEffort,
+    Question,
+    front_request,
+    listening,
+    recording,
+    solve_from,
+)
+from dlco.optimize.front.dominance import logs
+from dlco.optimize.front.front import Front, FrontPoint, spread
+from dlco.optimize.progress import Listener
+from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
+from dlco.optimize.solution import Solution
+from dlco.workload.layer import Layer
+
+LIMIT_OF = {objective: limit for limit, objective in OBJECTIVE_OF.items()}
+NARROW = 0.01  # gaps below this, in logs, are not searched any further
+TIE = 1 + 1e-10  # what a limit at a figure already reached leaves to rounding
+
+
+def pareto(
+    layers: Iterable[Layer],
+    hardware: Architecture | HardwareSpace,
+    x: str = "latency",
+    y: str = "power",
+    z: str | None = None,
+    points: int = 16,
+    *,
+    budget: Budget | None = None,
+    seed: int = 0,
+    bound: bool = False,
+    progress: bool | Listener = False,
+    effort: FrontEffort | None = None,
+    span: float = 10.0,
+    device: str = "cpu",
+    constraints: Constraints | None = None,
+    imperfect: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
+) -> Front:
+    """The designs that two or three objectives leave: none of them is better than another on all.
+
+    Both ends come first, the least x and the least y alone. Then y is minimised under limits on x: at a few between
+    the ends, evenly in logs, at the least x itself (which breaks ties there), and then in the middle of the widest
+    gaps that are left. With a third objective, y is minimised under a grid of limits on x and z, and then between the
+    points that stand most alone. Area is better limited than minimised, since it takes few values: rather x than y.
+
+    Least power alone would mean a machine that takes for ever: where power is an objective and the budget has no
+    latency, latency is limited to `span` times the least.
+
+    Independent solves go through joblib: under `joblib.parallel_config(n_jobs=2)` two run at once, with the same
+    result.
+
+    Args:
+        layers: the network.
+        hardware: a machine, or a space of them.
+        x: limited objective: "latency", "energy", "power" or "area".
+        y: minimised objective: any of them, or "edp".
+        z: another limited objective, or None.
+        points: designs that the front aims at; half as many more solves are made at most where some find no new one.
+        budget: limits that every design must keep.
+        seed: the same seed gives the same front.
+        bound: whether to compute a lower bound on y for every point, given its limits.
+        progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
+        effort: how hard the solves try.
+        span: slowest design over fastest, see above.
+        device: where batches are evaluated: "cpu", or "cuda" for a GPU.
+        constraints: what is fixed of the mappings.
+        imperfect: whether tiles need not divide the layer's bounds.
+        checkpoint: file to record finished solves in; it must not exist yet.
+        resume: file that an interrupted run of the same arguments recorded; finished solves are not repeated.
+
+    Returns:
+        A `Front`. Its status is "interrupted" after Ctrl-C; it then has what was found until then.
+
+    Raises:
+        InvalidInput: an argument is not what it should be, or a limit of the budget is below what any design needs.
+    """
+    for name, axis in (("x", x), ("z", z)):
+        if axis == "edp":
+            raise InvalidInput(f"{name} is 'edp', which no budget limits; allowed: {', '.join(LIMIT_OF)}")
+    axes = (x, y) if z is None else (x, y, z)
+    others = {"device": device, "constraints": constraints, "imperfect": imperfect}
+    request = front_request(layers, hardware, axes, points, budget, seed, bound, effort, span, **others)
+    with recording(checkpoint, resume, ("pareto", request)) as journal, listening(progress) as listener:
+        return Attempts(request, listener, journal).run(_pair if z is None else _triple)
+
+
+def _pair(attempts: Attempts) -> None:
+    """Limits on x, first at the ends and evenly between them, then where the widest gaps are."""
+    x, y = attempts.request.axes
+    points = attempts.request.points
+    low, high = attempts.range(0)
+    ties = [_within(attempts, {x: low * TIE})]
+    if y == "area":  # machines of one area are many, and the least was found for its EDP
+        ties.append(_within(attempts, {y: attempts.range(1)[0] * TIE}, x))
+    tried = spread(low, high, min(3, points - 2)) if high > low * (1 + NARROW) else []
+    attempts.wave([*(_within(attempts, {x: limit}) for limit in tried), *ties])
+    room = points + points // 2 - 2
+    while len(tried) < room and (missing := points - len(attempts.front)) > 0:
+        gaps = _gaps(attempts.front, tried)
+        if not gaps:
+            break
+        wide = [limit for length, limit in gaps if length >= gaps[0][0] / 2]
+        limits = wide[: min(missing, room - len(tried))]
+        attempts.wave([_within(attempts, {x: limit}) for limit in limits])
+        tried += limits
+
+
+def _gaps(front: Sequence[FrontPoint], tried: Sequence[float]) -> list[tuple[float, float]]:
+    """(length, limit on x in the middle) of the gaps between neighbours on a front, the widest first.
+
+    A gap is as long as the straight line across it, in logs, both axes scaled to the front's own ranges. A limit
+    tried inside it has brought nothing new, so there is nothing below: what is left of the gap begins there.
+    """
+    table, ranges = _scales(front)
+    gaps = []
+    for (left, right), (a, b) in zip(pairwise(front), pairwise(table), strict=True):
+        bottom, top = left.values[0], right.values[0]
+        begin = max(limit for limit in (bottom, *tried) if limit < top)
+        across, rest = b[0] - a[0], b[0] - max(a[0], logs([begin])[0])
+        if rest > NARROW:
+            length = hypot(across / ranges[0], (a[1] - b[1]) / ranges[1]) * rest / across
+            gaps.append((length, spread(max(begin, bottom), top, 1)[0]))
+    return sorted(gaps, key=lambda gap: (-gap[0], gap[1]))
+
+
+def _triple(attempts: Attempts) -> None:
+    """A grid of limits on x and z, a wave for each limit on z, then between the points that stand most alone."""
+    x, _, z = attempts.request.axes
+    points = attempts.request.points
+    attempts.wave([_within(attempts, {axis: attempts.range(k)[0] * TIE}) for axis, k in ((x, 0), (z, 2))])
+    cells = max(1, points - 2)  # with the loosest, which is the least y alone
+    rows = isqrt(cells)
+    for slack in _steps(attempts, 2, rows):
+        row = ({z: slack, x: limit} for limit in _steps(attempts, 0, cells // rows))
+        finite = [{axis: limit for axis, limit in limits.items() if limit < inf} for limits in row]
+        attempts.wave([_within(attempts, limits) for limits in finite if limits])
+    tried: list[dict[str, float]] = []
+    while len(tried) <= points // 2 and len(attempts.front) < points:
+        limits = next((one for one in _lonely(attempts.front, x, z) if one not in tried), None)
+        if limits is None:
+            break
+        attempts.wave([_within(attempts, limits)])
+        tried.append(limits)
+
+
+def _steps(attempts: Attempts, axis: int, n: int) -> list[float]:
+    """`n` limits on an axis, from none at all down towards its least figure, evenly in logs."""
+    low, high = attempts.range(axis)
+    return [inf, *reversed(spread(low, high, n - 1))] if high > low * (1 + NARROW) else [inf]
+
+
+def _lonely(front: Sequence[FrontPoint], x: str, z: str) -> list[dict[str, float]]:
+    """Limits on x and z halfway between each point and its nearest neighbour, those farthest apart first."""
+    table, ranges = _scales(front)
+    scaled = [[value / extent for value, extent in zip(row, ranges, strict=True)] for row in table]
+    pairs = []
+    for i, one in enumerate(scaled):
+        others = [(dist(one, other), j) for j, other in enumerate(scaled) if j != i]
+        if others:
+            pairs.append((*min(others), i))
+    halfway = []
+    for _, i, j in sorted(pairs, key=lambda pair: (-pair[0], pair[1:])):
+        ends = {axis: (front[i].values[k], front[j].values[k]) for axis, k in ((x, 0), (z, 2))}
+        halfway.append({axis: spread(*pair, 1)[0] for axis, pair in ends.items()})
+    return halfway
+
+
+def _scales(front: Sequence[FrontPoint]) -> tuple[list[tuple[float, ...]], list[float]]:
+    """Logs of the points' figures, and how far they reach on every axis."""
+    table = [logs(point.values) for point in front]
+    return table, [max(max(column) - min(column), NARROW) for column in zip(*table, strict=True)]
+
+
+def _within(attempts: Attempts, limits: dict[str, float], objective: str = "") -> Question:
+    """The least y (or another objective) within limits by axis, from what was found nearby."""
+    request = attempts.request
+    objective = objective or request.axes[1]
+    starts = near(attempts.found, request.axes, limits, objective)
+    budget = tighten(attempts.budget, limits)
+    return Question(_solve_within, (request, objective, budget, request.effort.points, starts), limits)
+
+
+def _solve_within(*arguments: Any, seed: int, progress: Listener) -> Solution | None:
+    """As `solve_from`; None where the limits are proved out of reach."""
+    try:
+        return solve_from(*arguments, seed=seed, progress=progress)
+    except Infeasible:
+        return None
+
+
+def tighten(budget: Budget, limits: Mapping[str, float]) -> Budget:
+    """The budget with further limits, given by objective in the unit of `NetworkCost.objective`."""
+    for axis, value in limits.items():
+        name = LIMIT_OF[axis]
+        least: Any = min(value * UNIT_OF[name], budget.limits.get(name, inf))
+        budget = replace(budget, **{name: least})
+    return budget
+
+
+def near(
+    found: Sequence[FrontPoint], axes: Sequence[str], limits: Mapping[str, float], objective: str
+) -> tuple[Solution, ...]:
+    """Where to start from: the best design within the limits, and the one nearest to them, in logs, of the others."""
+
+    def beyond(point: FrontPoint) -> float:
+        excess = zip(logs([point.values[axes.index(axis)] for axis in limits]), logs([*limits.values()]), strict=True)
+        return sum(max(0.0, value - limit) for value, limit in excess)
+
+    inside = [point for point in found if beyond(point) == 0]
+    outside = [point for point in found if beyond(point) > 0]
+    best = [min(inside, key=lambda point: point.values[axes.index(objective)])] if inside else []
+    nearest = [min(outside, key=beyond)] if outside else []
+    return tuple(point.solution for point in best + nearest)
