@@ -224,4 +224,4 @@ def _neighbours(
     orders = group.order_table
     drawn = orders[(pick[4] * len(orders)).long()]
     position.scatter_(2, cells, torch.where(anew[..., None], drawn, position.gather(2, cells)))
-    return assignment, position.view(items, n, group.levels, group.dims)
+    return assignment, group.ordered(position.view(items, n, group.levels, group.dims))

@@ -164,7 +164,7 @@ class Solution:
                 cost=NetworkCost(**data["cost"]),
                 lower_bound=data["lower_bound"],
                 imperfect=bool(data.get("imperfect", False)),
-                conflicts=tuple(Conflict(**one) for one in data.get("conflicts", ())),
+                conflicts=tuple(_conflict(one) for one in data.get("conflicts", ())),
                 evaluations=int(data["evaluations"]),
                 seconds=float(data["seconds"]),
                 trace=tuple((float(t), float(v)) for t, v in data["trace"]),
@@ -292,6 +292,10 @@ def _layer(data: dict[str, Any]) -> Layer:
 def _architecture(data: dict[str, Any]) -> Architecture:
     levels = tuple(Level(**{name: _from_plain(name, value) for name, value in one.items()}) for one in data["levels"])
     return Architecture(levels=levels, **{k: v for k, v in data.items() if k != "levels"})
+
+
+def _conflict(data: dict[str, Any]) -> Conflict:
+    return Conflict(**data | {"least": inf if data["least"] is None else float(data["least"])})
 
 
 def _mapping(data: dict[str, Any]) -> Mapping:

@@ -48,8 +48,6 @@ def _label(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Labelled):
-        return value.as_subclass(torch.Tensor)
     if isinstance(value, torch.device) and value.type == "cuda":
         return torch.device("cpu")
     if isinstance(value, str) and value.startswith("cuda"):
@@ -72,6 +70,7 @@ class EmulatedGpu(TorchFunctionMode):
         given = [*_tensors(list(args)), *_tensors(list(kwargs.values()))]
         labelled = [t for t in given if isinstance(t, Labelled)]
         asked = [kwargs.get("device"), *(args[1:] if name in ("to", "new_tensor") else ())]
+        asked = [a.device if isinstance(a, torch.Tensor) else a for a in asked]
         target = next((torch.device(a).type for a in asked if isinstance(a, str | torch.device)), None)
         moves = target is not None or name in ("cpu", "cuda", "copy_", "as_subclass", "__get__", "__set__")
         indexing = name in ("__getitem__", "__setitem__")
@@ -80,8 +79,9 @@ class EmulatedGpu(TorchFunctionMode):
             raise RuntimeError(f"{name}: tensors on two devices")
         if indexing and plain and labelled and not isinstance(args[0], Labelled):
             raise RuntimeError(f"{name}: a CPU tensor indexed by one on the GPU")
-        if name in ("__get__",) and labelled:
-            return func(*args, **kwargs)
+        if name == "__get__" and labelled:
+            found = func(*args, **kwargs)
+            return _label(found) if isinstance(found, torch.Tensor) else found
         result = func(*map(_plain, args), **{key: _plain(value) for key, value in kwargs.items()})
         to_gpu = target == "cuda" or name == "cuda" or (labelled and target is None and name != "cpu")
         if to_gpu and name not in READS_ONE:
@@ -89,4 +89,17 @@ class EmulatedGpu(TorchFunctionMode):
             if name.endswith("_") and not name.endswith("__") and labelled:
                 return args[0]
             return _label(result)
-        return result
+        return result.as_subclass(torch.Tensor) if isinstance(result, Labelled) else result
+
+
+class Generator(torch.Generator):
+    """A CPU generator that passes for one on the device it was asked for."""
+
+    def __new__(cls, device: object = "cpu") -> "Generator":
+        made = super().__new__(cls, "cpu")
+        made.asked = torch.device(str(device))  # type: ignore[attr-defined]
+        return made
+
+    @property
+    def device(self) -> torch.device:  # type: ignore[override]
+        return self.asked  # type: ignore[attr-defined, no-any-return]

@@ -8,6 +8,7 @@ of all boxes that cover the space bounds the network.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from itertools import count
 from math import inf, sqrt
 
 import numpy as np
@@ -90,8 +91,9 @@ class NetworkBounding:
         first = self._box(self.whole, aims, nodes, None)
         solved, closed = first.nodes, first.closed
         queue: list[tuple[float, int, Box, NetworkBound]] = []
+        ticket = count()  # boxes of one value come in the order in which they were cut
         if first.value < inf:
-            queue.append((first.value, 0, self.whole, first))
+            queue.append((first.value, next(ticket), self.whole, first))
         for step in range(boxes):
             tick((step + 1) / (boxes + 1))
             halves = self._halves(queue[0][2], queue[0][3], aims) if queue else []
@@ -102,7 +104,7 @@ class NetworkBounding:
                 own = self._box(half, aims, max(nodes // 4, len(self.layers)), parent)
                 solved, closed = solved + own.nodes, closed and own.closed
                 if own.value < inf:
-                    heappush(queue, (max(value, own.value), solved, half, own))
+                    heappush(queue, (max(value, own.value), next(ticket), half, own))
         if not queue:
             return NetworkBound(inf, solved, True)
         return NetworkBound(queue[0][0], solved, closed, queue[0][3].layers, queue[0][3].guides)

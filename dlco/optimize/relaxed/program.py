@@ -89,16 +89,20 @@ class Linear:
     offset: torch.Tensor
 
     @staticmethod
-    def of(functions: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Sequence[torch.Tensor]]) -> "Linear":
+    def of(
+        functions: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], Sequence[torch.Tensor]],
+        device: torch.device | None = None,
+    ) -> "Linear":
         """The functions of (pJ, cycles, mm2), known to be linear in the logs, in that form."""
-        one, e = torch.ones((), dtype=torch.float64), torch.ones((), dtype=torch.float64).exp()
+        one = torch.ones((), dtype=torch.float64, device=device)
+        e = one.exp()
         offset = torch.stack([one * 0, *functions(one, one, one)])[1:]
         columns = [functions(e, one, one), functions(one, e, one), functions(one, one, e)]
         return Linear(torch.stack([torch.stack([one * 0, *c])[1:] - offset for c in columns], -1), offset)
 
     def __call__(self, totals: torch.Tensor) -> torch.Tensor:
         """`[..., rows]` of totals `[..., 3]`."""
-        return totals @ self.slope.to(totals.device).mT + self.offset.to(totals.device)
+        return totals @ self.slope.mT + self.offset
 
 
 class Layers:

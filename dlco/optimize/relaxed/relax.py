@@ -138,8 +138,8 @@ def _begin(
         whole=Whole(hardware, device),
         low=low,
         high=high,
-        objective=Linear.of(lambda energy, cycles, area: [score.value(energy, cycles, area)]),
-        limits=Linear.of(score.excess),
+        objective=Linear.of(lambda energy, cycles, area: [score.value(energy, cycles, area)], device),
+        limits=Linear.of(score.excess, device),
         pe_limit=None if score.budget.pe_count is None else log(score.budget.pe_count),
         give=feasibility / 4,
     )
