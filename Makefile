@@ -39,5 +39,5 @@ clean:
 	touch $@
 
 .venv/.installed-test: .venv/.installed
-	$(BIN)/pip install -qq --editable '.[test]'
+	$(BIN)/pip install -qq --editable '.[test,bench]'
 	touch $@

@@ -10,6 +10,7 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.space import HardwareSpace, Parameter
 from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.optimize import SolveEffort
+from dlco.optimize.bound import BoundEffort
 from dlco.optimize.local_search import Effort
 from dlco.workload import Layer
 
@@ -97,6 +98,7 @@ def effort() -> SolveEffort:
     return SolveEffort(
         starts=2,
         relax_rounds=2,
+        survey=4,
         machines=3,
         roundings=2,
         descents=2,
@@ -105,4 +107,5 @@ def effort() -> SolveEffort:
         step=Effort(rounds=15, patience=6, population=3, neighbours=12),
         polish=Effort(rounds=40, patience=15, population=4, neighbours=16, islands=4),
         polishes=2,
+        bound=BoundEffort(nodes=300, side=60, boxes=1),
     )

@@ -10,21 +10,24 @@ import torch
 
 from dlco import Budget, SolveEffort, solve
 from dlco.hardware import eyeriss_space
+from dlco.optimize.bound import BoundEffort
 from dlco.optimize.local_search import Effort
 from dlco.optimize.progress import Progress
 from dlco.optimize.tasks import derive_seed, run_tasks
 from dlco.workload import Layer, conv2d
 
 EFFORT = SolveEffort(
-    starts=2,
+    starts=1,
     relax_rounds=1,
+    survey=2,
     machines=2,
+    bound=BoundEffort(nodes=60, side=20, boxes=0),
     descents=1,
     steps=2,
-    fit=Effort(rounds=30, patience=30, population=4, neighbours=64, islands=16),  # several slices a search
+    fit=Effort(rounds=8, patience=8, population=4, neighbours=64, islands=16),  # several slices a search
     step=Effort(rounds=4, neighbours=12),
     polish=Effort(rounds=10, population=8, neighbours=16, islands=24),
-    polishes=2,
+    polishes=1,
 )
 
 
