@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from dlco import hardware, timeloop
 from dlco.cost import Cost, CountingRules, evaluate
-from dlco.errors import DlcoError, InvalidInput, InvalidMapping, NotSupported
+from dlco.errors import DlcoError, Infeasible, InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware import Architecture, HardwareSpace, Level
 from dlco.mapping import Mapping, MappingBatch
 from dlco.optimize import Budget, Front, FrontEffort, Progress, Solution, SolveEffort, pareto, solve
@@ -37,6 +37,7 @@ __all__ = [
     "Front",
     "FrontEffort",
     "HardwareSpace",
+    "Infeasible",
     "InvalidInput",
     "InvalidMapping",
     "Layer",

@@ -115,7 +115,7 @@ class Solution:
         """What the lower bound proves, in a sentence."""
         if self.gap is None:
             return "no lower bound was computed, so nothing is proved of better designs"
-        return f"no design in this space is more than {max(self.gap, 0.0):.1%} better"
+        return f"no design in this space is more than {100 * max(self.gap, 0.0):.1f} % better"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the solution as JSON; the file is replaced whole or not at all."""

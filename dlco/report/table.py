@@ -141,9 +141,9 @@ def _headline(solution: Solution) -> str:
     text = f"{solution.status}: {solution.message}"
     if solution.lower_bound is None or solution.value <= 0:
         return text
-    below = 100 * (1 - solution.lower_bound / solution.value)
     bound = objective_text(solution.objective, solution.lower_bound)
-    return f"{text}\nNo design goes below {bound}, which is {below:.1f} % less than here."
+    proved = solution.certificate
+    return f"{text}\n{proved[0].upper()}{proved[1:]}: none goes below {bound}."
 
 
 def _totals(solution: Solution) -> Table:
