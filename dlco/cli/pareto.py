@@ -5,17 +5,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from dlco.cli.inputs import network_name, read_hardware, read_network
+from dlco.cli.inputs import network_name
 from dlco.cli.outputs import check_outputs, to_json, write_outputs
+from dlco.cli.question import add_question, read_budget, read_question
 from dlco.errors import InvalidInput
-from dlco.hardware.presets import ARCHITECTURES
-from dlco.optimize.budget import OBJECTIVES, Budget
+from dlco.optimize.budget import OBJECTIVES
 from dlco.optimize.front import Front
 from dlco.optimize.front.pareto import LIMIT_OF, pareto
 from dlco.report.front import front_text, plot_front
 from dlco.report.picture import PICTURES, check_picture
 from dlco.report.progress import ProgressBar
-from dlco.workload import NETWORKS
 
 INFEASIBLE = 2
 INTERRUPTED = 130
@@ -30,18 +29,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         epilog="example: dlco pareto resnet18 --hardware eyeriss -x latency -y power --area 4 --plot front.png",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "network",
-        metavar="NETWORK",
-        help=f"{', '.join(NETWORKS)}; or a file of a Timeloop problem, or a folder of them (a layer a file)",
-    )
-    parser.add_argument(
-        "--hardware",
-        metavar="NAME",
-        required=True,
-        help=f"{', '.join(ARCHITECTURES)} (sizes free), or the file of a Timeloop architecture (sizes fixed)",
-    )
-    parser.add_argument("--fixed", action="store_true", help="take the named hardware with its published sizes")
+    add_question(parser)
     limited = ", ".join(LIMIT_OF)
     parser.add_argument("-x", metavar="NAME", default="latency", help=f"{limited} (default: %(default)s)")
     parser.add_argument("-y", metavar="NAME", default="power", help=f"{', '.join(OBJECTIVES)} (default: %(default)s)")
@@ -54,13 +42,6 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         default=10.0,
         help="where power is an axis and --latency is not given: slowest design over fastest (default: %(default)s)",
     )
-    limits = parser.add_argument_group("limits, on the machine and one run of the whole network")
-    limits.add_argument("--area", metavar="MM2", type=float, help="area of the machine, mm2")
-    limits.add_argument("--power", metavar="W", type=float, help="mean power, W")
-    limits.add_argument("--latency", metavar="S", type=float, help="latency, s")
-    limits.add_argument("--energy", metavar="J", type=float, help="energy, J")
-    parser.add_argument("--batch", metavar="N", type=int, default=1, help="images at once (default: %(default)s)")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all randomness (default: %(default)s)")
     parser.add_argument("--bound", action="store_true", help="compute a lower bound on y for every point too")
     results = parser.add_argument_group("results, beside the table on stdout")
     results.add_argument("-o", "--output", metavar="FILE", help="write the front as JSON, every design in full")
@@ -73,15 +54,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the front, write what was asked for, print the table or the JSON; returns the exit code."""
-    budget = Budget(arguments.area, arguments.power, arguments.latency, arguments.energy)
+    budget = read_budget(arguments)
     if arguments.plot is not None:
         check_picture(arguments.plot)
     for option, path, suffix in (("--output", arguments.output, ".json"), ("--csv", arguments.csv, ".csv")):
         if path is not None and Path(path).suffix.lower() != suffix:
             raise InvalidInput(f"{option} is {path!r}; its suffix must be {suffix}")
     check_outputs({"--output": arguments.output, "--csv": arguments.csv, "--plot": arguments.plot})
-    layers = read_network(arguments.network, arguments.batch)
-    hardware = read_hardware(arguments.hardware, arguments.fixed)
+    layers, hardware, options = read_question(arguments, budget)
     with ProgressBar() as bar:
         front = pareto(
             layers,
@@ -90,11 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.y,
             arguments.z,
             arguments.points,
-            budget=budget,
-            seed=arguments.seed,
             bound=arguments.bound,
             progress=False if arguments.quiet else bar,
             span=arguments.span,
+            **options,
         )
     if front.points:
         write_outputs(_writers(arguments, front))

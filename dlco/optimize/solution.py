@@ -11,6 +11,7 @@ from typing import Any
 
 from dlco.cost.model import Cost, evaluate
 from dlco.errors import InvalidInput, InvalidMapping
+from dlco.files import write_whole
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping
@@ -119,15 +120,7 @@ class Solution:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the solution as JSON; the file is replaced whole or not at all."""
-        target = Path(path)
-        text = json.dumps(self.to_dict(), indent=1)
-        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            draft.write_text(text, encoding="utf-8")
-            os.replace(draft, target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        write_whole(path, json.dumps(self.to_dict(), indent=1))
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Solution":

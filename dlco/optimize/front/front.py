@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlco.errors import InvalidInput
+from dlco.files import write_whole
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.budget import OBJECTIVES, Budget, check_objective
 from dlco.optimize.front import dominance
@@ -174,18 +175,11 @@ class Front:
         Raises:
             InvalidInput: the path ends in neither .json nor .csv.
         """
-        target = Path(path)
-        suffix = target.suffix.lower()
+        suffix = Path(path).suffix.lower()
         if suffix not in (".json", ".csv"):
             raise InvalidInput(f"front is to be {os.fspath(path)!r}; its suffix must be one of .json, .csv")
         text = self.to_csv() if suffix == ".csv" else json.dumps(self.to_dict(), indent=1)
-        draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            draft.write_text(text, encoding="utf-8")
-            os.replace(draft, target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+        write_whole(path, text)
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Front":
