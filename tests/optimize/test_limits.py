@@ -121,7 +121,7 @@ def test_a_start_may_know_other_machines_and_layers(
 @pytest.mark.slow
 def test_tiles_that_need_not_divide_are_faster() -> None:
     """Thirteen rows on an array of 14 x 12, with memories that nothing waits for."""
-    layer = [conv2d("prime", C=4, M=7, P=13, Q=13)]
+    layer = [conv2d("prime", C=4, M=7, P=13, Q=13, R=1, S=1)]
     eyeriss = eyeriss_like()
     levels = [replace(level, read_bandwidth=inf, write_bandwidth=inf) for level in eyeriss.levels]
     machine = replace(eyeriss, levels=tuple(levels))
