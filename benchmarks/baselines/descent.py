@@ -16,15 +16,16 @@ import torch
 
 from baselines.evaluator import Evaluator
 from baselines.mappings import move_out, random_mappings
-from baselines.problem import AXES, Task
+from baselines.problem import Task
 from baselines.smooth import Totals, judge, loss, nests, totals
 from dlco.cost.nest import Nest, product
 from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.mapping import SPATIAL_X, TEMPORAL
+from dlco.mapping.mapping import TEMPORAL
 from dlco.mapping.places import prime_factors
 from dlco.optimize.group import Group
 
+FANOUTS = ("fanout_x", "fanout_y")  # in the order of a nest's axes
 STEPS = 100  # of one start
 EVERY = 25  # steps between roundings
 RATE = 0.05  # of Adam, on logs
@@ -116,8 +117,8 @@ class _Start:
         """The least size that holds every layer."""
         needs = []
         for group, nest in zip(self.task.groups, built, strict=True):
-            if name in AXES:
-                used = product(nest.spatial[level][AXES[name] - SPATIAL_X])
+            if name in FANOUTS:
+                used = product(nest.spatial[level][FANOUTS.index(name)])
             else:
                 words = sum(nest.words[level][s] for s, keep in enumerate(group.kept[level]) if keep)
                 used = words * self.task.base.levels[level].multiple_buffering

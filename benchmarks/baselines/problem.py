@@ -13,13 +13,11 @@ import torch
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
 from dlco.optimize.budget import Budget, check_objective
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.score import Score
 from dlco.workload.layer import Layer, check_layers
 
-AXES = {"fanout_x": SPATIAL_X, "fanout_y": SPATIAL_Y}
 REDRAWS = 200
 
 
@@ -53,19 +51,17 @@ class Task:
         for name, value in vars(budget).items():
             if value is not None and name not in budget.limits:
                 raise InvalidInput(f"budget {name} is {value!r}; a baseline knows limits on the network's totals only")
-        base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
-        return Task(check_layers(layers), hardware, Score(check_objective(objective), budget, base.cycle_s))
+        return Task(check_layers(layers), hardware, Score(check_objective(objective), budget, hardware.base.cycle_s))
 
     @property
     def base(self) -> Architecture:
         """The machine, or the one that the space is around."""
-        return self.hardware.base if isinstance(self.hardware, HardwareSpace) else self.hardware
+        return self.hardware.base
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The layers by structure; what is `[layers]` in a method runs through them in this order."""
-        parameters = self.hardware.parameters if isinstance(self.hardware, HardwareSpace) else ()
-        return make_groups(self.layers, self.base, [(p.level, AXES[p.field]) for p in parameters if p.field in AXES])
+        return make_groups(self.layers, self.base, self.hardware.free_fanouts)
 
     @cached_property
     def counts(self) -> torch.Tensor:

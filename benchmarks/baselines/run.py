@@ -1,14 +1,11 @@
 """`run`: one baseline on one task, within its seconds or evaluations."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from math import inf
 
-import torch
-
 from baselines.evaluator import Evaluator, Exhausted, Found
 from baselines.problem import Task
+from dlco.optimize.tasks import single_thread
 
 METHODS = ("random", "genetic", "bayesian", "gumbel", "descent", "evolution")
 
@@ -34,20 +31,10 @@ def run(method: str, task: Task, seed: int, *, seconds: float = inf, evaluations
     if seconds == inf and evaluations == inf:
         raise ValueError("seconds and evaluations are both infinite; a baseline runs until one is used up")
     search = import_module(f"baselines.{method}").search  # so that a library is needed by its own method alone
-    with _one_thread():
+    with single_thread():
         evaluator = Evaluator(task, seconds=seconds, evaluations=evaluations)
         try:
             search(task, evaluator, seed)
         except Exhausted:
             pass
         return evaluator.found()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

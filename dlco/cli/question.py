@@ -91,7 +91,6 @@ def read_question(
     hardware = read_hardware(arguments.hardware, arguments.fixed)
     constraints = None
     if arguments.constraints is not None:
-        base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
-        constraints = read_constraints(Path(arguments.constraints), layers[0].problem, base)
+        constraints = read_constraints(Path(arguments.constraints), layers[0].problem, hardware.base)
     options = {name: getattr(arguments, name) for name in ("seed", "device", "imperfect", "checkpoint", "resume")}
     return layers, hardware, options | {"budget": budget, "constraints": constraints}

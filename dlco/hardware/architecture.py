@@ -112,6 +112,16 @@ class Architecture:
         check_number(f"cycle_s of {self.name!r}", self.cycle_s, positive=True)
         check_positive_int(f"mac_bits of {self.name!r}", self.mac_bits)
 
+    @property
+    def base(self) -> "Architecture":
+        """The machine itself: what it has in common with a `HardwareSpace`, whose base is the machine it is around."""
+        return self
+
+    @property
+    def free_fanouts(self) -> list[tuple[str, int]]:
+        """(level, axis) of the fan-outs that are still open, as in `HardwareSpace`: none."""
+        return []
+
     def index(self, level: str) -> int:
         """Position of a level, innermost 0; raises `InvalidInput` for an unknown name."""
         for i, candidate in enumerate(self.levels):

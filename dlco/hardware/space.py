@@ -133,6 +133,12 @@ class HardwareSpace:
         return prod(len(p.grid) for p in self.parameters)
 
     @property
+    def free_fanouts(self) -> list[tuple[str, int]]:
+        """(level, axis) of the fan-outs that are still open; axis 1 is X and 2 is Y, as in a mapping."""
+        axes = {"fanout_x": 1, "fanout_y": 2}
+        return [(level, axes[name]) for level, sizes in self.driven.items() for name in sizes if name in axes]
+
+    @property
     def base_sizes(self) -> torch.Tensor:
         """The sizes of `base`, `[parameters]`, on the grid or not; of a bandwidth, the block size."""
         levels = ((self.base.level(p.level), p.field) for p in self.parameters)

@@ -1,11 +1,12 @@
 """The optimiser: relax, round, search, bound."""
 
 from dlco.optimize.budget import OBJECTIVES, Budget
+from dlco.optimize.effort import SolveEffort
 from dlco.optimize.exact import LayerFront, enumerate_layer, enumerate_machines, enumerate_network
 from dlco.optimize.front import Front, FrontEffort, FrontPoint, pareto, weighted_sum_front
 from dlco.optimize.progress import Progress
 from dlco.optimize.solution import LayerCost, NetworkCost, Solution
-from dlco.optimize.solve import SolveEffort, solve
+from dlco.optimize.solve import solve
 
 __all__ = [
     "OBJECTIVES",

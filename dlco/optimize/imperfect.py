@@ -22,7 +22,7 @@ from dlco.mapping.constraints import Constraints
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
 from dlco.mapping.mapspace import AXES
 from dlco.optimize.group import Group, make_groups
-from dlco.optimize.local_search import LATE, UNFIT, Effort
+from dlco.optimize.local_search import UNFIT, Effort, best_of, merit_of
 from dlco.optimize.score import Score, choose
 from dlco.workload.layer import Layer
 
@@ -255,7 +255,8 @@ class _Search:
         for _ in range(effort.rounds):
             before = tables.merit.amin(1)
             born = self._assess(terms, *self._neighbours(terms.layer, tables, effort.neighbours))
-            tables = _keep_best(Tables.join([tables, born], 1), effort.population)
+            both = Tables.join([tables, born], 1)
+            tables = both.pick(best_of(both.merit, effort.population))
             stale = 0 if bool((tables.merit[:, 0] < before * (1 - 1e-9)).any()) else stale + 1
             if stale >= effort.patience:
                 break
@@ -318,12 +319,9 @@ class _Search:
         totals = imperfect_totals(shape, self.machine, group.kept, factors, position, bounds, group.axes)
         self.evaluated += totals.cycles.numel()
         energy, cycles = totals.energy_pj.contiguous(), totals.cycles.contiguous()
-        price, cap = terms.price[:, None], terms.cap[:, None]
-        hurry = (energy / cap - cycles).clamp(min=0)  # cycles missing to the cap
-        merit = energy + price * cycles + (2 * price + cap.nan_to_num(posinf=0)) * hurry
-        merit = merit * (1 + LATE * (cycles / terms.deadline[:, None] - 1).clamp(min=0))
         excess = totals.overflow + self._breach(layer, factors)
-        return Tables(factors, position, energy, cycles, torch.where(excess > 0, UNFIT * (1 + excess), merit))
+        columns = (row[:, None] for row in (terms.price, terms.cap, terms.deadline))
+        return Tables(factors, position, energy, cycles, merit_of(energy, cycles, excess, *columns))
 
     def _breach(self, layer: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
         """By how much factors break the constraints, `[items, n]`; 0 where all hold."""
@@ -338,15 +336,6 @@ class _Search:
 
     def _draw(self, *shape: int) -> torch.Tensor:
         return torch.rand(*shape, generator=self.generator, device=self.group.bounds.device)
-
-
-def _keep_best(tables: Tables, n: int) -> Tables:
-    """The `n` best of each item, equals (same merit) once."""
-    merit, index = tables.merit.sort(dim=1, stable=True)
-    repeated = torch.zeros_like(merit, dtype=torch.bool)
-    repeated[:, 1:] = merit[:, 1:] == merit[:, :-1]
-    order = torch.where(repeated, torch.inf, merit).sort(dim=1, stable=True).indices[:, :n]
-    return tables.pick(index.gather(1, order))
 
 
 def _late(best: Sequence[Tables], deadlines: torch.Tensor) -> int:

@@ -9,7 +9,8 @@ import hashlib
 import io
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,30 @@ class Journal:
     def _read(self, name: str) -> bytes | None:
         row = self._file.execute("SELECT content FROM parts WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
+
+
+@contextmanager
+def recording(
+    checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike[str] | None, request: object
+) -> Iterator[Journal | None]:
+    """The journal that arguments `checkpoint` or `resume` ask for, while the block runs; None where neither is given.
+
+    Raises:
+        InvalidInput: both are given, or the file is not what it should be (see `Journal`).
+    """
+    if checkpoint is not None and resume is not None:
+        raise InvalidInput(
+            f"checkpoint is {checkpoint!r} and resume is {resume!r}, both given; resume alone goes on with its own file"
+        )
+    path = checkpoint if resume is None else resume
+    if path is None:
+        yield None
+        return
+    journal = Journal(path, request, resume=resume is not None)
+    try:
+        yield journal
+    finally:
+        journal.close()
 
 
 def fingerprint(value: object) -> str:

@@ -114,7 +114,7 @@ def local_search(
 ) -> tuple[Population, int]:
     """Improve every item's mappings; returns the population, best first, and how many mappings were evaluated."""
     shape = group.shape.select(items.layer[:, None])
-    population = _keep_best(start, effort.population)
+    population = start.pick(best_of(start.merit, effort.population))
     evaluated = 0
     stale = 0
     for _ in range(effort.rounds):
@@ -123,7 +123,8 @@ def local_search(
         )
         born = _assess(group, shape, items, assignment, position)
         before = population.merit[:, 0]
-        population = _keep_best(Population.join([population, born], 1), effort.population)
+        both = Population.join([population, born], 1)
+        population = both.pick(best_of(both.merit, effort.population))
         evaluated += born.merit.numel()
         stale = 0 if bool((population.merit[:, 0] < before * (1 - 1e-9)).any()) else stale + 1
         if stale >= effort.patience:
@@ -154,21 +155,37 @@ def _assess(group: Group, shape: Shape, items: Items, assignment: torch.Tensor, 
     two_axes = ((factors[..., SPATIAL_X, :] > 1) & (factors[..., SPATIAL_Y, :] > 1)).any(-1).sum(-1)
     # a dimension on both axes of a level cannot be written down as YAML
     excess = totals.overflow + two_axes + group.breach(items.layer, assignment, factors)
-    hurry = (totals.energy_pj / items.cap[:, None] - totals.cycles).clamp(min=0)  # cycles missing to the cap
-    price = items.price[:, None]
-    merit = totals.energy_pj + price * totals.cycles + (2 * price + items.cap[:, None].nan_to_num(posinf=0)) * hurry
-    merit = merit * (1 + LATE * (totals.cycles / items.deadline[:, None] - 1).clamp(min=0))
-    merit = torch.where(excess > 0, UNFIT * (1 + excess), merit)
+    terms = (row[:, None] for row in (items.price, items.cap, items.deadline))
+    merit = merit_of(totals.energy_pj, totals.cycles, excess, *terms)
     return Population(assignment, position, totals.energy_pj, totals.cycles, merit)
 
 
-def _keep_best(population: Population, n: int) -> Population:
-    """The `n` best of each item, equals (same merit) once."""
-    merit, index = population.merit.sort(dim=1, stable=True)
+def merit_of(
+    energy_pj: torch.Tensor,
+    cycles: torch.Tensor,
+    excess: torch.Tensor,
+    price: torch.Tensor,
+    cap: torch.Tensor,
+    deadline: torch.Tensor,
+) -> torch.Tensor:
+    """What mappings are ranked by, lower is better; all `[items, n]` or broadcast to it.
+
+    Energy and the price of the cycles, with charges for being too fast for the cap on energy a cycle and for being
+    late (see `Items`); a mapping that does not fit, whose `excess` is above 0, ranks behind all that do.
+    """
+    hurry = (energy_pj / cap - cycles).clamp(min=0)  # cycles missing to the cap
+    merit = energy_pj + price * cycles + (2 * price + cap.nan_to_num(posinf=0)) * hurry
+    merit = merit * (1 + LATE * (cycles / deadline - 1).clamp(min=0))
+    return torch.where(excess > 0, UNFIT * (1 + excess), merit)
+
+
+def best_of(merit: torch.Tensor, n: int) -> torch.Tensor:
+    """Positions `[items, n]` of the `n` best of each item by merit `[items, m]`, equals once."""
+    merit, index = merit.sort(dim=1, stable=True)
     repeated = torch.zeros_like(merit, dtype=torch.bool)
     repeated[:, 1:] = merit[:, 1:] == merit[:, :-1]
     order = torch.where(repeated, torch.inf, merit).sort(dim=1, stable=True).indices[:, :n]
-    return population.pick(index.gather(1, order))
+    return index.gather(1, order)
 
 
 def _neighbours(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import inf
 
 import torch
 
@@ -9,7 +10,6 @@ from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import Constraints
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
 from dlco.optimize.bound import compulsory_bound, without_bypassed
 from dlco.optimize.budget import Budget, check_objective
 from dlco.workload.layer import Layer, check_layers
@@ -36,20 +36,6 @@ class Request:
     imperfect: bool
     seed: int
     device: torch.device
-
-    @property
-    def base(self) -> Architecture:
-        """The machine, or what all machines of the space have in common."""
-        return self.hardware.base if isinstance(self.hardware, HardwareSpace) else self.hardware
-
-    @property
-    def free_fanouts(self) -> list[tuple[str, int]]:
-        """(level, axis) of the fan-outs that the space leaves open."""
-        if isinstance(self.hardware, Architecture):
-            return []
-        axes = {"fanout_x": SPATIAL_X, "fanout_y": SPATIAL_Y}
-        driven = self.hardware.driven.items()
-        return [(level, axes[name]) for level, sizes in driven for name in sizes if name in axes]
 
 
 def make_request(
@@ -100,12 +86,10 @@ def _check_device(device: object) -> torch.device:
 
 def _within_levels(hardware: Architecture | HardwareSpace, budget: Budget) -> Architecture | HardwareSpace:
     """The hardware without sizes above the limits on single levels; `Infeasible` where none is left."""
-    base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
     for limits in (budget.capacity, budget.bandwidth):
         for level in limits or ():
-            base.index(level)
-    smallest = hardware.architecture(hardware.low) if isinstance(hardware, HardwareSpace) else hardware
-    for name, limit, used in _level_uses(smallest, budget):
+            hardware.base.index(level)
+    for name, limit, used in _level_uses(_smallest(hardware), budget):
         if used > limit:
             raise Infeasible(f"budget {name} is {limit:g}; the smallest that the hardware allows is {used:g}")
     if isinstance(hardware, Architecture) or not (budget.capacity or budget.bandwidth):
@@ -121,6 +105,11 @@ def _within_levels(hardware: Architecture | HardwareSpace, budget: Budget) -> Ar
         for i, parameter in enumerate(hardware.parameters)
     ]
     return replace(hardware, parameters=tuple(parameters))
+
+
+def _smallest(hardware: Architecture | HardwareSpace) -> Architecture:
+    """The machine of all least sizes."""
+    return hardware.architecture(hardware.low) if isinstance(hardware, HardwareSpace) else hardware
 
 
 def _level_uses(machine: Architecture, budget: Budget) -> list[tuple[str, float, float]]:
@@ -147,7 +136,7 @@ def _check_layer_names(request: Request) -> None:
 
 def _check_room(request: Request) -> None:
     """Refuse a level that cannot hold one word of each dataspace that it keeps."""
-    hardware, base = request.hardware, request.base
+    hardware, base = request.hardware, request.hardware.base
     room = hardware.machine(hardware.high).capacity if isinstance(hardware, HardwareSpace) else base.tensors().capacity
     for layer in request.layers:
         for level, words in zip(base.levels, room.tolist(), strict=True):
@@ -161,7 +150,7 @@ def _check_room(request: Request) -> None:
 
 def _check_priced(request: Request) -> None:
     """Refuse a question about energy where nothing costs any."""
-    base, budget = request.base, request.budget
+    base, budget = request.hardware.base, request.budget
     priced = base.mac_pj > 0 or any(level.read_pj or level.write_pj or level.update_pj for level in base.levels)
     asked = request.objective in ("energy", "edp", "power")
     if (asked or budget.power_w is not None or budget.energy_j is not None) and not priced:
@@ -173,10 +162,12 @@ def _check_priced(request: Request) -> None:
 def _check_reach(request: Request) -> None:
     """Refuse a limit that the compulsory work alone proves out of reach, given the others."""
     net, hardware, budget = request.layers, request.hardware, request.budget
-    smallest = hardware.machine(hardware.low).macs if isinstance(hardware, HardwareSpace) else hardware.macs
-    if budget.pe_count is not None and int(smallest) > budget.pe_count:
-        raise Infeasible(f"budget pe_count is {budget.pe_count}; the smallest machine has {int(smallest)} MAC units")
+    smallest = _smallest(hardware).macs
+    if budget.pe_count is not None and smallest > budget.pe_count:
+        raise Infeasible(f"budget pe_count is {budget.pe_count}; the smallest machine has {smallest} MAC units")
     for layer in net:
+        if budget.layer_limit(layer.name) == inf:
+            continue
         least = compulsory_bound([replace(layer, count=1)], hardware, "latency")
         if least > budget.layer_limit(layer.name):
             raise Infeasible(

@@ -140,7 +140,7 @@ class _Bounding:
     ) -> None:
         self.layers, self.hardware, self.objective, self.budget = layers, hardware, objective, budget
         self.imperfect, self.effort, self.tick = imperfect, effort or BoundEffort(), tick or (lambda share: None)
-        self.base = hardware.base if isinstance(hardware, HardwareSpace) else hardware
+        self.base = hardware.base
         self.cycle_s = self.base.cycle_s
         self.floors: list[Floor] = layer_floors(layers, hardware)
         self.network = NetworkBounding(layers, hardware, self.floors, imperfect)

@@ -85,10 +85,6 @@ def _used_positions(problem: Problem, rank: tuple[tuple[str, int], ...]) -> int:
     return len(reached)
 
 
-def _base(hardware: Architecture | HardwareSpace) -> Architecture:
-    return hardware.base if isinstance(hardware, HardwareSpace) else hardware
-
-
 def _extremes(hardware: Architecture | HardwareSpace) -> Machine:
     """Machines, batch shape `[n]`, among which every quantity that the bound takes alone has its least and greatest.
 
@@ -115,7 +111,7 @@ def _is_dense(space: Dataspace) -> bool:
 
 def _cycles(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
     compute = problem.macs / float(machines.macs.max())
-    base = _base(hardware)
+    base = hardware.base
     reads = writes = 0
     for space in problem.dataspaces:
         if space.name in base.levels[-1].bypass:
@@ -134,7 +130,7 @@ def _cycles(problem: Problem, machines: Machine, hardware: Architecture | Hardwa
 
 
 def _energy(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
-    base = _base(hardware)
+    base = hardware.base
     least = {
         name: (getattr(machines, f"{name}_pj") / machines.block_size).amin(0).tolist()
         for name in ("read", "write", "update")

@@ -5,10 +5,8 @@ what earlier waves found, so that the front depends neither on where the solves 
 """
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
@@ -20,13 +18,14 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import Constraints
 from dlco.optimize.budget import Budget
+from dlco.optimize.effort import SolveEffort
 from dlco.optimize.front.dominance import nondominated
 from dlco.optimize.front.front import Front, FrontPoint, check_axes
 from dlco.optimize.journal import Journal
 from dlco.optimize.local_search import Effort
-from dlco.optimize.progress import Listener, Progress
+from dlco.optimize.progress import Listener, Progress, silent
 from dlco.optimize.solution import Solution
-from dlco.optimize.solve import SolveEffort, solve
+from dlco.optimize.solve import solve
 from dlco.optimize.tasks import derive_seed, run_tasks
 from dlco.workload.layer import Layer, check_layers
 from dlco.workload.problem import check_positive_int
@@ -220,7 +219,7 @@ class Attempts:
         seeds = [derive_seed(self.request.seed, "front", self.asked + i) for i in range(len(questions))]
         if joblib.effective_n_jobs(None) > 1 and len(questions) > 1 and not self._recorded():
             self._tell(0.0)
-            answers = run_tasks(_ask, [(one, seed, _silent) for one, seed in zip(questions, seeds, strict=True)])
+            answers = run_tasks(_ask, [(one, seed, silent) for one, seed in zip(questions, seeds, strict=True)])
             points = [self._take(one, answer) for one, answer in zip(questions, answers, strict=True)]
             if any(answer is not None and answer.status == "interrupted" for answer in answers):
                 raise KeyboardInterrupt  # Ctrl-C reaches the processes of a terminal all at once
@@ -310,42 +309,6 @@ def solve_from(
         imperfect=request.imperfect,
         start=starts,
     )
-
-
-@contextmanager
-def listening(progress: bool | Listener) -> Iterator[Listener]:
-    """The listener that `progress` asks for: a bar while the block runs, the caller's own, or none."""
-    if not isinstance(progress, bool) and not callable(progress):
-        raise InvalidInput(f"progress is {progress!r}; it must be True, False or a callable that takes a dlco.Progress")
-    if progress is True:
-        from dlco.report.progress import ProgressBar  # the display sits above the optimiser
-
-        with ProgressBar() as bar:
-            yield bar
-    else:
-        yield progress if callable(progress) else _silent
-
-
-@contextmanager
-def recording(
-    checkpoint: str | os.PathLike[str] | None, resume: str | os.PathLike[str] | None, request: object
-) -> Iterator[Journal | None]:
-    """The journal that `checkpoint` or `resume` asks for, while the block runs."""
-    if checkpoint is not None and resume is not None:
-        raise InvalidInput("checkpoint and resume are both given; a resumed run records to the file that it resumes")
-    path = checkpoint if resume is None else resume
-    if path is None:
-        yield None
-        return
-    journal = Journal(path, request, resume=resume is not None)
-    try:
-        yield journal
-    finally:
-        journal.close()
-
-
-def _silent(progress: Progress) -> None:
-    pass
 
 
 def _ask(question: Question, seed: int, listener: Listener) -> Solution | None:

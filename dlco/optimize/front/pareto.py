@@ -22,13 +22,12 @@ from dlco.optimize.front.attempts import (
     FrontEffort,
     Question,
     front_request,
-    listening,
-    recording,
     solve_from,
 )
 from dlco.optimize.front.dominance import logs
 from dlco.optimize.front.front import Front, FrontPoint, spread
-from dlco.optimize.progress import Listener
+from dlco.optimize.journal import recording
+from dlco.optimize.progress import Listener, listening
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
 from dlco.optimize.solution import Solution
 from dlco.workload.layer import Layer
@@ -102,7 +101,7 @@ def pareto(
     axes = (x, y) if z is None else (x, y, z)
     others = {"device": device, "constraints": constraints, "imperfect": imperfect}
     request = front_request(layers, hardware, axes, points, budget, seed, bound, effort, span, **others)
-    with recording(checkpoint, resume, ("pareto", request)) as journal, listening(progress) as listener:
+    with listening(progress) as listener, recording(checkpoint, resume, ("pareto", request)) as journal:
         return Attempts(request, listener, journal).run(_pair if z is None else _triple)
 
 

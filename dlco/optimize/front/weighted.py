@@ -16,14 +16,15 @@ import torch
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.budget import Budget
-from dlco.optimize.front.attempts import Attempts, FrontEffort, FrontRequest, Question, front_request, listening
+from dlco.optimize.effort import SolveEffort
+from dlco.optimize.front.attempts import Attempts, FrontEffort, FrontRequest, Question, front_request
 from dlco.optimize.front.dominance import logs
 from dlco.optimize.front.front import Front
-from dlco.optimize.progress import Listener
+from dlco.optimize.progress import Listener, listening
 from dlco.optimize.request import make_request
+from dlco.optimize.run import Run
 from dlco.optimize.score import Score
 from dlco.optimize.solution import Solution
-from dlco.optimize.solve import SolveEffort, _Run
 from dlco.workload.layer import Layer
 
 NARROW = 1e-4  # weights closer than this are not told apart
@@ -170,9 +171,9 @@ def _solve_weighted(
         seed,
         request.device,
     )
-    run = _Run(asked, effort, starts, progress, None)
-    run.bench.score = WeightedScore(objective, budget, asked.base.cycle_s, terms)
+    run = Run(asked, effort, starts, progress, None)
+    run.bench.score = WeightedScore(objective, budget, asked.hardware.base.cycle_s, terms)
     parts = [factor * starts[0].cost.objective(name) for name, factor in terms]
     shares = tuple((name, part / sum(parts)) for name, part in zip(names, parts, strict=True))
-    run.score = _Tangent(objective, budget, asked.base.cycle_s, shares)
+    run.score = _Tangent(objective, budget, asked.hardware.base.cycle_s, shares)
     return run.solution(False)

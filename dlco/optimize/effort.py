@@ -1,0 +1,46 @@
+"""`SolveEffort`: how hard `solve` tries."""
+
+from dataclasses import dataclass, field
+
+from dlco.errors import InvalidInput
+from dlco.optimize.bound import BoundEffort
+from dlco.optimize.local_search import Effort
+from dlco.workload.problem import check_positive_int
+
+
+@dataclass(frozen=True)
+class SolveEffort:
+    """How hard `solve` tries; the defaults take well under a minute for ResNet-18 on two cores.
+
+    Attributes:
+        starts: relaxed solves side by side; 0 only together with a solution to start from.
+        relax_rounds: multiplier updates of the relaxed problem at most.
+        survey: random machines that are looked at beside those of the relaxed problem.
+        machines: machines that are fitted for longer, the most promising of all these.
+        roundings: roundings of every relaxed mapping.
+        descents: machines from which the hardware is stepped; `steps`: steps of each at most.
+        fit: search of the mappings of a rounded machine; `step`: of a machine one step away; `polish`: of the last.
+        polishes: times the last search is repeated, the sizes stepped anew in between.
+        bound: of every proof of a lower bound, whose real factors guide that search too.
+    """
+
+    starts: int = 8
+    relax_rounds: int = 8
+    survey: int = 32
+    machines: int = 6
+    roundings: int = 4
+    descents: int = 2
+    steps: int = 12
+    fit: Effort = field(default=Effort(rounds=40, patience=10, islands=4))
+    step: Effort = field(default=Effort(rounds=16, patience=6, population=4, neighbours=12))
+    polish: Effort = field(default=Effort(rounds=80, patience=20, population=16, neighbours=6, islands=16))
+    polishes: int = 2
+    bound: BoundEffort = field(default=BoundEffort())
+
+    def __post_init__(self) -> None:
+        for name in ("machines", "roundings", "descents"):
+            check_positive_int(f"{name} of the effort", getattr(self, name))
+        for name in ("starts", "relax_rounds", "survey", "steps", "polishes"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InvalidInput(f"{name} of the effort is {value!r}; it must be an integer of at least 0")
