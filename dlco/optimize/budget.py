@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from math import inf
 
 from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
 from dlco.workload.problem import check_positive_int
 
 OBJECTIVES = ("latency", "energy", "edp", "power", "area")
@@ -59,6 +60,17 @@ class Budget:
         """The limits on totals (`TOTALS`) that are set, by name."""
         named = {name: getattr(self, name) for name in TOTALS}
         return {name: value for name, value in named.items() if value is not None}
+
+    def level_uses(self, machine: Architecture) -> list[tuple[str, str, float, float]]:
+        """(quantity, level, value on a machine, limit) of every limit on a single level, in words and words a cycle.
+
+        Raises `InvalidInput` for a level that the machine does not have.
+        """
+        capacities = [(machine.level(name), limit) for name, limit in (self.capacity or {}).items()]
+        ports = [(machine.level(name), limit) for name, limit in (self.bandwidth or {}).items()]
+        return [("capacity", level.name, level.capacity, limit) for level, limit in capacities] + [
+            ("bandwidth", level.name, max(level.read_bandwidth, level.write_bandwidth), limit) for level, limit in ports
+        ]
 
     def layer_limit(self, layer: str) -> float:
         """Seconds that one execution of a layer may take, infinite where there is no limit."""

@@ -86,19 +86,18 @@ def _check_device(device: object) -> torch.device:
 
 def _within_levels(hardware: Architecture | HardwareSpace, budget: Budget) -> Architecture | HardwareSpace:
     """The hardware without sizes above the limits on single levels; `Infeasible` where none is left."""
-    for limits in (budget.capacity, budget.bandwidth):
-        for level in limits or ():
-            hardware.base.index(level)
-    for name, limit, used in _level_uses(_smallest(hardware), budget):
+    for what, level, used, limit in budget.level_uses(_smallest(hardware)):
         if used > limit:
-            raise Infeasible(f"budget {name} is {limit:g}; the smallest that the hardware allows is {used:g}")
+            raise Infeasible(
+                f"budget {what} of {level!r} is {limit:g}; the smallest that the hardware allows is {used:g}"
+            )
     if isinstance(hardware, Architecture) or not (budget.capacity or budget.bandwidth):
         return hardware
 
     def fits(column: int, value: float) -> bool:
         sizes = hardware.low
         sizes[column] = value
-        return all(used <= limit for _, limit, used in _level_uses(hardware.architecture(sizes), budget))
+        return all(used <= limit for _, _, used, limit in budget.level_uses(hardware.architecture(sizes)))
 
     parameters = [
         replace(parameter, grid=tuple(value for value in parameter.grid if fits(i, value)))
@@ -110,18 +109,6 @@ def _within_levels(hardware: Architecture | HardwareSpace, budget: Budget) -> Ar
 def _smallest(hardware: Architecture | HardwareSpace) -> Architecture:
     """The machine of all least sizes."""
     return hardware.architecture(hardware.low) if isinstance(hardware, HardwareSpace) else hardware
-
-
-def _level_uses(machine: Architecture, budget: Budget) -> list[tuple[str, float, float]]:
-    """(what, limit, value on the machine) of every limit on a single level."""
-    uses = [
-        (f"capacity of {name!r}", limit, machine.level(name).capacity)
-        for name, limit in (budget.capacity or {}).items()
-    ]
-    for name, limit in (budget.bandwidth or {}).items():
-        level = machine.level(name)
-        uses.append((f"bandwidth of {name!r}", limit, max(level.read_bandwidth, level.write_bandwidth)))
-    return uses
 
 
 def _check_layer_names(request: Request) -> None:

@@ -216,10 +216,7 @@ def broken_limits(
     uses = [("area_mm2", cost.area_mm2), ("power_w", cost.power_w), ("latency_s", cost.latency_s)]
     pairs = [(name, used, budget.limits.get(name, inf)) for name, used in (*uses, ("energy_j", cost.energy_pj * 1e-12))]
     pairs.append(("pe_count", architecture.macs, budget.pe_count or inf))
-    for level in architecture.levels:
-        pairs.append((f"capacity of {level.name}", level.capacity, (budget.capacity or {}).get(level.name, inf)))
-        bandwidth = max(level.read_bandwidth, level.write_bandwidth)
-        pairs.append((f"bandwidth of {level.name}", bandwidth, (budget.bandwidth or {}).get(level.name, inf)))
+    pairs += [(f"{what} of {level}", used, limit) for what, level, used, limit in budget.level_uses(architecture)]
     for name, one in layer_costs.items():
         pairs.append((f"layer_latency_s of {name}", one.cycles * architecture.cycle_s, budget.layer_limit(name)))
     return [f"{name} {used:.4g} > {limit:g}" for name, used, limit in pairs if used > limit * (1 + 1e-9)]

@@ -338,12 +338,7 @@ class Points:
 def _check_machine(architecture: Architecture, budget: Budget) -> None:
     """Raise `InvalidInput` where the machine itself exceeds the budget."""
     used = [("area_mm2", architecture.area_mm2, budget.area_mm2), ("pe_count", architecture.macs, budget.pe_count)]
-    used += [(f"capacity of {n!r}", architecture.level(n).capacity, x) for n, x in (budget.capacity or {}).items()]
-    for name, most in (budget.bandwidth or {}).items():
-        level = architecture.level(name)
-        used += [
-            (f"{kind}_bandwidth of {name!r}", getattr(level, f"{kind}_bandwidth"), most) for kind in ("read", "write")
-        ]
+    used += [(f"{what} of {level!r}", there, most) for what, level, there, most in budget.level_uses(architecture)]
     for what, there, allowed in used:
         if allowed is not None and there > allowed:
             raise InvalidInput(f"budget {what} is {allowed:g}; the machine {architecture.name!r} has {there:g}")
