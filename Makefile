@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST_FLAGS ?= -n 2
 
 BIN := .venv/bin
-BENCHMARKS := mapper codesign dosa peers pareto scaling
+BENCHMARKS := mapper codesign dosa peers pareto scaling simulate nas_rank
 # Read by every pip below, those that pip starts to build a package included.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt

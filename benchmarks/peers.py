@@ -2,14 +2,15 @@
 
 zigzag and nn-dataflow run here, each in an environment of its own (`--peers` says which); AccelForge's optima are
 recorded ones (data/accelforge_optima.json). Every peer counts by its own rules; its mapping is translated to dlco's
-terms and counted again under dlco's, beside what `solve` finds.
+terms and counted again under dlco's, beside what `solve` finds. Arms that `--peers` leaves out stay as the last run
+that had them left them.
 """
 
 import argparse
 from collections.abc import Callable
 from typing import Any
 
-from common import Stopwatch, save_results, show
+from common import Stopwatch, load_results, save_results, show
 from peers_accelforge import accelforge_rows
 from peers_environment import PeerError, ask, environment
 from peers_machine import machine, question
@@ -24,7 +25,29 @@ PACKAGES = {
     "nn-dataflow": ["nn-dataflow==2.1", "sympy==1.5.1"],  # it fails with newer ones
 }
 QUICK = SolveEffort(starts=1, relax_rounds=2, roundings=2, fit=Effort(rounds=12, patience=4, islands=2), polishes=0)
+OURS: dict[str, dict[str, Any]] = {"default": {}, "quick": {"effort": QUICK}, "imperfect": {"imperfect": True}}
 NETWORK = {"zigzag": "resnet18", "nn-dataflow": "resnet50"}  # a network that each of them ships
+
+ARMS = ["zigzag", "nn-dataflow", "accelforge"]
+TOTALS = ["network", "peer", "machine", "shapes", "judged", "its EDP over ours", "over ours, quick"]
+TOTALS += ["over ours, imperfect", "its CPU s", "our CPU s", "our CPU s, quick", "our CPU s, imperfect"]
+TEXT = (
+    "The convolutions and linear layers of networks (batch 1) on fixed machines: register file of 256 words a PE, "
+    "buffer of 65,536 words, memory of 8 words a cycle each way, energies 1, 6 and 200 pJ a word and 1 a MAC. "
+    "zigzag-dse (LOMA, lpf_limit 6, for EDP) and nn-dataflow (analytic solver, for EDP; its network between buffer "
+    "and array costs nothing here) run on one thread and map each layer alone; `solve` maps the network. `judged` is "
+    "the peer's mapping in dlco's exact model: zigzag's uneven nests on levels split by operand, nn-dataflow's with a "
+    "row's pixels wherever dlco's model likes them best, since it does not say, and its last block cut short where its "
+    "blocks do not divide a layer. What its model leaves out shows there: it lets sums stay in a register file that "
+    "holds one pixel of them while channels step outside a row. Totals are over the judged layers, for both sides; "
+    "`quick` is `solve` with one start and no polishing, `imperfect` with tiles that need not divide a layer. "
+    "AccelForge's optima are recorded, on a machine with 512 KiB of buffer and unlimited bandwidths; it counts as dlco "
+    "does by default, plus one read of each output word that leaves a level, and a whole tile at each step of a "
+    "sliding window: `counted its way` is our mapping, found under our rules, under its. Where ours is lower all the "
+    "same, the recorded optimum is of a narrower space than the record says (of fewer loop orders, most likely), and "
+    "no target is set. Its spaces hold uneven mappings where not said otherwise, dlco's do not; energies are in its "
+    "units a word."
+)
 
 Row = list[object]
 Translate = Callable[[Layer, Architecture, dict[str, Any]], dlco.Cost]
@@ -65,9 +88,9 @@ def compare(
     by_us = {one.name: judged(one, architecture, theirs[one.name], translate) for one in layers}
     ours: dict[str, dict[str, dict[str, float]]] = {}
     seconds = {}
-    for name, effort in (("default", SolveEffort()), ("quick", QUICK)):
+    for name, how in OURS.items():
         with Stopwatch() as watch:
-            solution = dlco.solve(layers, architecture, objective="edp", effort=effort)
+            solution = dlco.solve(layers, architecture, objective="edp", bound=False, **how)
         seconds[name] = watch.cpu_s
         ours[name] = {
             layer: {"cycles": cost.cycles, "energy_pj": cost.energy_pj} for layer, cost in solution.layer_costs.items()
@@ -77,7 +100,6 @@ def compare(
     for one in layers:
         said, here, own = theirs[one.name], by_us[one.name], ours["default"][one.name]
         edp = None if "reason" in here else here["cycles"] * here["energy_pj"]
-        own_edp = own["cycles"] * own["energy_pj"]
         rows.append(
             [
                 one.name,
@@ -87,19 +109,23 @@ def compare(
                 _micro(here.get("energy_pj")),
                 own["cycles"],
                 _micro(own["energy_pj"]),
-                None if edp is None else edp / own_edp,
+                *(None if edp is None else edp / _edp(ours[name][one.name]) for name in ("default", "imperfect")),
                 said["cpu_s"],
                 here.get("reason", ""),
             ]
         )
     head = ["layer", f"{peer}: cycles", "energy uJ", "judged: cycles", "energy uJ", "solve: cycles", "energy uJ"]
-    head += ["times our EDP", f"{peer}: CPU s", "why not judged"]
+    head += ["times our EDP", "times our imperfect EDP", f"{peer}: CPU s", "why not judged"]
     table = {"title": f"{peer} on {architecture.name}: one execution of each layer", "head": head, "rows": rows}
     their_s = sum(found["cpu_s"] for found in answer["layers"])
     ratios = {name: product(both, by_us) / product(both, ours[name]) if both else None for name in ours}
-    summary: Row = [peer, architecture.name, len(layers), len(both), ratios["default"], ratios["quick"]]
-    summary += [their_s, seconds["default"], seconds["quick"]]
+    summary: Row = [peer, architecture.name, len(layers), len(both), *(ratios[name] for name in OURS)]
+    summary += [their_s, *(seconds[name] for name in OURS)]
     return table, summary, {"ratio": ratios["default"], "theirs_s": their_s, "quick_s": seconds["quick"]}
+
+
+def _edp(figures: dict[str, float]) -> float:
+    return figures["cycles"] * figures["energy_pj"]
 
 
 def _micro(pj: float | None) -> float | None:
@@ -141,64 +167,64 @@ def convolutions(network: str, few: int | None) -> list[Layer]:
     return [one for one in dlco.networks.get_network(network) if set(one.problem.dimensions) == set("CMRSNPQ")][:few]
 
 
-def measure(peers: list[str], network: str | None, few: int | None) -> dict[str, Any]:
-    """Run the arms asked for; the payload."""
+def measure(peer: str, network: str | None, few: int | None) -> dict[str, Any]:
+    """One arm: its tables and targets, its rows of the totals, and what it said where it could not be run."""
+    arm: dict[str, Any] = {"tables": [], "targets": [], "totals": [], "failed": []}
+    name = network or NETWORK.get(peer, "")
+    try:
+        if peer == "accelforge":
+            rows, arm["targets"] = accelforge_rows()
+            head = ["problem", "map space", "proven optimum", "ours, counted its way", "above"]
+            head += ["ours, counted our way", "gap", "its wall s, 2 jobs", "our wall s", "our CPU s"]
+            arm["tables"] = [{"title": "AccelForge's proven optima", "head": head, "rows": rows}]
+            return arm
+        whole: Row = []
+        if peer == "zigzag":
+            found = run_zigzag(convolutions(name, few))
+        else:
+            found, whole = run_nn_dataflow(convolutions(name, few))
+    except PeerError as error:
+        return arm | {"failed": [[peer, " ".join(PACKAGES[peer]), str(error)]]}
+    for table, row, _ in found:
+        arm["tables"].append(table | {"title": f"{name} by {table['title']}"})
+        arm["totals"].append([name, *row])
+    arm["targets"] = _targets(name, found)
+    if whole:
+        head = ["network", "machine", "its cycles", "its energy uJ", "its CPU s", "its wall s"]
+        arm["tables"].append({"title": "nn-dataflow, a whole network", "head": head, "rows": [whole]})
+    return arm
+
+
+def earlier_arms() -> dict[str, dict[str, Any]]:
+    """The arms of the last run's file, each with when, from which commit and by which command it was measured."""
+    old = load_results("peers")
+    if old is None:
+        return {}
+    run = {key: old[key] for key in ("date", "commit", "command")}
+    return {name: {"run": run} | arm for name, arm in old["payload"]["data"]["arms"].items()}
+
+
+def payload_of(arms: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """All arms as one payload."""
+    arms = {name: arms[name] for name in ARMS if name in arms}
     tables: list[dict[str, Any]] = []
-    targets: list[dict[str, Any]] = []
-    summary: list[Row] = []
-    failed: list[Row] = []
-    for peer in peers:
-        try:
-            if peer == "accelforge":
-                rows, reached = accelforge_rows()
-                head = ["problem", "map space", "proven optimum", "ours, counted its way", "above"]
-                head += ["ours, counted our way", "gap", "its wall s, 2 jobs", "our wall s", "our CPU s"]
-                tables.append({"title": "AccelForge's proven optima", "head": head, "rows": rows})
-                targets += reached
-                continue
-            whole: Row = []
-            name = network or NETWORK[peer]
-            if peer == "zigzag":
-                found = run_zigzag(convolutions(name, few))
-            else:
-                found, whole = run_nn_dataflow(convolutions(name, few))
-            for table, row, _ in found:
-                tables.append(table | {"title": f"{name} by {table['title']}"})
-                summary.append([name, *row])
-            targets += _targets(name, found)
-            if whole:
-                head = ["network", "machine", "its cycles", "its energy uJ", "its CPU s", "its wall s"]
-                tables.append({"title": "nn-dataflow, a whole network", "head": head, "rows": [whole]})
-        except PeerError as error:
-            failed.append([peer, " ".join(PACKAGES[peer]), str(error)])
-    if summary:
-        head = ["network", "peer", "machine", "shapes", "judged", "its EDP over ours", "over ours, quick"]
-        head += ["its CPU s", "our CPU s", "our CPU s, quick"]
-        tables.insert(0, {"title": "Totals over the layers judged", "head": head, "rows": summary})
-    if failed:
-        tables.append({"title": "Not run", "head": ["peer", "packages", "what it said"], "rows": failed})
+    for what, title, head in (
+        ("totals", "Totals over the layers judged", TOTALS),
+        ("failed", "Not run", ["peer", "packages", "what it said"]),
+    ):
+        if rows := [row for arm in arms.values() for row in arm[what]]:
+            tables.append({"title": title, "head": head, "rows": rows})
+    if kept := {name: arm["run"] for name, arm in arms.items() if "run" in arm}:
+        rows = [[name, run["date"], run["commit"], run["command"]] for name, run in kept.items()]
+        tables.append(
+            {"title": "Arms kept from earlier runs", "head": ["arm", "date", "commit", "command"], "rows": rows}
+        )
     return {
         "title": "Beside other mappers",
-        "text": (
-            "The convolutions and linear layers of networks (batch 1) on fixed machines: register file of 256 words "
-            "a PE, buffer of 65,536 words, memory of 8 words a cycle each way, energies 1, 6 and 200 pJ a word and 1 a "
-            "MAC. zigzag-dse (LOMA, lpf_limit 6, for EDP) and nn-dataflow (analytic solver, for EDP; its network "
-            "between buffer and array costs nothing here) run on one thread and map each layer alone; `solve` maps "
-            "the network. `judged` is the peer's mapping in dlco's exact model: zigzag's uneven nests on levels "
-            "split by operand, nn-dataflow's with a row's pixels wherever dlco's model likes them best, since it does "
-            "not say. What its model leaves out shows there: it lets sums stay in a register file that holds one "
-            "pixel of them while channels step outside a row. Mappings whose factors do not divide a layer are not "
-            "judged. Totals are over the judged layers, for both sides; `quick` is `solve` with one start and no "
-            "polishing. AccelForge's optima are recorded, on a machine with 512 KiB of buffer and unlimited "
-            "bandwidths; it counts as dlco does by default, plus one read of each output word that leaves a level, and "
-            "a whole tile at each step of a sliding window: `counted its way` is our mapping, found under our rules, "
-            "under its. Where ours is lower all the same, the recorded optimum is of a narrower space than the record "
-            "says (of fewer loop orders, most likely), and no target is set. Its spaces hold uneven mappings where not "
-            "said otherwise, dlco's do not; energies are in its units a word."
-        ),
-        "tables": tables,
-        "targets": targets,
-        "data": {"packages": PACKAGES},
+        "text": TEXT,
+        "tables": tables + [table for arm in arms.values() for table in arm["tables"]],
+        "targets": [target for arm in arms.values() for target in arm["targets"]],
+        "data": {"packages": PACKAGES, "arms": arms},
     }
 
 
@@ -224,16 +250,17 @@ def _targets(network: str, found: list[tuple[dict[str, Any], Row, dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arms = ["accelforge", "nn-dataflow", "zigzag"]
-    parser.add_argument("--peers", nargs="+", choices=arms, default=arms)
+    parser.add_argument("--peers", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--network", choices=["resnet18", "resnet50", "vgg16"], help=f"default: {NETWORK}")
     parser.add_argument("--few", type=int, help="take only so many layers (to try it out)")
     parser.add_argument("--no-save", action="store_true", help="print only; leave benchmarks/results as it is")
     options = parser.parse_args()
-    payload = measure(options.peers, options.network, options.few)
-    show(payload)
-    if not options.no_save:
-        save_results("peers", payload)
+    arms: dict[str, dict[str, Any]] = {}
+    for peer in options.peers:
+        arms[peer] = measure(peer, options.network, options.few)
+        if not options.no_save:  # after every arm, so that a run that is stopped loses one at most
+            save_results("peers", payload_of(earlier_arms() | arms))
+    show(payload_of(arms))
 
 
 if __name__ == "__main__":

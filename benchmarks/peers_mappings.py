@@ -8,6 +8,7 @@ from typing import Any
 
 import dlco
 from dlco import Architecture, Layer, Level, Mapping
+from dlco.cost.imperfect import evaluate_imperfect
 from dlco.cost.model import Cost
 from dlco.mapping.checks import tile_words
 
@@ -26,21 +27,21 @@ def row_stationary(layer: Layer, architecture: Architecture, scheme: dict[str, A
     takes further P, C and M. The solver's blocks are the temporal loops over C, M and folds of P. It does not say
     where among them a row's pixels Q run (its model holds one pixel's sums in the register file, and takes them to
     stay there while other loops step): each part of Q in the register file and each place outside it for the rest
-    gives one nest.
+    gives one nest. Where its steps do not divide a dimension, the last one is cut short.
 
     Raises:
-        NotExpressible: a factor does not divide its dimension, or the filter's rows do not fit the array.
+        NotExpressible: the filter's rows do not fit the array.
     """
     bounds = layer.problem.sizes
     whole = {dim: prod(block[dim] for block in scheme["factors"]) for dim in "CMP"}
-    for dim, done in whole.items():
-        if bounds[dim] % done:
-            raise NotExpressible(f"loops over {dim} make {done} steps, which does not divide {bounds[dim]}")
-    side_by_side = {dim: bounds[dim] // done for dim, done in whole.items()}
+    side_by_side = {dim: -(-bounds[dim] // done) for dim, done in whole.items()}
     array = architecture.levels[1]
     along = {"P": _largest_divisor(side_by_side["P"], array.fanout_x)}
-    along["M"] = _largest_divisor(side_by_side["M"], array.fanout_x // along["P"])
-    down = {dim: n // along.get(dim, 1) for dim, n in side_by_side.items()} | {"R": bounds["R"]}
+    room = array.fanout_x // along["P"]
+    for along["M"] in (_largest_divisor(side_by_side["M"], room), min(side_by_side["M"], room)):
+        down = {dim: -(-n // along.get(dim, 1)) for dim, n in side_by_side.items()} | {"R": bounds["R"]}
+        if prod(down.values()) <= array.fanout_y:
+            break
     if prod(down.values()) > array.fanout_y:
         raise NotExpressible(f"its array is {prod(down.values())} PEs high, the machine's {array.fanout_y}")
     outer, middle, inner = scheme["factors"]
@@ -72,7 +73,7 @@ def best_cost(layer: Layer, architecture: Architecture, mappings: Iterator[Mappi
     costs, reasons = [], []
     for mapping in mappings:
         try:
-            costs.append(dlco.evaluate(layer, architecture, mapping))
+            costs.append(evaluate_imperfect(layer, architecture, mapping))
         except dlco.InvalidMapping as error:
             reasons.append(str(error))
     if not costs:

@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from dlco import hardware, timeloop
+from dlco import hardware, simulate, timeloop
 from dlco.cost import Cost, CountingRules, evaluate
 from dlco.errors import DlcoError, Infeasible, InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware import Architecture, HardwareSpace, Level
@@ -61,6 +61,7 @@ __all__ = [
     "matmul",
     "networks",
     "pareto",
+    "simulate",
     "solve",
     "timeloop",
     "transposed_conv2d",

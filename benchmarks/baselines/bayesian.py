@@ -2,10 +2,11 @@
 
 As the literature does co-design (Shi et al., "Learned hardware/software co-design", 2020; Spotlight, HPCA 2023): the
 outer optimiser sees the sizes of a machine and what the best mappings found for it come to, a broken limit as a
-penalty; each machine's mappings are searched anew. Theirs is Bayesian too, in thousands of trials a layer; here it
+penalty; each machine's mappings are searched for. Theirs is Bayesian too, in thousands of trials a layer; here it
 takes random valid mappings and then, round by round, neighbours of the best, which costs nothing but the evaluations.
 Given beyond that: a machine over the area limit is told so without a search, mappings that do not fit are moved
-outwards, all that were evaluated may be chosen for the network as a whole, and machines come in batches.
+outwards, all that were evaluated may be chosen for the network as a whole, machines come in batches, and the mappings
+of the best machines so far are handed on to every other (without that the search ends much worse).
 
 On fixed hardware nothing is left to the outer optimiser, and the inner search runs alone.
 """
@@ -14,7 +15,7 @@ import optuna
 import torch
 from optuna.distributions import BaseDistribution, IntDistribution
 
-from baselines.evaluator import Evaluator, Mapped
+from baselines.evaluator import Designs, Evaluator, Mapped
 from baselines.mappings import draw_prices, move_out, perturbed, random_mappings
 from baselines.problem import Task
 from dlco.optimize.score import BROKEN
@@ -26,6 +27,9 @@ RANDOM = 64  # random mappings of every layer on each machine
 ROUNDS = 16  # of neighbours
 BEST = 4  # mappings that have neighbours, and that the network may choose from
 NEIGHBOURS = 8  # of each of them
+HEIRS = 16  # machines whose mappings are handed on
+
+Handed = list[tuple[torch.Tensor, torch.Tensor]]  # for each group `[layers, n, units]` and `[layers, n, levels, dims]`
 
 
 def search(task: Task, evaluator: Evaluator, seed: int) -> None:
@@ -35,11 +39,16 @@ def search(task: Task, evaluator: Evaluator, seed: int) -> None:
     sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, multivariate=True, constant_liar=True, seed=seed)
     study = optuna.create_study(sampler=sampler)
     rate = 1e3  # pJ a cycle, of the best design so far
+    heirs: list[tuple[float, Handed]] = []
     while True:
         trials, index = _propose(task, study, evaluator)
         price, cap = draw_prices(task, rate, len(index), generator)
-        mapped = [_inner(task, evaluator, g, index, price, cap, generator) for g in range(len(task.groups))]
+        mapped = []
+        for g in range(len(task.groups)):
+            handed = [heir[g] for _, heir in heirs]
+            mapped.append(_inner(task, evaluator, g, index, handed, price, cap, generator))
         designs = evaluator.settle(index, mapped)
+        heirs = sorted([*heirs, *_heirs(designs)], key=lambda heir: heir[0])[:HEIRS]
         rate = float(evaluator.best.rate) if evaluator.best is not None else rate
         for trial, score in zip(trials, designs.score.tolist(), strict=False):  # no trials on fixed hardware
             study.tell(trial, score)
@@ -70,17 +79,33 @@ def _propose(task: Task, study: optuna.Study, evaluator: Evaluator) -> tuple[lis
     return trials, torch.stack(rows)
 
 
+def _heirs(designs: Designs) -> list[tuple[float, Handed]]:
+    """Each design's score and its mappings, one a layer."""
+    return [
+        (score, [(part.assignment[d], part.position[d]) for part in designs.chosen])
+        for d, score in enumerate(designs.score.tolist())
+    ]
+
+
 def _inner(
     task: Task,
     evaluator: Evaluator,
     g: int,
     index: torch.Tensor,
+    handed: Handed,
     price: torch.Tensor,
     cap: torch.Tensor,
     generator: torch.Generator,
 ) -> Mapped:
     """The best mappings found of every layer of a group on machines `index`."""
-    best = evaluator.assess(g, index, *random_mappings(task, g, index, RANDOM, generator)).best(price, cap, BEST)
+    first = random_mappings(task, g, index, RANDOM, generator)
+    if handed:
+        assignment, position = (
+            torch.stack([torch.cat(tables, 1)] * len(index)) for tables in zip(*handed, strict=True)
+        )
+        assignment = move_out(task, g, index, assignment, generator)
+        first = torch.cat([first[0], assignment], 2), torch.cat([first[1], position], 2)
+    best = evaluator.assess(g, index, *first).best(price, cap, BEST)
     for _ in range(ROUNDS):
         wide = torch.arange(BEST).repeat(NEIGHBOURS).expand(*best.cycles.shape[:2], -1)
         parents = best.pick(wide)

@@ -1,9 +1,12 @@
 """Machines: fixed ones, spaces of them, and the technology that prices their parts."""
 
+from dlco.hardware.accelbench import AccelBench, AccelBenchSpace
 from dlco.hardware.architecture import Architecture, Level, Machine
 from dlco.hardware.parameter import Parameter, Tie
 from dlco.hardware.posynomial import Posynomial, Term
 from dlco.hardware.presets import (
+    dpu_alu_like,
+    dpu_like,
     eyeriss_like,
     eyeriss_space,
     gemmini_like,
@@ -29,6 +32,8 @@ from dlco.hardware.technology import (
 __all__ = [
     "EYERISS_NORMALISED",
     "TECHNOLOGY_45NM",
+    "AccelBench",
+    "AccelBenchSpace",
     "Architecture",
     "HardwareSpace",
     "Level",
@@ -40,6 +45,8 @@ __all__ = [
     "Technology",
     "Term",
     "Tie",
+    "dpu_alu_like",
+    "dpu_like",
     "eyeriss_like",
     "eyeriss_space",
     "gemmini_like",

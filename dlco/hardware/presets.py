@@ -7,6 +7,7 @@ networks on chip and I/O have no cost here.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from typing import Literal, overload
 
@@ -196,6 +197,70 @@ def generic(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
         _memory(technology, "GlobalBuffer", "SRAM", 128 * KIB // 16, block_size=16, fanout_x=16, fanout_y=16),
         _memory(technology, "DRAM", "DRAM", inf, block_size=8),
     )
+
+
+def dpu_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
+    """The convolution engine of an FPGA's DPU: 8 pixels x 16 input channels x 16 output channels; 8 bits, sums of 32.
+
+    Source: AMD's product guide PG338 of the DPUCZDX8G (v4.1), its B4096: the parallelism; 255 block RAMs of 4 KiB; two
+    128-bit AXI ports. One core of the ZCU102's three, at 281 MHz (UG1354). Adders over input channels lie under a sum
+    a pixel and output channel (level "sums"), pixels along X and output channels along Y under the weight buffer;
+    which dimensions may lie where is for `Constraints` to say. Buffers are banks of 2,048 rows of 16 words (8 block
+    RAMs each; depth and width as Xilinx's pyxir has them): 16 for weights and 16 for feature maps, double-buffered, a
+    row a bank and cycle, of the latter half of them at once; the guide prints no split, PG389 (the Versal's DPU) has
+    17 and 16. The board's DDR4, 64 bits at 2,133 MT/s (from memory), is shared by reads and writes.
+
+    Depthwise layers, pooling and element-wise work do not run here but on the core's other engine, `dpu_alu_like`.
+    Instructions, start-up of a layer and fusion of layers have no cost here.
+    """
+    sums = _memory(technology, "sums", "regfile", 1, keeps=("Outputs",), word_bits=32, bandwidth=2, fanout_x=16)
+    return _dpu(technology, "dpu", sums, 8)
+
+
+def dpu_alu_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
+    """The engine of an FPGA's DPU for depthwise layers, pooling and element-wise work: 4 pixels x 16 channels; 8 bits.
+
+    Source: as `dpu_like`, whose buffers and memory it shares; PG338 (v4.1) recommends half the pixel parallelism here.
+    A sum a pixel and channel: pixels lie along X under the weight buffer, channels along Y.
+    """
+    sums = _memory(technology, "sums", "regfile", 1, keeps=("Outputs",), word_bits=32, bandwidth=2)
+    return _dpu(technology, "dpu_alu", sums, 4)
+
+
+def _dpu(technology: Technology, name: str, sums: Level, pixels: int) -> Architecture:
+    """One of the two engines of a DPU."""
+    cycle_s = 1 / 281e6
+    bank, width = 2048, 16  # rows of words
+    weights = _memory(
+        technology,
+        "weight_buffer",
+        "SRAM",
+        16 * bank * width,
+        keeps=("Weights",),
+        word_bits=8,
+        block_size=width,
+        bandwidth=16 * width,
+        fanout_x=pixels,
+        fanout_y=width,
+    )
+    features = _memory(
+        technology,
+        "feature_buffer",
+        "SRAM",
+        2 * 8 * bank * width,
+        keeps=("Inputs", "Outputs"),
+        word_bits=8,
+        block_size=width,
+        bandwidth=8 * width,
+    )
+    memory = replace(
+        _memory(technology, "DRAM", "DRAM", inf, word_bits=8, block_size=8, bandwidth=2 * 128 / 8),
+        shared_bandwidth=8 * 2133e6 * cycle_s,
+    )
+    slowed = cycle_s / technology.cycle_s
+    levels = [replace(level, leak_pj=level.leak_pj * slowed) for level in (sums, weights, features, memory)]
+    levels[1:3] = [replace(level, multiple_buffering=2) for level in levels[1:3]]
+    return replace(_machine(technology, name, 8, *levels), cycle_s=cycle_s)
 
 
 ARRAY_SIDES = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32)

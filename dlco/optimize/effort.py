@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from dlco.errors import InvalidInput
 from dlco.optimize.bound import BoundEffort
+from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.local_search import Effort
 from dlco.workload.problem import check_positive_int
 
@@ -13,9 +14,10 @@ class SolveEffort:
     """How hard `solve` tries; the defaults take well under a minute for ResNet-18 on two cores.
 
     Attributes:
-        starts: relaxed solves side by side; 0 only together with a solution to start from.
+        starts: relaxed solves side by side; with 0 the search begins at random, and at solutions to start from.
         relax_rounds: multiplier updates of the relaxed problem at most.
         survey: random machines that are looked at beside those of the relaxed problem.
+        fleet: of generations of machines near the best, which share mappings.
         machines: machines that are fitted for longer, the most promising of all these.
         roundings: roundings of every relaxed mapping.
         descents: machines from which the hardware is stepped; `steps`: steps of each at most.
@@ -24,12 +26,13 @@ class SolveEffort:
         bound: of every proof of a lower bound, whose real factors guide that search too.
     """
 
-    starts: int = 8
-    relax_rounds: int = 8
-    survey: int = 32
-    machines: int = 6
+    starts: int = 4
+    relax_rounds: int = 4
+    survey: int = 24
+    fleet: FleetEffort = field(default=FleetEffort())
+    machines: int = 4
     roundings: int = 4
-    descents: int = 2
+    descents: int = 1
     steps: int = 12
     fit: Effort = field(default=Effort(rounds=40, patience=10, islands=4))
     step: Effort = field(default=Effort(rounds=16, patience=6, population=4, neighbours=12))

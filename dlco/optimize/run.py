@@ -21,6 +21,7 @@ from dlco.mapping.mapping import Mapping
 from dlco.optimize.bound import BoundEffort, Certificate, compulsory_bound, lower_bound
 from dlco.optimize.diagnosis import Diagnosis, diagnose
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.fleet import explore
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.guide import guided_seeds
 from dlco.optimize.imperfect import refine
@@ -30,21 +31,26 @@ from dlco.optimize.progress import Listener, Progress, silent
 from dlco.optimize.relaxed import Relaxed, relax, round_factors, round_sizes
 from dlco.optimize.request import Request
 from dlco.optimize.score import BROKEN, Score
-from dlco.optimize.search import Design, Seeds, Workbench
+from dlco.optimize.search import Candidates, Design, Seeds, Workbench
 from dlco.optimize.solution import NetworkCost, Solution, broken_limits, price
 from dlco.optimize.tasks import derive_seed, single_thread
 from dlco.optimize.warm import seeds_of, sizes_of
 
 log = logging.getLogger("dlco")
 
+GLANCE = BoundEffort(nodes=60, side=20, boxes=0)  # of a bound that only guides the search
 TO_THE_BUDGET = 40  # steps of the hardware that a design outside the budget may take
 
 
 class Run:
     """One call of `solve`: its phases, and the best design so far.
 
+    Args:
+        request, effort, starts, listener, journal: as `solve` checks them.
+        score: what designs are ranked by; by default the request's objective within its budget.
+        on_candidates: called with all that each search of mappings ended with.
+
     Attributes:
-        score: what the relaxed problem is solved for; `bench`: the discrete search, with a score of its own.
         best: the best design so far, None before the first.
     """
 
@@ -55,14 +61,16 @@ class Run:
         starts: Sequence[Solution],
         listener: Listener,
         journal: Journal | None,
+        score: Score | None = None,
+        on_candidates: Callable[[Candidates], None] = lambda candidates: None,
     ) -> None:
         self.request, self.effort, self.starts, self.listener, self.journal = request, effort, starts, listener, journal
         self.started = time.perf_counter()
         self.hardware = request.hardware
         groups = make_groups(request.layers, request.hardware.base, request.hardware.free_fanouts, request.constraints)
         self.groups: tuple[Group, ...] = tuple(group.to(request.device) for group in groups)
-        self.score = Score(request.objective, request.budget, request.hardware.base.cycle_s)
-        self.bench = Workbench(self.groups, self.hardware, self.score, request.seed, self._note, journal)
+        self.score = score or Score(request.objective, request.budget, request.hardware.base.cycle_s)
+        self.bench = Workbench(self.groups, self.hardware, self.score, request.seed, self._note, journal, on_candidates)
         self.best: Design | None = None
         self.proofs: dict[str, Certificate] = {}
         self.pool: list[Seeds] = []  # mappings found for different machines
@@ -71,8 +79,13 @@ class Run:
         self.done = 0.0
         self.share = 1.0  # of the whole run that the search takes
 
-    def solution(self, bound: bool) -> Solution:
-        """Run, and return the best design whatever ends the run."""
+    def solution(self, bound: bool, reasons: bool = True) -> Solution:
+        """Run, and return the best design whatever ends the run.
+
+        Args:
+            bound: whether to prove a lower bound.
+            reasons: whether to look for the reasons where no design keeps the budget.
+        """
         request = self.request
         status, lower, diagnosis = "solved", None, None
         self.share = 0.85 if bound else 1.0
@@ -80,7 +93,7 @@ class Run:
             try:
                 self._search()
                 if self.best is not None and self.best.score >= BROKEN:
-                    diagnosis = self._diagnosis()
+                    diagnosis = self._diagnosis() if reasons else None
                 elif bound:
                     lower = self._bound()
             except KeyboardInterrupt:
@@ -134,11 +147,12 @@ class Run:
         assert design.index is not None
         return self.hardware.architecture(self.hardware.index_to_sizes(design.index))
 
-    def _proof(self, hardware: Architecture | HardwareSpace) -> Certificate:
-        """The lower bound over some hardware, proved once."""
-        key = fingerprint(hardware)
+    def _proof(self, hardware: Architecture | HardwareSpace, effort: BoundEffort | None = None) -> Certificate:
+        """The lower bound over some hardware, proved once; by default with the effort of every proof."""
+        effort = effort or self.effort.bound
+        key = fingerprint((hardware, effort))
         if key not in self.proofs:
-            self.proofs[key] = self._recall_proof(f"proof {key}") or self._prove(f"proof {key}", hardware)
+            self.proofs[key] = self._recall_proof(f"proof {key}") or self._prove(f"proof {key}", hardware, effort)
         return self.proofs[key]
 
     def _recall_proof(self, name: str) -> Certificate | None:
@@ -148,7 +162,7 @@ class Run:
         guides = {layer: guide.numpy() for layer, guide in found["guides"].items()}
         return Certificate(found["value"], found["how"], guides=guides)
 
-    def _prove(self, name: str, hardware: Architecture | HardwareSpace) -> Certificate:
+    def _prove(self, name: str, hardware: Architecture | HardwareSpace, effort: BoundEffort) -> Certificate:
         proof = lower_bound(
             self.request.layers,
             hardware,
@@ -156,7 +170,7 @@ class Run:
             self.request.budget,
             constraints=self.request.constraints,
             imperfect=self.request.imperfect,
-            effort=self.effort.bound,
+            effort=effort,
             tick=lambda share: self._tick(self.phase, self.done),
         )
         log.info("bound: %s", proof.how)
@@ -182,7 +196,7 @@ class Run:
             relaxed = relax(
                 self.groups,
                 self.hardware,
-                self.score,
+                self.score.smooth,
                 self.bench.counts,
                 starts=self.effort.starts,
                 generator=self._generator("relax"),
@@ -205,18 +219,46 @@ class Run:
         random = self.hardware.sample(effort.survey, self._generator("survey", device=torch.device("cpu")))
         rounded += [self._on_the_grid(one) for one in random]
         machines = list({tuple(index.tolist()): index for index in rounded}.values())
-        self._tick("fit", 0.2)
-        designs = self.bench.promising(torch.stack(machines), seeds, effort.fit, effort.machines)
+        self._tick("explore", 0.2)
+        generator = self._generator("fleet", device=torch.device("cpu"))
+        fleet = explore(self.bench, machines, seeds, effort.fleet, self._refined, generator, self._within(0.2, 0.45))
+        self._tick("fit", 0.45)
+        designs = self._fitted(fleet[: 2 * effort.machines], machines, seeds)
         self.pool = [design.chosen for design in designs]
         ended = []
         for i, design in enumerate(designs[: effort.descents]):
-            base, width = 0.3 + 0.4 * i / effort.descents, 0.4 / effort.descents
-
-            def tick(share: float, base: float = base, width: float = width) -> None:
-                self._tick("search", base + width * share)
-
-            ended.append(self._descend(design, tick))
+            width = 0.25 / effort.descents
+            ended.append(self._descend(design, self._within(0.45 + i * width, 0.45 + (i + 1) * width)))
         return min(ended, key=lambda design: design.score)
+
+    def _fitted(self, fleet: Sequence[Design], machines: Sequence[torch.Tensor], seeds: Seeds) -> list[Design]:
+        """The most promising machines, their mappings searched for longer: of a fleet or, without one, of machines."""
+        effort = self.effort
+        if not fleet:
+            return self.bench.promising(torch.stack(list(machines)), seeds, effort.fit, effort.machines)
+        indices = torch.stack([design.index for design in fleet if design.index is not None])
+        shared = Seeds.join([*(design.chosen for design in fleet), fleet[0].seeds])
+        own = [replace(shared, rate=design.chosen.rate) for design in fleet]
+        return self.bench.fit(indices, own, effort.fit, effort.machines)
+
+    def _refined(self, design: Design) -> Design:
+        """The design's machine with better mappings: its own joined by others, searched for by themselves.
+
+        Those others start near a quick lower bound of the machine. Beside mappings already improved they would die out
+        before they are as good.
+        """
+        assert design.index is not None
+        index, effort = design.index[None], self.effort.fleet
+        guides = self._proof(self._architecture(design), GLANCE).guides
+        generator = self._generator("glance", self.bench.searches)
+        rate = design.chosen.rate
+        guided = guided_seeds(guides, self.groups, self._machine(index), effort.guided, generator, rate)
+        others = self.bench.fit(index, [guided], effort.longer)[0]
+        return self.bench.fit(index, [Seeds.join([design.seeds, others.seeds])], effort.mappings)[0]
+
+    def _within(self, begin: float, end: float) -> Callable[[float], None]:
+        """Reports of a part of the search that lies between two shares of it."""
+        return lambda share: self._tick("search", begin + (end - begin) * share)
 
     def _descend(self, design: Design, tick: Callable[[float], None]) -> Design:
         """Step the hardware; on the way to a first design within the budget, for as long as it takes."""
@@ -299,15 +341,20 @@ class Run:
         totals = (design.cycles, design.energy_pj, seconds, power, design.area_mm2, design.energy_pj * design.cycles)
         return NetworkCost(*totals).objective(self.request.objective)
 
+    def unfolded(self, design: Design) -> tuple[Architecture, dict[str, Mapping]]:
+        """The design's machine, and the mapping of every layer by its name."""
+        tables = design.chosen
+        mappings = {
+            layer.name: group.mapping(i, tables.assignment[g][i, 0], tables.position[g][i, 0])
+            for g, group in enumerate(self.groups)
+            for i, layer in enumerate(group.layers)
+        }
+        return self._architecture(design), {layer.name: mappings[layer.name] for layer in self.request.layers}
+
     def _finish(self, status: str, lower: float | None, diagnosis: Diagnosis | None) -> Solution:
         assert self.best is not None
-        request, best = self.request, self.best
-        architecture = self._architecture(best)
-        mappings = {}
-        for g, group in enumerate(self.groups):
-            for i, layer in enumerate(group.layers):
-                mappings[layer.name] = group.mapping(i, best.chosen.assignment[g][i, 0], best.chosen.position[g][i, 0])
-        mappings = {layer.name: mappings[layer.name] for layer in request.layers}
+        request = self.request
+        architecture, mappings = self.unfolded(self.best)
         if request.imperfect:
             mappings = self._imperfect(architecture, mappings)
         model = evaluate_imperfect if request.imperfect else evaluate

@@ -28,6 +28,11 @@ class Score:
     budget: Budget
     cycle_s: float
 
+    @property
+    def smooth(self) -> "Score":
+        """The score that the relaxed problem is solved for: of a product of powers of totals."""
+        return self
+
     def value(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """Log of the objective, `[...]`; "area" is followed, far behind, by EDP."""
         energy, time = energy_pj.log(), cycles.log()

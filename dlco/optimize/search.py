@@ -78,6 +78,29 @@ class Design:
         return Design(**data | {"chosen": Seeds(**data["chosen"]), "seeds": Seeds(**data["seeds"])})
 
 
+@dataclass(frozen=True)
+class Candidates:
+    """All mappings that a search of several machines ended with.
+
+    Attributes:
+        indices: `[designs, parameters]` grid indices, or None where the hardware is fixed.
+        populations: for each group, of shape `[designs, layers, candidates]`.
+        energy_pj, cycles, fits: `[designs, layers, candidates]`, layers of all groups one after the other; of one
+            execution, and whether the mapping may be chosen.
+        counts: `[layers]` executions.
+        area_mm2: `[designs]`; `broken`: logs by which a machine and its deadlines break their limits, added up.
+    """
+
+    indices: torch.Tensor | None
+    populations: list[Population]
+    energy_pj: torch.Tensor
+    cycles: torch.Tensor
+    fits: torch.Tensor
+    counts: torch.Tensor
+    area_mm2: torch.Tensor
+    broken: torch.Tensor
+
+
 class Workbench:
     """What a search works on: the network, the hardware, what counts, and how much has been done.
 
@@ -86,6 +109,7 @@ class Workbench:
         evaluations: mappings evaluated so far.
         on_design: called with every design as soon as it is fitted.
         journal: where finished searches are recorded, and found again by a run that is resumed.
+        on_candidates: called with all that a search ended with, unless the journal has it.
     """
 
     def __init__(
@@ -96,6 +120,7 @@ class Workbench:
         seed: int,
         on_design: Callable[[Design], None] = lambda design: None,
         journal: Journal | None = None,
+        on_candidates: Callable[[Candidates], None] = lambda candidates: None,
     ) -> None:
         self.groups, self.hardware, self.score, self.seed = groups, hardware, score, seed
         self.device = groups[0].primes.device
@@ -104,7 +129,7 @@ class Workbench:
         ]
         limits = [[score.budget.layer_limit(x.name) / score.cycle_s for x in g.layers] for g in groups]
         self.deadlines = [torch.tensor(row, dtype=torch.float64, device=self.device) for row in limits]
-        self.on_design, self.journal = on_design, journal
+        self.on_design, self.journal, self.on_candidates = on_design, journal, on_candidates
         self.evaluations = 0
         self.searches = 0  # so far: each has its own seed, and its own name in the journal
 
@@ -159,6 +184,7 @@ class Workbench:
         fits &= late <= least_late + 1e-12  # only those in time, or as nearly as there are any
         picked, scores = choose(self.score, energy, cycles, fits, counts, area)
         broken = self.score.machine_excess(machines) + least_late[..., 0].sum(-1)
+        self.on_candidates(Candidates(indices, found, energy, cycles, fits, counts, area, broken))
         scores = torch.where(broken > 1e-12, broken + scores.clamp(min=BROKEN), scores)
         totals = [(table.gather(-1, picked[..., None])[..., 0] * counts).sum(-1) for table in (energy, cycles)]
         results = []

@@ -2,12 +2,12 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import asdict, dataclass, field
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlco.cost.model import Cost, evaluate
 from dlco.errors import InvalidInput, InvalidMapping
@@ -18,6 +18,9 @@ from dlco.mapping.mapping import Mapping
 from dlco.optimize.budget import Budget, Conflict, check_objective
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Dataspace, Problem
+
+if TYPE_CHECKING:
+    from dlco.simulate import Density, Simulation, TimingModel
 
 STATUSES = {
     "solved": "the search ended by itself and every limit holds",
@@ -117,6 +120,33 @@ class Solution:
         if self.gap is None:
             return "no lower bound was computed, so nothing is proved of better designs"
         return f"no design in this space is more than {100 * max(self.gap, 0.0):.1f} % better"
+
+    def simulate(
+        self,
+        layers: Sequence[str] | None = None,
+        model: "TimingModel | None" = None,
+        density: "Density | None" = None,
+    ) -> "Simulation":
+        """The solution's mappings executed in time, tile by tile, beside the cycles of the cost model.
+
+        Args:
+            layers: names of those to simulate; all, where it is not given.
+            model: what else to know of the machine: buffering, DRAM's latency (`dlco.simulate.TimingModel`).
+            density: of sparse operands (`dlco.simulate.Density`).
+
+        Raises:
+            InvalidInput: a name that no layer has.
+            NotSupported: factors of a mapping that do not divide their dimension.
+        """
+        from dlco.simulate import Density, simulate  # the simulator knows nothing of solutions
+
+        names = [layer.name for layer in self.layers]
+        for name in layers or ():
+            if name not in names:
+                raise InvalidInput(f"layer is {name!r}; the solution has {', '.join(names)}")
+        chosen = [layer for layer in self.layers if layers is None or layer.name in layers]
+        cycles = {name: cost.cycles for name, cost in self.layer_costs.items()}
+        return simulate(chosen, self.architecture, self.mappings, model, density or Density(), cycles)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the solution as JSON; the file is replaced whole or not at all."""

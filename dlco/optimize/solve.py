@@ -68,7 +68,7 @@ def solve(
             design needs.
     """
     effort = _check_effort(effort)
-    starts = _check_starts(start, effort)
+    starts = _check_starts(start)
     request = make_request(layers, hardware, objective, budget, constraints, imperfect, seed, device)
     asked = (request, effort, starts)
     with listening(progress, request.objective) as listener, recording(checkpoint, resume, asked) as journal:
@@ -81,10 +81,8 @@ def _check_effort(effort: object) -> SolveEffort:
     return effort or SolveEffort()
 
 
-def _check_starts(start: object, effort: SolveEffort) -> tuple[Solution, ...]:
+def _check_starts(start: object) -> tuple[Solution, ...]:
     starts = (start,) if isinstance(start, Solution) else start
     if not isinstance(starts, Sequence) or not all(isinstance(one, Solution) for one in starts):
         raise InvalidInput(f"start is {start!r}; it must be a dlco.Solution or a list of them")
-    if not starts and effort.starts == 0:
-        raise InvalidInput("starts of the effort is 0; it must be at least 1 where no solution is given to start from")
     return tuple(starts)

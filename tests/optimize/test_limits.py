@@ -10,6 +10,8 @@ from dlco import Budget, InvalidInput, SolveEffort, conv2d
 from dlco.errors import Infeasible
 from dlco.hardware import Architecture, HardwareSpace, eyeriss_like, eyeriss_space
 from dlco.optimize.bound import BoundEffort, lower_bound
+from dlco.optimize.fleet import FleetEffort
+from dlco.optimize.local_search import Effort
 from dlco.workload import Layer
 
 from .exhaustive import every_choice, machines_of, optimum
@@ -41,7 +43,18 @@ def test_a_bandwidth_is_kept() -> None:
     assert solution.architecture.level("shared_glb").read_bandwidth <= 4
 
 
-LIGHT = SolveEffort(starts=2, relax_rounds=2, survey=4, machines=2, descents=1, steps=3, polishes=1)
+LIGHT = SolveEffort(
+    starts=2,
+    relax_rounds=2,
+    survey=4,
+    machines=2,
+    descents=1,
+    steps=3,
+    polishes=1,
+    fleet=FleetEffort(
+        generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
+    ),
+)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from dlco.hardware.space import HardwareSpace, Parameter
 from dlco.mapping.checks import check_mapping
 from dlco.optimize.bound import compulsory_bound
 from dlco.optimize.budget import OBJECTIVES
+from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.local_search import Effort
 
 from .exhaustive import optimum
@@ -27,6 +28,9 @@ QUICK = SolveEffort(
     roundings=2,
     descents=1,
     steps=2,
+    fleet=FleetEffort(
+        generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
+    ),
     fit=Effort(rounds=12, patience=6, islands=2),
     step=Effort(rounds=6, patience=3, population=3, neighbours=8),
     polish=Effort(rounds=15, patience=6, islands=2),
@@ -373,7 +377,6 @@ REFUSED = {
     "constraints": ({"constraints": ()}, r"constraints is \(\)"),
     "imperfect": ({"imperfect": 1}, "imperfect is 1"),
     "a start": ({"start": "solution.json"}, "start is 'solution.json'"),
-    "no start at all": ({"effort": SolveEffort(starts=0)}, "starts of the effort is 0"),
     "both files": ({"checkpoint": "a", "resume": "b"}, "checkpoint is 'a' and resume is 'b'"),
     "no file": ({"resume": "nowhere.ckpt"}, "resume is 'nowhere.ckpt'; there is no such file"),
     "PEs": ({"budget": Budget(layer_latency_s={"conv9": 1.0})}, "layer_latency_s names layer 'conv9'"),
@@ -397,7 +400,7 @@ def test_effort_must_be_counts(field: str, value: object) -> None:
         dlco.solve([LAYER], generic(), effort=SolveEffort(**{field: value}))
 
 
-@pytest.mark.parametrize("field", ["starts", "machines", "roundings", "descents"])
+@pytest.mark.parametrize("field", ["machines", "roundings", "descents"])
 def test_effort_must_try_something(field: str) -> None:
     with pytest.raises(InvalidInput, match=field):
         dlco.solve([LAYER], generic_space(), effort=SolveEffort(**{field: 0}))

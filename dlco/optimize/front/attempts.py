@@ -19,18 +19,34 @@ from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import Constraints
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.front.dominance import nondominated
+from dlco.optimize.fleet import FleetEffort
+from dlco.optimize.front.dominance import Values, logs, nondominated
 from dlco.optimize.front.front import Front, FrontPoint, check_axes
+from dlco.optimize.front.harvest import Harvest, cell_of
 from dlco.optimize.journal import Journal
 from dlco.optimize.local_search import Effort
 from dlco.optimize.progress import Listener, Progress, silent
-from dlco.optimize.solution import Solution
-from dlco.optimize.solve import solve
+from dlco.optimize.request import make_request
+from dlco.optimize.run import Run
+from dlco.optimize.score import Score
+from dlco.optimize.search import Design
+from dlco.optimize.solution import Solution, price
 from dlco.optimize.tasks import derive_seed, run_tasks
 from dlco.workload.layer import Layer, check_layers
 from dlco.workload.problem import check_positive_int
 
-Solver = Callable[..., Solution | None]
+STARTS = 2  # machines on either side of a place on the front, from which its solve starts
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one solve found: the design that it was asked for, and others for the front that it came across."""
+
+    solution: Solution
+    others: tuple[Solution, ...] = ()
+
+
+Solver = Callable[..., Answer | None]
 """Takes arguments, then `seed` and `progress` by name; returns None where it proves that no design meets its limits."""
 
 
@@ -45,29 +61,26 @@ class FrontEffort:
 
     ends: SolveEffort = field(
         default=SolveEffort(
-            starts=4,
-            relax_rounds=5,
-            machines=4,
-            descents=1,
-            steps=8,
-            fit=Effort(rounds=30, patience=8, islands=3),
-            step=Effort(rounds=12, patience=5, population=4, neighbours=8),
+            starts=1,
+            relax_rounds=2,
+            survey=16,
+            fleet=FleetEffort(generations=20),
+            machines=2,
+            steps=0,
+            fit=Effort(rounds=20, patience=6, islands=2),
             polish=Effort(rounds=60, patience=15, population=8, neighbours=6, islands=12),
-            polishes=2,
+            polishes=1,
         )
     )
     points: SolveEffort = field(
         default=SolveEffort(
-            starts=1,
-            relax_rounds=3,
-            machines=3,
-            roundings=2,
-            descents=1,
-            steps=4,
+            starts=0,
+            survey=0,
+            fleet=FleetEffort(generations=6, machines=6, every=3, mappings=Effort(rounds=6, population=4)),
+            machines=2,
+            steps=0,
             fit=Effort(rounds=20, patience=6, islands=2),
-            step=Effort(rounds=10, patience=4, population=4, neighbours=8),
-            polish=Effort(rounds=40, patience=12, population=8, neighbours=6, islands=8),
-            polishes=1,
+            polishes=0,
         )
     )
 
@@ -153,14 +166,17 @@ class Attempts:
 
     Attributes:
         budget: the request's, with a latency where power needs one (see `ends`).
-        found: the designs, in the order of finding.
+        answers: the designs that solves were asked for; `aside`: of those come across, the best of each cell.
+        trace: (evaluations until then, figures) of every design found, in the order of finding.
         evaluations: mappings evaluated by all solves, those that found nothing included.
     """
 
     def __init__(self, request: FrontRequest, listener: Listener, journal: Journal | None = None) -> None:
         self.request, self.listener, self.journal = request, listener, journal
         self.budget = request.budget
-        self.found: list[FrontPoint] = []
+        self.answers: list[FrontPoint] = []
+        self.aside: dict[tuple[int, ...], FrontPoint] = {}
+        self.trace: list[tuple[int, tuple[float, ...]]] = []
         self.evaluations = 0
         self.asked = 0
         self.started = time.perf_counter()
@@ -179,6 +195,7 @@ class Attempts:
             self.budget,
             self.request.seed,
             interrupted=interrupted,
+            trace=self.trace,
             evaluations=self.evaluations,
             seconds=time.perf_counter() - self.started,
         )
@@ -197,13 +214,21 @@ class Attempts:
                 return False
             slowest = self.request.span * first[0].solution.cost.latency_s
             self.budget = replace(self.budget, latency_s=slowest)
+            self.aside = {k: point for k, point in self.aside.items() if point.solution.cost.latency_s <= slowest}
+            self.trace = [(point.evaluations, point.values) for point in self.found]
             axes = tuple(axis for axis in axes if axis != "latency")
         return None not in first + self.wave([self._end(axis) for axis in axes])
 
     @property
+    def found(self) -> list[FrontPoint]:
+        """The designs that are kept, in the order of finding."""
+        return sorted([*self.answers, *self.aside.values()], key=lambda point: point.evaluations)
+
+    @property
     def front(self) -> list[FrontPoint]:
         """The designs found that no other dominates, ascending along the first axis."""
-        return [self.found[i] for i in nondominated([point.values for point in self.found])]
+        found = self.found
+        return [found[i] for i in nondominated([point.values for point in found])]
 
     def range(self, axis: int) -> tuple[float, float]:
         """Least and largest figure of the front on an axis."""
@@ -221,7 +246,7 @@ class Attempts:
             self._tell(0.0)
             answers = run_tasks(_ask, [(one, seed, silent) for one, seed in zip(questions, seeds, strict=True)])
             points = [self._take(one, answer) for one, answer in zip(questions, answers, strict=True)]
-            if any(answer is not None and answer.status == "interrupted" for answer in answers):
+            if any(answer is not None and answer.solution.status == "interrupted" for answer in answers):
                 raise KeyboardInterrupt  # Ctrl-C reaches the processes of a terminal all at once
         else:  # here, one by one: every step can be told
             points = [self._ask_here(one, seed) for one, seed in zip(questions, seeds, strict=True)]
@@ -229,7 +254,14 @@ class Attempts:
         return points
 
     def _end(self, objective: str) -> Question:
-        return Question(solve_from, (self.request, objective, self.budget, self.request.effort.ends))
+        starts = tuple(point.solution for point in self.answers)
+        arguments = (self.request, objective, self.budget, self.budget, self.request.effort.ends, starts, self.known)
+        return Question(solve_from, arguments)
+
+    @property
+    def known(self) -> tuple[Values, ...]:
+        """The figures of the front's designs."""
+        return tuple(point.values for point in self.front)
 
     def _ask_here(self, question: Question, seed: int) -> FrontPoint | None:
         answer = self._recall()
@@ -237,33 +269,46 @@ class Attempts:
             return self._take(question, answer)
         watch = _Watch(self._tell)
         answer = _ask(question, seed, watch)
-        stopped = answer is not None and (watch.stopped or answer.status == "interrupted")
+        stopped = answer is not None and (watch.stopped or answer.solution.status == "interrupted")
         point = self._take(question, answer, finished=not stopped)
         if stopped:
             raise KeyboardInterrupt
         return point
 
-    def _take(self, question: Question, answer: Solution | None, *, finished: bool = True) -> FrontPoint | None:
-        """Keep an answer, as the point that it is; in the journal only a search that got to its end."""
-        if self.journal and finished and answer is not None and answer.status != "interrupted":
-            self.journal.record(f"solve {self.asked}", json.dumps(answer.to_dict()))
+    def _take(self, question: Question, answer: Answer | None, *, finished: bool = True) -> FrontPoint | None:
+        """Keep an answer, as the points that it is; in the journal only a search that got to its end."""
+        if self.journal and finished and answer is not None and answer.solution.status != "interrupted":
+            every = [one.to_dict() for one in (answer.solution, *answer.others)]
+            self.journal.record(f"solve {self.asked}", json.dumps(every))
         self.asked += 1
         if answer is None:
             return None
-        self.evaluations += answer.evaluations
-        if answer.status == "infeasible":
-            return None
-        values = tuple(answer.cost.objective(axis) for axis in self.request.axes)
-        self.found.append(FrontPoint(values, answer, question.limits, self.evaluations))
-        return self.found[-1]
+        self.evaluations += answer.solution.evaluations
+        feasible = answer.solution.status != "infeasible"
+        if feasible:
+            self.answers.append(self._point(answer.solution, question.limits))
+        for other in answer.others:
+            point = self._point(other, {})
+            cell = cell_of(logs(point.values))
+            if cell not in self.aside or point.values[-1] < self.aside[cell].values[-1]:
+                self.aside[cell] = point
+        return self.answers[-1] if feasible else None
+
+    def _point(self, solution: Solution, limits: dict[str, float]) -> FrontPoint:
+        values = tuple(solution.cost.objective(axis) for axis in self.request.axes)
+        self.trace.append((self.evaluations, values))
+        return FrontPoint(values, solution, limits, self.evaluations)
 
     def _recorded(self) -> bool:
         return self.journal is not None and self.journal.recall(f"solve {self.asked}") is not None
 
-    def _recall(self) -> Solution | None:
+    def _recall(self) -> Answer | None:
         """The next answer, where an earlier run recorded it."""
         text = self.journal.recall(f"solve {self.asked}") if self.journal else None
-        return None if text is None else Solution.from_dict(json.loads(text))
+        if text is None:
+            return None
+        solution, *others = map(Solution.from_dict, json.loads(text))
+        return Answer(solution, tuple(others))
 
     def _tell(self, share: float) -> None:
         """Report that so many solves are done, and a share of the next."""
@@ -284,32 +329,80 @@ class _Watch:
         self.tell(progress.done)
 
 
+def first_machines(points: Iterable[FrontPoint], n: int) -> tuple[Solution, ...]:
+    """The first designs of the first `n` machines among some points."""
+    first: dict[Architecture, Solution] = {}
+    for point in points:
+        first.setdefault(point.solution.architecture, point.solution)
+    return tuple(first.values())[:n]
+
+
 def solve_from(
     request: FrontRequest,
     objective: str,
     budget: Budget,
+    front_budget: Budget,
     effort: SolveEffort,
-    starts: tuple[Solution, ...] = (),
+    starts: tuple[Solution, ...],
+    known: tuple[Values, ...],
     *,
+    score: Callable[[float], Score] | None = None,
     seed: int,
     progress: Listener,
-) -> Solution:
-    """`solve` as the solver of a question: the least of one objective, searched for from designs found before."""
-    return solve(
+) -> Answer:
+    """The solver of a question: the least of one objective, searched for from designs found before.
+
+    Args:
+        request: of the front.
+        objective: what this solve is for.
+        budget: the limits that it must keep.
+        front_budget: those that the front's designs must keep.
+        effort: how hard to try.
+        starts: designs to begin from.
+        known: figures of the front's designs so far.
+        score: takes a cycle's seconds; what designs are ranked by instead of the objective.
+        seed: of this solve.
+        progress: called with every report.
+
+    Raises:
+        InvalidInput: as `solve`.
+    """
+    asked = make_request(
         request.layers,
         request.hardware,
         objective,
         budget,
-        seed=seed,
-        device=request.device,
-        bound=request.bound,
-        progress=progress,
-        effort=effort,
-        constraints=request.constraints,
-        imperfect=request.imperfect,
-        start=starts,
+        request.constraints,
+        request.imperfect,
+        seed,
+        request.device,
+    )
+    cycle_s = asked.hardware.base.cycle_s
+    harvest = Harvest(request.axes, Score(objective, front_budget, cycle_s), known)
+    run = Run(asked, effort, starts, progress, None, score(cycle_s) if score else None, harvest)
+    solution = run.solution(request.bound, reasons=False)
+    others = [_aside(run, design, solution, front_budget) for design in harvest.designs]
+    return Answer(solution, tuple(other for other in others if other.cost != solution.cost))
+
+
+def _aside(run: Run, design: Design, solution: Solution, budget: Budget) -> Solution:
+    """A design that a search came across, on its way to a solution."""
+    architecture, mappings = run.unfolded(design)
+    costs, cost = price(solution.layers, architecture, mappings)
+    return replace(
+        solution,
+        status="solved",
+        message="come across in the search for another design; all limits of the front hold",
+        budget=budget,
+        architecture=architecture,
+        mappings=mappings,
+        layer_costs=costs,
+        cost=cost,
+        lower_bound=None,
+        imperfect=False,
+        trace=(),
     )
 
 
-def _ask(question: Question, seed: int, listener: Listener) -> Solution | None:
+def _ask(question: Question, seed: int, listener: Listener) -> Answer | None:
     return question.solver(*question.arguments, seed=seed, progress=listener)

@@ -39,7 +39,8 @@ class FrontPoint:
     Attributes:
         values: its figure on every axis, in the unit of `NetworkCost.objective`: s, pJ, pJ x cycles, W, mm2.
         solution: the design in full; its budget holds the limits that it was found under.
-        limits: what was asked of this point beyond the front's budget, by axis; a point at an end has none.
+        limits: what was asked of this point beyond the front's budget, by axis; a point at an end has none, nor has
+            one that was come across in the search for another.
         evaluations: mappings evaluated until it was found, by all searches of the front together.
     """
 
@@ -57,10 +58,11 @@ class Front:
         status: one of `STATUSES`; `message` says in a sentence what that means here.
         axes: two or three objectives, all of them to be small.
         points: the designs that no other found dominates, ascending along the first axis; equals only once.
-        dominated: all other designs found, in the order of finding.
+        dominated: other designs found, in the order of finding; of those come across, the best alone.
         budget: the limits that every design keeps, with the latency that the front was given where it had none.
         seed: what was asked for.
         evaluations: mappings evaluated; `seconds`: wall clock.
+        trace: (evaluations until then, values) of every design found, in the order of finding, kept or not.
     """
 
     status: str
@@ -72,6 +74,7 @@ class Front:
     seed: int
     evaluations: int = 0
     seconds: float = 0.0
+    trace: tuple[tuple[int, tuple[float, ...]], ...] = ()
 
     @staticmethod
     def of(
@@ -80,6 +83,7 @@ class Front:
         budget: Budget,
         seed: int,
         *,
+        trace: Sequence[tuple[int, tuple[float, ...]]] = (),
         interrupted: bool = False,
         evaluations: int = 0,
         seconds: float = 0.0,
@@ -98,6 +102,7 @@ class Front:
             seed=seed,
             evaluations=evaluations,
             seconds=seconds,
+            trace=tuple(trace),
         )
 
     @property
@@ -202,6 +207,7 @@ class Front:
             "seed": self.seed,
             "evaluations": self.evaluations,
             "seconds": self.seconds,
+            "trace": [[evaluations, list(values)] for evaluations, values in self.trace],
             "points": [_point(point) for point in self.points],
             "dominated": [_point(point) for point in self.dominated],
         }
@@ -223,6 +229,7 @@ class Front:
                 seed=int(data["seed"]),
                 evaluations=int(data["evaluations"]),
                 seconds=float(data["seconds"]),
+                trace=tuple((int(n), tuple(float(value) for value in values)) for n, values in data.get("trace", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvalidInput(f"front file lacks or garbles a field: {error}") from None

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from math import dist, hypot, inf, isqrt
+from math import dist, exp, hypot, inf, isqrt
 from typing import Any
 
 from dlco.errors import Infeasible, InvalidInput
@@ -18,9 +18,12 @@ from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import Constraints
 from dlco.optimize.budget import Budget
 from dlco.optimize.front.attempts import (
+    STARTS,
+    Answer,
     Attempts,
     FrontEffort,
     Question,
+    first_machines,
     front_request,
     solve_from,
 )
@@ -59,10 +62,13 @@ def pareto(
 ) -> Front:
     """The designs that two or three objectives leave: none of them is better than another on all.
 
-    Both ends come first, the least x and the least y alone. Then y is minimised under limits on x: at a few between
-    the ends, evenly in logs, at the least x itself (which breaks ties there), and then in the middle of the widest
-    gaps that are left. With a third objective, y is minimised under a grid of limits on x and z, and then between the
-    points that stand most alone. Area is better limited than minimised, since it takes few values: rather x than y.
+    Both ends come first, the least x and the least y alone. Then y is minimised under limits on x: at the least x
+    itself (which breaks ties there), at a few between the ends, evenly in logs, and then in the middle of the
+    longest stretches of the front between limits. Solves after the ends are short: each starts from the designs
+    found so far on either side of its limit. What their searches come across between the limits joins the front at
+    no cost (see `dlco.optimize.front.harvest`), so that it may have several times as many points. With a third
+    objective, y is minimised under a grid of limits on x and z, and then between the points that stand most alone.
+    Area is better limited than minimised, since it takes few values: rather x than y.
 
     Least power alone would mean a machine that takes for ever: where power is an objective and the budget has no
     latency, latency is limited to `span` times the least.
@@ -76,10 +82,10 @@ def pareto(
         x: limited objective: "latency", "energy", "power" or "area".
         y: minimised objective: any of them, or "edp".
         z: another limited objective, or None.
-        points: designs that the front aims at; half as many more solves are made at most where some find no new one.
+        points: designs to search for; others are come across on the way.
         budget: limits that every design must keep.
         seed: the same seed gives the same front.
-        bound: whether to compute a lower bound on y for every point, given its limits.
+        bound: whether to compute a lower bound on y for every design searched for, given its limits.
         progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
         effort: how hard the solves try.
         span: slowest design over fastest, see above.
@@ -106,42 +112,39 @@ def pareto(
 
 
 def _pair(attempts: Attempts) -> None:
-    """Limits on x, first at the ends and evenly between them, then where the widest gaps are."""
+    """Limits on x: its least first, a few evenly between the ends, then in the middle of the longest stretches."""
     x, y = attempts.request.axes
-    points = attempts.request.points
     low, high = attempts.range(0)
     ties = [_within(attempts, {x: low * TIE})]
     if y == "area":  # machines of one area are many, and the least was found for its EDP
         ties.append(_within(attempts, {y: attempts.range(1)[0] * TIE}, x))
-    tried = spread(low, high, min(3, points - 2)) if high > low * (1 + NARROW) else []
-    attempts.wave([*(_within(attempts, {x: limit}) for limit in tried), *ties])
-    room = points + points // 2 - 2
-    while len(tried) < room and (missing := points - len(attempts.front)) > 0:
-        gaps = _gaps(attempts.front, tried)
-        if not gaps:
-            break
-        wide = [limit for length, limit in gaps if length >= gaps[0][0] / 2]
-        limits = wide[: min(missing, room - len(tried))]
-        attempts.wave([_within(attempts, {x: limit}) for limit in limits])
+    left = attempts.request.points - 2
+    limits = spread(low, high, min(3, left)) if high > low * (1 + NARROW) else []
+    questions, tried = ties, []
+    while questions := questions + [_within(attempts, {x: limit}) for limit in limits]:
+        attempts.wave(questions)
         tried += limits
+        stretches = _stretches(attempts.front, tried)
+        limits = [middle for length, middle in stretches if length >= stretches[0][0] / 2][: left - len(tried)]
+        questions = []
 
 
-def _gaps(front: Sequence[FrontPoint], tried: Sequence[float]) -> list[tuple[float, float]]:
-    """(length, limit on x in the middle) of the gaps between neighbours on a front, the widest first.
+def _stretches(front: Sequence[FrontPoint], tried: Sequence[float]) -> list[tuple[float, float]]:
+    """(length, limit on x in the middle) of the front's stretches between neighbouring limits, the longest first.
 
-    A gap is as long as the straight line across it, in logs, both axes scaled to the front's own ranges. A limit
-    tried inside it has brought nothing new, so there is nothing below: what is left of the gap begins there.
+    A stretch is as long as the straight line from its beginning to its end, in logs, both axes scaled to the front's
+    own ranges. Where y is the same at both, nothing is to be found between.
     """
     table, ranges = _scales(front)
-    gaps = []
-    for (left, right), (a, b) in zip(pairwise(front), pairwise(table), strict=True):
-        bottom, top = left.values[0], right.values[0]
-        begin = max(limit for limit in (bottom, *tried) if limit < top)
-        across, rest = b[0] - a[0], b[0] - max(a[0], logs([begin])[0])
-        if rest > NARROW:
-            length = hypot(across / ranges[0], (a[1] - b[1]) / ranges[1]) * rest / across
-            gaps.append((length, spread(max(begin, bottom), top, 1)[0]))
-    return sorted(gaps, key=lambda gap: (-gap[0], gap[1]))
+    ends = table[0][0], table[-1][0]
+    limits = sorted({*ends, *(one for one in logs(tried) if ends[0] < one < ends[1])})
+    floors = [min(y for x, y in table if x <= limit) for limit in limits]
+    stretches = []
+    for (begin, top), (end, bottom) in pairwise(zip(limits, floors, strict=True)):
+        if end - begin > NARROW and top > bottom:
+            length = hypot((end - begin) / ranges[0], (top - bottom) / ranges[1])
+            stretches.append((length, exp((begin + end) / 2)))
+    return sorted(stretches, key=lambda stretch: (-stretch[0], stretch[1]))
 
 
 def _triple(attempts: Attempts) -> None:
@@ -198,10 +201,13 @@ def _within(attempts: Attempts, limits: dict[str, float], objective: str = "") -
     objective = objective or request.axes[1]
     starts = near(attempts.found, request.axes, limits, objective)
     budget = tighten(attempts.budget, limits)
-    return Question(_solve_within, (request, objective, budget, request.effort.points, starts), limits)
+    effort = request.effort.points
+    return Question(
+        _solve_within, (request, objective, budget, attempts.budget, effort, starts, attempts.known), limits
+    )
 
 
-def _solve_within(*arguments: Any, seed: int, progress: Listener) -> Solution | None:
+def _solve_within(*arguments: Any, seed: int, progress: Listener) -> Answer | None:
     """As `solve_from`; None where the limits are proved out of reach."""
     try:
         return solve_from(*arguments, seed=seed, progress=progress)
@@ -221,14 +227,17 @@ def tighten(budget: Budget, limits: Mapping[str, float]) -> Budget:
 def near(
     found: Sequence[FrontPoint], axes: Sequence[str], limits: Mapping[str, float], objective: str
 ) -> tuple[Solution, ...]:
-    """Where to start from: the best design within the limits, and the one nearest to them, in logs, of the others."""
+    """Where to start from: the best designs within the limits, and those nearest to them, in logs, of the others.
+
+    Of each the first on `STARTS` different machines.
+    """
 
     def beyond(point: FrontPoint) -> float:
         excess = zip(logs([point.values[axes.index(axis)] for axis in limits]), logs([*limits.values()]), strict=True)
         return sum(max(0.0, value - limit) for value, limit in excess)
 
-    inside = [point for point in found if beyond(point) == 0]
-    outside = [point for point in found if beyond(point) > 0]
-    best = [min(inside, key=lambda point: point.values[axes.index(objective)])] if inside else []
-    nearest = [min(outside, key=beyond)] if outside else []
-    return tuple(point.solution for point in best + nearest)
+    excess = [(beyond(point), point) for point in found]
+    column = axes.index(objective)
+    inside = sorted((point for one, point in excess if one == 0), key=lambda point: point.values[column])
+    outside = [point for one, point in sorted(excess, key=lambda pair: pair[0]) if one > 0]
+    return (*first_machines(inside, STARTS), *first_machines(outside, STARTS))

@@ -6,8 +6,10 @@ others, and weights at equal steps say little about where on the front the point
 look at drawbacks of minimizing weighted sums of objectives", Structural Optimization 14, 1997).
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import hypot, log
 
@@ -16,15 +18,20 @@ import torch
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.budget import Budget
-from dlco.optimize.effort import SolveEffort
-from dlco.optimize.front.attempts import Attempts, FrontEffort, FrontRequest, Question, front_request
+from dlco.optimize.front.attempts import (
+    STARTS,
+    Attempts,
+    FrontEffort,
+    Question,
+    first_machines,
+    front_request,
+    solve_from,
+)
 from dlco.optimize.front.dominance import logs
-from dlco.optimize.front.front import Front
+from dlco.optimize.front.front import Front, FrontPoint
+from dlco.optimize.journal import recording
 from dlco.optimize.progress import Listener, listening
-from dlco.optimize.request import make_request
-from dlco.optimize.run import Run
 from dlco.optimize.score import Score
-from dlco.optimize.solution import Solution
 from dlco.workload.layer import Layer
 
 NARROW = 1e-4  # weights closer than this are not told apart
@@ -37,9 +44,11 @@ class WeightedScore(Score):
     Attributes:
         objective: the one of them whose searches of single layers are used besides the prices of time below.
         terms: (objective, factor) of each term, factors above 0, in the units of `NetworkCost.objective`.
+        shares: (objective, share of its term in the sum where it is to be approximated).
     """
 
     terms: tuple[tuple[str, float], ...] = ()
+    shares: tuple[tuple[str, float], ...] = ()
 
     def value(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """Log of the sum, `[...]`."""
@@ -63,13 +72,15 @@ class WeightedScore(Score):
         first = [i for i, row in enumerate(rows) if row not in rows[:i]]
         return prices[:, first], caps[:, first]
 
+    @property
+    def smooth(self) -> Score:
+        """The product of powers that the sum is near to where its terms have these shares."""
+        return _Tangent(self.objective, self.budget, self.cycle_s, self.shares)
+
 
 @dataclass(frozen=True)
 class _Tangent(Score):
-    """As `Score`, of a product of powers of objectives: what a sum of them is near to where they have these shares.
-
-    The relaxed problem, which is of such products, is solved for it.
-    """
+    """As `Score`, of a product of powers of objectives: what a sum of them is near to where they have these shares."""
 
     shares: tuple[tuple[str, float], ...] = ()
 
@@ -92,19 +103,22 @@ def weighted_sum_front(
     progress: bool | Listener = False,
     effort: FrontEffort | None = None,
     span: float = 10.0,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Front:
     """The designs that weighted sums of two objectives find; arguments and result as of `pareto`.
 
-    Both ends come first, as there. Then three weights at equal steps, and weights halfway between those whose
-    designs lie farthest apart, until there are `points` designs or half as many more solves than that. Solves start
-    from the designs found at neighbouring weights.
+    Both ends come first, as there, and what searches come across joins the front here too. Then three weights at
+    equal steps, and weights halfway between those whose designs lie farthest apart, until there were `points`
+    solves. Each starts from the designs found so far whose weighted sums are least.
 
     Raises:
         InvalidInput: as in `pareto`.
     """
     request = front_request(layers, hardware, (x, y), points, budget, seed, False, effort, span)
-    with listening(progress) as listener:
-        return Attempts(request, listener).run(_sweep)
+    asked = ("weighted sum", request)
+    with listening(progress) as listener, recording(checkpoint, resume, asked) as journal:
+        return Attempts(request, listener, journal).run(_sweep)
 
 
 def _sweep(attempts: Attempts) -> None:
@@ -113,16 +127,14 @@ def _sweep(attempts: Attempts) -> None:
         return
     scales = (most_x - least_x, most_y - least_y)
     by_weight: dict[float, tuple[float, ...]] = {1.0: (least_x, most_y), 0.0: (most_x, least_y)}
-    points = attempts.request.points
-    weights = [0.25, 0.5, 0.75][: max(1, points - 2)]
-    left = points + points // 2 - 2
+    left = attempts.request.points - 2
+    weights = [0.25, 0.5, 0.75][:left]
     while weights:
-        found = attempts.wave([_weighted(attempts, weight, scales, by_weight) for weight in weights])
+        found = attempts.wave([_weighted(attempts, weight, scales) for weight in weights])
         left -= len(weights)
         by_weight |= {w: p.values for w, p in zip(weights, found, strict=True) if p is not None}
-        missing = min(points - len(attempts.front), left)
         gaps = _gaps(by_weight)
-        weights = [w for length, w in gaps if length >= gaps[0][0] / 2][: max(0, missing)]
+        weights = [w for length, w in gaps if length >= gaps[0][0] / 2][:left]
 
 
 def _gaps(by_weight: dict[float, tuple[float, ...]]) -> list[tuple[float, float]]:
@@ -135,45 +147,18 @@ def _gaps(by_weight: dict[float, tuple[float, ...]]) -> list[tuple[float, float]
     return sorted(gaps, key=lambda gap: (-gap[0], gap[1]))
 
 
-def _weighted(
-    attempts: Attempts, weight: float, scales: tuple[float, float], by_weight: dict[float, tuple[float, ...]]
-) -> Question:
-    request = attempts.request
+def _weighted(attempts: Attempts, weight: float, scales: tuple[float, float]) -> Question:
+    request, budget = attempts.request, attempts.budget
     factors = weight / scales[0], (1 - weight) / scales[1]
     terms = tuple(zip(request.axes, factors, strict=True))
-    best = min(attempts.found, key=lambda point: sum(f * v for f, v in zip(factors, point.values, strict=True)))
-    others = [values for w, values in sorted(by_weight.items(), key=lambda item: abs(item[0] - weight))]
-    nearest = next((p for values in others for p in attempts.found if p.values == values and p is not best), best)
-    starts = (best.solution,) if nearest is best else (best.solution, nearest.solution)
-    return Question(_solve_weighted, (request, terms, attempts.budget, request.effort.points, starts))
 
+    def parts(point: FrontPoint) -> list[float]:
+        return [factor * value for factor, value in zip(factors, point.values, strict=True)]
 
-def _solve_weighted(
-    request: FrontRequest,
-    terms: tuple[tuple[str, float], ...],
-    budget: Budget,
-    effort: SolveEffort,
-    starts: tuple[Solution, ...],
-    *,
-    seed: int,
-    progress: Listener,
-) -> Solution:
-    """As `solve`, of a sum of objectives; the solution calls itself one for the last of them, or for power."""
-    names = [name for name, _ in terms]
-    objective = "power" if "power" in names else names[-1]
-    asked = make_request(
-        request.layers,
-        request.hardware,
-        objective,
-        budget,
-        request.constraints,
-        request.imperfect,
-        seed,
-        request.device,
-    )
-    run = Run(asked, effort, starts, progress, None)
-    run.bench.score = WeightedScore(objective, budget, asked.hardware.base.cycle_s, terms)
-    parts = [factor * starts[0].cost.objective(name) for name, factor in terms]
-    shares = tuple((name, part / sum(parts)) for name, part in zip(names, parts, strict=True))
-    run.score = _Tangent(objective, budget, asked.hardware.base.cycle_s, shares)
-    return run.solution(False)
+    starts = first_machines(sorted(attempts.found, key=lambda point: sum(parts(point))), 2 * STARTS)
+    best = min(map(parts, attempts.found), key=sum)
+    shares = tuple((name, part / sum(best)) for name, part in zip(request.axes, best, strict=True))
+    objective = "power" if "power" in request.axes else request.axes[-1]  # what the solutions call themselves for
+    score = partial(WeightedScore, objective, budget, terms=terms, shares=shares)
+    arguments = (request, objective, budget, budget, request.effort.points, starts, attempts.known)
+    return Question(partial(solve_from, score=score), arguments)

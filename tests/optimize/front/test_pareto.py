@@ -12,6 +12,7 @@ from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize import Budget, Progress, SolveEffort
+from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.front import Front
 from dlco.optimize.front.attempts import FrontEffort
 from dlco.optimize.front.dominance import hypervolume, logs, nondominated
@@ -24,16 +25,20 @@ from tests.optimize.exhaustive import every_choice, machines_of, optimum
 SMALL = SolveEffort(
     starts=1,
     relax_rounds=1,
+    survey=4,
     machines=2,
     roundings=2,
     descents=1,
     steps=6,
+    fleet=FleetEffort(
+        generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
+    ),
     fit=Effort(rounds=20, patience=8, islands=2),
     step=Effort(rounds=12, patience=5, population=3, neighbours=12),
     polish=Effort(rounds=30, patience=10, population=4, neighbours=16, islands=4),
     polishes=1,
 )
-QUICK = FrontEffort(SMALL, replace(SMALL, starts=0))
+QUICK = FrontEffort(SMALL, replace(SMALL, starts=0, survey=0, polishes=0))
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +96,7 @@ def test_every_point_is_the_optimum_at_its_limits(front: Front, product_layer: L
         best = min(power for latency, power in exact if latency <= point.values[0] * (1 + 1e-9))
         assert best <= point.values[1] * (1 + 1e-9)
         assert point.values[1] <= best * 1.01  # what a single price of time does not explain may be missed
+    assert [values for _, values in front.trace if values == front.points[0].values]
     assert front.points[0].values == pytest.approx(exact[0])
     assert front.points[-1].values == pytest.approx(exact[-1])
     assert covered([p.values for p in front.points], exact) > 0.95
@@ -108,7 +114,9 @@ def test_area_is_traded_over_a_space(window_layer: Layer, space: HardwareSpace) 
     hold(front, [window_layer])
     exact = truth([window_layer], space, front.axes, Budget())
     assert covered([p.values for p in front.points], exact) > 0.98
-    for point in front.points:
+    asked = [point for point in (*front.points, *front.dominated) if point.limits]
+    assert asked
+    for point in asked:
         assert point.solution.lower_bound is not None
         assert point.solution.lower_bound <= point.solution.value * (1 + 1e-9)
 
@@ -178,7 +186,7 @@ def test_an_interrupted_front_keeps_its_points(solve: int, product_layer: Layer,
     front = pareto([product_layer], machine, points=6, effort=QUICK, progress=Stop(solve))
     assert front.status == "interrupted"
     hold(front, [product_layer])
-    assert 1 <= len(front.points) + len(front.dominated) <= solve
+    assert 1 <= len({point.evaluations for point in (*front.points, *front.dominated)}) <= solve
 
 
 def test_an_interrupted_run_is_taken_up_again(
@@ -221,9 +229,12 @@ def test_a_weighted_sum_finds_points_of_the_front(product_layer: Layer, machine:
 
         return total(point) / min(map(total, exact)) - 1
 
-    for point in front.points:
+    asked = [point for point in front.points if "come across" not in point.solution.message]
+    assert len(asked) > 2
+    for point in asked:
         assert min(excess(point.values, i / 200) for i in range(201)) < 0.02
-    assert covered([p.values for p in front.points], exact) >= covered([p.values for p in front.points], exact) - 0.02
+    # what is come across makes up for the rest
+    assert covered([p.values for p in front.points], exact) > 0.95
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,244 @@
+"""`cosearch()`: a network and an accelerator for it, chosen together under hard limits."""
+
+import logging
+import time
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlco.errors import Infeasible, InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.space import HardwareSpace
+from dlco.nas.codesign import STATUSES, CoDesign, CoPoint, front_of
+from dlco.nas.evaluator import Evaluator, Exhausted
+from dlco.nas.layer_costs import LayerCosts
+from dlco.nas.methods import find_method
+from dlco.nas.oracles.accuracy import Accuracy
+from dlco.nas.problem import Candidate, CoProblem
+from dlco.nas.space import Space
+from dlco.optimize.budget import Budget
+from dlco.optimize.effort import SolveEffort
+from dlco.optimize.progress import Listener, Progress, listening
+from dlco.optimize.score import BROKEN
+from dlco.optimize.solution import Solution, price
+from dlco.optimize.solve import solve
+from dlco.optimize.tasks import single_thread
+from dlco.workload.problem import check_positive_int
+
+log = logging.getLogger("dlco")
+
+FINAL = SolveEffort(starts=0, polishes=1)  # the pair's mappings are there to start from
+SEARCH_SHARE = 0.9  # of the progress; the rest is the final solve's
+
+
+def cosearch(
+    space: Space[Any],
+    oracle: Accuracy,
+    hardware: Architecture | HardwareSpace,
+    budget: Budget | None = None,
+    objective: str = "edp",
+    *,
+    least_accuracy: float | None = None,
+    method: str = "relaxed",
+    evaluations: int = 300,
+    queries: int | None = None,
+    network: Hashable | None = None,
+    machine: Sequence[int] | None = None,
+    seed: int = 0,
+    effort: SolveEffort | None = None,
+    bound: bool = False,
+    costs: LayerCosts | None = None,
+    progress: bool | Listener = False,
+) -> CoDesign:
+    """Choose a network and a machine together, and map the network on it.
+
+    A method proposes pairs of a network and a machine; each is priced exactly, layer by layer, with mappings searched
+    for it. The best pair's mappings are then solved for once more, from those found, so that the answer carries the
+    mapping of every layer and the exact model's figures of it.
+
+    Args:
+        space: the networks.
+        oracle: their accuracies. What a search maximises it finds optimistic values of: judge the winner anew.
+        hardware: a machine, or a space of them.
+        budget: hard limits: area, power, latency, energy, PEs.
+        objective: "accuracy", which is to be large, or "latency", "energy", "edp", "power", "area", to be small.
+        least_accuracy: hard limit on accuracy, percent.
+        method: "relaxed" (the default: architecture, mapping and hardware in one nonlinear program, rounded, and
+            searched around; for spaces with factors), "surrogate" (learns from the pairs evaluated), "evolutionary"
+            (NSGA-II), "local-search", "two-stage" (first the network on the base machine, then the machine for it),
+            "fixed-network", "fixed-hardware", "random".
+        evaluations: pairs that may be evaluated.
+        queries: networks that the oracle may be asked about; by default as many as come up.
+        network: allow this network alone, by any method (a one-sided search).
+        machine: allow this machine alone, by grid positions (the other one).
+        seed: the same seed gives the same design.
+        effort: of the final solve.
+        bound: whether to prove a lower bound for the network on its machine.
+        costs: layers' costs found by earlier searches on the same hardware, for the same objective and limits.
+        progress: True for a progress bar, or a callable that takes `Progress`.
+
+    Returns:
+        A `CoDesign`. Its status is "infeasible" where no pair within the limits was found, "interrupted" after
+        Ctrl-C; both carry the best pair found.
+
+    Raises:
+        InvalidInput: an argument is not what it should be, or the method does not work on this kind of space.
+    """
+    problem = CoProblem(
+        space,
+        oracle,
+        hardware,
+        objective,
+        Budget() if budget is None else budget,
+        least_accuracy,
+        network,
+        None if machine is None else tuple(machine),
+    )
+    find_method(method)
+    check_positive_int("evaluations", evaluations)
+    if queries is not None:
+        check_positive_int("queries", queries)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
+    if costs is None:
+        costs = LayerCosts(hardware, problem.score, seed=seed)
+    elif costs.hardware != hardware or costs.score != problem.score:
+        raise InvalidInput("costs were found on other hardware, or for another objective or other limits")
+    started = time.perf_counter()
+    mappings = costs.evaluations
+    interrupted = False
+    with listening(progress, objective) as listener:
+        evaluator = Evaluator(problem, costs, evaluations, queries, _ticker(listener, started))
+        try:
+            explore(problem, evaluator, method, seed)
+        except KeyboardInterrupt:
+            interrupted = True
+            log.warning("interrupted; returning the best pair so far")
+        if evaluator.best is None:
+            raise InvalidInput(f"method {method!r} was stopped before any pair was evaluated; let it run for longer")
+        best = evaluator.best
+        start = _as_found(problem, evaluator, best, seed)
+        solution = start
+        if not interrupted:
+            solution = _solved(problem, evaluator, best, start, seed, effort or FINAL, bound)
+        with suppress(KeyboardInterrupt):  # too late to stop anything
+            listener(Progress("done", 1.0, problem.value(best), time.perf_counter() - started))
+    status = "interrupted" if interrupted else "solved" if best.feasible else "infeasible"
+    return CoDesign(
+        status=status,
+        message=STATUSES[status],
+        method=method,
+        objective=objective,
+        seed=seed,
+        least_accuracy=least_accuracy,
+        space=space.name,
+        network=space.format(best.pair.network),
+        accuracy=best.accuracy,
+        solution=solution,
+        trace=tuple(_point(problem, s.best, s.evaluations, s.queries) for s in evaluator.trace),
+        front=front_of([_point(problem, one) for one in evaluator.candidates.values() if one.feasible]),
+        sizes=hardware.names if isinstance(hardware, HardwareSpace) else (),
+        evaluations=evaluator.evaluations,
+        queries=evaluator.queries,
+        mappings=costs.evaluations - mappings + solution.evaluations,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def explore(problem: CoProblem, evaluator: Evaluator, method: str, seed: int) -> None:
+    """The search of `cosearch` alone: what it finds is left in the evaluator.
+
+    Raises:
+        InvalidInput: the method is unknown, or does not work on this kind of space.
+    """
+    search = find_method(method)
+    with single_thread(), suppress(Exhausted):
+        search(problem, evaluator, seed)
+
+
+def _ticker(listener: Listener, started: float) -> Callable[[Evaluator], None]:
+    def tick(evaluator: Evaluator) -> None:
+        best = evaluator.best
+        value = evaluator.problem.value(best) if best is not None and best.feasible else None
+        done = SEARCH_SHARE * min(1.0, evaluator.evaluations / evaluator.limit)
+        listener(Progress("co-search", done, value, time.perf_counter() - started))
+
+    return tick
+
+
+def _as_found(problem: CoProblem, evaluator: Evaluator, best: Candidate, seed: int) -> Solution:
+    """The pair with the mappings that its evaluation chose."""
+    layers = evaluator.layers(best.pair.network)
+    (point,) = evaluator.costs.networks([layers], [best.pair.machine])
+    mappings = {
+        layer.name: evaluator.costs.mapping(layer, best.pair.machine, chosen)
+        for layer, chosen in zip(layers, point.chosen, strict=True)
+    }
+    architecture = problem.architecture(best.pair.machine)
+    layer_costs, cost = price(layers, architecture, mappings)
+    status = "solved" if point.score < BROKEN else "infeasible"
+    return Solution(
+        status=status,
+        message="mappings of the co-search's evaluation",
+        objective=problem.score.objective,
+        budget=problem.budget,
+        seed=seed,
+        layers=tuple(layers),
+        architecture=architecture,
+        mappings=mappings,
+        layer_costs=layer_costs,
+        cost=cost,
+    )
+
+
+def _solved(
+    problem: CoProblem,
+    evaluator: Evaluator,
+    best: Candidate,
+    start: Solution,
+    seed: int,
+    effort: SolveEffort,
+    bound: bool,
+) -> Solution:
+    """The better of the pair as found and what `solve` makes of it."""
+    try:
+        found = solve(
+            start.layers,
+            start.architecture,
+            start.objective,
+            start.budget,
+            seed=seed,
+            bound=bound,
+            effort=effort,
+            start=start,
+        )
+    except Infeasible as error:  # proved, where the machine is the nearest of all that break a limit
+        log.info("no mapping keeps the limits: %s", error)
+        return start
+    score = problem.score
+    return min((found, start), key=lambda one: float(score(*_totals(one))))
+
+
+def _totals(solution: Solution) -> list[Tensor]:
+    cost = solution.cost
+    return [torch.tensor(figure, dtype=torch.float64) for figure in (cost.energy_pj, cost.cycles, cost.area_mm2)]
+
+
+def _point(problem: CoProblem, one: Candidate, evaluations: int = 0, queries: int = 0) -> CoPoint:
+    sizes: tuple[float, ...] = ()
+    if isinstance(problem.hardware, HardwareSpace):
+        grids = [parameter.grid for parameter in problem.hardware.parameters]
+        sizes = tuple(grid[i] for grid, i in zip(grids, one.pair.machine, strict=True))
+    return CoPoint(
+        network=problem.space.format(one.pair.network),
+        sizes=sizes,
+        accuracy=one.accuracy,
+        energy_pj=one.energy_pj,
+        latency_s=one.cycles * problem.hardware.base.cycle_s,
+        area_mm2=one.area_mm2,
+        evaluations=evaluations,
+        queries=queries,
+    )

@@ -1,0 +1,163 @@
+"""The default method: the joint relaxation, rounded, then a search that steps both sides with exact layer costs.
+
+The nonlinear program (`dlco.nas.relaxation`) proposes machines and probabilities of the options. Each start's
+probabilities are rounded to several networks, improved on the program's own model, and evaluated on the start's machine
+rounded to the grid. From the best pair on, every turn proposes
+
+* machines: the best network on the machines a grid step away (`dlco.optimize.steps`, as `solve` steps them), and
+* networks: on the best machine all layers are searched, and the networks that the model of their exact costs and of
+  the accuracy likes best are evaluated;
+
+and where neither helps, pairs a few random changes away. Where the oracle has no gradient, a ridge regression fitted to
+the networks judged so far stands in for it in the program and in the ranking.
+"""
+
+from collections.abc import Sequence
+
+import torch
+
+from dlco.errors import InvalidInput
+from dlco.hardware.space import HardwareSpace
+from dlco.nas.evaluator import Evaluator
+from dlco.nas.layer_costs import MachineIndex, rates_of
+from dlco.nas.methods.local_search import walk
+from dlco.nas.network_model import AccuracyModel, NetworkModel
+from dlco.nas.problem import Candidate, CoProblem, Pair
+from dlco.nas.relaxation import Relaxed, relax_jointly, round_network
+from dlco.nas.space import FactoredSpace, Network
+from dlco.optimize.relaxed import round_sizes
+from dlco.optimize.steps import longest_reach, steps
+
+STARTS, STEPS = 4, 160  # of the relaxation
+ROUNDINGS = 4  # networks drawn from each start's probabilities; as many of their improvements are evaluated
+DESIGN = 0.2, 10, 200  # where accuracy must be learned: share of the evaluations spent on pairs at random, least, most
+PROPOSALS = 6  # networks of a turn
+MACHINES = 10  # of a turn
+WALKS = 16  # pairs of a turn that only chance proposes
+
+
+def search(problem: CoProblem, evaluator: Evaluator, seed: int) -> None:
+    """Relax, round, search.
+
+    Raises:
+        InvalidInput: the space has no factors, so nothing can be relaxed.
+    """
+    if not isinstance(problem.space, FactoredSpace):
+        raise InvalidInput(
+            f"method 'relaxed' needs a space with factors, and {problem.space.name!r} has none; "
+            "allowed: surrogate, evolutionary, local-search, two-stage, fixed-network, fixed-hardware, random"
+        )
+    _Search(problem, problem.space, evaluator, seed).run()
+
+
+class _Search:
+    """One run: the model of accuracies, and what has been tried from where."""
+
+    def __init__(self, problem: CoProblem, space: FactoredSpace, evaluator: Evaluator, seed: int) -> None:
+        self.problem, self.space, self.evaluator = problem, space, evaluator
+        self.generator = torch.Generator().manual_seed(seed)
+        self.accuracy = AccuracyModel(problem)
+        self.reach = longest_reach(problem.hardware) if isinstance(problem.hardware, HardwareSpace) else 0
+        evaluator.costs.prepare(space.layers)
+
+    def run(self) -> None:
+        """Until the evaluator has enough."""
+        if not self.accuracy.exact:
+            self._design()
+        relaxed = relax_jointly(
+            self.problem, self.accuracy, starts=STARTS, steps=STEPS, generator=self.generator,
+            tick=lambda share: self.evaluator.on_call(self.evaluator),
+        )  # fmt: skip
+        self._round(relaxed)
+        while True:
+            best = self._best()
+            self.accuracy.learn(self.evaluator.judged)
+            self._step_machine(best)
+            self._step_network(self._best())
+            if self._best() is best:
+                self._walk(best)
+
+    def _best(self) -> Candidate:
+        assert self.evaluator.best is not None
+        return self.evaluator.best
+
+    def _design(self) -> None:
+        """Pairs at random, to learn accuracies from."""
+        share, least, most = DESIGN
+        n = max(least, min(most, round(share * self.evaluator.left)))
+        if self.problem.network is not None:
+            n = 1
+        networks = list(dict.fromkeys(self.problem.sample_networks(n, self.generator)))
+        machines = self.problem.sample_machines(1, self.generator) * len(networks)
+        self.evaluator.evaluate([Pair(a, m) for a, m in zip(networks, machines, strict=True)])
+        self.accuracy.learn(self.evaluator.judged)
+
+    def _round(self, relaxed: Relaxed) -> None:
+        """Networks and machines near the relaxation's, all starts; the machines of the good ones with all networks."""
+        for start in range(len(relaxed.value)):
+            machine = self._machine(relaxed.sizes[start])
+            model = NetworkModel(
+                self.problem,
+                self.accuracy,
+                relaxed.energy_pj[start][None],
+                relaxed.cycles[start][None],
+                self.evaluator.costs.build([machine]).area_mm2[0],
+            )
+            drawn = round_network(self.space, relaxed.probabilities[start], ROUNDINGS, self.generator)
+            networks = model.best_networks(drawn, ROUNDINGS, self.generator)
+            self.evaluator.evaluate([Pair(network, machine) for network in networks])
+
+    def _machine(self, sizes: torch.Tensor) -> MachineIndex:
+        if self.problem.machine is not None or not isinstance(self.problem.hardware, HardwareSpace):
+            return self.problem.machine or ()
+        index = round_sizes(self.problem.hardware, sizes, self.problem.score.machine_excess)
+        return tuple(index.tolist())
+
+    def _step_machine(self, best: Candidate) -> None:
+        """The best network on machines nearby: those of the present reach, a smaller one where none is left."""
+        while self.problem.machine is None and self.reach:
+            assert isinstance(self.problem.hardware, HardwareSpace)
+            index = torch.tensor(best.pair.machine)
+            near = steps(self.problem.hardware, index, self.reach, self.problem.within)
+            pairs = self._untried([Pair(best.pair.network, tuple(row)) for row in near.tolist()])
+            singles = [p for p in pairs if self._changes(p.machine, best.pair.machine) == 1]
+            chosen = self._drawn(singles, MACHINES) or self._drawn(pairs, MACHINES)
+            if chosen:
+                self.evaluator.evaluate(chosen)
+                return
+            if self.reach == 1:
+                return
+            self.reach = (self.reach + 1) // 2
+
+    def _step_network(self, best: Candidate) -> None:
+        """The networks that rank best on the best machine, with its layers' exact costs."""
+        if self.problem.network is not None:
+            return
+        machine = best.pair.machine
+        typical = len(self.evaluator.layers(best.pair.network))
+        self.evaluator.table(self.space.layers, machine, typical)
+        rate = float(rates_of(self.evaluator.costs.build([machine]))[0])
+        model = NetworkModel.on(self.problem, self.accuracy, self.evaluator.costs, machine, rate)
+
+        def tried(network: Network) -> bool:
+            return Pair(network, machine) in self.evaluator.candidates
+
+        networks = model.best_networks([best.pair.network], PROPOSALS, self.generator, tried)
+        self.evaluator.evaluate([Pair(network, machine) for network in networks])
+
+    def _walk(self, best: Candidate) -> None:
+        """Pairs a few changes away; the machine's steps begin anew."""
+        self.reach = max(1, self.reach)
+        pairs = [walk(self.problem, best.pair, 1 + i % 3, self.generator) for i in range(WALKS)]
+        self.evaluator.evaluate(self._untried(pairs) or pairs)
+
+    def _untried(self, pairs: Sequence[Pair]) -> list[Pair]:
+        return [pair for pair in dict.fromkeys(pairs) if pair not in self.evaluator.candidates]
+
+    def _drawn(self, pairs: Sequence[Pair], n: int) -> list[Pair]:
+        order = torch.randperm(len(pairs), generator=self.generator).tolist()
+        return [pairs[i] for i in order[:n]]
+
+    @staticmethod
+    def _changes(one: MachineIndex, other: MachineIndex) -> int:
+        return sum(a != b for a, b in zip(one, other, strict=True))

@@ -1,0 +1,65 @@
+"""`Accuracy`: what judges networks, and `Counted`, which keeps count of what it was asked."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from dlco.nas.space import Space
+
+
+@runtime_checkable
+class Accuracy(Protocol):
+    """An oracle: anything with these two members. A network is what `space` says it is."""
+
+    @property
+    def space(self) -> Space[Any]:
+        """The networks that it can judge."""
+
+    def accuracy(self, networks: Sequence[Any]) -> Tensor:
+        """Accuracy of each network in percent: `[n]`, float64."""
+
+
+@runtime_checkable
+class DifferentiableAccuracy(Accuracy, Protocol):
+    """An oracle whose answer has a gradient, also between networks."""
+
+    def accuracy_of_encoding(self, encoding: Tensor) -> Tensor:
+        """Accuracy in percent `[...]` of encodings `[..., features]`, those of `space.encode` or between them."""
+
+
+class Counted:
+    """An oracle that counts how many distinct networks it was asked about, and asks about none twice.
+
+    Searches are compared at equal numbers of queries; the gradient of a predictor is no query.
+
+    Args:
+        oracle: what answers.
+    """
+
+    def __init__(self, oracle: Accuracy) -> None:
+        self.oracle = oracle
+        self._known: dict[Any, float] = {}
+
+    @property
+    def space(self) -> Space[Any]:
+        """The networks that it can judge."""
+        return self.oracle.space
+
+    @property
+    def queries(self) -> int:
+        """How many distinct networks it was asked about."""
+        return len(self._known)
+
+    @property
+    def answers(self) -> dict[Any, float]:
+        """The accuracy of every network asked about, in percent, in the order in which they were asked."""
+        return dict(self._known)
+
+    def accuracy(self, networks: Sequence[Any]) -> Tensor:
+        """Accuracy of each network in percent: `[n]`, float64."""
+        unknown = [network for network in dict.fromkeys(networks) if network not in self._known]
+        if unknown:
+            self._known.update(zip(unknown, self.oracle.accuracy(unknown).tolist(), strict=True))
+        return torch.tensor([self._known[network] for network in networks], dtype=torch.float64)

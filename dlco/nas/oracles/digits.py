@@ -1,0 +1,97 @@
+"""`DigitsAccuracy`: real training in the loop, on scikit-learn's digits, in seconds.
+
+One supernet is trained once; every network is then judged with the weights that it inherits, after some training of its
+own if asked for. Inherited weights rank networks only roughly, and 397 validation images tell them apart only to a
+quarter of a point; `benchmarks/nas_predictors.py` compares the ranking with that after training each network alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dlco.errors import InvalidInput
+from dlco.nas.space import Network
+from dlco.nas.spaces.digits import Digits
+from dlco.nas.supernet.digits import DigitsSupernet
+from dlco.nas.supernet.images import Images, Labelled, digit_images, percent_right
+from dlco.nas.supernet.training import train_alone, train_shared
+from dlco.optimize.progress import Listener, listening
+
+
+@dataclass(frozen=True, eq=False)
+class DigitsAccuracy:
+    """Validation accuracy of networks that inherit a supernet's weights.
+
+    Attributes:
+        space: the networks.
+        supernet: trained.
+        images: the digits.
+        fine_tuning: epochs that a network trains by itself before it is judged; none by default.
+        seed: of that training.
+    """
+
+    space: Digits
+    supernet: DigitsSupernet
+    images: Images
+    fine_tuning: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.fine_tuning, int) or self.fine_tuning < 0:
+            raise InvalidInput(f"fine_tuning is {self.fine_tuning!r}; it must be a whole number of epochs, 0 or more")
+
+    @classmethod
+    def train(
+        cls,
+        space: Digits | None = None,
+        *,
+        epochs: int = 150,
+        fine_tuning: int = 0,
+        seed: int = 0,
+        progress: bool | Listener = True,
+    ) -> "DigitsAccuracy":
+        """Train the supernet, some 20 seconds on one core.
+
+        Args:
+            space: the networks; `Digits()` unless given.
+            epochs: passes over the 1,000 training images.
+            fine_tuning: as in the class.
+            seed: of the split of the images, the first weights and the training.
+            progress: True for a bar, False for none, or a listener.
+
+        Raises:
+            InvalidInput: epochs is not a positive integer.
+            NotSupported: scikit-learn, which brings the images, is not installed.
+        """
+        if not isinstance(epochs, int) or epochs < 1:
+            raise InvalidInput(f"epochs is {epochs!r}; it must be an integer of at least 1")
+        space, images = space or Digits(), digit_images(seed)
+        supernet = DigitsSupernet(space, seed)
+        with listening(progress, "loss") as listener:
+            train_shared(supernet, space, images.train, epochs, seed, listener=listener)
+        return cls(space, supernet, images, fine_tuning, seed)
+
+    def network(self, network: Network) -> nn.Module:
+        """The network itself: inherited weights, fine-tuned as `fine_tuning` says, called with `[n, 1, 8, 8]`."""
+        alone = self.supernet.inherit(network)
+        train_alone(alone, self.images.train, self.fine_tuning, self.seed)
+        return alone
+
+    def accuracy(self, networks: Sequence[Network]) -> Tensor:
+        """Accuracy on the 397 validation images, percent: `[n]`, float64."""
+        return self._right(networks, self.images.validation)
+
+    def test_accuracy(self, networks: Sequence[Network]) -> Tensor:
+        """Accuracy on the 400 test images, percent: `[n]`, float64; for what a search found, not for the search."""
+        return self._right(networks, self.images.test)
+
+    def _right(self, networks: Sequence[Network], images: Labelled) -> Tensor:
+        pixels, labels = images
+        found = []
+        for network in networks:
+            alone = self.network(network)
+            with torch.no_grad():
+                found.append(percent_right(alone(pixels), labels))
+        return torch.tensor(found, dtype=torch.float64)

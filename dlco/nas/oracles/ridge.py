@@ -1,0 +1,78 @@
+"""Ridge regression on the encoding: the accuracy as a sum of what each option contributes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlco.nas.oracles.predictor import Predictor, Quality
+from dlco.nas.space import Space
+
+PENALTIES = torch.logspace(-3, 4, 57, dtype=torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Ridge(Predictor):
+    """An accuracy that is linear in the encoding, hence in the probabilities of a relaxed network's options.
+
+    Attributes:
+        weights: `[features]`, percentage points.
+        intercept: scalar, percent.
+        penalty: of the squared weights, as cross-validation chose it.
+    """
+
+    kind = "ridge"
+    weights: Tensor
+    intercept: Tensor
+    penalty: float
+
+    @property
+    def features(self) -> int:
+        """How many numbers an encoding has."""
+        return len(self.weights)
+
+    def accuracy_of_encoding(self, encoding: Tensor) -> Tensor:
+        """Accuracy in percent `[...]` of encodings `[..., features]`; gradients are `weights` everywhere."""
+        return encoding @ self.weights.to(encoding) + self.intercept.to(encoding)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The fitted numbers, by name."""
+        return {
+            "weights": self.weights.numpy(),
+            "intercept": self.intercept.numpy(),
+            "penalty": np.asarray(self.penalty),
+        }
+
+    @classmethod
+    def from_arrays(cls, space: Space[Any], quality: Quality, arrays: Mapping[str, np.ndarray]) -> Self:
+        """The predictor of what `arrays` gave."""
+        weights, intercept = torch.from_numpy(arrays["weights"]), torch.from_numpy(arrays["intercept"])
+        return cls(space, quality, weights, intercept, float(arrays["penalty"]))
+
+
+def fit_ridge(encoding: Tensor, accuracies: Tensor, penalties: Tensor = PENALTIES) -> tuple[Tensor, Tensor, float]:
+    """The ridge regression whose penalty has the least leave-one-out error.
+
+    The encoding is centred, so the intercept is not penalised. The error of every fit without one row comes from one
+    decomposition (Allen's PRESS statistic, Technometrics 1974): the residual over `1 - H_ii`, H the hat matrix.
+
+    Args:
+        encoding: `[n, features]`.
+        accuracies: `[n]`, percent.
+        penalties: `[p]`, positive, to choose from.
+
+    Returns:
+        Weights `[features]`, the intercept (scalar) and the penalty.
+    """
+    centre, mean = encoding.mean(0), accuracies.mean()
+    left, scale, right = torch.linalg.svd(encoding - centre, full_matrices=False)
+    inside = left.mT @ (accuracies - mean)  # [rank]
+    shrink = scale.square() / (scale.square() + penalties[:, None])  # [p, rank]
+    residual = (accuracies - mean) - (shrink * inside) @ left.mT  # [p, n]
+    leverage = shrink @ left.square().mT + 1 / len(accuracies)  # the mean has its share of 1/n
+    best = int((residual / (1 - leverage)).square().mean(1).argmin())
+    weights = right.mT @ (scale / (scale.square() + penalties[best]) * inside)
+    return weights, mean - centre @ weights, float(penalties[best])

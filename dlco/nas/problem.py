@@ -1,0 +1,199 @@
+"""`CoProblem`: what a co-search is asked for; pairs of a network and a machine, and how they rank."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.space import HardwareSpace
+from dlco.nas.layer_costs import MachineIndex, NetworkPoint
+from dlco.nas.oracles.accuracy import Accuracy
+from dlco.nas.space import Space
+from dlco.optimize.budget import OBJECTIVES, TOTALS, Budget
+from dlco.optimize.score import BROKEN, Score
+
+OBJECTIVES_HERE = ("accuracy", *OBJECTIVES)
+LIMITS_HERE = (*TOTALS, "pe_count")
+POINT = 0.1  # a point of accuracy that is missing weighs as much as a limit broken by so much, in logs
+NO_LIMITS = Budget()
+TIE = 1e-6  # where accuracy is maximised, what the log of the EDP counts beside it
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A network on a machine: `network` as its space has it, `machine` by grid positions (empty where it is fixed)."""
+
+    network: Any
+    machine: MachineIndex
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A pair that has been evaluated.
+
+    Attributes:
+        pair: which.
+        accuracy: percent.
+        energy_pj, cycles: totals of the network; `area_mm2`: of the machine.
+        merit: lower is better; from `BROKEN` where a limit is broken.
+    """
+
+    pair: Pair
+    accuracy: float
+    energy_pj: float
+    cycles: float
+    area_mm2: float
+    merit: float
+
+    @property
+    def feasible(self) -> bool:
+        """Whether all limits hold."""
+        return self.merit < BROKEN
+
+
+@dataclass(frozen=True)
+class CoProblem:
+    """A question to the co-search, checked when it is made.
+
+    Attributes:
+        space: the networks; `oracle`: their accuracies.
+        hardware: the machines.
+        objective: "accuracy", which is to be large, or an objective of `dlco.solve`, which is to be small.
+        budget: limits on the pair: area, power, latency, energy, PEs.
+        least_accuracy: percent that the network must have, or None.
+        network: the only network allowed, or None; `machine`: the only machine allowed, or None.
+
+    Raises:
+        InvalidInput: a field is not what it should be, or the budget limits something else.
+    """
+
+    space: Space[Any]
+    oracle: Accuracy
+    hardware: Architecture | HardwareSpace
+    objective: str = "edp"
+    budget: Budget = NO_LIMITS
+    least_accuracy: float | None = None
+    network: Any = None
+    machine: MachineIndex | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.space, Space):
+            raise InvalidInput(f"space is {self.space!r}; it must be a dlco.nas.Space")
+        if not isinstance(self.oracle, Accuracy):
+            raise InvalidInput(f"oracle is {self.oracle!r}; it must be an oracle: accuracy(networks) and a space")
+        if self.oracle.space.name != self.space.name:
+            raise InvalidInput(f"oracle judges {self.oracle.space.name!r}; the space is {self.space.name!r}")
+        if not isinstance(self.hardware, Architecture | HardwareSpace):
+            raise InvalidInput(f"hardware is {self.hardware!r}; it must be an Architecture or a HardwareSpace")
+        if self.objective not in OBJECTIVES_HERE:
+            raise InvalidInput(f"objective is {self.objective!r}; allowed: {', '.join(OBJECTIVES_HERE)}")
+        if not isinstance(self.budget, Budget):
+            raise InvalidInput(f"budget is {self.budget!r}; it must be a dlco.Budget")
+        for item in fields(self.budget):
+            if item.name not in LIMITS_HERE and getattr(self.budget, item.name) is not None:
+                raise InvalidInput(
+                    f"budget {item.name} is set; a co-search limits {', '.join(LIMITS_HERE)} "
+                    "(limit single levels by the grids of the hardware space)"
+                )
+        least = self.least_accuracy
+        if least is not None and (
+            isinstance(least, bool) or not isinstance(least, int | float) or not 0 <= least <= 100
+        ):
+            raise InvalidInput(f"least_accuracy is {least!r}; it must be a percentage between 0 and 100, or None")
+        if self.network is not None:
+            self.space.check(self.network)
+        if self.machine is not None:
+            object.__setattr__(self, "machine", self._checked(self.machine))
+        if self.machine is None and isinstance(self.hardware, Architecture):
+            object.__setattr__(self, "machine", ())
+
+    def _checked(self, machine: Sequence[int]) -> MachineIndex:
+        if isinstance(self.hardware, Architecture):
+            if len(machine):
+                raise InvalidInput(f"machine is {machine!r}; fixed hardware has no grid, so it must be () or None")
+            return ()
+        self.hardware.index_to_sizes(torch.tensor(machine, dtype=torch.long))
+        return tuple(int(i) for i in machine)
+
+    @property
+    def score(self) -> Score:
+        """How the hardware side ranks: for the objective, or for EDP where that is accuracy."""
+        objective = "edp" if self.objective == "accuracy" else self.objective
+        return Score(objective, self.budget, self.hardware.base.cycle_s)
+
+    def merit(self, accuracy: float, point: NetworkPoint) -> float:
+        """How a pair ranks, lower is better: all that keep the limits before all that do not."""
+        short = max(0.0, (self.least_accuracy or 0.0) - accuracy)
+        broken = max(0.0, point.score - BROKEN) if point.score >= BROKEN else 0.0
+        if short > 0 or point.score >= BROKEN:
+            return BROKEN + broken + POINT * short
+        return -accuracy + TIE * point.score if self.objective == "accuracy" else point.score
+
+    def value(self, candidate: Candidate) -> float:
+        """The objective's figure: percent, or as `NetworkCost.objective` has it (s, pJ, pJ x cycles, W, mm2)."""
+        latency = candidate.cycles * self.hardware.base.cycle_s
+        return {
+            "accuracy": candidate.accuracy,
+            "latency": latency,
+            "energy": candidate.energy_pj,
+            "edp": candidate.energy_pj * candidate.cycles,
+            "power": candidate.energy_pj * 1e-12 / latency,
+            "area": candidate.area_mm2,
+        }[self.objective]
+
+    def with_pins(self, network: Any, machine: MachineIndex | None) -> "CoProblem":
+        """The same question with only one network or machine allowed, or with these set free."""
+        return replace(self, network=network, machine=machine)
+
+    @property
+    def base_machine(self) -> MachineIndex:
+        """The machine of the grid nearest to the space's base: the published one where it lies on the grid."""
+        if isinstance(self.hardware, Architecture):
+            return ()
+        return tuple(self.hardware.nearest(self.hardware.base_sizes).tolist())
+
+    def architecture(self, machine: MachineIndex) -> Architecture:
+        """The machine at grid positions."""
+        if isinstance(self.hardware, Architecture):
+            return self.hardware
+        return self.hardware.architecture(self.hardware.index_to_sizes(torch.tensor(machine, dtype=torch.long)))
+
+    def sample_networks(self, n: int, generator: torch.Generator) -> list[Any]:
+        """Networks at random, or the one allowed `n` times."""
+        return [self.network] * n if self.network is not None else self.space.sample(n, generator)
+
+    def sample_machines(self, n: int, generator: torch.Generator) -> list[MachineIndex]:
+        """Machines at random within the limits on area and PEs (where so few keep them, also others)."""
+        if self.machine is not None or isinstance(self.hardware, Architecture):
+            return [self.machine or ()] * n
+        found: list[MachineIndex] = []
+        for attempt in range(20):
+            index = self.hardware.nearest(self.hardware.sample(4 * n, generator))
+            if attempt < 19:
+                index = index[self.within(index)]
+            found += [tuple(row) for row in index.tolist()]
+            if len(found) >= n:
+                break
+        return found[:n]
+
+    def within(self, index: Tensor) -> Tensor:
+        """Whether machines `[n, parameters]` keep the limits on area and PEs, BoolTensor `[n]`."""
+        if isinstance(self.hardware, Architecture):
+            return torch.ones(len(index), dtype=torch.bool)
+        return self.score.machine_excess(self.hardware.machine(self.hardware.index_to_sizes(index))) <= 0
+
+    def neighbour_networks(self, network: Any) -> list[Any]:
+        """Networks one decision away; none where only one is allowed."""
+        return [] if self.network is not None else self.space.neighbours(network)
+
+    def neighbour_machines(self, machine: MachineIndex) -> list[MachineIndex]:
+        """Machines one grid step away, within the limits if any is; none where only one is allowed."""
+        if self.machine is not None or isinstance(self.hardware, Architecture):
+            return []
+        near = self.hardware.neighbours(torch.tensor(machine))
+        within = near[self.within(near)]
+        return [tuple(row) for row in (within if len(within) else near).tolist()]

@@ -1,0 +1,23 @@
+"""Supernets: networks with shared weights, trained and searched by gradients with dlco's costs in the loss."""
+
+from dlco.nas.supernet.costs import OperatorCosts, operator_costs
+from dlco.nas.supernet.digits import DigitsNetwork, DigitsSupernet
+from dlco.nas.supernet.images import Images, digit_images
+from dlco.nas.supernet.search import Epoch, Searched, SearchTraining, Supernet, search_supernet
+from dlco.nas.supernet.training import train_alone, train_shared
+
+__all__ = [
+    "DigitsNetwork",
+    "DigitsSupernet",
+    "Epoch",
+    "Images",
+    "OperatorCosts",
+    "SearchTraining",
+    "Searched",
+    "Supernet",
+    "digit_images",
+    "operator_costs",
+    "search_supernet",
+    "train_alone",
+    "train_shared",
+]

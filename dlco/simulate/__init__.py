@@ -1,0 +1,36 @@
+"""Mappings executed: on numbers, word by word, and in time. An independent truth beside the cost model.
+
+It shares no formula with `dlco.cost`, and knows nothing of it.
+"""
+
+from dlco.simulate.counts import AccessCounts, count_accesses
+from dlco.simulate.engine import simulate_timing
+from dlco.simulate.execute import Execution, execute
+from dlco.simulate.result import LayerSimulation, Simulation, simulate
+from dlco.simulate.rules import Policy, Rules
+from dlco.simulate.sparse import Density
+from dlco.simulate.timing import Stall, Timing, TimingModel, Transfer
+from dlco.simulate.trace import chrome_trace, plot_timing, write_trace
+from dlco.simulate.traffic import Traffic
+
+__all__ = [
+    "AccessCounts",
+    "Density",
+    "Execution",
+    "LayerSimulation",
+    "Policy",
+    "Rules",
+    "Simulation",
+    "Stall",
+    "Timing",
+    "TimingModel",
+    "Traffic",
+    "Transfer",
+    "chrome_trace",
+    "count_accesses",
+    "execute",
+    "plot_timing",
+    "simulate",
+    "simulate_timing",
+    "write_trace",
+]

@@ -1,0 +1,169 @@
+"""The loops of a mapping as they are executed: one list, innermost first, and its steps as arrays.
+
+A level's spatial loops (X inside Y) lie inside its temporal ones, and all of them inside those of the next outer
+level. Iteration i of a loop adds i times its stride to the loop's dimension. "Step n" is iteration n of some loops
+taken together, the outermost one slowest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dlco.errors import InvalidMapping, NotSupported
+from dlco.hardware.architecture import Architecture
+from dlco.mapping.checks import check_mapping, kept_dataspaces
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
+from dlco.workload.problem import Dataspace, Problem
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One loop of more than one iteration.
+
+    Attributes:
+        level: position of its storage level, innermost 0; `axis`: temporal, or spatial along X or Y.
+        dim: the dimension it runs over; `bound`: iterations; `stride`: what one iteration adds to the dimension.
+    """
+
+    level: int
+    axis: int
+    dim: str
+    bound: int
+    stride: int
+
+    @property
+    def temporal(self) -> bool:
+        """Whether its iterations follow each other; those of others run side by side."""
+        return self.axis == TEMPORAL
+
+
+@dataclass(frozen=True)
+class LoopNest:
+    """A mapping unrolled into loops.
+
+    Attributes:
+        problem: the work.
+        levels: names of the storage levels, innermost first.
+        loops: innermost first.
+        kept: `[levels][spaces]` whether a level keeps a dataspace.
+    """
+
+    problem: Problem
+    levels: tuple[str, ...]
+    loops: tuple[Loop, ...]
+    kept: tuple[tuple[bool, ...], ...]
+
+    @staticmethod
+    def of(problem: Problem, mapping: Mapping, architecture: Architecture | None = None) -> "LoopNest":
+        """The loops of a mapping; an architecture adds what its levels bypass. Bounds are not checked here.
+
+        Raises:
+            InvalidMapping: the mapping is of other dimensions or levels.
+        """
+        if mapping.dimensions != problem.dimensions:
+            raise InvalidMapping(f"dimensions are {mapping.dimensions}; the problem has {problem.dimensions}")
+        if architecture is not None and mapping.levels != tuple(level.name for level in architecture.levels):
+            raise InvalidMapping(f"levels are {mapping.levels}; {architecture.name!r} has others")
+        loops = []
+        reach = dict.fromkeys(mapping.dimensions, 1)
+        for level, slots in enumerate(mapping.factors):
+            for axis in (SPATIAL_X, SPATIAL_Y, TEMPORAL):
+                order = mapping.order[level] if axis == TEMPORAL else mapping.spatial_order[level]
+                bounds = dict(zip(mapping.dimensions, slots[axis], strict=True))
+                for dim in order:
+                    if bounds[dim] > 1:
+                        loops.append(Loop(level, axis, dim, bounds[dim], reach[dim]))
+                        reach[dim] *= bounds[dim]
+        names = kept_dataspaces(problem, mapping, architecture)
+        kept = tuple(tuple(space.name in names[level] for space in problem.dataspaces) for level in mapping.levels)
+        return LoopNest(problem, mapping.levels, tuple(loops), kept)
+
+    def outside(self, level: int) -> tuple[Loop, ...]:
+        """Temporal loops that move the tile of a level: those of the levels above it. Level -1 is a MAC."""
+        return tuple(loop for loop in self.loops if loop.temporal and loop.level > level)
+
+    def across(self, level: int) -> tuple[Loop, ...]:
+        """Loops over the children of a level."""
+        return tuple(loop for loop in self.loops if not loop.temporal and loop.level == level)
+
+    def instances(self, level: int) -> int:
+        """Instances of a level that work. Level -1 are the MACs."""
+        return prod(loop.bound for loop in self.loops if not loop.temporal and loop.level > level)
+
+    def keepers(self, space: int) -> tuple[int, ...]:
+        """Levels that keep a dataspace, innermost first.
+
+        Raises:
+            InvalidMapping: there is none.
+        """
+        found = tuple(level for level, row in enumerate(self.kept) if row[space])
+        if not found:
+            raise InvalidMapping(f"{self.problem.dataspaces[space].name} is kept at no level; step 0 cannot read it")
+        return found
+
+    def extents(self, level: int) -> dict[str, int]:
+        """How far the tile of a level reaches in each dimension: all loops at and under it."""
+        reach = dict.fromkeys(self.problem.dimensions, 1)
+        for loop in self.loops:
+            if loop.level <= level:
+                reach[loop.dim] *= loop.bound
+        return reach
+
+    def box(self, level: int, space: Dataspace) -> tuple[int, ...]:
+        """Extents along the ranks of a dataspace of the box around all that a level's tile touches."""
+        reach = self.extents(level)
+        return tuple(1 + sum(coefficient * (reach[dim] - 1) for dim, coefficient in rank) for rank in space.projection)
+
+    @cached_property
+    def cycles(self) -> int:
+        """Steps of all temporal loops together."""
+        return prod(loop.bound for loop in self.loops if loop.temporal)
+
+
+def check_perfect(problem: Problem, architecture: Architecture, mapping: Mapping) -> None:
+    """Refuse a mapping that does not fit, or whose tiles are not all alike.
+
+    Raises:
+        InvalidMapping: as `check_mapping` does.
+        NotSupported: factors multiply to more than a bound, so that last tiles are cut short.
+    """
+    same = mapping.dimensions == problem.dimensions
+    for i, (dim, bound) in enumerate(problem.sizes.items() if same else ()):
+        reach = prod(row[i] for level in mapping.factors for row in level)
+        if reach > bound:
+            check_mapping(problem, architecture, mapping, imperfect=True)
+            raise NotSupported(
+                f"factors of {dim} multiply to {reach}, beyond its bound {bound}; only execute() cuts tiles short"
+            )
+    check_mapping(problem, architecture, mapping)
+
+
+def moves(space: Dataspace, loops: Sequence[Loop]) -> Ints:
+    """How far one iteration of each loop moves a dataspace along its ranks, `[loops, ranks]`."""
+    rows = [
+        [sum(coefficient * loop.stride for dim, coefficient in rank if dim == loop.dim) for rank in space.projection]
+        for loop in loops
+    ]
+    return np.array(rows, dtype=np.int64).reshape(len(loops), len(space.projection))
+
+
+def steps_inside(loops: Sequence[Loop]) -> Ints:
+    """Steps that one iteration of each loop takes: the product of the bounds inside it, `[loops]`."""
+    return np.array([prod(loop.bound for loop in loops[:i]) for i in range(len(loops))], dtype=np.int64)
+
+
+def digits(loops: Sequence[Loop], steps: Ints) -> Ints:
+    """The iteration of each loop at each step, `[steps, loops]`."""
+    bounds = np.array([loop.bound for loop in loops], dtype=np.int64)
+    return (steps[:, None] // steps_inside(loops)[None, :]) % bounds[None, :]
+
+
+def stepped(loops: Sequence[Loop], steps: Ints) -> Ints:
+    """The outermost loop that goes on at each step but the first, as a position in `loops`, `[steps]`."""
+    return (steps[:, None] % steps_inside(loops)[None, :] == 0).sum(-1) - 1

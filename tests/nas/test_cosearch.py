@@ -1,0 +1,231 @@
+"""Co-search against all pairs of a small space, method by method; and what an answer carries."""
+
+from dataclasses import replace
+from math import exp, log
+
+import pytest
+import torch
+
+from dlco import Budget, Progress, SolveEffort, evaluate
+from dlco.errors import InvalidInput
+from dlco.nas.codesign import CoDesign
+from dlco.nas.cosearch import cosearch
+from dlco.nas.layer_costs import LayerCosts
+from dlco.nas.methods import METHODS
+from dlco.nas.problem import CoProblem
+from dlco.nas.space import Space
+from dlco.optimize.local_search import Effort
+from dlco.optimize.score import Score
+from tests.nas.small import Linear, Opaque, make_hardware, make_space
+
+SPACE, HARDWARE = make_space(), make_hardware()
+MACHINES = [(i, j) for i in range(3) for j in range(4)]
+QUICK = SolveEffort(starts=0, polishes=0, fit=Effort(rounds=4))
+JOINT = ["relaxed", "evolutionary", "local-search", "random"]
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    """The space is small, and so may the relaxation be."""
+    monkeypatch.setattr("dlco.nas.methods.relaxed.STARTS", 2)
+    monkeypatch.setattr("dlco.nas.methods.relaxed.STEPS", 30)
+
+
+@pytest.fixture(scope="module")
+def costs():
+    """Every layer on every machine."""
+    found = LayerCosts(HARDWARE, Score("energy", Budget(latency_s=1.0), HARDWARE.base.cycle_s))
+    found.search([(layer.problem, machine) for layer in SPACE.layers for machine in MACHINES])
+    return found
+
+
+def all_pairs(costs, problem):
+    """(merit, network, machine) of every pair, best first, from `costs` alone."""
+    view, found = costs.for_score(problem.score), []
+    networks = list(SPACE.networks())
+    accuracies = Linear(SPACE).accuracy(networks).tolist()
+    for machine in MACHINES:
+        points = view.networks([SPACE.to_layers(n) for n in networks], [machine] * len(networks))
+        found += [
+            (problem.merit(a, point), n, machine) for a, point, n in zip(accuracies, points, networks, strict=True)
+        ]
+    return sorted(found)
+
+
+def ask(costs, method="relaxed", oracle=None, *, objective="energy", budget=None, evaluations=80, **options):
+    problem = CoProblem(SPACE, oracle or Linear(SPACE), HARDWARE, objective, budget or Budget())
+    options = {"seed": 1, "effort": QUICK, "costs": costs.for_score(problem.score)} | options
+    return cosearch(
+        SPACE, oracle or Linear(SPACE), HARDWARE, budget, objective, method=method, evaluations=evaluations, **options
+    )
+
+
+@pytest.mark.parametrize("method", JOINT)
+def test_every_method_comes_near_the_best_of_all_pairs(costs, method):
+    problem = CoProblem(SPACE, Linear(SPACE), HARDWARE, "energy", least_accuracy=87.0)
+    merit, _, _ = all_pairs(costs, problem)[0]
+    found = ask(costs, method, least_accuracy=87.0)
+    assert found.status == "solved"
+    assert found.accuracy >= 87.0
+    assert found.evaluations <= 80
+    slack = {"random": 0.3}.get(method, 0.02)
+    assert merit - 1e-4 <= log(found.trace[-1].energy_pj) <= merit + slack
+    assert found.value <= found.trace[-1].energy_pj * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("oracle", [Linear(SPACE), Opaque(SPACE)])
+def test_the_default_finds_the_most_accurate_network_within_limits(costs, oracle):
+    everything = CoProblem(SPACE, Linear(SPACE), HARDWARE, "energy", network=(1, 1, 1))
+    middle = next(m for m in all_pairs(costs, everything) if m[1] == (1, 1, 1))[0]
+    budget = Budget(energy_j=exp(middle) * 1.02e-12, area_mm2=1.5)
+    problem = CoProblem(SPACE, Linear(SPACE), HARDWARE, "accuracy", budget)
+    _, best, _ = all_pairs(costs, problem)[0]
+    found = ask(costs, oracle=oracle, objective="accuracy", budget=budget)
+    assert found.status == "solved"
+    assert found.accuracy == pytest.approx(float(Linear(SPACE).accuracy([best])[0]))
+    assert found.solution.cost.energy_pj * 1e-12 <= budget.energy_j
+    assert found.solution.cost.area_mm2 <= 1.5
+
+
+def test_an_answer_carries_the_solved_mapping_of_its_network(costs):
+    found = ask(costs, evaluations=40, least_accuracy=86.0)
+    solution = found.solution
+    assert solution.layers == SPACE.to_layers(SPACE.parse(found.network))
+    energy = 0.0
+    for layer in solution.layers:
+        cost = evaluate(layer, solution.architecture, solution.mappings[layer.name])
+        assert bool(cost.valid)
+        energy += layer.count * cost.energy_pj.item()
+    assert energy == pytest.approx(solution.cost.energy_pj)
+    assert found.value == solution.cost.energy_pj
+    steps, _ = found.progress()
+    assert list(steps) == sorted(steps)
+    assert found.front[0].accuracy == max(p.accuracy for p in found.front)
+    beaten = [
+        (a, b)
+        for a in found.front
+        for b in found.front
+        if a is not b and a.accuracy >= b.accuracy and a.energy_pj <= b.energy_pj and a.latency_s <= b.latency_s
+    ]
+    assert not beaten
+
+
+@pytest.mark.parametrize("method", ["fixed-hardware", "fixed-network", "two-stage"])
+def test_one_sided_searches_keep_their_side(costs, method):
+    base = {p.name: v for p, v in zip(HARDWARE.parameters, HARDWARE.base_sizes.tolist(), strict=True)}
+    network = (2, 1, 2) if method == "fixed-network" else None
+    found = ask(costs, method, evaluations=30, least_accuracy=88.0, network=network)
+    assert found.status == "solved"
+    assert found.evaluations <= 30
+    seen = {point.network for point in found.trace}
+    if method == "fixed-network":
+        assert seen == {SPACE.format((2, 1, 2))}
+    if method == "fixed-hardware":
+        assert {point.sizes for point in found.trace} == {tuple(base.values())}
+
+
+@pytest.mark.parametrize("method", ["relaxed", "evolutionary", "local-search", "random"])
+def test_pins_hold_for_every_method(costs, method):
+    found = ask(costs, method, evaluations=8, network=(0, 1, 2))
+    assert {point.network for point in found.trace} == {SPACE.format((0, 1, 2))}
+    found = ask(costs, method, evaluations=16, machine=(1, 1))
+    assert {point.sizes for point in found.trace} == {tuple(HARDWARE.index_to_sizes(torch.tensor((1, 1))).tolist())}
+
+
+def test_the_same_seed_gives_the_same_design():
+    def run():
+        problem = CoProblem(SPACE, Opaque(SPACE), HARDWARE, "edp", Budget(area_mm2=1.0), 85.0)
+        options = {"least_accuracy": 85.0, "evaluations": 25, "seed": 3, "effort": QUICK}
+        return cosearch(SPACE, problem.oracle, HARDWARE, problem.budget, "edp", **options)
+
+    one, other = run(), run()
+    assert replace(one, seconds=0.0, solution=other.solution) == replace(other, seconds=0.0)
+    assert one.solution.mappings == other.solution.mappings
+    assert one.solution.cost == other.solution.cost
+
+
+def test_limits_that_nothing_meets_come_back_as_infeasible_with_the_nearest(costs):
+    found = ask(costs, evaluations=20, least_accuracy=99.0)
+    assert found.status == "infeasible"
+    assert found.network == SPACE.format((2, 2, 2))
+    assert found.front == ()
+
+
+def test_an_interrupted_search_keeps_its_best(costs):
+    def stop(progress: Progress) -> None:
+        if progress.best is not None:
+            raise KeyboardInterrupt
+
+    found = ask(costs, "local-search", progress=stop)
+    assert found.status == "interrupted"
+    assert 0 < found.evaluations < 80
+    assert len(found.solution.mappings) == len(found.solution.layers)
+
+
+def test_a_design_survives_its_file(costs, tmp_path):
+    found = ask(costs, "random", evaluations=10)
+    found.save(tmp_path / "design.json")
+    again = CoDesign.load(tmp_path / "design.json")
+    assert again == found
+    assert SPACE.parse(again.network) in list(SPACE.networks())
+    assert "pairs evaluated" in str(again)
+    (tmp_path / "other.json").write_text('{"kind": "dlco co-design", "format": 1}')
+    (tmp_path / "bad.json").write_text("[]")
+    for name in ("other.json", "bad.json", "missing.json"):
+        with pytest.raises(InvalidInput):
+            CoDesign.load(tmp_path / name)
+
+
+class Plain(Space):
+    """The same networks without decisions, as a space of graphs has none."""
+
+    def __init__(self):
+        self.name, self._inner = "plain", make_space()
+
+
+for _name in ("sample", "encode", "neighbours", "to_layers", "parameters", "parse", "format", "is_valid"):
+    setattr(Plain, _name, lambda self, *args, _name=_name: getattr(self._inner, _name)(*args))
+Plain.__abstractmethods__ = frozenset()
+
+
+def test_a_space_without_factors_works_with_all_methods_but_the_relaxed(costs):
+    space = Plain()
+    oracle = Opaque(space)
+    view = costs.for_score(CoProblem(space, oracle, HARDWARE, "energy").score)
+    options = {"evaluations": 30, "effort": QUICK, "costs": view, "least_accuracy": 86.0}
+    for method in ("local-search", "evolutionary", "two-stage"):
+        assert cosearch(space, oracle, HARDWARE, None, "energy", method=method, **options).accuracy >= 86.0
+    with pytest.raises(InvalidInput, match="surrogate, evolutionary"):
+        cosearch(space, oracle, HARDWARE, None, "energy", method="relaxed", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "magic"}, "allowed: relaxed"),
+        ({"evaluations": 0}, "evaluations is 0"),
+        ({"queries": 0}, "queries is 0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"method": "fixed-network"}, "network is None"),
+    ],
+)
+def test_bad_input_is_refused(costs, options, message):
+    with pytest.raises(InvalidInput, match=message):
+        ask(costs, **{"evaluations": 5} | options)
+
+
+def test_costs_of_another_question_are_refused(costs):
+    with pytest.raises(InvalidInput, match="costs"):
+        cosearch(SPACE, Linear(SPACE), HARDWARE, None, "latency", costs=costs)
+
+
+def test_fixed_hardware_is_a_space_of_one_machine():
+    machine = HARDWARE.architecture(HARDWARE.index_to_sizes(torch.tensor((1, 1))))
+    found = cosearch(SPACE, Linear(SPACE), machine, None, "energy", least_accuracy=86.0, evaluations=20, effort=QUICK)
+    assert found.solution.architecture == machine
+    assert found.accuracy >= 86.0
+    assert found.sizes == ()
+
+
+def test_all_methods_have_names():
+    assert set(JOINT) | {"surrogate", "two-stage", "fixed-network", "fixed-hardware"} == set(METHODS)
