@@ -24,7 +24,7 @@ from dlco.workload.problem import check_positive_int
 
 PARENTS = 8  # machines that others are proposed from, the better the more often
 HEIRS = 16  # machines whose mappings are handed on
-AGAIN = 4  # of the best machines, searched again with the others' mappings
+AGAIN = 3  # one in so many of a generation is one of the best, searched again with the others' mappings
 RANDOM, MIXED = 0.1, 0.2  # shares of the proposals
 MOVED = 3  # sizes that a proposal moves at most
 STRIDE = 1.2  # mean length of a move beyond the first step, grid steps
@@ -103,7 +103,7 @@ def explore(
             chosen = next((one for one in ranks.first(PARENTS) if tuple(_index(one).tolist()) not in refined), best)
             refined.add(tuple(_index(chosen).tolist()))
             ranks = ranks.joined([refine(chosen)])
-        waiting = [_index(design) for design in ranks.first(AGAIN)]
+        waiting = [_index(design) for design in ranks.first(max(1, effort.machines // AGAIN))]
         handed = Seeds.join([*(design.chosen for design in ranks.first(HEIRS)), ranks.good[0].seeds])
     return ranks.good
 
