@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -100,6 +100,22 @@ def recording(
         yield journal
     finally:
         journal.close()
+
+
+def recorded(journal: Journal | None, name: str, compute: Callable[[], Any]) -> Any:
+    """What the journal has under a part's name, else what `compute` returns, which is then kept there.
+
+    Args:
+        journal: or None, for a run that keeps nothing.
+        name: of the part.
+        compute: returns tensors, numbers and texts, in lists and dictionaries.
+    """
+    found = journal.recall(name) if journal else None
+    if found is None:
+        found = compute()
+        if journal:
+            journal.record(name, found)
+    return found
 
 
 def fingerprint(value: object) -> str:

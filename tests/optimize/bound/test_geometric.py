@@ -2,13 +2,13 @@
 
 from math import e, inf, log
 
-import cvxpy as cp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlco.optimize.bound.geometric import Program, _lower, solve
+from dlco.optimize.bound.modelled import to_cvxpy
 
 
 def program(
@@ -92,15 +92,8 @@ def programs(draw: st.DrawFn) -> Program:
 @given(programs())
 @settings(max_examples=40, deadline=None)
 def test_the_same_optimum_as_cvxpy(p: Program) -> None:
-    x = cp.Variable(len(p.low))
-
-    def row(i: int) -> cp.Expression:
-        own = p.row == i
-        return cp.sum(cp.exp(p.exponents[own] @ x + p.logs[own])) + p.linear[i] @ x + p.constant[i]
-
-    limits = [row(i) <= 0 for i in range(1, len(p.constant))]
-    problem = cp.Problem(cp.Minimize(row(0)), [*limits, p.equal @ x == p.value, x >= p.low, x <= p.high])
-    problem.solve(solver=cp.CLARABEL)
+    problem, _ = to_cvxpy(p)
+    problem.solve(solver="CLARABEL")
     found = solve(p)
     assert found is not None
     assert found.bound <= problem.value * (1 + 1e-6) + 1e-6

@@ -21,6 +21,7 @@ from dlco.mapping.mapspace import MapSpace
 from dlco.optimize.bound.branch import split
 from dlco.optimize.bound.drafting import Aim, draft
 from dlco.optimize.bound.geometric import Program, solve
+from dlco.optimize.bound.modelled import to_cvxpy
 from dlco.optimize.bound.nodes import Node
 from dlco.optimize.bound.prices import Prices, box_prices, fixed_prices
 from dlco.optimize.bound.relaxation import Relaxation
@@ -166,3 +167,21 @@ def test_programs_of_a_space_lie_below_the_exact_model(name: str) -> None:
         if energy:
             compared += check_below(layer, prices, sizes.numpy(), batch, energy, cycles, depth=8)
     assert compared > 5
+
+
+@pytest.mark.parametrize("name", ["eyeriss", "simba", "gemmini"])
+def test_a_real_layer_has_the_optimum_that_cvxpy_returns(name: str) -> None:
+    """The program of all mappings of a layer, fixed sizes and free ones, as cvxpy solves it."""
+    layer = networks.resnet18()[4]
+    space = SPACES[name]()
+    boxes = [np.array([float(p.grid[end]) for p in space.parameters]) for end in (0, -1)]
+    for prices in (fixed_prices(ARCHITECTURES[name]()), box_prices(space, *boxes)):
+        model = Relaxation(layer.problem, prices, (1e9, 1e6))
+        drafted = draft(model, Node((None,) * model.levels), Aim(1.0, 1e3))
+        problem, _ = to_cvxpy(drafted.program)
+        problem.solve(solver="CLARABEL")
+        solved = solve(drafted.program)
+        assert solved is not None
+        assert problem.status == "optimal"
+        assert solved.bound <= problem.value * (1 + 1e-6)
+        assert solved.bound == pytest.approx(problem.value, rel=1e-4)
