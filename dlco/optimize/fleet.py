@@ -166,11 +166,8 @@ class Prospect:
         fastest = self._fastest(machines)
         if score.budget.latency_s is not None:
             hopeful &= fastest * score.cycle_s <= score.budget.latency_s
-        if self.best is not None and self.best.score < BROKEN:
-            if score.objective == "area":
-                hopeful &= machines.area_mm2 <= self.best.area_mm2
-            if score.objective == "latency":
-                hopeful &= fastest <= self.best.cycles
+        if self.best is not None:
+            hopeful &= score.floor(fastest, machines.area_mm2) <= self.best.score
         return hopeful.cpu()
 
     def _fastest(self, machines: Machine) -> torch.Tensor:

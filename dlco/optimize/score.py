@@ -44,6 +44,17 @@ class Score:
             "area": area_mm2.clamp(min=1e-12).log() + 1e-6 * (energy + time),
         }[self.objective]
 
+    def floor(self, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
+        """Log of what no network goes below that takes at least so many cycles on a machine of such an area, `[...]`.
+
+        Minus infinity where these two say nothing.
+        """
+        if self.objective == "latency":
+            return cycles.log()
+        if self.objective == "area":
+            return area_mm2.clamp(min=1e-12).log()
+        return torch.full_like(cycles, -torch.inf)
+
     def excess(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> list[torch.Tensor]:
         """Log of each limited quantity over its limit, `[...]` each; above 0 where the limit is broken."""
         pico, time = log(1e-12), cycles.log() + log(self.cycle_s)

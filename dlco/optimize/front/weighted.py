@@ -7,7 +7,7 @@ look at drawbacks of minimizing weighted sums of objectives", Structural Optimiz
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -52,9 +52,17 @@ class WeightedScore(Score):
 
     def value(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """Log of the sum, `[...]`."""
+        return self._sum(lambda score: score.value(energy_pj, cycles, area_mm2))
+
+    def floor(self, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
+        """As `Score.floor`, of the terms together."""
+        return self._sum(lambda score: score.floor(cycles, area_mm2))
+
+    def _sum(self, term: Callable[[Score], torch.Tensor]) -> torch.Tensor:
+        """Log of the weighted sum of what `term` is the log of, for the score of each objective."""
         units = {"latency": log(self.cycle_s), "power": log(1e-12 / self.cycle_s)}
         parts = [
-            Score(name, self.budget, self.cycle_s).value(energy_pj, cycles, area_mm2) + log(factor) + units.get(name, 0)
+            term(Score(name, self.budget, self.cycle_s)) + log(factor) + units.get(name, 0)
             for name, factor in self.terms
         ]
         return torch.logsumexp(torch.stack(torch.broadcast_tensors(*parts)), 0)
