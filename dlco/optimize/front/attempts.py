@@ -6,140 +6,21 @@ what earlier waves found, so that the front depends neither on where the solves 
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
 from typing import Any
 
 import joblib
 
-from dlco.errors import InvalidInput
-from dlco.hardware.architecture import Architecture
-from dlco.hardware.space import HardwareSpace
-from dlco.mapping.constraints import Constraints
-from dlco.optimize.budget import Budget
-from dlco.optimize.effort import SolveEffort
-from dlco.optimize.fleet import FleetEffort
+from dlco.optimize.front.answer import Answer, Solver, solve_from
 from dlco.optimize.front.dominance import Values, logs, nondominated
-from dlco.optimize.front.front import Front, FrontPoint, check_axes
-from dlco.optimize.front.harvest import Harvest, cell_of
+from dlco.optimize.front.front import Front, FrontPoint
+from dlco.optimize.front.harvest import cell_of
+from dlco.optimize.front.request import FrontRequest
 from dlco.optimize.journal import Journal
-from dlco.optimize.local_search import Effort
 from dlco.optimize.progress import Listener, Progress, silent
-from dlco.optimize.request import make_request
-from dlco.optimize.run import Run
-from dlco.optimize.score import Score
-from dlco.optimize.search import Design
-from dlco.optimize.solution import Solution, price
+from dlco.optimize.solution import Solution
 from dlco.optimize.tasks import derive_seed, run_tasks
-from dlco.workload.layer import Layer, check_layers
-from dlco.workload.problem import check_positive_int
-
-STARTS = 2  # machines on either side of a place on the front, from which its solve starts
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What one solve found: the design that it was asked for, and others for the front that it came across."""
-
-    solution: Solution
-    others: tuple[Solution, ...] = ()
-
-
-Solver = Callable[..., Answer | None]
-"""Takes arguments, then `seed` and `progress` by name; returns None where it proves that no design meets its limits."""
-
-
-@dataclass(frozen=True)
-class FrontEffort:
-    """How hard the solves of a front try.
-
-    Attributes:
-        ends: for the least of single objectives, from nothing.
-        points: for all others, which start from designs already found.
-    """
-
-    ends: SolveEffort = field(
-        default=SolveEffort(
-            starts=1,
-            relax_rounds=2,
-            survey=16,
-            fleet=FleetEffort(generations=20),
-            machines=2,
-            steps=0,
-            fit=Effort(rounds=20, patience=6, islands=2),
-            polish=Effort(rounds=60, patience=15, population=8, neighbours=6, islands=12),
-            polishes=1,
-        )
-    )
-    points: SolveEffort = field(
-        default=SolveEffort(
-            starts=0,
-            survey=0,
-            fleet=FleetEffort(generations=6, machines=6, every=3, mappings=Effort(rounds=6, population=4)),
-            machines=2,
-            steps=0,
-            fit=Effort(rounds=20, patience=6, islands=2),
-            polishes=0,
-        )
-    )
-
-    def __post_init__(self) -> None:
-        for name in ("ends", "points"):
-            if not isinstance(getattr(self, name), SolveEffort):
-                raise InvalidInput(f"{name} of the effort is {getattr(self, name)!r}; it must be a dlco.SolveEffort")
-
-
-@dataclass(frozen=True)
-class FrontRequest:
-    """What a front is asked for: as in `pareto`, checked by `front_request`."""
-
-    layers: tuple[Layer, ...]
-    hardware: Architecture | HardwareSpace
-    axes: tuple[str, ...]
-    points: int
-    budget: Budget
-    seed: int
-    bound: bool
-    effort: FrontEffort
-    span: float
-    device: str = "cpu"
-    constraints: Constraints | None = None
-    imperfect: bool = False
-
-
-def front_request(
-    layers: Iterable[Layer],
-    hardware: object,
-    axes: Sequence[object],
-    points: int,
-    budget: object,
-    seed: object,
-    bound: bool,
-    effort: object,
-    span: object,
-    **others: Any,
-) -> FrontRequest:
-    """The request, or `InvalidInput` for an argument that no front takes; what solves check is left to them."""
-    checked = check_axes(axes)
-    net = check_layers(layers)
-    check_positive_int("points", points)
-    if points < 2:
-        raise InvalidInput(f"points is {points}; it must be at least 2")
-    if not isinstance(hardware, Architecture | HardwareSpace):
-        raise InvalidInput(f"hardware is {hardware!r}; it must be an Architecture or a HardwareSpace")
-    if isinstance(hardware, Architecture) and "area" in checked:
-        raise InvalidInput(f"area is an axis, but that of machine {hardware.name!r} is fixed; give a HardwareSpace")
-    if budget is not None and not isinstance(budget, Budget):
-        raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
-    if effort is not None and not isinstance(effort, FrontEffort):
-        raise InvalidInput(f"effort is {effort!r}; it must be a dlco.optimize.FrontEffort")
-    if isinstance(span, bool) or not isinstance(span, int | float) or not 1 < span < inf:
-        raise InvalidInput(f"span is {span!r}; it must be a finite number above 1")
-    budget, effort = budget or Budget(), effort or FrontEffort()
-    return FrontRequest(net, hardware, checked, points, budget, seed, bound, effort, span, **others)
 
 
 @dataclass(frozen=True)
@@ -327,81 +208,6 @@ class _Watch:
     def __call__(self, progress: Progress) -> None:
         self.stopped = progress.done < 1
         self.tell(progress.done)
-
-
-def first_machines(points: Iterable[FrontPoint], n: int) -> tuple[Solution, ...]:
-    """The first designs of the first `n` machines among some points."""
-    first: dict[Architecture, Solution] = {}
-    for point in points:
-        first.setdefault(point.solution.architecture, point.solution)
-    return tuple(first.values())[:n]
-
-
-def solve_from(
-    request: FrontRequest,
-    objective: str,
-    budget: Budget,
-    front_budget: Budget,
-    effort: SolveEffort,
-    starts: tuple[Solution, ...],
-    known: tuple[Values, ...],
-    *,
-    score: Callable[[float], Score] | None = None,
-    seed: int,
-    progress: Listener,
-) -> Answer:
-    """The solver of a question: the least of one objective, searched for from designs found before.
-
-    Args:
-        request: of the front.
-        objective: what this solve is for.
-        budget: the limits that it must keep.
-        front_budget: those that the front's designs must keep.
-        effort: how hard to try.
-        starts: designs to begin from.
-        known: figures of the front's designs so far.
-        score: takes a cycle's seconds; what designs are ranked by instead of the objective.
-        seed: of this solve.
-        progress: called with every report.
-
-    Raises:
-        InvalidInput: as `solve`.
-    """
-    asked = make_request(
-        request.layers,
-        request.hardware,
-        objective,
-        budget,
-        request.constraints,
-        request.imperfect,
-        seed,
-        request.device,
-    )
-    cycle_s = asked.hardware.base.cycle_s
-    harvest = Harvest(request.axes, Score(objective, front_budget, cycle_s), known)
-    run = Run(asked, effort, starts, progress, None, score(cycle_s) if score else None, harvest)
-    solution = run.solution(request.bound, reasons=False)
-    others = [_aside(run, design, solution, front_budget) for design in harvest.designs]
-    return Answer(solution, tuple(other for other in others if other.cost != solution.cost))
-
-
-def _aside(run: Run, design: Design, solution: Solution, budget: Budget) -> Solution:
-    """A design that a search came across, on its way to a solution."""
-    architecture, mappings = run.unfolded(design)
-    costs, cost = price(solution.layers, architecture, mappings)
-    return replace(
-        solution,
-        status="solved",
-        message="come across in the search for another design; all limits of the front hold",
-        budget=budget,
-        architecture=architecture,
-        mappings=mappings,
-        layer_costs=costs,
-        cost=cost,
-        lower_bound=None,
-        imperfect=False,
-        trace=(),
-    )
 
 
 def _ask(question: Question, seed: int, listener: Listener) -> Answer | None:

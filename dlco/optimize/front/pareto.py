@@ -17,18 +17,11 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import Constraints
 from dlco.optimize.budget import Budget
-from dlco.optimize.front.attempts import (
-    STARTS,
-    Answer,
-    Attempts,
-    FrontEffort,
-    Question,
-    first_machines,
-    front_request,
-    solve_from,
-)
+from dlco.optimize.front.answer import STARTS, Answer, first_machines, solve_from
+from dlco.optimize.front.attempts import Attempts, Question
 from dlco.optimize.front.dominance import logs
 from dlco.optimize.front.front import Front, FrontPoint, spread
+from dlco.optimize.front.request import FrontEffort, front_request
 from dlco.optimize.journal import recording
 from dlco.optimize.progress import Listener, listening
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF

@@ -18,17 +18,11 @@ import torch
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.budget import Budget
-from dlco.optimize.front.attempts import (
-    STARTS,
-    Attempts,
-    FrontEffort,
-    Question,
-    first_machines,
-    front_request,
-    solve_from,
-)
+from dlco.optimize.front.answer import STARTS, first_machines, solve_from
+from dlco.optimize.front.attempts import Attempts, Question
 from dlco.optimize.front.dominance import logs
 from dlco.optimize.front.front import Front, FrontPoint
+from dlco.optimize.front.request import FrontEffort, front_request
 from dlco.optimize.journal import recording
 from dlco.optimize.progress import Listener, listening
 from dlco.optimize.score import Score

@@ -1,0 +1,107 @@
+"""One solve of a front: the design that it was asked for, and what it came across on the way."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from dlco.hardware.architecture import Architecture
+from dlco.optimize.budget import Budget
+from dlco.optimize.effort import SolveEffort
+from dlco.optimize.front.dominance import Values
+from dlco.optimize.front.front import FrontPoint
+from dlco.optimize.front.harvest import Harvest
+from dlco.optimize.front.request import FrontRequest
+from dlco.optimize.progress import Listener
+from dlco.optimize.request import make_request
+from dlco.optimize.run import Run
+from dlco.optimize.score import Score
+from dlco.optimize.search import Design
+from dlco.optimize.solution import Solution, price
+
+STARTS = 2  # machines on either side of a place on the front, from which its solve starts
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one solve found: the design that it was asked for, and others for the front that it came across."""
+
+    solution: Solution
+    others: tuple[Solution, ...] = ()
+
+
+Solver = Callable[..., Answer | None]
+"""Takes arguments, then `seed` and `progress` by name; returns None where it proves that no design meets its limits."""
+
+
+def first_machines(points: Iterable[FrontPoint], n: int) -> tuple[Solution, ...]:
+    """The first designs of the first `n` machines among some points."""
+    first: dict[Architecture, Solution] = {}
+    for point in points:
+        first.setdefault(point.solution.architecture, point.solution)
+    return tuple(first.values())[:n]
+
+
+def solve_from(
+    request: FrontRequest,
+    objective: str,
+    budget: Budget,
+    front_budget: Budget,
+    effort: SolveEffort,
+    starts: tuple[Solution, ...],
+    known: tuple[Values, ...],
+    *,
+    score: Callable[[float], Score] | None = None,
+    seed: int,
+    progress: Listener,
+) -> Answer:
+    """The solver of a question: the least of one objective, searched for from designs found before.
+
+    Args:
+        request: of the front.
+        objective: what this solve is for.
+        budget: the limits that it must keep.
+        front_budget: those that the front's designs must keep.
+        effort: how hard to try.
+        starts: designs to begin from.
+        known: figures of the front's designs so far.
+        score: takes a cycle's seconds; what designs are ranked by instead of the objective.
+        seed: of this solve.
+        progress: called with every report.
+
+    Raises:
+        InvalidInput: as `solve`.
+    """
+    asked = make_request(
+        request.layers,
+        request.hardware,
+        objective,
+        budget,
+        request.constraints,
+        request.imperfect,
+        seed,
+        request.device,
+    )
+    cycle_s = asked.hardware.base.cycle_s
+    harvest = Harvest(request.axes, Score(objective, front_budget, cycle_s), known)
+    run = Run(asked, effort, starts, progress, None, score(cycle_s) if score else None, harvest)
+    solution = run.solution(request.bound, reasons=False)
+    others = [_aside(run, design, solution, front_budget) for design in harvest.designs]
+    return Answer(solution, tuple(other for other in others if other.cost != solution.cost))
+
+
+def _aside(run: Run, design: Design, solution: Solution, budget: Budget) -> Solution:
+    """A design that a search came across, on its way to a solution."""
+    architecture, mappings = run.unfolded(design)
+    costs, cost = price(solution.layers, architecture, mappings)
+    return replace(
+        solution,
+        status="solved",
+        message="come across in the search for another design; all limits of the front hold",
+        budget=budget,
+        architecture=architecture,
+        mappings=mappings,
+        layer_costs=costs,
+        cost=cost,
+        lower_bound=None,
+        imperfect=False,
+        trace=(),
+    )
