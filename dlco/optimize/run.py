@@ -1,8 +1,9 @@
 """`Run`: one search for a design, from the relaxed problem to the proof.
 
 The relaxed problem is solved and rounded; generations of machines begin there; the best of them are fitted for longer
-and stepped through the grid; the best one's mappings are searched once more near the design at the bound; what is left of the gap is proved. Every part is a pure
-function of the request and of the parts before, so that a `Journal` can stand in for those that are done.
+and stepped through the grid; the best one's mappings are searched once more near the design at the bound; what is left
+of the gap is proved. Every part is a pure function of the request and of the parts before, so that a `Journal` can
+stand in for those that are done.
 """
 
 import logging
