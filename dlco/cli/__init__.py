@@ -1,4 +1,4 @@
-"""The command line: `dlco solve`, `pareto`, `evaluate`, `validate`, `simulate` and `report`.
+"""The command line: `dlco solve`, `pareto`, `nas`, `evaluate`, `validate`, `simulate` and `report`.
 
 Results go to stdout, everything else to stderr. Exit codes: 0 where all went well, 1 where `validate` found a figure
 that differs, 2 where the input is at fault or no design meets the limits, 130 after Ctrl-C.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Never
 
 from dlco import __version__
-from dlco.cli import evaluate, pareto, report, simulate, solve, validate
+from dlco.cli import evaluate, nas, pareto, report, simulate, solve, validate
 from dlco.errors import DlcoError, InvalidInput
 
 BAD_INPUT = 2
@@ -23,6 +23,7 @@ _EXAMPLES = """\
 examples:
   dlco solve resnet18 --hardware eyeriss --objective edp --area 4 --plot resnet18.png -o resnet18.json
   dlco pareto resnet18 --hardware eyeriss -x latency -y power --area 4 --plot front.png --csv front.csv
+  dlco nas ofa --hardware eyeriss --objective energy --accuracy 76 --area 4 --save pair.json --plot pair.png
   dlco evaluate arch.yaml problem.yaml mapping.yaml --rules timeloop
   dlco validate out/conv1
   dlco simulate resnet18.json --layer layer3 --trace layer3.json
@@ -70,6 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dlco {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (solve, pareto, evaluate, validate, simulate, report):
+    for command in (solve, pareto, nas, evaluate, validate, simulate, report):
         command.add_to(commands)
     return parser

@@ -146,6 +146,15 @@ class Architecture:
         return prod(level.fanout_x * level.fanout_y for level in self.levels)
 
     @cached_property
+    def memory_bits(self) -> float:
+        """What all levels but DRAM hold together, over all their instances; those without a limit left out."""
+        return sum(
+            level.capacity * level.word_bits * instances
+            for level, instances in zip(self.levels, self.instances, strict=True)
+            if level.kind != "DRAM" and level.capacity < inf
+        )
+
+    @cached_property
     def area_mm2(self) -> float:
         """Area of all levels and MACs, mm2."""
         levels = sum(level.area_um2 * n for level, n in zip(self.levels, self.instances, strict=True))

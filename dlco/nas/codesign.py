@@ -8,7 +8,6 @@ from typing import Any
 
 from dlco.errors import InvalidInput
 from dlco.files import write_whole
-from dlco.optimize.front.dominance import nondominated
 from dlco.optimize.solution import Solution
 
 STATUSES = {
@@ -29,6 +28,8 @@ class CoPoint:
         accuracy: percent.
         energy_pj, latency_s, area_mm2: of the pair.
         evaluations: pairs evaluated until it was found; `queries`: networks judged until then.
+        macs: MAC units of the machine; `memory_bits`: what its levels above DRAM hold together.
+        feasible: whether it keeps every limit.
     """
 
     network: str
@@ -39,6 +40,9 @@ class CoPoint:
     area_mm2: float
     evaluations: int = 0
     queries: int = 0
+    macs: int = 0
+    memory_bits: float = 0.0
+    feasible: bool = True
 
     @property
     def edp(self) -> float:
@@ -89,7 +93,10 @@ class CoDesign:
         return self.accuracy if self.objective == "accuracy" else self.solution.cost.objective(self.objective)
 
     def progress(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
-        """(pairs evaluated, the objective's best figure by then) of every improvement: a line to draw."""
+        """(pairs evaluated, the objective's best figure by then) of every improvement: a line to draw.
+
+        Pairs outside the limits are left out: what they come to is no figure of a design.
+        """
         figures = {
             "accuracy": lambda p: p.accuracy,
             "latency": lambda p: p.latency_s,
@@ -98,7 +105,8 @@ class CoDesign:
             "power": lambda p: p.energy_pj * 1e-12 / p.latency_s,
             "area": lambda p: p.area_mm2,
         }
-        return tuple(p.evaluations for p in self.trace), tuple(figures[self.objective](p) for p in self.trace)
+        steps = [point for point in self.trace if point.feasible]
+        return tuple(p.evaluations for p in steps), tuple(figures[self.objective](p) for p in steps)
 
     def __str__(self) -> str:
         cost = self.solution.cost
@@ -141,12 +149,6 @@ class CoDesign:
         if found.status not in STATUSES:
             raise InvalidInput(f"status of the co-design is {found.status!r}; allowed: {', '.join(STATUSES)}")
         return found
-
-
-def front_of(points: list[CoPoint]) -> tuple[CoPoint, ...]:
-    """Those that no other beats in accuracy, energy and latency at once, most accurate first."""
-    kept = nondominated([(100 - p.accuracy, p.energy_pj, p.latency_s) for p in points])
-    return tuple(sorted((points[i] for i in kept), key=lambda p: (-p.accuracy, p.energy_pj)))
 
 
 def _point(data: dict[str, Any]) -> CoPoint:

@@ -1,6 +1,7 @@
 """`cosearch()`: a network and an accelerator for it, chosen together under hard limits."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
@@ -12,7 +13,8 @@ from torch import Tensor
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
-from dlco.nas.codesign import STATUSES, CoDesign, CoPoint, front_of
+from dlco.nas.checkpoint import identity
+from dlco.nas.codesign import STATUSES, CoDesign, CoPoint
 from dlco.nas.evaluator import Evaluator, Exhausted
 from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.methods import find_method
@@ -21,10 +23,13 @@ from dlco.nas.problem import Candidate, CoProblem
 from dlco.nas.space import Space
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.front.dominance import nondominated
+from dlco.optimize.journal import Journal, recording
 from dlco.optimize.progress import Listener, Progress, listening
+from dlco.optimize.request import make_request
+from dlco.optimize.run import Run
 from dlco.optimize.score import BROKEN
 from dlco.optimize.solution import Solution, price
-from dlco.optimize.solve import solve
 from dlco.optimize.tasks import single_thread
 from dlco.workload.problem import check_positive_int
 
@@ -52,6 +57,8 @@ def cosearch(
     bound: bool = False,
     costs: LayerCosts | None = None,
     progress: bool | Listener = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> CoDesign:
     """Choose a network and a machine together, and map the network on it.
 
@@ -79,6 +86,11 @@ def cosearch(
         bound: whether to prove a lower bound for the network on its machine.
         costs: layers' costs found by earlier searches on the same hardware, for the same objective and limits.
         progress: True for a progress bar, or a callable that takes `Progress`.
+        checkpoint: a new file, in which finished parts of the run are kept: the oracle's answers, the layers'
+            mappings, the relaxation, the parts of the final solve.
+        resume: the checkpoint of an earlier run with the same arguments, to go on from where it was cut off; the
+            co-design is the one that the earlier run would have found. The oracle must be the same too; one without a
+            gradient is told apart from others by its class only.
 
     Returns:
         A `CoDesign`. Its status is "infeasible" where no pair within the limits was found, "interrupted" after
@@ -103,6 +115,8 @@ def cosearch(
         check_positive_int("queries", queries)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
+    if effort is not None and not isinstance(effort, SolveEffort):
+        raise InvalidInput(f"effort is {effort!r}; it must be a dlco.SolveEffort")
     if costs is None:
         costs = LayerCosts(hardware, problem.score, seed=seed)
     elif costs.hardware != hardware or costs.score != problem.score:
@@ -110,8 +124,14 @@ def cosearch(
     started = time.perf_counter()
     mappings = costs.evaluations
     interrupted = False
-    with listening(progress, objective) as listener:
-        evaluator = Evaluator(problem, costs, evaluations, queries, _ticker(listener, started))
+    kept = checkpoint is not None or resume is not None
+    asked = identity(problem, costs, method, evaluations, queries, seed, effort, bound) if kept else None
+    with (
+        listening(progress, objective) as listener,
+        recording(checkpoint, resume, asked) as journal,
+        costs.recording(journal),
+    ):
+        evaluator = Evaluator(problem, costs, evaluations, queries, _ticker(listener, started), journal)
         try:
             explore(problem, evaluator, method, seed)
         except KeyboardInterrupt:
@@ -123,7 +143,10 @@ def cosearch(
         start = _as_found(problem, evaluator, best, seed)
         solution = start
         if not interrupted:
-            solution = _solved(problem, evaluator, best, start, seed, effort or FINAL, bound)
+            tell = _final_ticker(listener, started, problem.value(best) if best.feasible else None)
+            found = _solved(start, seed, effort or FINAL, bound, tell, journal)
+            interrupted = found.status == "interrupted"
+            solution = min((found, start), key=lambda one: float(problem.score(*_totals(one))))
         with suppress(KeyboardInterrupt):  # too late to stop anything
             listener(Progress("done", 1.0, problem.value(best), time.perf_counter() - started))
     status = "interrupted" if interrupted else "solved" if best.feasible else "infeasible"
@@ -139,7 +162,7 @@ def cosearch(
         accuracy=best.accuracy,
         solution=solution,
         trace=tuple(_point(problem, s.best, s.evaluations, s.queries) for s in evaluator.trace),
-        front=front_of([_point(problem, one) for one in evaluator.candidates.values() if one.feasible]),
+        front=_front(problem, evaluator),
         sizes=hardware.names if isinstance(hardware, HardwareSpace) else (),
         evaluations=evaluator.evaluations,
         queries=evaluator.queries,
@@ -165,6 +188,14 @@ def _ticker(listener: Listener, started: float) -> Callable[[Evaluator], None]:
         value = evaluator.problem.value(best) if best is not None and best.feasible else None
         done = SEARCH_SHARE * min(1.0, evaluator.evaluations / evaluator.limit)
         listener(Progress("co-search", done, value, time.perf_counter() - started))
+
+    return tick
+
+
+def _final_ticker(listener: Listener, started: float, best: float | None) -> Listener:
+    def tick(progress: Progress) -> None:
+        done = SEARCH_SHARE + (1 - SEARCH_SHARE) * progress.done
+        listener(Progress("final solve", done, best, time.perf_counter() - started))
 
     return tick
 
@@ -195,31 +226,17 @@ def _as_found(problem: CoProblem, evaluator: Evaluator, best: Candidate, seed: i
 
 
 def _solved(
-    problem: CoProblem,
-    evaluator: Evaluator,
-    best: Candidate,
-    start: Solution,
-    seed: int,
-    effort: SolveEffort,
-    bound: bool,
+    start: Solution, seed: int, effort: SolveEffort, bound: bool, listener: Listener, journal: Journal | None
 ) -> Solution:
-    """The better of the pair as found and what `solve` makes of it."""
+    """What `solve` makes of the pair, from its mappings; the pair as it is where no mapping keeps the limits."""
     try:
-        found = solve(
-            start.layers,
-            start.architecture,
-            start.objective,
-            start.budget,
-            seed=seed,
-            bound=bound,
-            effort=effort,
-            start=start,
+        request = make_request(
+            start.layers, start.architecture, start.objective, start.budget, None, False, seed, "cpu"
         )
     except Infeasible as error:  # proved, where the machine is the nearest of all that break a limit
         log.info("no mapping keeps the limits: %s", error)
         return start
-    score = problem.score
-    return min((found, start), key=lambda one: float(score(*_totals(one))))
+    return Run(request, effort, (start,), listener, journal).solution(bound)
 
 
 def _totals(solution: Solution) -> list[Tensor]:
@@ -227,11 +244,20 @@ def _totals(solution: Solution) -> list[Tensor]:
     return [torch.tensor(figure, dtype=torch.float64) for figure in (cost.energy_pj, cost.cycles, cost.area_mm2)]
 
 
+def _front(problem: CoProblem, evaluator: Evaluator) -> tuple[CoPoint, ...]:
+    """The pairs evaluated that keep the limits and that no other beats in accuracy, energy and latency at once."""
+    pairs = [one for one in evaluator.candidates.values() if one.feasible]
+    kept = nondominated([(100 - one.accuracy, one.energy_pj, one.cycles) for one in pairs])
+    best = sorted((pairs[i] for i in kept), key=lambda one: (-one.accuracy, one.energy_pj))
+    return tuple(_point(problem, one) for one in best)
+
+
 def _point(problem: CoProblem, one: Candidate, evaluations: int = 0, queries: int = 0) -> CoPoint:
     sizes: tuple[float, ...] = ()
     if isinstance(problem.hardware, HardwareSpace):
         grids = [parameter.grid for parameter in problem.hardware.parameters]
         sizes = tuple(grid[i] for grid, i in zip(grids, one.pair.machine, strict=True))
+    architecture = problem.architecture(one.pair.machine)
     return CoPoint(
         network=problem.space.format(one.pair.network),
         sizes=sizes,
@@ -241,4 +267,7 @@ def _point(problem: CoProblem, one: Candidate, evaluations: int = 0, queries: in
         area_mm2=one.area_mm2,
         evaluations=evaluations,
         queries=queries,
+        macs=architecture.macs,
+        memory_bits=architecture.memory_bits,
+        feasible=one.feasible,
     )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dlco.nas.layer_costs import LayerCosts, MachineIndex
 from dlco.nas.problem import Candidate, CoProblem, Pair
+from dlco.optimize.journal import Journal, fingerprint, recorded
 
 IDLE = 50  # calls in a row that bring nothing new, after which a method has seen what it can
 
@@ -36,6 +37,7 @@ class Evaluator:
 
     Attributes:
         problem: the question; `costs`: of layers on machines.
+        journal: where finished parts of the search are kept, or None.
         limit: evaluations that may be made; `query_limit`: networks that may be judged, or None.
         evaluations, queries: made so far.
         best: the best candidate so far, or None; `trace`: every improvement.
@@ -48,14 +50,10 @@ class Evaluator:
         limit: int,
         query_limit: int | None = None,
         on_call: Callable[["Evaluator"], None] = lambda evaluator: None,
+        journal: Journal | None = None,
     ) -> None:
-        self.problem, self.costs, self.limit, self.query_limit, self.on_call = (
-            problem,
-            costs,
-            limit,
-            query_limit,
-            on_call,
-        )
+        self.problem, self.costs, self.limit, self.query_limit = problem, costs, limit, query_limit
+        self.on_call, self.journal = on_call, journal
         self.evaluations = self.queries = 0
         self.best: Candidate | None = None
         self.trace: list[Step] = []
@@ -96,12 +94,18 @@ class Evaluator:
         new = [network for network in dict.fromkeys(networks) if network not in self._accuracies]
         room = len(new) if self.query_limit is None else max(0, self.query_limit - self.queries)
         if new[:room]:
-            found = self.problem.oracle.accuracy(new[:room])
-            self._accuracies.update(zip(new[:room], found.tolist(), strict=True))
+            self._accuracies.update(zip(new[:room], self._asked(new[:room]), strict=True))
             self.queries += len(new[:room])
         if room < len(new):
             raise Exhausted
         return torch.tensor([self._accuracies[network] for network in networks], dtype=torch.float64)
+
+    def part(self, name: str, compute: Callable[[], Any]) -> Any:
+        """What `compute` returns, or what it returned when the run that is resumed came to the part of that name.
+
+        For work of a method's own that is worth keeping; what is evaluated here is kept anyway.
+        """
+        return recorded(self.journal, name, compute)
 
     @property
     def judged(self) -> dict[Any, float]:
@@ -129,6 +133,12 @@ class Evaluator:
         if network not in self._layers:
             self._layers[network] = self.problem.space.to_layers(network)
         return self._layers[network]
+
+    def _asked(self, networks: Sequence[Any]) -> list[float]:
+        """The oracle's answers, percent: it is asked unless the journal has them."""
+        name = f"accuracy {fingerprint(networks)}" if self.journal else ""
+        answers: list[float] = self.part(name, lambda: self.problem.oracle.accuracy(networks).tolist())
+        return answers
 
     def _evaluate(self, pairs: Sequence[Pair]) -> None:
         if not pairs:

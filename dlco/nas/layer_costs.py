@@ -8,7 +8,8 @@ longer search could still improve is the mappings.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.group import Group, make_groups
+from dlco.optimize.journal import Journal, fingerprint, recorded
 from dlco.optimize.local_search import UNFIT, Effort, Items, Population, assess, local_search, random_start
 from dlco.optimize.score import BROKEN, Score, choose
 from dlco.optimize.tasks import derive_seed, run_tasks
@@ -89,6 +91,7 @@ class LayerCosts:
         self.hardware, self.score, self.effort, self.seed = hardware, score, effort, seed
         self.searches = self.evaluations = 0
         self._calls = 0
+        self._journal: Journal | None = None
         self._known: dict[tuple[Problem, MachineIndex], LayerPoints] = {}
         self._machines_of: dict[Problem, list[MachineIndex]] = {}
         self._layers: dict[object, list[Layer]] = {}  # by structure; a layer's place here is its place in the group
@@ -100,6 +103,20 @@ class LayerCosts:
         other = copy(self)
         other.score = score
         return other
+
+    @contextmanager
+    def recording(self, journal: Journal | None) -> Iterator[None]:
+        """While the block runs, searches are kept in a journal, and taken from it where it has them."""
+        self._journal = journal
+        try:
+            yield
+        finally:
+            self._journal = None
+
+    @property
+    def state(self) -> tuple[object, ...]:
+        """All that later answers depend on, for `fingerprint`."""
+        return self.hardware, self.score, self.effort, self.seed, self._calls, self._known
 
     def knows(self, problem: Problem, machine: MachineIndex) -> bool:
         """Whether a layer's points on a machine are there already."""
@@ -185,17 +202,29 @@ class LayerCosts:
         if not wanted:
             return
         self.prepare(Layer("layer", problem) for problem, _ in wanted)
+        name = f"layers {self._calls} {fingerprint(wanted)}" if self._journal else ""
+        done = recorded(self._journal, name, lambda: self._searched(wanted))
+        self._calls += 1
+        self.searches += len(wanted)
+        self.evaluations += done["evaluations"]
+        for pair, tables in zip(wanted, done["points"], strict=True):
+            if pair not in self._known:
+                self._machines_of.setdefault(pair[0], []).append(pair[1])
+            self._known[pair] = LayerPoints(**tables)
+
+    def _searched(self, wanted: Sequence[tuple[Problem, MachineIndex]]) -> dict[str, Any]:
+        """The points of layers on machines, as plain tables in the order asked for, and how many mappings it took."""
         by_group: dict[object, list[tuple[Problem, MachineIndex]]] = {}
         for pair in wanted:
             by_group.setdefault(structure(pair[0]), []).append(pair)
         jobs = [job for members in by_group.values() for job in self._jobs(members)]
-        self._calls += 1
         found = run_tasks(_search, [tuple(job) for _, *job in jobs])
-        for (members, *_), (population, evaluated) in zip(jobs, found, strict=True):
-            self.evaluations += evaluated
-            for i, pair in enumerate(members):
-                self._keep(pair, population, i)
-        self.searches += len(wanted)
+        points = {
+            pair: dict(vars(self._best(pair[0], population, i)))
+            for (members, *_), (population, _) in zip(jobs, found, strict=True)
+            for i, pair in enumerate(members)
+        }
+        return {"points": [points[pair] for pair in wanted], "evaluations": sum(evaluated for _, evaluated in found)}
 
     def _jobs(self, pairs: Sequence[tuple[Problem, MachineIndex]]) -> list[tuple[Any, ...]]:
         """What `_search` is to do for each batch of searches in one group, after the pairs that it is for."""
@@ -266,8 +295,8 @@ class LayerCosts:
         away = (torch.tensor(known) - torch.tensor(machine)).abs().sum(-1)
         return [self._known[problem, known[i]] for i in away.argsort(stable=True)[:NEAR].tolist()]
 
-    def _keep(self, pair: tuple[Problem, MachineIndex], found: Population, row: int) -> None:
-        """Remember the best of a search's mappings `[pairs, n, ...]`; those that fit in no way are left out."""
+    def _best(self, problem: Problem, found: Population, row: int) -> LayerPoints:
+        """The best of a search's mappings `[pairs, n, ...]`; those that fit in no way are left out."""
         energy, cycles = found.energy_pj[row], found.cycles[row]
         fits = found.merit[row] < UNFIT
         order = energy.argsort(stable=True)
@@ -282,10 +311,8 @@ class LayerCosts:
             order = order[good]
         if len(order) > POINTS:
             order = order[torch.linspace(0, len(order) - 1, POINTS).round().long()]
-        units = self._group(pair[0]).primes.shape[1]
-        if pair not in self._known:
-            self._machines_of.setdefault(pair[0], []).append(pair[1])
-        self._known[pair] = LayerPoints(
+        units = self._group(problem).primes.shape[1]
+        return LayerPoints(
             energy[order], cycles[order], found.assignment[row, order, :units], found.position[row, order]
         )
 

@@ -182,7 +182,8 @@ class CoProblem:
 
     def within(self, index: Tensor) -> Tensor:
         """Whether machines `[n, parameters]` keep the limits on area and PEs, BoolTensor `[n]`."""
-        if isinstance(self.hardware, Architecture):
+        unlimited = self.budget.area_mm2 is None and self.budget.pe_count is None
+        if unlimited or isinstance(self.hardware, Architecture):
             return torch.ones(len(index), dtype=torch.bool)
         return self.score.machine_excess(self.hardware.machine(self.hardware.index_to_sizes(index))) <= 0
 

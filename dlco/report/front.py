@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from math import inf
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -10,12 +9,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from matplotlib.transforms import Bbox
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.front import Front
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
+from dlco.report.labels import name_points
 from dlco.report.layout import Table, scaled, si
 from dlco.report.picture import check_picture
 from dlco.report.table import QUANTITIES
@@ -164,39 +163,12 @@ def _draw_others(axes: Axes, front: Front, divisors: Sequence[float]) -> None:
 
 
 def _name_machines(figure: Figure, axes: Axes, front: Front, divisors: Sequence[float]) -> None:
-    """Machines beside their points: the ends, the knee, then the others, none over another or over a point."""
-    figure.draw_without_rendering()
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    spots = [axes.transData.transform([p.values[k] / divisors[k] for k in (0, 1)]) for p in front.points]
-    taken = [Bbox.from_extents(x - 7, y - 7, x + 7, y + 7) for x, y in spots]
-    legend = axes.get_legend()
-    if legend is not None:
-        taken.append(legend.get_window_extent(renderer))
+    """Machines beside their points: the ends, the knee, then the others, as far as there is room."""
+    at = [(point.values[0] / divisors[0], point.values[1] / divisors[1]) for point in front.points]
     knee = front.knee
-    order = sorted(
-        range(len(front.points)), key=lambda i: (0 < i < len(front.points) - 1 and front.points[i] is not knee, i)
-    )
-    for i in order:
-        point = front.points[i]
-        at = (point.values[0] / divisors[0], point.values[1] / divisors[1])
-        for right in (True, False):
-            text = axes.annotate(
-                machine_text(point.solution.architecture),
-                at,
-                (9, 5) if right else (-9, -5),
-                textcoords="offset points",
-                fontsize=7.5,
-                ha="left" if right else "right",
-                va="bottom" if right else "top",
-            )
-            text.set_in_layout(False)
-            box = text.get_window_extent(renderer)
-            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
-            inside = inside and axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1
-            if inside and not any(box.overlaps(other) for other in taken):
-                taken.append(box)
-                break
-            text.remove()
+    order = sorted(range(len(at)), key=lambda i: (0 < i < len(at) - 1 and front.points[i] is not knee, i))
+    texts = [machine_text(point.solution.architecture) for point in front.points]
+    name_points(figure, axes, at, [(i, texts[i]) for i in order])
 
 
 def _style(side: Axis, axis: str, figures: Sequence[float]) -> float:
@@ -241,9 +213,9 @@ def _limits(front: Front) -> str:
 
 def _memory(machine: Architecture) -> str:
     """What all levels above DRAM hold together, over all their instances."""
-    bits = sum(
-        level.capacity * level.word_bits * instances
-        for level, instances in zip(machine.levels, machine.instances, strict=True)
-        if level.kind != "DRAM" and level.capacity < inf
-    )
+    return memory_text(machine.memory_bits)
+
+
+def memory_text(bits: float) -> str:
+    """A number of bits as people read the size of a memory, such as "182 KiB"."""
     return f"{bits / 8192:,.3g} KiB" if bits < 8192 * 1024 else f"{bits / 8192 / 1024:.3g} MiB"

@@ -99,7 +99,12 @@ def solution_html(solution: Solution) -> str:
 
 
 def objective_text(objective: str, value: float) -> str:
-    """A value of an objective, in the unit of `NetworkCost.objective`, such as "energy 12.3 mJ"."""
+    """A value of an objective, in the unit of `NetworkCost.objective`, such as "energy 12.3 mJ".
+
+    Accuracy is in percent; of any other name, such as "loss", the number is all that is shown.
+    """
+    if objective not in QUANTITIES:
+        return f"{objective} {value:.2f} %" if objective == "accuracy" else f"{objective} {value:.4g}"
     _, unit, scale = QUANTITIES[objective]
     return f"{_title(objective)} {_shown(value * scale, unit)}"
 

@@ -15,11 +15,11 @@ def run_module(*arguments: str, **options) -> subprocess.CompletedProcess:
 def test_help_shows_an_example_of_each_command(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for command in ("solve", "pareto", "evaluate", "validate", "report"):
+    for command in ("solve", "pareto", "nas", "evaluate", "validate", "report"):
         assert f"\n  dlco {command} " in shown
 
 
-@pytest.mark.parametrize("command", ["solve", "pareto", "evaluate", "validate", "report"])
+@pytest.mark.parametrize("command", ["solve", "pareto", "nas", "evaluate", "validate", "report"])
 def test_each_command_has_help_with_an_example(command, capsys):
     assert main([command, "--help"]) == 0
     shown = capsys.readouterr().out

@@ -8,9 +8,11 @@ from dlco.hardware import eyeriss_like
 from dlco.hardware.parameter import Parameter
 from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.nas import Decision, Factor, FactoredSpace, Network
+from dlco.optimize.local_search import Effort
 from dlco.workload import Layer
 
 WIDTHS = (8, 16, 32)
+FAST = Effort(rounds=5, patience=3, population=3, neighbours=6, islands=1)  # of a layer on a machine
 WORTH = torch.tensor([0.0, 3.0, 5.0, 0.0, 2.0, 3.0, 0.0, 4.0, 6.0], dtype=torch.float64)
 
 

@@ -16,7 +16,7 @@ from dlco.nas.problem import CoProblem
 from dlco.nas.space import Space
 from dlco.optimize.local_search import Effort
 from dlco.optimize.score import Score
-from tests.nas.small import Linear, Opaque, make_hardware, make_space
+from tests.nas.small import FAST, Linear, Opaque, make_hardware, make_space
 
 SPACE, HARDWARE = make_space(), make_hardware()
 MACHINES = [(i, j) for i in range(3) for j in range(4)]
@@ -28,7 +28,7 @@ JOINT = ["relaxed", "evolutionary", "local-search", "random"]
 def _short(monkeypatch):
     """The space is small, and so may the relaxation be."""
     monkeypatch.setattr("dlco.nas.methods.relaxed.STARTS", 2)
-    monkeypatch.setattr("dlco.nas.methods.relaxed.STEPS", 30)
+    monkeypatch.setattr("dlco.nas.methods.relaxed.STEPS", 20)
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,8 @@ def test_pins_hold_for_every_method(costs, method):
 def test_the_same_seed_gives_the_same_design():
     def run():
         problem = CoProblem(SPACE, Opaque(SPACE), HARDWARE, "edp", Budget(area_mm2=1.0), 85.0)
-        options = {"least_accuracy": 85.0, "evaluations": 25, "seed": 3, "effort": QUICK}
+        costs = LayerCosts(HARDWARE, problem.score, effort=FAST)
+        options = {"least_accuracy": 85.0, "evaluations": 25, "seed": 3, "effort": QUICK, "costs": costs}
         return cosearch(SPACE, problem.oracle, HARDWARE, problem.budget, "edp", **options)
 
     one, other = run(), run()

@@ -8,7 +8,7 @@ from dlco.nas.evaluator import IDLE, Evaluator, Exhausted
 from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.problem import CoProblem, Pair
 from dlco.optimize.score import BROKEN
-from tests.nas.small import Linear, make_hardware, make_space
+from tests.nas.small import FAST, Linear, make_hardware, make_space
 
 SPACE, HARDWARE = make_space(), make_hardware()
 
@@ -16,7 +16,7 @@ SPACE, HARDWARE = make_space(), make_hardware()
 def make(limit=10, queries=None, objective="energy", **fields):
     oracle = Linear(SPACE)
     problem = CoProblem(SPACE, oracle, HARDWARE, objective, **fields)
-    costs = LayerCosts(HARDWARE, problem.score)
+    costs = LayerCosts(HARDWARE, problem.score, effort=FAST)
     return oracle, Evaluator(problem, costs, limit, queries)
 
 

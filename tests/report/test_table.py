@@ -5,7 +5,15 @@ import pytest
 from dlco.hardware import eyeriss_like, simba_like
 from dlco.mapping import Mapping
 from dlco.optimize.solution import Solution
-from dlco.report.table import byte_size, layer_rows, machine_table, solution_html, solution_text, spatial_summary
+from dlco.report.table import (
+    byte_size,
+    layer_rows,
+    machine_table,
+    objective_text,
+    solution_html,
+    solution_text,
+    spatial_summary,
+)
 
 
 def test_layer_rows_add_up_to_the_network(solution):
@@ -128,3 +136,15 @@ def test_every_objective_has_its_bound_shown_in_its_unit(solution: Solution, obj
     line = solution_text(aimed).splitlines()[1]
     assert "more than 50.0 % better: none goes below" in line
     assert f" {units[objective]}." in line
+
+
+@pytest.mark.parametrize(
+    ("objective", "value", "said"),
+    [
+        ("energy", 1.234e9, "energy 1.23 mJ"),
+        ("accuracy", 76.504, "accuracy 76.50 %"),
+        ("loss", 0.123456, "loss 0.1235"),
+    ],
+)
+def test_what_is_searched_for_has_its_unit(objective, value, said):
+    assert objective_text(objective, value) == said

@@ -13,6 +13,7 @@ the networks judged so far stands in for it in the program and in the ranking.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -64,11 +65,9 @@ class _Search:
         """Until the evaluator has enough."""
         if not self.accuracy.exact:
             self._design()
-        relaxed = relax_jointly(
-            self.problem, self.accuracy, starts=STARTS, steps=STEPS, generator=self.generator,
-            tick=lambda share: self.evaluator.on_call(self.evaluator),
-        )  # fmt: skip
-        self._round(relaxed)
+        part = self.evaluator.part(f"relaxation {self.evaluator.evaluations}", self._relax)
+        self.generator.set_state(part["generator"])
+        self._round(Relaxed(**part["relaxed"]))
         while True:
             best = self._best()
             self.accuracy.learn(self.evaluator.judged)
@@ -76,6 +75,14 @@ class _Search:
             self._step_network(self._best())
             if self._best() is best:
                 self._walk(best)
+
+    def _relax(self) -> dict[str, Any]:
+        """The relaxation's tables, and the generator as it leaves it."""
+        relaxed = relax_jointly(
+            self.problem, self.accuracy, starts=STARTS, steps=STEPS, generator=self.generator,
+            tick=lambda share: self.evaluator.on_call(self.evaluator),
+        )  # fmt: skip
+        return {"relaxed": dict(vars(relaxed)), "generator": self.generator.get_state()}
 
     def _best(self) -> Candidate:
         assert self.evaluator.best is not None

@@ -14,9 +14,9 @@ from dlco.hardware.space import HardwareSpace
 from dlco.optimize import Budget, Progress, SolveEffort
 from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.front import Front
-from dlco.optimize.front.request import FrontEffort
 from dlco.optimize.front.dominance import hypervolume, logs, nondominated
 from dlco.optimize.front.pareto import pareto, tighten
+from dlco.optimize.front.request import FrontEffort
 from dlco.optimize.front.weighted import weighted_sum_front
 from dlco.optimize.local_search import Effort
 from dlco.workload import Layer

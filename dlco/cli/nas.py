@@ -1,0 +1,235 @@
+"""`dlco nas`: choose a network and size a machine for it, together."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from dlco.cli.inputs import read_hardware
+from dlco.cli.outputs import check_outputs, to_json, write_outputs
+from dlco.errors import InvalidInput
+from dlco.hardware.presets import ARCHITECTURES
+from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, OfaMobileNetV3, ResNet, Space, cosearch
+from dlco.nas.methods import METHODS, find_method
+from dlco.nas.oracles import Accuracy, TableAccuracy, fit_predictor
+from dlco.nas.oracles.digits import DigitsAccuracy
+from dlco.nas.oracles.fit import KINDS
+from dlco.nas.oracles.ofa import ofa_accuracy
+from dlco.nas.problem import OBJECTIVES_HERE
+from dlco.nas.space import FactoredSpace
+from dlco.optimize.budget import Budget
+from dlco.report.nas import plot_codesign, plot_progress
+from dlco.report.picture import PICTURES, check_picture
+from dlco.report.progress import ProgressBar
+from dlco.timeloop import write
+
+INFEASIBLE = 2
+INTERRUPTED = 130
+COUNTABLE = 1_000_000  # a table may hold every network of a space that has no more combinations of options than this
+
+SPACES: dict[str, Callable[..., FactoredSpace]] = {
+    "ofa": OfaMobileNetV3,
+    "nasbench201": NasBench201,
+    "mnasnet": MnasNet,
+    "resnet": ResNet,
+    "digits": Digits,
+}
+"""By name, as `dlco.nas` has them; each takes a `batch`."""
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser(
+        "nas",
+        help="choose a network and size a machine for it, together",
+        description="Choose a network of a space and a machine for it together, within limits, and map the one on the "
+        "other. Accuracies are those of a table, of a predictor fitted to one (ofa has its own), or, for digits, of "
+        "real training.",
+        epilog="example: dlco nas ofa --hardware eyeriss --objective energy --accuracy 76 --area 4 --save pair.json",
+        allow_abbrev=False,
+    )
+    parser.add_argument("space", metavar="SPACE", help=f"the networks: {', '.join(SPACES)}")
+    parser.add_argument(
+        "--hardware",
+        metavar="NAME",
+        required=True,
+        help=f"{', '.join(ARCHITECTURES)} (sizes free), or the file of a Timeloop architecture (sizes fixed)",
+    )
+    parser.add_argument("--fixed", action="store_true", help="take the named hardware with its published sizes")
+    parser.add_argument(
+        "--objective",
+        metavar="NAME",
+        default="edp",
+        help=f"accuracy, to be large, or {', '.join(OBJECTIVES_HERE[1:])}, to be small (default: %(default)s)",
+    )
+    limits = parser.add_argument_group("limits, on the network, the machine, and one run of the one on the other")
+    limits.add_argument("--accuracy", metavar="PERCENT", type=float, help="accuracy that the network must have, %%")
+    limits.add_argument("--area", metavar="MM2", type=float, help="area of the machine, mm2")
+    limits.add_argument("--power", metavar="W", type=float, help="mean power, W")
+    limits.add_argument("--latency", metavar="S", type=float, help="latency, s")
+    limits.add_argument("--energy", metavar="J", type=float, help="energy, J")
+    limits.add_argument("--pe-count", metavar="N", type=int, help="MAC units of the machine")
+    judge = parser.add_argument_group("what judges networks")
+    judge.add_argument("--table", metavar="CSV", help="accuracies of the space's networks (also .csv.gz)")
+    judge.add_argument("--column", metavar="NAME", help="the table's column of accuracies, %%")
+    judge.add_argument(
+        "--networks", metavar="NAME", default="arch", help="the table's column of networks (default: %(default)s)"
+    )
+    judge.add_argument(
+        "--predictor",
+        metavar="KIND",
+        help=f"{' or '.join(KINDS)}: fit it to the table and ask it, which a table that lacks networks needs; "
+        "or which of ofa's own (ensemble unless given)",
+    )
+    search = parser.add_argument_group("the search")
+    search.add_argument(
+        "--method", metavar="NAME", default="relaxed", help=f"{', '.join(METHODS)} (default: %(default)s)"
+    )
+    search.add_argument(
+        "--evaluations", metavar="N", type=int, default=300, help="pairs to evaluate (default: %(default)s)"
+    )
+    search.add_argument("--queries", metavar="N", type=int, help="networks to judge at most")
+    search.add_argument("--network", metavar="ARCH", help="allow this network alone, as the table writes it")
+    search.add_argument("--bound", action="store_true", help="prove a lower bound for the network on its machine")
+    search.add_argument("--batch", metavar="N", type=int, default=1, help="images at once (default: %(default)s)")
+    search.add_argument("--seed", metavar="N", type=int, default=0, help="of all randomness (default: %(default)s)")
+    files = search.add_mutually_exclusive_group()
+    files.add_argument("--checkpoint", metavar="FILE", help="a new file, in which finished parts of the run are kept")
+    files.add_argument("--resume", metavar="FILE", help="go on with the run that wrote this checkpoint")
+    results = parser.add_argument_group("results, beside the table on stdout")
+    results.add_argument("-o", "--output", "--save", metavar="FILE", help="write network, machine and mappings as JSON")
+    formats = ", ".join(PICTURES)
+    results.add_argument("--plot", metavar="FILE", help=f"draw accuracy over energy of the best pairs ({formats})")
+    results.add_argument("--progress", metavar="FILE", help=f"draw how the search went ({formats})")
+    results.add_argument("--timeloop", metavar="FOLDER", help="write Timeloop's files, a folder a layer")
+    results.add_argument("--json", action="store_true", help="print the JSON instead of the table")
+    results.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Search, write what was asked for, print the table or the JSON; returns the exit code."""
+    find_method(arguments.method)
+    if arguments.objective not in OBJECTIVES_HERE:
+        raise InvalidInput(f"objective is {arguments.objective!r}; allowed: {', '.join(OBJECTIVES_HERE)}")
+    budget = Budget(
+        area_mm2=arguments.area,
+        power_w=arguments.power,
+        latency_s=arguments.latency,
+        energy_j=arguments.energy,
+        pe_count=arguments.pe_count,
+    )
+    for path in (arguments.plot, arguments.progress):
+        if path is not None:
+            check_picture(path)
+    check_outputs(
+        {"--output": arguments.output, "--plot": arguments.plot, "--progress": arguments.progress},
+        {"--timeloop": arguments.timeloop},
+    )
+    hardware = read_hardware(arguments.hardware, arguments.fixed)
+    oracle = read_oracle(arguments)
+    network = None if arguments.network is None else oracle.space.parse(arguments.network)
+    with ProgressBar(arguments.objective) as bar:
+        design = cosearch(
+            oracle.space,
+            oracle,
+            hardware,
+            budget,
+            arguments.objective,
+            least_accuracy=arguments.accuracy,
+            network=network,
+            progress=False if arguments.quiet else bar,
+            **{
+                name: getattr(arguments, name)
+                for name in ("method", "evaluations", "queries", "seed", "bound", "checkpoint", "resume")
+            },
+        )
+    if design.status != "infeasible":
+        write_outputs(_writers(arguments, design))
+    if arguments.json:
+        print(to_json(design.to_dict()))
+    elif design.status != "infeasible" and not arguments.quiet:
+        print(design)
+    if design.status == "infeasible":
+        print(f"dlco: error: infeasible: {design.message}: {_shortfall(design)}", file=sys.stderr)
+        return INFEASIBLE
+    return INTERRUPTED if design.status == "interrupted" else 0
+
+
+def read_space(name: str, batch: int) -> FactoredSpace:
+    """The space of a name; `InvalidInput` for another name."""
+    if name not in SPACES:
+        raise InvalidInput(f"space is {name!r}; it must be one of {', '.join(SPACES)}")
+    return SPACES[name](batch=batch)
+
+
+def read_oracle(arguments: argparse.Namespace) -> Accuracy:
+    """What judges the space's networks: the table's accuracies, a predictor of them, or what comes with the space.
+
+    Raises:
+        InvalidInput: the space is unknown or has no oracle of its own, or the table is not what it should be.
+    """
+    space = read_space(arguments.space, arguments.batch)
+    predictor = arguments.predictor
+    if predictor is not None and predictor not in KINDS:
+        raise InvalidInput(f"predictor is {predictor!r}; allowed: {', '.join(KINDS)}")
+    if arguments.table is not None:
+        if arguments.column is None:
+            raise InvalidInput("column is not given; with a table it must name the column of accuracies")
+        return _of_table(space, arguments)
+    if arguments.column is not None:
+        raise InvalidInput(f"column is {arguments.column!r}, but no table is given")
+    if arguments.space == "ofa":
+        return ofa_accuracy(predictor or "ensemble", arguments.batch)
+    if predictor is not None:
+        raise InvalidInput(f"predictor is {predictor!r}, but no table is given to fit it to")
+    if isinstance(space, Digits):
+        return DigitsAccuracy.train(space, seed=arguments.seed, progress=not arguments.quiet)
+    raise InvalidInput(f"table is not given; space {arguments.space!r} comes without accuracies, so it must be")
+
+
+def _of_table(space: FactoredSpace, arguments: argparse.Namespace) -> Accuracy:
+    try:
+        table = TableAccuracy.read(space, arguments.table, arguments.column, arguments.networks)
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"table {arguments.table!r} cannot be read: {error}") from None
+    if arguments.predictor is not None:
+        return fit_predictor(table, arguments.predictor, seed=arguments.seed, progress=not arguments.quiet)
+    if not _is_whole(space, table):
+        raise InvalidInput(
+            f"table {arguments.table!r} holds {len(table)} networks, not all of space {space.name!r}; "
+            f"to judge the others, add --predictor {' or '.join(KINDS)}"
+        )
+    return table
+
+
+def _is_whole(space: Space[Any], table: TableAccuracy) -> bool:
+    """Whether a table holds every network of a space."""
+    if not isinstance(space, FactoredSpace) or prod(len(one.options) for one in space.decisions) > COUNTABLE:
+        return False
+    return all(network in table for network in space.networks())
+
+
+def _shortfall(design: CoDesign) -> str:
+    """How far the nearest pair is from the limits."""
+    cost = design.solution.cost
+    return (
+        f"accuracy {design.accuracy:.4g} %, energy {cost.energy_pj * 1e-12:.4g} J, latency {cost.latency_s:.4g} s, "
+        f"power {cost.power_w:.4g} W, area {cost.area_mm2:.4g} mm2"
+    )
+
+
+def _writers(arguments: argparse.Namespace, design: CoDesign) -> dict[str, Callable[[Path], object]]:
+    """What writes each output that was asked for, by its path."""
+    writers: dict[str, Callable[[Path], object]] = {}
+    if arguments.output is not None:
+        writers[arguments.output] = design.save
+    if arguments.plot is not None:
+        writers[arguments.plot] = lambda path: plot_codesign(design, path)
+    if arguments.progress is not None:
+        writers[arguments.progress] = lambda path: plot_progress({design.method: design}, path, title=design.space)
+    if arguments.timeloop is not None:
+        writers[arguments.timeloop] = lambda path: write(design.solution, path)
+    return writers

@@ -1,0 +1,37 @@
+"""What a co-search was asked for, in a form by which a checkpoint knows its own run again."""
+
+import torch
+
+from dlco.nas.layer_costs import LayerCosts
+from dlco.nas.oracles.accuracy import DifferentiableAccuracy
+from dlco.nas.problem import CoProblem
+
+PROBES = 3  # networks by which spaces and oracles are told apart
+
+
+def identity(problem: CoProblem, costs: LayerCosts, *arguments: object) -> tuple[object, ...]:
+    """All that decides a run, for `dlco.optimize.journal.fingerprint`.
+
+    Spaces and oracles are no data, so some networks stand for them: how a space writes them and which layers they
+    have; what an oracle with a gradient says of them (to six digits, as another processor may round differently).
+    What any other oracle would say is not asked for, as that may take a training run: only its class is compared.
+
+    Args:
+        problem: the question.
+        costs: as they are before the run.
+        arguments: whatever else the answer depends on.
+    """
+    space, oracle = problem.space, problem.oracle
+    probes = space.sample(PROBES, torch.Generator().manual_seed(0))
+    networks = [(space.format(network), space.to_layers(network)) for network in probes]
+    answers: list[str] = []
+    if isinstance(oracle, DifferentiableAccuracy):
+        with torch.no_grad():
+            answers = [f"{answer:.6g}" for answer in oracle.accuracy_of_encoding(space.encode(probes)).tolist()]
+    return (
+        (space.name, space.decisions, networks),
+        (type(oracle).__qualname__, answers),
+        (problem.objective, problem.budget, problem.least_accuracy, problem.network, problem.machine),
+        costs.state,
+        arguments,
+    )

@@ -1,0 +1,252 @@
+"""`Designs`: what a surrogate's search may choose, as points of a convex region and back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from dlco.hardware.space import HardwareSpace
+from dlco.nas.layer_costs import MachineIndex
+from dlco.nas.problem import CoProblem, Pair
+from dlco.nas.relaxation import round_network
+from dlco.nas.space import FactoredSpace, Network, Space
+from dlco.optimize.relaxed import round_sizes
+
+D = TypeVar("D", bound=Hashable)
+KNOWN = 256  # networks drawn to look for the nearest among, where a space has no decisions to round
+
+
+class Designs(ABC, Generic[D]):
+    """A set of designs, each a point of coordinates about 1 wide."""
+
+    @abstractmethod
+    def sample(self, n: int, generator: torch.Generator) -> list[D]:
+        """`n` designs at random."""
+
+    @abstractmethod
+    def encode(self, designs: Sequence[D]) -> Tensor:
+        """Their points, `[n, features]`, float32."""
+
+    @abstractmethod
+    def project(self, points: Tensor) -> Tensor:
+        """The nearest points of the region around all designs, `[n, features]`."""
+
+    @abstractmethod
+    def nearest(self, points: Tensor, generator: torch.Generator) -> list[D]:
+        """The design nearest to each of `[n, features]` points."""
+
+    @abstractmethod
+    def neighbours(self, design: D) -> list[D]:
+        """The designs one change away."""
+
+
+class Fixed(Designs[D]):
+    """The one design that is allowed, with no coordinates."""
+
+    def __init__(self, design: D) -> None:
+        self.design = design
+
+    def sample(self, n: int, generator: torch.Generator) -> list[D]:
+        """That one."""
+        return [self.design] * n
+
+    def encode(self, designs: Sequence[D]) -> Tensor:
+        """No features."""
+        return torch.zeros(len(designs), 0)
+
+    def project(self, points: Tensor) -> Tensor:
+        """As they are."""
+        return points
+
+    def nearest(self, points: Tensor, generator: torch.Generator) -> list[D]:
+        """That one."""
+        return [self.design] * len(points)
+
+    def neighbours(self, design: D) -> list[D]:
+        """None."""
+        return []
+
+
+class Factored(Designs[Network]):
+    """Networks made of decisions; the region is that of probabilities of the options."""
+
+    def __init__(self, space: FactoredSpace) -> None:
+        self.space = space
+        sizes = [len(decision.options) for decision in space.decisions]
+        # the feature of every option of every decision; features[-1] stands for those that a decision lacks
+        self._place = torch.full((len(sizes), max(sizes)), sum(sizes), dtype=torch.long)
+        start = 0
+        for row, size in enumerate(sizes):
+            self._place[row, :size] = torch.arange(start, start + size)
+            start += size
+        self._there = self._place < start
+
+    def sample(self, n: int, generator: torch.Generator) -> list[Network]:
+        """`n` networks at random."""
+        return self.space.sample(n, generator)
+
+    def encode(self, designs: Sequence[Network]) -> Tensor:
+        """One-hot."""
+        return self.space.encode(designs).float()
+
+    def project(self, points: Tensor) -> Tensor:
+        """Probabilities: the point of each decision's simplex that is Euclid's nearest.
+
+        Held, Wolfe and Crowder, "Validation of subgradient optimization", Mathematical Programming 1974: options above
+        a threshold keep what they exceed it by.
+        """
+        padded = torch.nn.functional.pad(points, (0, 1), value=-1e9)[:, self._place]  # [n, decisions, options]
+        ordered = padded.sort(dim=-1, descending=True).values
+        excess = ordered.cumsum(-1) - 1
+        count = torch.arange(1, padded.shape[-1] + 1, device=points.device)
+        kept = (ordered * count > excess).sum(-1, keepdim=True)
+        threshold = excess.gather(-1, kept - 1) / kept
+        return (padded - threshold).clamp(min=0)[:, self._there]
+
+    def nearest(self, points: Tensor, generator: torch.Generator) -> list[Network]:
+        """The likeliest options; where these make no network, a valid one near them."""
+        return [round_network(self.space, point, 1, generator)[0] for point in points.double()]
+
+    def neighbours(self, design: Network) -> list[Network]:
+        """All networks that differ in one decision."""
+        return self.space.neighbours(design)
+
+
+class Met(Designs[Any]):
+    """Networks without decisions: some drawn at the start and all met since; the region is the box around the first.
+
+    Args:
+        space: of the networks.
+        generator: of those drawn.
+    """
+
+    def __init__(self, space: Space[Any], generator: torch.Generator) -> None:
+        self.space = space
+        self._met = list(dict.fromkeys(space.sample(KNOWN, generator)))
+        self._points = space.encode(self._met).float()
+        self._place = {network: at for at, network in enumerate(self._met)}
+        self._low, self._high = self._points.amin(0), self._points.amax(0)
+
+    def sample(self, n: int, generator: torch.Generator) -> list[Any]:
+        """`n` of the first networks at random; new ones are met as neighbours of good ones."""
+        return [self._met[i] for i in torch.randint(KNOWN, (n,), generator=generator).clamp(max=len(self._met) - 1)]
+
+    def encode(self, designs: Sequence[Any]) -> Tensor:
+        """As the space does."""
+        new = [network for network in dict.fromkeys(designs) if network not in self._place]
+        if new:
+            self._points = torch.cat([self._points, self.space.encode(new).float()])
+            self._place |= {network: len(self._met) + at for at, network in enumerate(new)}
+            self._met += new
+        return self._points[[self._place[network] for network in designs]]
+
+    def project(self, points: Tensor) -> Tensor:
+        """Into the box."""
+        return points.clamp(self._low, self._high)
+
+    def nearest(self, points: Tensor, generator: torch.Generator) -> list[Any]:
+        """The networks met that are nearest, in the mean absolute difference."""
+        return [self._met[i] for i in torch.cdist(points, self._points, p=1).argmin(1).tolist()]
+
+    def neighbours(self, design: Any) -> list[Any]:
+        """All networks one edit away."""
+        return self.space.neighbours(design)
+
+
+class Machines(Designs[MachineIndex]):
+    """Machines within the limits on area and PEs; coordinates are positions on the grids, from 0 to 1.
+
+    Args:
+        problem: of a co-search, on a hardware space.
+    """
+
+    def __init__(self, problem: CoProblem) -> None:
+        assert isinstance(problem.hardware, HardwareSpace)
+        self.problem, self.hardware = problem, problem.hardware
+        self._last = torch.tensor([max(1, len(p.grid) - 1) for p in self.hardware.parameters], dtype=torch.float32)
+
+    def sample(self, n: int, generator: torch.Generator) -> list[MachineIndex]:
+        """`n` machines at random."""
+        return self.problem.sample_machines(n, generator)
+
+    def encode(self, designs: Sequence[MachineIndex]) -> Tensor:
+        """Positions on the grids, from 0 to 1."""
+        return torch.tensor(designs, dtype=torch.float32).reshape(len(designs), len(self._last)) / self._last
+
+    def project(self, points: Tensor) -> Tensor:
+        """Into the box of all grids."""
+        return points.clamp(0, 1)
+
+    def nearest(self, points: Tensor, generator: torch.Generator) -> list[MachineIndex]:
+        """The machines at the nearest positions, made smaller until they keep the limits."""
+        lengths = [len(p.grid) for p in self.hardware.parameters]
+        index = torch.minimum((points * self._last).round().long(), torch.tensor(lengths) - 1)
+        within = self.problem.within(index).tolist()
+        excess = self.problem.score.machine_excess
+        rows = [
+            row if kept else round_sizes(self.hardware, self.hardware.index_to_sizes(row), excess)
+            for row, kept in zip(index, within, strict=True)
+        ]
+        return [tuple(row.tolist()) for row in rows]
+
+    def neighbours(self, design: MachineIndex) -> list[MachineIndex]:
+        """The machines one grid step away."""
+        return self.problem.neighbour_machines(design)
+
+
+class Pairs(Designs[Pair]):
+    """Networks on machines.
+
+    Args:
+        networks: one side.
+        machines: the other one.
+    """
+
+    def __init__(self, networks: Designs[Any], machines: Designs[MachineIndex]) -> None:
+        self.networks, self.machines = networks, machines
+        self._width: int | None = None
+
+    def sample(self, n: int, generator: torch.Generator) -> list[Pair]:
+        """`n` pairs at random."""
+        sides = self.networks.sample(n, generator), self.machines.sample(n, generator)
+        return [Pair(*both) for both in zip(*sides, strict=True)]
+
+    def encode(self, designs: Sequence[Pair]) -> Tensor:
+        """Both sides' coordinates, the network's first."""
+        networks = self.networks.encode([pair.network for pair in designs])
+        self._width = networks.shape[1]
+        return torch.cat([networks, self.machines.encode([pair.machine for pair in designs])], dim=1)
+
+    def project(self, points: Tensor) -> Tensor:
+        """Side by side."""
+        networks, machines = self._split(points)
+        return torch.cat([self.networks.project(networks), self.machines.project(machines)], dim=1)
+
+    def nearest(self, points: Tensor, generator: torch.Generator) -> list[Pair]:
+        """Side by side."""
+        networks, machines = self._split(points)
+        sides = self.networks.nearest(networks, generator), self.machines.nearest(machines, generator)
+        return [Pair(*both) for both in zip(*sides, strict=True)]
+
+    def neighbours(self, design: Pair) -> list[Pair]:
+        """Pairs that differ in one change of one side."""
+        networks = [Pair(network, design.machine) for network in self.networks.neighbours(design.network)]
+        return networks + [Pair(design.network, machine) for machine in self.machines.neighbours(design.machine)]
+
+    def _split(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        assert self._width is not None, "encode some designs first"
+        return points[:, : self._width], points[:, self._width :]
+
+
+def networks_of(space: Space[Any], generator: torch.Generator) -> Designs[Any]:
+    """The networks of any space."""
+    return Factored(space) if isinstance(space, FactoredSpace) else Met(space, generator)
+
+
+def pairs_of(problem: CoProblem, generator: torch.Generator) -> Pairs:
+    """What a co-search may choose: a side that is pinned stays where it is."""
+    free = problem.machine is None and isinstance(problem.hardware, HardwareSpace)
+    networks = networks_of(problem.space, generator) if problem.network is None else Fixed(problem.network)
+    return Pairs(networks, Machines(problem) if free else Fixed(problem.machine or ()))

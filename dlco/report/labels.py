@@ -1,0 +1,50 @@
+"""Names beside the points of a picture, where there is room."""
+
+from collections.abc import Iterable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+_POINT = 7  # pixels around a point's centre that no name may touch
+_SIDES = (
+    ((9, 5), "left", "bottom"),
+    ((-9, -5), "right", "top"),
+    ((9, -5), "left", "top"),
+    ((-9, 5), "right", "bottom"),
+)
+
+
+def name_points(
+    figure: Figure, axes: Axes, points: Sequence[tuple[float, float]], names: Iterable[tuple[int, str]]
+) -> None:
+    """Write names beside points, none over another, over a point, over the legend or beyond the frame.
+
+    A name that has room on no side of its point is left out.
+
+    Args:
+        figure: with a canvas that has a renderer.
+        axes: drawn already, limits and legend included.
+        points: where they are, in the axes' data.
+        names: which point, and what to write; the first are the first to find room.
+    """
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    spots = [axes.transData.transform(point) for point in points]
+    taken = [Bbox.from_extents(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in spots]
+    legend = axes.get_legend()
+    if legend is not None:
+        taken.append(legend.get_window_extent(renderer))
+    for i, name in names:
+        for offset, horizontal, vertical in _SIDES:
+            text = axes.annotate(
+                name, points[i], offset, textcoords="offset points", fontsize=7.5, ha=horizontal, va=vertical
+            )
+            text.set_in_layout(False)
+            box = text.get_window_extent(renderer)
+            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+            inside = inside and axes.bbox.y0 <= box.y0 and box.y1 <= axes.bbox.y1
+            if inside and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()

@@ -1,0 +1,243 @@
+"""Co-search in pictures: the front of accuracy and energy with its machines, and how each method got there."""
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from dlco.errors import InvalidInput
+from dlco.nas.codesign import CoDesign, CoPoint
+from dlco.optimize.front.dominance import nondominated
+from dlco.report.front import memory_text
+from dlco.report.labels import name_points
+from dlco.report.layout import scaled
+from dlco.report.picture import check_picture
+from dlco.report.table import QUANTITIES
+
+# Okabe and Ito's palette, told apart with any colour vision; dashes and lightness differ too, for print in grey.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1)))
+_CHOSEN, _LIMIT, _STAIRS = "#D55E00", "#000000", "#555555"
+_DECADE = 3.0  # axes that span less than this factor have even ticks
+_NAMED = 14  # machines named at most: more cannot be told apart
+
+
+def plot_codesign(
+    found: CoDesign | Sequence[CoDesign], path: str | os.PathLike[str] | None = None, *, title: str = ""
+) -> Figure:
+    """Accuracy over energy of the pairs on the front, each with its machine where there is room.
+
+    The front is over accuracy, energy and latency: the colour is the latency, and the staircase joins those that no
+    other beats in accuracy and energy alone. The pair chosen has a ring. A search looks at pairs near the accuracy
+    asked for, so several searches that ask for different ones show more of the front; theirs is drawn as one.
+
+    Args:
+        found: one search or several.
+        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
+        title: what to call the space in the title; its name unless given.
+
+    Returns:
+        The figure, which belongs to no window and to no pyplot state.
+
+    Raises:
+        InvalidInput: another suffix, or no search.
+    """
+    if path is not None:
+        check_picture(path)
+    designs = [found] if isinstance(found, CoDesign) else list(found)
+    if not designs:
+        raise InvalidInput("found is empty; it must hold at least one co-design")
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    _style(axes)
+    points = _joined(designs)
+    at, unit = _places(points)
+    axes.set_xlabel(f"energy of one run, {unit}", fontsize=9)
+    axes.set_ylabel("accuracy, %", fontsize=9)
+    axes.set_xscale("log")
+    _ticks(axes.xaxis, [x for x, _ in at])
+    stairs = sorted(nondominated([(x, 100 - y) for x, y in at]), key=lambda i: at[i])
+    if points:
+        columns = list(zip(*(at[i] for i in stairs), strict=True))
+        axes.step(*columns, where="post", color=_STAIRS, lw=1, label="most accurate for its energy", zorder=2)
+        _draw_points(figure, axes, points, at)
+    chosen = _chosen(designs, points)
+    if chosen:
+        axes.plot(
+            *zip(*(at[i] for i in chosen), strict=True),
+            "o",
+            ms=15,
+            mfc="none",
+            mec=_CHOSEN,
+            mew=2,
+            ls="none",
+            label="chosen",
+            zorder=4,
+        )
+    asked = {design.least_accuracy for design in designs if design.least_accuracy is not None}
+    for i, least in enumerate(sorted(asked)):
+        axes.axhline(least, color=_LIMIT, lw=1, ls=":", label="" if i else "accuracy asked for", zorder=1)
+    if axes.get_legend_handles_labels()[1]:
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    axes.set_title(_heading(designs, title), fontsize=10, loc="left")
+    order = list(dict.fromkeys([*chosen, *stairs[:1], *stairs[-1:], *_spread(stairs), *range(len(points))]))
+    name_points(figure, axes, at, [(i, _machine(points[i])) for i in order[:_NAMED]])
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def plot_progress(
+    searches: Mapping[str, CoDesign | Sequence[CoDesign]],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    title: str = "",
+) -> Figure:
+    """The best pair found over the pairs evaluated, a line a method.
+
+    Of several searches by one method, such as those of several seeds, the line is the median and the band runs from
+    the best to the worst. A line begins where every one of its searches has a pair within the limits.
+
+    Args:
+        searches: by the name in the legend; all with one objective.
+        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
+        title: of the picture.
+
+    Returns:
+        The figure, which belongs to no window and to no pyplot state.
+
+    Raises:
+        InvalidInput: another suffix, nothing to draw, or searches with different objectives.
+    """
+    if path is not None:
+        check_picture(path)
+    lists = {name: [one] if isinstance(one, CoDesign) else list(one) for name, one in searches.items()}
+    objectives = {design.objective for designs in lists.values() for design in designs}
+    if len(objectives) != 1 or not all(lists.values()):
+        named = ", ".join(sorted(objectives)) or "none"
+        raise InvalidInput(f"searches have the objectives {named}; they must be one or more, with one objective")
+    (objective,) = objectives
+    lines = {name: _lines(designs) for name, designs in lists.items()}
+    scale, label = _scale(objective, [value for _, rows in lines.values() for row in rows for value in row])
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    _style(axes)
+    shown: list[float] = []
+    for (name, (steps, rows)), colour, dash in zip(lines.items(), cycle(_COLOURS), cycle(_DASHES)):
+        ordered = [sorted(value * scale for value in column) for column in zip(*rows, strict=True)]
+        middle = [(column[(len(column) - 1) // 2] + column[len(column) // 2]) / 2 for column in ordered]
+        axes.step(steps, middle, where="post", color=colour, ls=dash, lw=1.8, label=name)
+        if len(rows) > 1:
+            low, high = [column[0] for column in ordered], [column[-1] for column in ordered]
+            axes.fill_between(steps, low, high, step="post", color=colour, alpha=0.15, lw=0)
+        shown += [value for column in ordered for value in column]
+    if objective != "accuracy":
+        axes.set_yscale("log")
+        _ticks(axes.yaxis, shown)
+    axes.set_xlabel("pairs evaluated", fontsize=9)
+    axes.set_ylabel(f"best {label}", fontsize=9)
+    axes.legend(frameon=False, fontsize=9)
+    axes.set_title(_plain(title), fontsize=10, loc="left")
+    if path is not None:
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def _lines(designs: Sequence[CoDesign]) -> tuple[list[int], list[list[float]]]:
+    """(steps, for each design its best figure at each step); no steps where a design has nothing within the limits."""
+    traces = [design.progress() for design in designs]
+    if not all(steps for steps, _ in traces):
+        return [], [[] for _ in traces]
+    first, last = max(steps[0] for steps, _ in traces), max(design.evaluations for design in designs)
+    joined = sorted({first, last, *(step for steps, _ in traces for step in steps if step > first)})
+    rows = [[values[sum(at <= step for at in steps) - 1] for step in joined] for steps, values in traces]
+    return joined, rows
+
+
+def _scale(objective: str, figures: Sequence[float]) -> tuple[float, str]:
+    """What to multiply figures by, and the axis' label."""
+    if objective == "accuracy":
+        return 1.0, "accuracy, %"
+    _, unit, scale = QUANTITIES[objective]
+    if objective == "edp":
+        return scale, "EDP, pJ·cycles"
+    if unit == "mm2":
+        return scale, f"{objective}, mm²"
+    divisor, shown = scaled(max(figures, default=1.0) * scale, unit)
+    return scale / divisor, f"{objective}, {shown.replace('u', 'µ')}"
+
+
+def _places(points: Sequence[CoPoint]) -> tuple[list[tuple[float, float]], str]:
+    """(energy, accuracy) of each point, and the energies' unit."""
+    divisor, unit = scaled(max((point.energy_pj for point in points), default=1e9) * 1e-12, "J")
+    return [(point.energy_pj * 1e-12 / divisor, point.accuracy) for point in points], unit.replace("u", "µ")
+
+
+def _draw_points(figure: Figure, axes: Axes, points: Sequence[CoPoint], at: Sequence[tuple[float, float]]) -> None:
+    divisor, unit = scaled(max(point.latency_s for point in points), "s")
+    latencies = [point.latency_s / divisor for point in points]
+    low, high = min(latencies), max(latencies)
+    norm: Normalize = LogNorm(low, high * (1 + 1e-9)) if high / low >= _DECADE else Normalize(low, high * (1 + 1e-9))
+    x, y = zip(*at, strict=True)
+    dots = axes.scatter(x, y, c=latencies, cmap="cividis", norm=norm, s=45, edgecolors="black", lw=0.5, zorder=3)
+    bar = figure.colorbar(dots, ax=axes)
+    _ticks(bar.ax.yaxis, latencies)
+    bar.set_label(f"latency of one run, {unit.replace('u', 'µ')}", fontsize=9)
+
+
+def _joined(designs: Sequence[CoDesign]) -> list[CoPoint]:
+    """The pairs of all fronts that no other beats, each once."""
+    every = list({(p.network, p.sizes): p for design in designs for p in design.front}.values())
+    return [every[i] for i in nondominated([(100 - p.accuracy, p.energy_pj, p.latency_s) for p in every])]
+
+
+def _chosen(designs: Sequence[CoDesign], points: Sequence[CoPoint]) -> list[int]:
+    """Which points are what a search chose; where another search beats that, it is none of them."""
+    wanted = {(design.trace[-1].network, design.trace[-1].sizes) for design in designs if design.trace}
+    return [i for i, point in enumerate(points) if (point.network, point.sizes) in wanted]
+
+
+def _machine(point: CoPoint) -> str:
+    return f"{point.macs:,} MACs, {memory_text(point.memory_bits)}"
+
+
+def _heading(designs: Sequence[CoDesign], title: str) -> str:
+    names = ", ".join(dict.fromkeys(design.method for design in designs))
+    goals = dict.fromkeys("most accurate" if d.objective == "accuracy" else f"least {d.objective}" for d in designs)
+    pairs = sum(design.evaluations for design in designs)
+    heading = f"{title or designs[0].space}: {', '.join(goals).replace('edp', 'EDP')}, {names}, {pairs:,} pairs"
+    return _plain(
+        f"{heading} evaluated" + ("" if any(design.front for design in designs) else "; none keeps the limits")
+    )
+
+
+def _spread(order: Sequence[int]) -> list[int]:
+    """Some of a sequence, evenly: those whose names hardly crowd each other."""
+    return list(order[:: max(1, len(order) // 6)])
+
+
+def _style(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(lw=0.5, alpha=0.4)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8.5)
+
+
+def _ticks(side: Axis, figures: Sequence[float]) -> None:
+    """Plain numbers along an axis: even ones, unless the figures span much."""
+    wide = max(figures, default=1.0) >= _DECADE * min(figures, default=1.0)
+    side.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)) if wide else MaxNLocator(6))
+    side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    side.set_minor_formatter(NullFormatter())
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")

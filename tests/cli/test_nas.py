@@ -1,0 +1,193 @@
+import csv
+import json
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+
+import dlco.cli.nas as command
+from dlco.hardware import Architecture, HardwareSpace
+from dlco.nas import NasBench201, OfaMobileNetV3
+from dlco.nas.codesign import STATUSES, CoDesign, CoPoint
+from dlco.nas.oracles import Ensemble, Ridge, TableAccuracy
+
+OFA = Path(__file__).parents[1] / "data/nas/ofa_mobilenetv3.csv"
+
+
+@pytest.fixture
+def design(solution) -> CoDesign:
+    """A pair whose network is the one layer of `solution`."""
+    cost = solution.cost
+    point = CoPoint("net", (14.0,), 76.5, cost.energy_pj, cost.latency_s, cost.area_mm2, 7, 5, macs=32)
+    return CoDesign(
+        status="solved",
+        message=STATUSES["solved"],
+        method="relaxed",
+        objective="energy",
+        seed=0,
+        least_accuracy=76.0,
+        space="ofa",
+        network="net",
+        accuracy=76.5,
+        solution=solution,
+        trace=(point,),
+        front=(point,),
+        sizes=("GlobalBuffer.fanout_x",),
+        evaluations=10,
+        queries=8,
+        mappings=100,
+        seconds=1.0,
+    )
+
+
+@pytest.fixture
+def stub(monkeypatch, design):
+    """`cosearch` that answers at once, and remembers what it was asked."""
+    asked = {}
+
+    def answer(space, oracle, hardware, budget, objective, **arguments):
+        asked.update(arguments, space=space, oracle=oracle, hardware=hardware, budget=budget, objective=objective)
+        return asked.get("answer", design)
+
+    monkeypatch.setattr(command, "cosearch", answer)
+    return asked
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    """Accuracies of all networks of NAS-Bench-201: a sum over edges."""
+    space, path = NasBench201(), tmp_path / "table.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("net", "c10"))
+        rows.writerows((space.format(network), 50 + sum(network)) for network in product(range(5), repeat=6))
+    return path
+
+
+def test_the_shipped_predictor_judges_ofa(dlco, stub, design):
+    ran = dlco("nas", "ofa", "--hardware", "eyeriss", "--objective", "energy", "--accuracy", 76, "--area", 4)
+    assert ran == type(ran)(0, f"{design}\n", "")
+    assert isinstance(stub["space"], OfaMobileNetV3)
+    assert isinstance(stub["oracle"], Ensemble)
+    assert isinstance(stub["hardware"], HardwareSpace)
+    assert (stub["objective"], stub["least_accuracy"], stub["method"], stub["evaluations"]) == (
+        "energy",
+        76.0,
+        "relaxed",
+        300,
+    )
+    assert stub["budget"].limits == {"area_mm2": 4.0}
+
+
+def test_every_argument_reaches_the_search(dlco, stub):
+    network = OfaMobileNetV3().format(OfaMobileNetV3().sample(1, torch.Generator().manual_seed(0))[0])
+    limits = ("--power", 0.5, "--latency", 1e-3, "--energy", 2e-3, "--pe-count", 256)
+    search = ("--method", "random", "--evaluations", 9, "--queries", 5, "--network", network, "--seed", 3, "--bound")
+    judge = ("--predictor", "ridge", "--batch", 2, "--checkpoint", "run.ckpt")
+    ran = dlco("nas", "ofa", "--hardware", "simba", "--fixed", *limits, *search, *judge)
+    assert ran.code == 0
+    assert isinstance(stub["hardware"], Architecture)
+    assert isinstance(stub["oracle"], Ridge)
+    assert (stub["budget"].power_w, stub["budget"].latency_s, stub["budget"].energy_j) == (0.5, 1e-3, 2e-3)
+    assert stub["budget"].pe_count == 256
+    assert (stub["method"], stub["evaluations"], stub["queries"], stub["seed"]) == ("random", 9, 5, 3)
+    assert stub["space"].format(stub["network"]) == network
+    assert (stub["bound"], stub["checkpoint"], stub["resume"]) == (True, "run.ckpt", None)
+    assert {layer.problem.sizes["N"] for layer in stub["space"].layers} == {2}
+
+
+def test_a_table_that_is_whole_is_looked_up(dlco, stub, table):
+    ran = dlco("nas", "nasbench201", "--hardware", "eyeriss", "--table", table, "--column", "c10", "--networks", "net")
+    assert ran.code == 0
+    assert isinstance(stub["oracle"], TableAccuracy)
+    assert stub["oracle"].accuracy([(0, 1, 2, 3, 4, 4)]).tolist() == [64.0]
+
+
+def test_a_table_with_gaps_needs_a_predictor(dlco, stub):
+    arguments = ("nas", "ofa", "--hardware", "eyeriss", "--table", OFA, "--column", "top1")
+    ran = dlco(*arguments)
+    assert ran.code == 2
+    assert "not all of space" in ran.err
+    assert "--predictor ridge or ensemble" in ran.err
+    assert "oracle" not in stub
+    assert dlco(*arguments, "--predictor", "ridge", "--quiet").code == 0
+    assert isinstance(stub["oracle"], Ridge)
+
+
+def test_digits_are_trained(dlco, stub, monkeypatch):
+    pytest.importorskip("sklearn")
+    train = command.DigitsAccuracy.train
+    monkeypatch.setattr(command.DigitsAccuracy, "train", lambda space, **options: train(space, epochs=1, **options))
+    assert dlco("nas", "digits", "--hardware", "eyeriss").code == 0
+    assert stub["oracle"].space is stub["space"]
+
+
+def test_all_results_are_written(dlco, stub, design, tmp_path):
+    results = ("--save", "pair.json", "--plot", "pair.png", "--progress", "search.svg", "--timeloop", "files")
+    ran = dlco("nas", "ofa", "--hardware", "eyeriss", *results, "--quiet")
+    assert ran == type(ran)(0, "", "")
+    assert CoDesign.load(tmp_path / "pair.json") == design
+    assert (tmp_path / "pair.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "search.svg").read_text().startswith("<?xml")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "pair.json", "pair.png", "search.svg"]
+
+
+def test_json_is_one_document_that_loads_again(dlco, stub, design, tmp_path):
+    ran = dlco("nas", "ofa", "--hardware", "eyeriss", "--json")
+    assert (ran.code, ran.err) == (0, "")
+    (tmp_path / "again.json").write_text(json.dumps(json.loads(ran.out)))
+    assert CoDesign.load(tmp_path / "again.json") == design
+
+
+@pytest.mark.parametrize(("status", "code"), [("infeasible", 2), ("interrupted", 130)])
+def test_the_exit_code_tells_how_it_ended(dlco, stub, design, tmp_path, status, code):
+    object.__setattr__(design, "status", status)
+    object.__setattr__(design, "message", STATUSES[status])
+    ran = dlco("nas", "ofa", "--hardware", "eyeriss", "-o", "pair.json")
+    assert ran.code == code
+    assert (tmp_path / "pair.json").exists() == (status == "interrupted")
+    if status == "infeasible":
+        assert ran.out == ""
+        assert ran.err.startswith("dlco: error: infeasible: no pair that keeps every limit was found")
+        assert "accuracy 76.5 %" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("mobilenet",), "space is 'mobilenet'; it must be one of ofa, nasbench201"),
+        (("mnasnet",), "table is not given; space 'mnasnet' comes without accuracies"),
+        (("mnasnet", "--predictor", "ridge"), "no table is given"),
+        (("ofa", "--column", "top1"), "column is 'top1', but no table is given"),
+        (("ofa", "--table", OFA), "column is not given"),
+        (("ofa", "--table", OFA, "--column", "top5"), "'top5'"),
+        (("ofa", "--table", "missing.csv", "--column", "top1"), "'missing.csv' cannot be read"),
+        (("ofa", "--predictor", "magic"), "predictor is 'magic'; allowed: ridge, ensemble"),
+        (("ofa", "--method", "magic"), "method is 'magic'; allowed: relaxed"),
+        (("ofa", "--objective", "speed"), "objective is 'speed'; allowed: accuracy, latency"),
+        (("ofa", "--network", "3x3"), "3x3"),
+        (("ofa", "--area", "-4"), "budget area_mm2 is -4.0"),
+        (("ofa", "--plot", "out.txt"), "its suffix must be one of .png, .svg, .pdf"),
+        (("ofa", "--progress", "out.txt"), "its suffix must be one of .png, .svg, .pdf"),
+        (("ofa", "-o", "missing/out.json"), "there is no folder"),
+        (("ofa", "--checkpoint", "a", "--resume", "b"), "not allowed with argument"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(dlco, stub, tmp_path, arguments, said):
+    space, *others = arguments
+    ran = dlco("nas", space, "--hardware", "eyeriss", *others)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("dlco: error: ")
+    assert ran.err.count("\n") == 1
+    assert said in ran.err
+    assert "oracle" not in stub
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("option", "said"), [("--accuracy", "least_accuracy is 101.0"), ("--seed", "seed is -1")])
+def test_what_the_search_refuses_is_one_sentence(dlco, option, said):
+    ran = dlco("nas", "ofa", "--hardware", "eyeriss", option, {"--accuracy": 101, "--seed": -1}[option])
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.count("\n") == 1
+    assert said in ran.err
