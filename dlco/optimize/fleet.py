@@ -6,7 +6,8 @@ it stopped: what is learnt about mappings is shared, and machines cost little. E
 machines is searched for longer, from mappings near its lower bound too (`dlco.optimize.guide`).
 
 Machines come from the best by evolution: grid steps of some sizes, mostly short; sizes of two machines mixed; and some
-at random. No machine is proposed twice, nor one that cannot be better than the best (see `Prospect`).
+at random. One that is too large for the budget gives back other sizes. No machine is proposed twice, nor one that
+cannot be better than the best (see `Prospect`).
 """
 
 from collections.abc import Callable, Sequence
@@ -190,7 +191,7 @@ def _propose(
     parents = torch.stack([_index(design) for design in ranks.first(PARENTS)]) if ranks.good else None
     found: list[torch.Tensor] = []
     for _ in range(DRAWS):
-        drawn = _draw(lengths, parents, 4 * n, generator)
+        drawn = _shrunk(bench, _draw(lengths, parents, 4 * n, generator), generator)
         for index in drawn[prospect(drawn)]:
             if len(found) < n and tuple(index.tolist()) not in tried:
                 tried.add(tuple(index.tolist()))
@@ -220,6 +221,24 @@ def _draw(lengths: torch.Tensor, parents: torch.Tensor | None, n: int, generator
     step = torch.where(chance(n, parameters) < 0.5, length, -length)
     child = torch.where(moved, child + step, child).clamp(min=0).minimum(lengths - 1)
     return torch.where(kind < RANDOM, anywhere, child)
+
+
+def _shrunk(bench: Workbench, drawn: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Machines `[n, parameters]`, those beyond the limits on the machine with sizes taken back until they keep them.
+
+    So a larger array is proposed together with the smaller buffers that make room for it. Which sizes
+    give way rather than others is drawn anew for each machine.
+    """
+    weight = torch.rand(drawn.shape, generator=generator, dtype=torch.float64) ** 3
+    drawn = drawn.clone()
+    for _ in range(int(drawn.max()) * drawn.shape[1] if len(drawn) else 0):
+        rows = (bench.score.machine_excess(bench.machines(drawn, len(drawn))) > 0).cpu() & (drawn > 0).any(-1)
+        if not bool(rows.any()):
+            break
+        chance = weight[rows] * (drawn[rows] > 0) + 1e-12 * (drawn[rows] > 0)
+        size = torch.multinomial(chance, 1, generator=generator)
+        drawn[rows] = drawn[rows].scatter_add(1, size, torch.full_like(size, -1))
+    return drawn
 
 
 def _index(design: Design) -> torch.Tensor:
