@@ -3,11 +3,10 @@
 import json
 import os
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from dlco.errors import InvalidInput
-from dlco.files import write_whole
+from dlco.files import read_json, write_whole
 from dlco.optimize.solution import Solution
 
 STATUSES = {
@@ -133,10 +132,7 @@ class CoDesign:
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "CoDesign":
         """Read a saved co-design. Raises `InvalidInput` where the file is none or does not add up."""
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InvalidInput(f"co-design file {os.fspath(path)!r} cannot be read: {error}") from None
+        data = read_json("co-design", path)
         if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != FORMAT:
             raise InvalidInput(f"file {os.fspath(path)!r} is no co-design of format {FORMAT}")
         try:

@@ -31,7 +31,7 @@ from dlco.optimize.run import Run
 from dlco.optimize.score import BROKEN
 from dlco.optimize.solution import Solution, price
 from dlco.optimize.tasks import single_thread
-from dlco.workload.problem import check_positive_int
+from dlco.workload.problem import check_count, check_positive_int
 
 log = logging.getLogger("dlco")
 
@@ -113,8 +113,7 @@ def cosearch(
     check_positive_int("evaluations", evaluations)
     if queries is not None:
         check_positive_int("queries", queries)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
+    check_count("seed", seed)
     if effort is not None and not isinstance(effort, SolveEffort):
         raise InvalidInput(f"effort is {effort!r}; it must be a dlco.SolveEffort")
     if costs is None:

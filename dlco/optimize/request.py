@@ -13,6 +13,7 @@ from dlco.mapping.constraints import Constraints
 from dlco.optimize.bound import compulsory_bound, without_bypassed
 from dlco.optimize.budget import Budget, check_objective
 from dlco.workload.layer import Layer, check_layers
+from dlco.workload.problem import check_count
 
 OBJECTIVE_OF = {"area_mm2": "area", "power_w": "power", "latency_s": "latency", "energy_j": "energy"}
 UNIT_OF = {"area_mm2": 1.0, "power_w": 1.0, "latency_s": 1.0, "energy_j": 1e-12}  # of the objective, in the limit's
@@ -45,7 +46,7 @@ def make_request(
     budget: object,
     constraints: object,
     imperfect: object,
-    seed: object,
+    seed: int,
     device: object,
 ) -> Request:
     """The request, or `InvalidInput` for an argument that is not what it should be, or `Infeasible`."""
@@ -58,8 +59,7 @@ def make_request(
         raise InvalidInput(f"constraints is {constraints!r}; it must be a dlco.mapping.Constraints")
     if not isinstance(imperfect, bool):
         raise InvalidInput(f"imperfect is {imperfect!r}; it must be True or False")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
+    check_count("seed", seed)
     budget = budget or Budget()
     limited = without_bypassed(_within_levels(hardware, budget), constraints)
     request = Request(

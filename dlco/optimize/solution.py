@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import asdict, dataclass, field
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlco.cost.model import Cost, evaluate
 from dlco.errors import InvalidInput, InvalidMapping
-from dlco.files import write_whole
+from dlco.files import read_json, write_whole
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping
@@ -155,11 +154,7 @@ class Solution:
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Solution":
         """Read a saved solution. Raises `InvalidInput` where the file is none or does not add up."""
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InvalidInput(f"solution file {os.fspath(path)!r} cannot be read: {error}") from None
-        return Solution.from_dict(data)
+        return Solution.from_dict(read_json("solution", path))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dictionaries: what `save` writes."""

@@ -19,6 +19,12 @@ def check_positive_int(field: str, value: object) -> None:
         raise InvalidInput(f"{field} is {value!r}; it must be an integer of at least 1")
 
 
+def check_count(field: str, value: object) -> None:
+    """Raise `InvalidInput`, naming `field`, unless `value` is an integer of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidInput(f"{field} is {value!r}; it must be an integer of at least 0")
+
+
 @dataclass(frozen=True)
 class Dataspace:
     """One operand of the einsum.

@@ -16,7 +16,7 @@ from dlco.nas.surrogate.designs import networks_of
 from dlco.nas.surrogate.search import Proposer, Settings, round_size
 from dlco.optimize.progress import Listener, Progress, listening
 from dlco.optimize.tasks import single_thread
-from dlco.workload.problem import check_positive_int
+from dlco.workload.problem import check_count, check_positive_int
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,7 @@ def boshnas(
     if not isinstance(oracle, Accuracy) or oracle.space.name != space.name:
         raise InvalidInput(f"oracle is {oracle!r}; it must be an oracle of the space {space.name!r}")
     check_positive_int("queries", queries)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
+    check_count("seed", seed)
     started, interrupted = time.perf_counter(), False
     asked: dict[Any, float] = {}
     with listening(progress, "accuracy") as listener, single_thread():

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 
-from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import Constraints
@@ -27,6 +26,7 @@ from dlco.optimize.bound.network import NetworkBounding
 from dlco.optimize.bound.region import Cut, Limits, least
 from dlco.optimize.budget import Budget, check_objective
 from dlco.workload.layer import Layer
+from dlco.workload.problem import check_count
 
 Tick = Callable[[float], None]
 
@@ -49,9 +49,7 @@ class BoundEffort:
 
     def __post_init__(self) -> None:
         for name in ("nodes", "side", "rounds", "boxes"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InvalidInput(f"{name} of the bound's effort is {value!r}; it must be an integer of at least 0")
+            check_count(f"{name} of the bound's effort", getattr(self, name))
 
 
 @dataclass(frozen=True)

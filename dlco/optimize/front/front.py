@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlco.errors import InvalidInput
-from dlco.files import write_whole
+from dlco.files import read_json, write_whole
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.budget import OBJECTIVES, Budget, check_objective
 from dlco.optimize.front import dominance
@@ -189,11 +189,7 @@ class Front:
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "Front":
         """Read a front saved as JSON. Raises `InvalidInput` where the file is none or does not add up."""
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise InvalidInput(f"front file {os.fspath(path)!r} cannot be read: {error}") from None
-        return Front.from_dict(data)
+        return Front.from_dict(read_json("front", path))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dictionaries: what `save` writes."""

@@ -15,7 +15,7 @@ from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.front.front import check_axes
 from dlco.optimize.local_search import Effort
 from dlco.workload.layer import Layer, check_layers
-from dlco.workload.problem import check_positive_int
+from dlco.workload.problem import check_count, check_positive_int
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def front_request(
     axes: Sequence[object],
     points: int,
     budget: object,
-    seed: object,
+    seed: int,
     bound: bool,
     effort: object,
     span: object,
@@ -100,8 +100,7 @@ def front_request(
         raise InvalidInput(f"area is an axis, but that of machine {hardware.name!r} is fixed; give a HardwareSpace")
     if budget is not None and not isinstance(budget, Budget):
         raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput(f"seed is {seed!r}; it must be an integer of at least 0")
+    check_count("seed", seed)
     if effort is not None and not isinstance(effort, FrontEffort):
         raise InvalidInput(f"effort is {effort!r}; it must be a dlco.optimize.FrontEffort")
     if isinstance(span, bool) or not isinstance(span, int | float) or not 1 < span < inf:
