@@ -13,10 +13,10 @@ from typing import Never
 
 from dlco import __version__
 from dlco.cli import evaluate, nas, pareto, report, simulate, solve, validate
+from dlco.cli.results import INTERRUPTED
 from dlco.errors import DlcoError, InvalidInput
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 _EXAMPLES = """\

@@ -1,16 +1,16 @@
 """`dlco nas`: choose a network and size a machine for it, together."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from dlco.cli.inputs import read_hardware
-from dlco.cli.outputs import check_outputs, to_json, write_outputs
+from dlco.cli.outputs import check_outputs
+from dlco.cli.question import add_checkpoint, add_hardware, add_run, add_totals, read_totals
+from dlco.cli.results import deliver
 from dlco.errors import InvalidInput
-from dlco.hardware.presets import ARCHITECTURES
 from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, OfaMobileNetV3, ResNet, Space, cosearch
 from dlco.nas.methods import METHODS, find_method
 from dlco.nas.oracles import Accuracy, TableAccuracy, fit_predictor
@@ -25,8 +25,6 @@ from dlco.report.picture import PICTURES, check_picture
 from dlco.report.progress import ProgressBar
 from dlco.timeloop import write
 
-INFEASIBLE = 2
-INTERRUPTED = 130
 COUNTABLE = 1_000_000  # a table may hold every network of a space that has no more combinations of options than this
 
 SPACES: dict[str, Callable[..., FactoredSpace]] = {
@@ -51,13 +49,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         allow_abbrev=False,
     )
     parser.add_argument("space", metavar="SPACE", help=f"the networks: {', '.join(SPACES)}")
-    parser.add_argument(
-        "--hardware",
-        metavar="NAME",
-        required=True,
-        help=f"{', '.join(ARCHITECTURES)} (sizes free), or the file of a Timeloop architecture (sizes fixed)",
-    )
-    parser.add_argument("--fixed", action="store_true", help="take the named hardware with its published sizes")
+    add_hardware(parser)
     parser.add_argument(
         "--objective",
         metavar="NAME",
@@ -66,11 +58,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     limits = parser.add_argument_group("limits, on the network, the machine, and one run of the one on the other")
     limits.add_argument("--accuracy", metavar="PERCENT", type=float, help="accuracy that the network must have, %%")
-    limits.add_argument("--area", metavar="MM2", type=float, help="area of the machine, mm2")
-    limits.add_argument("--power", metavar="W", type=float, help="mean power, W")
-    limits.add_argument("--latency", metavar="S", type=float, help="latency, s")
-    limits.add_argument("--energy", metavar="J", type=float, help="energy, J")
-    limits.add_argument("--pe-count", metavar="N", type=int, help="MAC units of the machine")
+    add_totals(limits)
     judge = parser.add_argument_group("what judges networks")
     judge.add_argument("--table", metavar="CSV", help="accuracies of the space's networks (also .csv.gz)")
     judge.add_argument("--column", metavar="NAME", help="the table's column of accuracies, %%")
@@ -93,11 +81,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     search.add_argument("--queries", metavar="N", type=int, help="networks to judge at most")
     search.add_argument("--network", metavar="ARCH", help="allow this network alone, as the table writes it")
     search.add_argument("--bound", action="store_true", help="prove a lower bound for the network on its machine")
-    search.add_argument("--batch", metavar="N", type=int, default=1, help="images at once (default: %(default)s)")
-    search.add_argument("--seed", metavar="N", type=int, default=0, help="of all randomness (default: %(default)s)")
-    files = search.add_mutually_exclusive_group()
-    files.add_argument("--checkpoint", metavar="FILE", help="a new file, in which finished parts of the run are kept")
-    files.add_argument("--resume", metavar="FILE", help="go on with the run that wrote this checkpoint")
+    add_run(search)
+    add_checkpoint(search)
     results = parser.add_argument_group("results, beside the table on stdout")
     results.add_argument("-o", "--output", "--save", metavar="FILE", help="write network, machine and mappings as JSON")
     formats = ", ".join(PICTURES)
@@ -114,13 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     find_method(arguments.method)
     if arguments.objective not in OBJECTIVES_HERE:
         raise InvalidInput(f"objective is {arguments.objective!r}; allowed: {', '.join(OBJECTIVES_HERE)}")
-    budget = Budget(
-        area_mm2=arguments.area,
-        power_w=arguments.power,
-        latency_s=arguments.latency,
-        energy_j=arguments.energy,
-        pe_count=arguments.pe_count,
-    )
+    budget = Budget(**read_totals(arguments))
     for path in (arguments.plot, arguments.progress):
         if path is not None:
             check_picture(path)
@@ -146,16 +125,8 @@ def run(arguments: argparse.Namespace) -> int:
                 for name in ("method", "evaluations", "queries", "seed", "bound", "checkpoint", "resume")
             },
         )
-    if design.status != "infeasible":
-        write_outputs(_writers(arguments, design))
-    if arguments.json:
-        print(to_json(design.to_dict()))
-    elif design.status != "infeasible" and not arguments.quiet:
-        print(design)
-    if design.status == "infeasible":
-        print(f"dlco: error: infeasible: {design.message}: {_shortfall(design)}", file=sys.stderr)
-        return INFEASIBLE
-    return INTERRUPTED if design.status == "interrupted" else 0
+    found, why = design.status != "infeasible", f"{design.message}: {_shortfall(design)}"
+    return deliver(arguments, design, _writers(arguments, design), lambda: design, why, found=found)
 
 
 def read_space(name: str, batch: int) -> FactoredSpace:

@@ -1,13 +1,13 @@
 """`dlco pareto`: what two or three objectives trade."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from dlco.cli.inputs import network_name
-from dlco.cli.outputs import check_outputs, to_json, write_outputs
+from dlco.cli.outputs import check_outputs
 from dlco.cli.question import add_question, read_budget, read_question
+from dlco.cli.results import deliver
 from dlco.errors import InvalidInput
 from dlco.optimize.budget import OBJECTIVES
 from dlco.optimize.front import Front
@@ -15,9 +15,6 @@ from dlco.optimize.front.pareto import LIMIT_OF, pareto
 from dlco.report.front import front_text, plot_front
 from dlco.report.picture import PICTURES, check_picture
 from dlco.report.progress import ProgressBar
-
-INFEASIBLE = 2
-INTERRUPTED = 130
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,20 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
             span=arguments.span,
             **options,
         )
-    if front.points:
-        write_outputs(_writers(arguments, front))
-    if arguments.json:
-        print(to_json(front.to_dict()))
-    elif front.points and not arguments.quiet:
-        print(front_text(front))
-    if front.status == "infeasible":
-        print(f"dlco: error: infeasible: {front.message}", file=sys.stderr)
-        return INFEASIBLE
-    if front.status == "interrupted":
-        if not front.points:
-            print("dlco: interrupted; nothing was written", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+    found, writers = bool(front.points), _writers(arguments, front)
+    return deliver(arguments, front, writers, lambda: front_text(front), front.message, found=found)
 
 
 def _writers(arguments: argparse.Namespace, front: Front) -> dict[str, Callable[[Path], object]]:

@@ -1,13 +1,13 @@
 """`dlco solve`: size a machine and map a network on it."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from dlco.cli.inputs import network_name
-from dlco.cli.outputs import check_outputs, to_json, write_outputs
+from dlco.cli.outputs import check_outputs
 from dlco.cli.question import add_question, read_budget, read_question
+from dlco.cli.results import deliver
 from dlco.optimize.budget import OBJECTIVES, check_objective
 from dlco.optimize.solution import Solution
 from dlco.optimize.solve import solve
@@ -15,9 +15,6 @@ from dlco.report.picture import PICTURES, check_picture, plot_solution
 from dlco.report.progress import ProgressBar
 from dlco.report.table import solution_text
 from dlco.timeloop import write
-
-INFEASIBLE = 2
-INTERRUPTED = 130
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -59,16 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     with ProgressBar(objective) as bar:
         listener = False if arguments.quiet else bar
         solution = solve(layers, hardware=hardware, objective=objective, progress=listener, **options)
-    if solution.status != "infeasible":
-        write_outputs(_writers(arguments, solution))
-    if arguments.json:
-        print(to_json(solution.to_dict()))
-    elif solution.status != "infeasible" and not arguments.quiet:
-        print(solution_text(solution))
-    if solution.status == "infeasible":
-        print(f"dlco: error: infeasible: {solution.message}", file=sys.stderr)
-        return INFEASIBLE
-    return INTERRUPTED if solution.status == "interrupted" else 0
+    found, writers = solution.status != "infeasible", _writers(arguments, solution)
+    return deliver(arguments, solution, writers, lambda: solution_text(solution), solution.message, found=found)
 
 
 def _writers(arguments: argparse.Namespace, solution: Solution) -> dict[str, Callable[[Path], object]]:

@@ -1,0 +1,61 @@
+"""What a search ends with: its files, its table or JSON, and its exit code."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from dlco.cli.outputs import to_json, write_outputs
+
+INFEASIBLE = 2
+INTERRUPTED = 130
+
+
+class Result(Protocol):
+    """A solution, a front or a co-design."""
+
+    @property
+    def status(self) -> str:
+        """Two have exit codes of their own: "infeasible" and "interrupted"."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `--json` prints."""
+
+
+def deliver(
+    arguments: argparse.Namespace,
+    result: Result,
+    writers: Mapping[str, Callable[[Path], object]],
+    text: Callable[[], object],
+    why: str,
+    *,
+    found: bool,
+) -> int:
+    """Write the outputs, print the table or the JSON; returns the exit code.
+
+    Args:
+        arguments: `json` and `quiet` are read.
+        result: what the search returned.
+        writers: by path, what writes each output that was asked for.
+        text: makes the table.
+        why: said where the result is infeasible.
+        found: whether there is anything to write.
+
+    Raises:
+        InvalidInput: an output cannot be written.
+    """
+    if found:
+        write_outputs(writers)
+    if arguments.json:
+        print(to_json(result.to_dict()))
+    elif found and not arguments.quiet:
+        print(text())
+    if result.status == "infeasible":
+        print(f"dlco: error: infeasible: {why}", file=sys.stderr)
+        return INFEASIBLE
+    if result.status == "interrupted":
+        if not found:
+            print("dlco: interrupted; nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    return 0
