@@ -77,16 +77,11 @@ class Task:
 
     def machines(self, index: torch.Tensor) -> Machine:
         """Machines of batch shape `[n]` from grid positions `[n, parameters]`."""
-        if isinstance(self.hardware, HardwareSpace):
-            return self.hardware.machine(self.hardware.index_to_sizes(index))
-        machine = self.hardware.tensors()
-        return Machine(**{k: v.expand(len(index), *v.shape) for k, v in vars(machine).items()})
+        return self.hardware.machines_at(index)
 
     def architecture(self, index: torch.Tensor) -> Architecture:
         """The machine at grid positions `[parameters]`."""
-        if isinstance(self.hardware, HardwareSpace):
-            return self.hardware.architecture(self.hardware.index_to_sizes(index))
-        return self.hardware
+        return self.hardware.architecture_at(index)
 
     def draw_machines(self, n: int, generator: torch.Generator) -> torch.Tensor:
         """`[n, parameters]` uniform grid positions, those over the area limit redrawn (for a while)."""

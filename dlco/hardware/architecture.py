@@ -186,6 +186,15 @@ class Architecture:
             **{name: row(name) for name in _SHARED_FIELDS},
         )
 
+    def machines_at(self, index: torch.Tensor) -> "Machine":
+        """The machine once for each of the grid positions `[n, 0]`, as in `HardwareSpace`: there is no grid."""
+        machine = self.tensors(device=index.device)
+        return Machine(**{name: row.expand(len(index), *row.shape) for name, row in vars(machine).items()})
+
+    def architecture_at(self, index: torch.Tensor) -> "Architecture":
+        """The machine itself, as in `HardwareSpace`, whatever the grid positions `[0]`."""
+        return self
+
 
 @dataclass(frozen=True)
 class Machine:

@@ -227,6 +227,14 @@ class HardwareSpace:
             levels.append(replace(level, **(changed | whole)))  # type: ignore[arg-type]
         return replace(self.base, levels=tuple(levels))
 
+    def machines_at(self, index: torch.Tensor) -> Machine:
+        """The machines at grid positions `[..., parameters]`, on the device of these; raises as `index_to_sizes`."""
+        return self.machine(self.index_to_sizes(index))
+
+    def architecture_at(self, index: torch.Tensor) -> Architecture:
+        """The fixed machine at grid positions `[parameters]`; raises as `index_to_sizes`."""
+        return self.architecture(self.index_to_sizes(index))
+
     def nearest(self, sizes: torch.Tensor) -> torch.Tensor:
         """Grid positions closest to the sizes in logarithm.
 

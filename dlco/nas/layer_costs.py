@@ -188,10 +188,7 @@ class LayerCosts:
 
     def build(self, machines: Sequence[MachineIndex]) -> Machine:
         """The machines, of batch shape `[machines]`."""
-        if isinstance(self.hardware, HardwareSpace):
-            return self.hardware.machine(self.hardware.index_to_sizes(torch.tensor(machines, dtype=torch.long)))
-        machine = self.hardware.tensors()
-        return Machine(**{name: row.expand(len(machines), *row.shape) for name, row in vars(machine).items()})
+        return self.hardware.machines_at(torch.tensor(machines, dtype=torch.long))
 
     def search(self, pairs: Iterable[tuple[Problem, MachineIndex]], *, again: bool = False) -> None:
         """Search the mappings of layers on machines that are not known yet; `again`: also of those that are.

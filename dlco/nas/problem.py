@@ -158,9 +158,7 @@ class CoProblem:
 
     def architecture(self, machine: MachineIndex) -> Architecture:
         """The machine at grid positions."""
-        if isinstance(self.hardware, Architecture):
-            return self.hardware
-        return self.hardware.architecture(self.hardware.index_to_sizes(torch.tensor(machine, dtype=torch.long)))
+        return self.hardware.architecture_at(torch.tensor(machine, dtype=torch.long))
 
     def sample_networks(self, n: int, generator: torch.Generator) -> list[Any]:
         """Networks at random, or the one allowed `n` times."""
@@ -185,7 +183,7 @@ class CoProblem:
         unlimited = self.budget.area_mm2 is None and self.budget.pe_count is None
         if unlimited or isinstance(self.hardware, Architecture):
             return torch.ones(len(index), dtype=torch.bool)
-        return self.score.machine_excess(self.hardware.machine(self.hardware.index_to_sizes(index))) <= 0
+        return self.score.machine_excess(self.hardware.machines_at(index)) <= 0
 
     def neighbour_networks(self, network: Any) -> list[Any]:
         """Networks one decision away; none where only one is allowed."""

@@ -135,11 +135,8 @@ class Workbench:
 
     def machines(self, indices: torch.Tensor | None, designs: int) -> Machine:
         """Machines of batch shape `[designs]`."""
-        if isinstance(self.hardware, HardwareSpace):
-            assert indices is not None
-            return self.hardware.machine(self.hardware.index_to_sizes(indices.to(self.device)))
-        machine = self.hardware.tensors(device=self.device)
-        return Machine(**{k: v.expand(designs, *v.shape) for k, v in vars(machine).items()})
+        index = torch.zeros(designs, 0, dtype=torch.long) if indices is None else indices
+        return self.hardware.machines_at(index.to(self.device))
 
     def fit(
         self, indices: torch.Tensor | None, seeds: Sequence[Seeds], effort: Effort, n: int | None = None
