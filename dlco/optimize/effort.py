@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass, field
 
-from dlco.errors import InvalidInput
 from dlco.optimize.bound import BoundEffort
 from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.local_search import Effort
-from dlco.workload.problem import check_positive_int
+from dlco.workload.problem import check_count, check_positive_int
 
 
 @dataclass(frozen=True)
 class SolveEffort:
-    """How hard `solve` tries; the defaults take well under a minute for ResNet-18 on two cores.
+    """How hard `solve` tries; the defaults take about a minute for ResNet-18 on two cores.
 
     Attributes:
         starts: relaxed solves side by side; with 0 the search begins at random, and at solutions to start from.
-        relax_rounds: multiplier updates of the relaxed problem at most.
+        relax_rounds: solves of the relaxed problem at most, classes improved from each to the next.
         survey: random machines that are looked at beside those of the relaxed problem.
         fleet: of generations of machines near the best, which share mappings.
         machines: machines that are fitted for longer, the most promising of all these.
@@ -44,6 +43,4 @@ class SolveEffort:
         for name in ("machines", "roundings", "descents"):
             check_positive_int(f"{name} of the effort", getattr(self, name))
         for name in ("starts", "relax_rounds", "survey", "steps", "polishes"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InvalidInput(f"{name} of the effort is {value!r}; it must be an integer of at least 0")
+            check_count(f"{name} of the effort", getattr(self, name))

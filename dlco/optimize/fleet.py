@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.local_search import Effort
 from dlco.optimize.score import BROKEN, Score
 from dlco.optimize.search import Design, Seeds, Workbench
-from dlco.workload.problem import check_positive_int
+from dlco.workload.problem import check_count, check_positive_int
 
 PARENTS = 8  # machines that others are proposed from, the better the more often
 HEIRS = 16  # machines whose mappings are handed on
@@ -55,10 +54,7 @@ class FleetEffort:
     def __post_init__(self) -> None:
         for name in ("patience", "machines", "guided", "every"):
             check_positive_int(f"{name} of the fleet's effort", getattr(self, name))
-        if isinstance(self.generations, bool) or not isinstance(self.generations, int) or self.generations < 0:
-            raise InvalidInput(
-                f"generations of the fleet's effort is {self.generations!r}; it must be an integer of at least 0"
-            )
+        check_count("generations of the fleet's effort", self.generations)
 
 
 def explore(
@@ -142,7 +138,7 @@ class _Ranks:
         return _Ranks(self.score, ranked[: 2 * HEIRS], close[:HEIRS])
 
     def first(self, n: int) -> list[Design]:
-        """`n` machines, the best and the close ones in turn."""
+        """`n` machines: the best, and after them close ones, at most as many."""
         half = min(len(self.close), n // 2)
         return [*self.good[: n - half], *self.close[:half]]
 
@@ -226,8 +222,8 @@ def _draw(lengths: torch.Tensor, parents: torch.Tensor | None, n: int, generator
 def _shrunk(bench: Workbench, drawn: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Machines `[n, parameters]`, those beyond the limits on the machine with sizes taken back until they keep them.
 
-    So a larger array is proposed together with the smaller buffers that make room for it. Which sizes
-    give way rather than others is drawn anew for each machine.
+    So a larger array is proposed together with the smaller buffers that make room for it. Which sizes give way rather
+    than others is drawn anew for each machine.
     """
     weight = torch.rand(drawn.shape, generator=generator, dtype=torch.float64) ** 3
     drawn = drawn.clone()
@@ -235,8 +231,7 @@ def _shrunk(bench: Workbench, drawn: torch.Tensor, generator: torch.Generator) -
         rows = (bench.score.machine_excess(bench.machines(drawn, len(drawn))) > 0).cpu() & (drawn > 0).any(-1)
         if not bool(rows.any()):
             break
-        chance = weight[rows] * (drawn[rows] > 0) + 1e-12 * (drawn[rows] > 0)
-        size = torch.multinomial(chance, 1, generator=generator)
+        size = torch.multinomial((weight[rows] + 1e-12) * (drawn[rows] > 0), 1, generator=generator)
         drawn[rows] = drawn[rows].scatter_add(1, size, torch.full_like(size, -1))
     return drawn
 

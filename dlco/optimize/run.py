@@ -129,11 +129,8 @@ class Run:
     def _polish(self, best: Design) -> Design:
         """The longest search of a machine's mappings: from the best, near the design at the bound, and at random."""
         index = None if best.index is None else best.index[None]
-        machine = self._machine(index)
         fresh = self.effort.polish.islands * self.effort.polish.population // 2
-        generator = self._generator("guide", self.bench.searches)
-        guides = self._proof(self._architecture(best)).guides
-        guided = guided_seeds(guides, self.groups, machine, 2 * fresh, generator, best.chosen.rate)
+        guided = self._guided(best, 2 * fresh, "guide", self.effort.bound)
         seeds = Seeds.join([best.chosen, guided, self._random_seeds(fresh)])  # dealt out to all islands
         return min(best, self.bench.fit(index, [seeds], self.effort.polish)[0], key=lambda design: design.score)
 
@@ -146,11 +143,10 @@ class Run:
         if isinstance(self.hardware, Architecture):
             return self.hardware
         assert design.index is not None
-        return self.hardware.architecture(self.hardware.index_to_sizes(design.index))
+        return self.hardware.architecture_at(design.index)
 
-    def _proof(self, hardware: Architecture | HardwareSpace, effort: BoundEffort | None = None) -> Certificate:
-        """The lower bound over some hardware, proved once; by default with the effort of every proof."""
-        effort = effort or self.effort.bound
+    def _proof(self, hardware: Architecture | HardwareSpace, effort: BoundEffort) -> Certificate:
+        """The lower bound over some hardware, proved once."""
         key = fingerprint((hardware, effort))
         if key not in self.proofs:
             self.proofs[key] = self._recall_proof(f"proof {key}") or self._prove(f"proof {key}", hardware, effort)
@@ -250,12 +246,15 @@ class Run:
         """
         assert design.index is not None
         index, effort = design.index[None], self.effort.fleet
-        guides = self._proof(self._architecture(design), GLANCE).guides
-        generator = self._generator("glance", self.bench.searches)
-        rate = design.chosen.rate
-        guided = guided_seeds(guides, self.groups, self._machine(index), effort.guided, generator, rate)
-        others = self.bench.fit(index, [guided], effort.longer)[0]
+        others = self.bench.fit(index, [self._guided(design, effort.guided, "glance", GLANCE)], effort.longer)[0]
         return self.bench.fit(index, [Seeds.join([design.seeds, others.seeds])], effort.mappings)[0]
+
+    def _guided(self, design: Design, copies: int, part: str, effort: BoundEffort) -> Seeds:
+        """So many mappings of every layer near a lower bound of the design's machine."""
+        guides = self._proof(self._architecture(design), effort).guides
+        machine = self._machine(None if design.index is None else design.index[None])
+        generator = self._generator(part, self.bench.searches)
+        return guided_seeds(guides, self.groups, machine, copies, generator, design.chosen.rate)
 
     def _within(self, begin: float, end: float) -> Callable[[float], None]:
         """Reports of a part of the search that lies between two shares of it."""
@@ -306,7 +305,7 @@ class Run:
         """A value of the objective that no design goes below, None where nothing but 0 is proved."""
         self.phase, self.done, self.share = "bound", self.share, 1.0
         self._tick(self.phase, self.done)
-        return self._proof(self.hardware).value or None
+        return self._proof(self.hardware, self.effort.bound).value or None
 
     def _diagnosis(self) -> Diagnosis:
         """Why no design keeps the budget; the nearest values come from short searches for them."""
