@@ -11,9 +11,10 @@ from dlco.hardware.space import HardwareSpace, Parameter
 from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.optimize import SolveEffort
 from dlco.optimize.bound import BoundEffort
-from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.local_search import Effort
 from dlco.workload import Layer
+
+from .efforts import FLEET
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -104,9 +105,7 @@ def effort() -> SolveEffort:
         roundings=2,
         descents=2,
         steps=8,
-        fleet=FleetEffort(
-            generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
-        ),
+        fleet=FLEET,
         fit=Effort(rounds=25, patience=8, islands=2),
         step=Effort(rounds=15, patience=6, population=3, neighbours=12),
         polish=Effort(rounds=40, patience=15, population=4, neighbours=16, islands=4),

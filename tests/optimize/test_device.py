@@ -6,10 +6,10 @@ import torch
 import dlco
 from dlco import SolveEffort, conv2d
 from dlco.hardware import Architecture, HardwareSpace, eyeriss_space, generic
-from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.local_search import Effort
 
 from . import emulated_gpu
+from .efforts import FLEET
 
 EFFORT = SolveEffort(
     starts=2,
@@ -19,9 +19,7 @@ EFFORT = SolveEffort(
     descents=1,
     steps=1,
     polishes=1,
-    fleet=FleetEffort(
-        generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
-    ),
+    fleet=FLEET,
     fit=Effort(rounds=3),
     step=Effort(rounds=2),
     polish=Effort(rounds=3, islands=2),

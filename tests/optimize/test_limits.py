@@ -10,10 +10,9 @@ from dlco import Budget, InvalidInput, SolveEffort, conv2d
 from dlco.errors import Infeasible
 from dlco.hardware import Architecture, HardwareSpace, eyeriss_like, eyeriss_space
 from dlco.optimize.bound import BoundEffort, lower_bound
-from dlco.optimize.fleet import FleetEffort
-from dlco.optimize.local_search import Effort
 from dlco.workload import Layer
 
+from .efforts import FLEET
 from .exhaustive import every_choice, machines_of, optimum
 
 PAIR = [conv2d("one", C=16, M=32, P=14, Q=14, R=3, S=3), conv2d("two", C=32, M=16, P=14, Q=14, R=1, S=1)]
@@ -51,9 +50,7 @@ LIGHT = SolveEffort(
     descents=1,
     steps=3,
     polishes=1,
-    fleet=FleetEffort(
-        generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
-    ),
+    fleet=FLEET,
 )
 
 

@@ -17,9 +17,10 @@ from dlco.hardware import simba_like
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.budget import OBJECTIVES
-from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.local_search import Effort
 from dlco.optimize.solution import STATUSES, price
+
+from .efforts import FLEET
 
 QUICK = SolveEffort(
     starts=2,
@@ -28,9 +29,7 @@ QUICK = SolveEffort(
     roundings=2,
     descents=1,
     steps=2,
-    fleet=FleetEffort(
-        generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
-    ),
+    fleet=FLEET,
     fit=Effort(rounds=10, patience=5),
     step=Effort(rounds=5, patience=3),
     polish=Effort(rounds=10, patience=5, islands=2),

@@ -16,9 +16,9 @@ from dlco.hardware.space import HardwareSpace, Parameter
 from dlco.mapping.checks import check_mapping
 from dlco.optimize.bound import compulsory_bound
 from dlco.optimize.budget import OBJECTIVES
-from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.local_search import Effort
 
+from .efforts import FLEET
 from .exhaustive import optimum
 
 QUICK = SolveEffort(
@@ -28,9 +28,7 @@ QUICK = SolveEffort(
     roundings=2,
     descents=1,
     steps=2,
-    fleet=FleetEffort(
-        generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
-    ),
+    fleet=FLEET,
     fit=Effort(rounds=12, patience=6, islands=2),
     step=Effort(rounds=6, patience=3, population=3, neighbours=8),
     polish=Effort(rounds=15, patience=6, islands=2),

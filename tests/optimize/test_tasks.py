@@ -11,11 +11,12 @@ import torch
 from dlco import Budget, SolveEffort, solve
 from dlco.hardware import eyeriss_space
 from dlco.optimize.bound import BoundEffort
-from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.local_search import Effort
 from dlco.optimize.progress import Progress
 from dlco.optimize.tasks import derive_seed, run_tasks
 from dlco.workload import Layer, conv2d
+
+from .efforts import FLEET
 
 EFFORT = SolveEffort(
     starts=1,
@@ -23,9 +24,7 @@ EFFORT = SolveEffort(
     survey=2,
     machines=2,
     bound=BoundEffort(nodes=60, side=20, boxes=0),
-    fleet=FleetEffort(
-        generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
-    ),
+    fleet=FLEET,
     descents=1,
     steps=2,
     fit=Effort(rounds=8, patience=8, population=4, neighbours=64, islands=16),  # several slices a search

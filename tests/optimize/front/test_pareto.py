@@ -12,7 +12,6 @@ from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize import Budget, Progress, SolveEffort
-from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.front import Front
 from dlco.optimize.front.dominance import hypervolume, logs, nondominated
 from dlco.optimize.front.pareto import pareto, tighten
@@ -22,6 +21,8 @@ from dlco.optimize.local_search import Effort
 from dlco.workload import Layer
 from tests.optimize.exhaustive import every_choice, machines_of, optimum
 
+from ..efforts import FLEET
+
 SMALL = SolveEffort(
     starts=1,
     relax_rounds=1,
@@ -30,9 +31,7 @@ SMALL = SolveEffort(
     roundings=2,
     descents=1,
     steps=6,
-    fleet=FleetEffort(
-        generations=3, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6, islands=2)
-    ),
+    fleet=FLEET,
     fit=Effort(rounds=20, patience=8, islands=2),
     step=Effort(rounds=12, patience=5, population=3, neighbours=12),
     polish=Effort(rounds=30, patience=10, population=4, neighbours=16, islands=4),
