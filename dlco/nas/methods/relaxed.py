@@ -79,9 +79,13 @@ class _Search:
     def _relax(self) -> dict[str, Any]:
         """The relaxation's tables, and the generator as it leaves it."""
         relaxed = relax_jointly(
-            self.problem, self.accuracy, starts=STARTS, steps=STEPS, generator=self.generator,
+            self.problem,
+            self.accuracy,
+            starts=STARTS,
+            steps=STEPS,
+            generator=self.generator,
             tick=lambda share: self.evaluator.on_call(self.evaluator),
-        )  # fmt: skip
+        )
         return {"relaxed": dict(vars(relaxed)), "generator": self.generator.get_state()}
 
     def _best(self) -> Candidate:
