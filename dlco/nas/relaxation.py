@@ -40,6 +40,8 @@ ORDERS_AT = (0.25, 0.6)  # shares of the steps after which loop orders are impro
 MULTIPLIERS_EVERY = 10  # steps
 STIFFNESS = 4.0  # of the quadratic part of the augmented Lagrangian
 RATE, LAST_RATE = 0.15, 0.02  # Adam's steps, in the logits' and logs' own unit
+ORDER_PRICES = {"latency": (0.05, 1.0), "energy": (1.0, 0.05), "power": (1.0, 0.05)}
+# of logs of energy and cycles, for which loop orders are chosen, by objective; else both alike
 SHARPEN = 0.3  # price of the decisions' mean entropy at the end
 
 
@@ -217,9 +219,7 @@ class _Program:
 
     def improve_orders(self) -> None:
         """The best loop orders at the present factors, layer by layer, at the objective's own prices."""
-        energy_price, time_price = {
-            "latency": (0.05, 1.0), "energy": (1.0, 0.05), "power": (1.0, 0.05)
-        }.get(self.problem.objective, (1.0, 1.0))  # fmt: skip
+        energy_price, time_price = ORDER_PRICES.get(self.problem.objective, (1.0, 1.0))
         with torch.no_grad():
             y = self.sizes().mT[..., None]
             for g, layers in enumerate(self.layers):

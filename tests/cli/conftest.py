@@ -59,3 +59,11 @@ def solution() -> Solution:
 def case(solution, tmp_path_factory) -> Path:
     """A folder with arch.yaml, problem.yaml and mapping.yaml."""
     return write(solution, tmp_path_factory.mktemp("case"))[0]
+
+
+@pytest.fixture
+def saved(solution, tmp_path_factory) -> Path:
+    """A file of the solution."""
+    path = tmp_path_factory.mktemp("saved") / "toy.json"
+    solution.save(path)
+    return path

@@ -5,13 +5,6 @@ import pytest
 from dlco.report.table import solution_text
 
 
-@pytest.fixture
-def saved(solution, tmp_path_factory):
-    path = tmp_path_factory.mktemp("saved") / "toy.json"
-    solution.save(path)
-    return path
-
-
 def test_a_table_is_printed(dlco, saved, solution):
     ran = dlco("report", saved)
     assert ran == type(ran)(0, solution_text(solution) + "\n", "")

@@ -3,13 +3,6 @@ import json
 import pytest
 
 
-@pytest.fixture
-def saved(solution, tmp_path_factory):
-    path = tmp_path_factory.mktemp("saved") / "toy.json"
-    solution.save(path)
-    return path
-
-
 def test_a_table_is_printed(dlco, saved, solution):
     ran = dlco("simulate", saved)
     assert ran == type(ran)(0, f"{solution.simulate()}\n", "")
