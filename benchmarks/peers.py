@@ -24,7 +24,7 @@ PACKAGES = {
     "zigzag": ["zigzag-dse==3.9.1", "six==1.17.0"],  # it imports six without asking for it
     "nn-dataflow": ["nn-dataflow==2.1", "sympy==1.5.1"],  # it fails with newer ones
 }
-QUICK = SolveEffort(starts=1, relax_rounds=2, roundings=2, fit=Effort(rounds=12, patience=4, islands=2), polishes=0)
+QUICK = SolveEffort(starts=0, roundings=1, fit=Effort(rounds=16, patience=16, population=2), polishes=0)
 OURS: dict[str, dict[str, Any]] = {"default": {}, "quick": {"effort": QUICK}, "imperfect": {"imperfect": True}}
 NETWORK = {"zigzag": "resnet18", "nn-dataflow": "resnet50"}  # a network that each of them ships
 
@@ -40,7 +40,8 @@ TEXT = (
     "row's pixels wherever dlco's model likes them best, since it does not say, and its last block cut short where its "
     "blocks do not divide a layer. What its model leaves out shows there: it lets sums stay in a register file that "
     "holds one pixel of them while channels step outside a row. Totals are over the judged layers, for both sides; "
-    "`quick` is `solve` with one start and no polishing, `imperfect` with tiles that need not divide a layer. "
+    "`quick` is `solve` with 16 rounds of local search from random mappings and nothing else, `imperfect` with tiles "
+    "that need not divide a layer. "
     "AccelForge's optima are recorded, on a machine with 512 KiB of buffer and unlimited bandwidths; it counts as dlco "
     "does by default, plus one read of each output word that leaves a level, and a whole tile at each step of a "
     "sliding window: `counted its way` is our mapping, found under our rules, under its. Where ours is lower all the "
@@ -82,7 +83,7 @@ def product(layers: list[Layer], costs: dict[str, dict[str, Any]]) -> float:
 
 def compare(
     peer: str, layers: list[Layer], architecture: Architecture, answer: dict[str, Any], translate: Translate
-) -> tuple[dict[str, Any], Row, dict[str, float | None]]:
+) -> tuple[dict[str, Any], Row, dict[str, Any]]:
     """A table of the layers; a row of seconds and totals; and the figures for the targets."""
     theirs = {found["name"]: found for found in answer["layers"]}
     by_us = {one.name: judged(one, architecture, theirs[one.name], translate) for one in layers}
@@ -121,7 +122,7 @@ def compare(
     ratios = {name: product(both, by_us) / product(both, ours[name]) if both else None for name in ours}
     summary: Row = [peer, architecture.name, len(layers), len(both), *(ratios[name] for name in OURS)]
     summary += [their_s, *(seconds[name] for name in OURS)]
-    return table, summary, {"ratio": ratios["default"], "theirs_s": their_s, "quick_s": seconds["quick"]}
+    return table, summary, {"theirs_s": their_s, "ratios": ratios, "seconds": seconds}
 
 
 def _edp(figures: dict[str, float]) -> float:
@@ -132,7 +133,7 @@ def _micro(pj: float | None) -> float | None:
     return None if pj is None else pj * 1e-6
 
 
-def run_zigzag(layers: list[Layer]) -> list[tuple[dict[str, Any], Row, dict[str, float | None]]]:
+def run_zigzag(layers: list[Layer]) -> list[tuple[dict[str, Any], Row, dict[str, Any]]]:
     """LOMA on 16 x 16 PEs: spatial loops of its own choice, and channels by channels as its shipped mappings have."""
     architecture = machine(16, 16)
     python = environment("zigzag", PACKAGES["zigzag"])
@@ -146,7 +147,7 @@ def run_zigzag(layers: list[Layer]) -> list[tuple[dict[str, Any], Row, dict[str,
 
 def run_nn_dataflow(
     layers: list[Layer],
-) -> tuple[list[tuple[dict[str, Any], Row, dict[str, float | None]]], Row]:
+) -> tuple[list[tuple[dict[str, Any], Row, dict[str, Any]]], Row]:
     """The analytic solver on Eyeriss' array of 14 x 12 PEs, and on 14 x 8, where its factors divide more layers."""
     python = environment("nn-dataflow", PACKAGES["nn-dataflow"])
     found, whole = [], []
@@ -229,22 +230,29 @@ def payload_of(arms: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _targets(network: str, found: list[tuple[dict[str, Any], Row, dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Better mappings than the peer's, and in no more of its seconds."""
+    """Better mappings than the peer's, and better ones in no more of its seconds."""
     wanted = []
     for _, row, figures in found:
         where = f"{network} on {row[1]}, {row[0]}"
-        ratio, theirs, ours = figures["ratio"], figures["theirs_s"], figures["quick_s"]
-        value = None if ratio is None else f"{ratio:.2f} times"
-        met = None if ratio is None else ratio >= 1
-        wanted.append({"name": f"{where}: its EDP over ours", "target": "at least 1", "value": value, "met": met})
-        wanted.append(
+        theirs, ratios, seconds = figures["theirs_s"], figures["ratios"], figures["seconds"]
+        in_time = {name: ratios[name] for name in ratios if ratios[name] is not None and seconds[name] <= theirs}
+        best = max(in_time, key=lambda name: in_time[name]) if in_time else None
+        said = "none in time" if best is None else f"{in_time[best]:.2f} times, {seconds[best]:.3g} s ({best})"
+        judged_at_all = ratios["default"] is not None
+        wanted += [
             {
-                "name": f"{where}: our CPU seconds, quick",
-                "target": f"at most its {theirs:.3g}",
-                "value": f"{ours:.3g}",
-                "met": ours <= theirs,
-            }
-        )
+                "name": f"{where}: its EDP over ours",
+                "target": "at least 1",
+                "value": f"{ratios['default']:.2f} times" if judged_at_all else None,
+                "met": ratios["default"] >= 1 if judged_at_all else None,
+            },
+            {
+                "name": f"{where}: its EDP over ours in at most its {theirs:.3g} CPU s",
+                "target": "at least 1",
+                "value": said if judged_at_all else None,
+                "met": best is not None and in_time[best] >= 1 if judged_at_all else None,
+            },
+        ]
     return wanted
 
 

@@ -177,11 +177,12 @@ def measure(layers: list[int], levels: list[int], steps: list[int], workers: lis
         "title": "Scaling",
         "text": (
             "Seconds of one `solve` for EDP against the size of the problem, all at one reduced effort (one start, two "
-            "rounds of the relaxed problem, searches of 12 rounds without early end, at most 4 hardware steps, no "
-            "polishing, no bound), and the slope of log seconds over log size. Layers: convolutions of distinct "
-            f"shapes on a fixed machine of 3 levels. Levels: {FEW} such layers on fixed machines of 2 to 6. Hardware "
-            f"candidates: {FEW // 3} layers and a space with so many machines on its grid. Two workers are processes "
-            "that were started before. Evaluations a second are of random mappings in float64."
+            "rounds of the relaxed problem, searches of 12 rounds without early end, `solve`'s own generations of "
+            "machines, at most 4 hardware steps, no polishing, no bound), and the slope of log seconds over log size. "
+            "Layers: convolutions of distinct shapes on a fixed machine of 3 levels. "
+            f"Levels: {FEW} such layers on fixed machines of 2 to 6. Hardware candidates: {FEW // 3} layers and a "
+            "space with so many machines on its grid. Two workers are processes that were started before. Evaluations "
+            "a second are of random mappings in float64."
         ),
         "tables": tables,
         "data": {"effort": str(EFFORT), "few": FEW},

@@ -1,4 +1,4 @@
-"""Where the exact and the smooth cost model differ: rounding, maxima, and loops of bound 1.
+"""Where the exact and the smooth cost model differ: rounding, quotients, maxima, and loops of bound 1.
 
 Everything else is one and the same formula, on integers as on reals.
 """
@@ -27,6 +27,12 @@ class Arithmetic(Protocol):
 
     def common_step(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """The grid that steps of `a` and of `b` share: their greatest common divisor."""
+
+    def quotient(self, a: torch.Tensor | float, b: torch.Tensor | float) -> torch.Tensor | float:
+        """`a` over `b`, which divides it where both are whole."""
+
+    def share(self, whole: torch.Tensor | float, part: torch.Tensor | float, of: torch.Tensor | float) -> torch.Tensor:
+        """Whole words of `whole` that the fraction `part` over `of` comes to."""
 
     def exists(self, bound: torch.Tensor) -> torch.Tensor | bool:
         """Whether a loop of this bound is there, and so can end the reuse of what lies inside it."""
@@ -73,9 +79,39 @@ class Exact:
         integral = (a == a.round()) & (b == b.round())
         return torch.where(integral, divisor, torch.minimum(a, b))
 
+    def quotient(self, a: torch.Tensor | float, b: torch.Tensor | float) -> torch.Tensor | float:
+        """The plain quotient."""
+        return a / b
+
+    def share(self, whole: torch.Tensor | float, part: torch.Tensor | float, of: torch.Tensor | float) -> torch.Tensor:
+        """Rounded down."""
+        return self.floor(torch.as_tensor(whole * part / of))
+
     def exists(self, bound: torch.Tensor) -> torch.Tensor | bool:
         """Loops of bound 1 are dropped."""
         return bound > 1
+
+
+@dataclass(frozen=True)
+class Whole(Exact):
+    """Rows of int64: every count to the last digit, also beyond the 2^53 where float64 has gaps.
+
+    `Problem` sees to it that no count of words exceeds 2^63.
+    """
+
+    def common_step(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Greatest common divisor."""
+        return torch.gcd(a, b)
+
+    def quotient(self, a: torch.Tensor | float, b: torch.Tensor | float) -> torch.Tensor | float:
+        """`a` over `b`, which divides it."""
+        return a // b
+
+    def share(self, whole: torch.Tensor | float, part: torch.Tensor | float, of: torch.Tensor | float) -> torch.Tensor:
+        """Rounded down; in Python's integers, as the product of two tensors' words can exceed 2^63."""
+        rows = torch.broadcast_tensors(*(torch.as_tensor(row, dtype=torch.int64) for row in (whole, part, of)))
+        numbers = zip(*(row.flatten().tolist() for row in rows), strict=True)
+        return torch.tensor([a * b // c for a, b, c in numbers], device=rows[0].device).reshape(rows[0].shape)
 
 
 @dataclass(frozen=True)
@@ -114,10 +150,19 @@ class Smooth:
         """The smaller step: equal to the divisor wherever one step divides the other, as a sliding window's do."""
         return torch.minimum(a, b)
 
+    def quotient(self, a: torch.Tensor | float, b: torch.Tensor | float) -> torch.Tensor | float:
+        """The plain quotient."""
+        return a / b
+
+    def share(self, whole: torch.Tensor | float, part: torch.Tensor | float, of: torch.Tensor | float) -> torch.Tensor:
+        """The plain product."""
+        return torch.as_tensor(whole * part / of)
+
     def exists(self, bound: torch.Tensor) -> torch.Tensor | bool:
         """Always."""
         return True
 
 
 EXACT = Exact()
+WHOLE = Whole()
 SMOOTH = Smooth()

@@ -36,7 +36,7 @@ def product(rows: Iterable[Row]) -> Row:
 
 def extent(rank: Sequence[tuple[int, Coefficient]], extents: Sequence[Row]) -> Row:
     """Extent of a rank over a box of the given dimension extents: 1 + sum of coefficient * (extent - 1)."""
-    result: Row = 1.0
+    result: Row = 1
     for d, coefficient in rank:
         if not is_one(extents[d]):
             whole_step = not isinstance(coefficient, torch.Tensor) and coefficient == 1

@@ -35,13 +35,13 @@ def restart_savings(nest: Nest, level: int, space: int, rule: str) -> torch.Tens
         else:
             still = _all(m == 0 for m in move)
             again = _all(m == s for m, s in zip(move, slide, strict=True))
-            kept = torch.where(still, words, torch.where(again, _overlap(box, slide), 0.0))
-        savings = savings + torch.where(exists & sliding, (n - 1) * repeats * kept, 0.0)
+            kept = torch.where(still, words, torch.where(again, _overlap(box, slide), 0))
+        savings = savings + torch.where(exists & sliding, (n - 1) * repeats * kept, 0)
         starts = exists & ~sliding & ~_all(s == 0 for s in steps)
         slide = [torch.where(starts, s, old) for s, old in zip(steps, slide, strict=True)]
         sliding = sliding | starts
         reach = n - 1 if rule == "overlap" else torch.ones_like(n)
-        travelled = [t + torch.where(exists & sliding, reach * s, 0.0) for t, s in zip(travelled, steps, strict=True)]
+        travelled = [t + torch.where(exists & sliding, reach * s, 0) for t, s in zip(travelled, steps, strict=True)]
     return savings
 
 
@@ -54,7 +54,7 @@ def _ordered_loops(nest: Nest, level: int, space: int) -> list[tuple[torch.Tenso
     ranks = nest.shape.spaces[space].ranks
     steps: list[list[Row]] = []
     for d in live:
-        row = [next((c for e, c in rank if e == d), 0.0) for rank in ranks]
+        row = [next((c for e, c in rank if e == d), 0) for rank in ranks]
         steps.append([c * nest.spread[level][d] for c in row])
     positions = [nest.position[level][d] for d in live]
     if all(isinstance(p, int) for p in positions):

@@ -102,7 +102,7 @@ def _compile(first: Problem, problems: tuple[Problem, ...], dtype: torch.dtype |
     live = {d for p in problems for d, bound in zip(p.dimensions, p.bounds, strict=True) if bound > 1}
 
     def coefficient(space: int, rank: int, term: int) -> Coefficient:
-        values = [float(p.dataspaces[space].projection[rank][term][1]) for p in problems]
+        values = [p.dataspaces[space].projection[rank][term][1] for p in problems]
         if dtype is None or len(set(values)) == 1:
             return values[0]
         return torch.tensor(values, dtype=dtype)

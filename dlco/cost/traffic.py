@@ -59,9 +59,9 @@ def _space_fills(nest: Nest, index: int, rules: CountingRules, arithmetic: Arith
         words = nest.words[level][index]
         idle = _Idle(nest, level, others, arithmetic)
         repeats: list[Row] = []  # their product is prod_{i>=k} n_i
-        slide: Row = 1.0  # n_k where k slides
-        whole: Row = 1.0  # tiles of a slide that are fetched whole: 1, or more where instances take turns
-        overlap: Row = 0.0
+        slide: Row = 1  # n_k where k slides
+        whole: Row = 1  # tiles of a slide that are fetched whole: 1, or more where instances take turns
+        overlap: Row = 0
         moved: Flag = False  # whether a loop further in, but outside the tile, moves it
         for outer in range(level + 1, nest.levels):
             n, here = nest.temporal[outer], reuse[outer]
@@ -74,7 +74,7 @@ def _space_fills(nest: Nest, index: int, rules: CountingRules, arithmetic: Arith
                     continue
                 box = nest.boxes[level][index][rank]
                 kept = torch.as_tensor(box - coefficient * nest.slide_step(level, outer, d))
-                kept = words / box * kept.clamp(min=0)  # exact: the box divides the tile's words
+                kept = arithmetic.quotient(words, box) * kept.clamp(min=0)  # the box divides the tile's words
                 slide = _where(innermost, n[d], nest.one if is_one(slide) else slide)
                 if nest.idle is not None:
                     filled = product(nest.idle[lv][d] for lv in range(level + 1, outer + 1))
@@ -85,7 +85,7 @@ def _space_fills(nest: Nest, index: int, rules: CountingRules, arithmetic: Arith
         if isinstance(overlap, torch.Tensor):
             again = slide - whole
             again = again if nest.idle is None else torch.as_tensor(again).clamp(min=0)
-            row = product(repeats) / slide * (words * slide - overlap * again)
+            row = arithmetic.quotient(product(repeats), slide) * (words * slide - overlap * again)
         if rules.restart != "refetch" and space.sliding and level + 1 < nest.levels:
             row = row - restart_savings(nest, level, index, rules.restart)
         rows.append(row)
@@ -194,7 +194,8 @@ def _distinct_steps(nest: Nest, level: int, rank: tuple, arithmetic: Arithmetic)
         return _count_offsets(loops)
     (n, a), (m, b) = ((n, torch.as_tensor(step, dtype=n.dtype, device=n.device)) for n, step in loops)
     grid = arithmetic.common_step(a, b)
-    return n * m - torch.clamp(n - b / grid, min=0) * torch.clamp(m - a / grid, min=0)
+    repeated = (torch.clamp(n - arithmetic.quotient(b, grid), min=0), torch.clamp(m - arithmetic.quotient(a, grid), min=0))
+    return n * m - repeated[0] * repeated[1]
 
 
 def _count_offsets(loops: list[tuple[Row, Row]]) -> Row:
