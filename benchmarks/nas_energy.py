@@ -10,9 +10,11 @@ Arms, all with the same search method, the same exact layer costs and the same n
 * fixed lean network: the machine alone, for the network of fewest MACs that meets the accuracy (a stronger one-sided
   arm than was asked for; not part of the target).
 
-What a layer costs on a machine is searched once in each process, and shared by its seeds, levels and arms; it counts as
+What a layer costs on a machine is searched once in each process and shared by its seeds, levels and arms; it counts as
 an evaluation for whoever asks. At the end the mappings of all winners are searched once more, so that no arm gains by
-its place in the order. Accuracies are those of dlco's predictor for OFA (fitted to measured top-1 at 224x224), not of newly trained networks.
+its place in the order. The fixed network alone is searched for once a seed, as no level changes its question.
+
+Accuracies are those of dlco's predictor for OFA (fitted to measured top-1 at 224x224), not of newly trained networks.
 """
 
 import argparse

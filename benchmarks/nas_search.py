@@ -3,7 +3,8 @@
 A query is one network whose accuracy is looked at; asking again is free. Figures are means over seeds of the best test
 accuracy (after 200 epochs) found so far. Ablations leave out one part of BOSHNAS each: second derivatives (Adam on the
 inputs instead), the natural-parameter network (a plain one without noise instead), and the student (the teacher's own
-scatter, drawn anew at every step, instead). Test accuracies as an objective are optimistic, here alike for all.
+scatter, drawn anew at every step, instead). BOSHNAS's settings were chosen on other seeds than those judged by default.
+Test accuracies as an objective are optimistic, here alike for all.
 """
 
 import argparse
@@ -29,6 +30,7 @@ TABLE = Path(__file__).resolve().parent / "data" / "nasbench201_200epochs.csv.gz
 DATASETS = {"c10": "CIFAR-10", "c100": "CIFAR-100", "in16": "ImageNet16-120"}
 QUERIES = (50, 100, 200)
 POPULATION, TOURNAMENT = 30, 10  # of the evolution
+FIRST_SEED = 100  # BOSHNAS's settings were chosen on seeds 0 to 6, so others judge it
 
 
 def random(oracle: Counted, queries: int, seed: int) -> None:
@@ -159,18 +161,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--datasets", nargs="+", choices=tuple(DATASETS), default=list(DATASETS))
     parser.add_argument("--methods", nargs="+", choices=(*BASELINES, *SURROGATES), default=[*BASELINES, *SURROGATES])
-    parser.add_argument("--seeds", type=int, default=20, help="of BOSHNAS and its ablations, from 0 on")
-    parser.add_argument("--baseline-seeds", type=int, default=200, help="of the others, from 0 on")
+    parser.add_argument("--seeds", type=int, default=20, help="of BOSHNAS and its ablations, how many")
+    parser.add_argument("--baseline-seeds", type=int, default=200, help="of the others, how many")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="the seeds are those from this one on")
     parser.add_argument("--queries", type=int, default=max(QUERIES), help="of a run; fewer for a trial")
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--no-save", action="store_true", help="print only")
     options = parser.parse_args()
     points = [n for n in QUERIES if n <= options.queries] or [options.queries]
+
+    def seeds_of(method: str) -> range:
+        n = options.baseline_seeds if method in BASELINES else options.seeds
+        return range(options.first_seed, options.first_seed + n)
+
     runs = [
         (dataset, method, seed, options.queries)
         for dataset in options.datasets
         for method in options.methods
-        for seed in range(options.baseline_seeds if method in BASELINES else options.seeds)
+        for seed in seeds_of(method)
     ]
     with Stopwatch() as watch, ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         outcomes = list(pool.map(one_run, *zip(*runs, strict=True), chunksize=10))

@@ -4,6 +4,7 @@ from dlco.nas.codesign import CoDesign, CoPoint
 from dlco.nas.cosearch import cosearch
 from dlco.nas.space import Decision, Factor, FactoredSpace, Network, Space
 from dlco.nas.spaces import CnnGraph, Digits, GraphSpace, MnasNet, Module, NasBench201, OfaMobileNetV3, ResNet
+from dlco.nas.surrogate import NetworkSearch, boshnas
 
 __all__ = [
     "CnnGraph",
@@ -18,8 +19,10 @@ __all__ = [
     "Module",
     "NasBench201",
     "Network",
+    "NetworkSearch",
     "OfaMobileNetV3",
     "ResNet",
     "Space",
+    "boshnas",
     "cosearch",
 ]

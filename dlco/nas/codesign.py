@@ -2,11 +2,12 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from dlco.errors import InvalidInput
-from dlco.files import read_json, write_whole
+from dlco.files import check_stamp, read_json, stamp, write_whole
+from dlco.optimize.budget import OBJECTIVES
 from dlco.optimize.solution import Solution
 
 STATUSES = {
@@ -14,7 +15,7 @@ STATUSES = {
     "interrupted": "the search was stopped; this is the best pair found until then",
     "infeasible": "no pair that keeps every limit was found; this is the one nearest to them",
 }
-FORMAT = 1  # of the JSON; a reader refuses what it does not know
+FORMAT = 1  # of the JSON: goes up when older readers could no longer read it
 KIND = "dlco co-design"
 
 
@@ -127,25 +128,44 @@ class CoDesign:
         """The co-design as dictionaries and lists, as `save` writes it."""
         plain = {name: value for name, value in vars(self).items() if name not in ("solution", "trace", "front")}
         points = {name: [asdict(point) for point in getattr(self, name)] for name in ("trace", "front")}
-        return {"kind": KIND, "format": FORMAT, **plain, "solution": self.solution.to_dict(), **points}
+        return {**stamp(KIND, FORMAT), **plain, "solution": self.solution.to_dict(), **points}
 
     @staticmethod
     def load(path: str | os.PathLike[str]) -> "CoDesign":
         """Read a saved co-design. Raises `InvalidInput` where the file is none or does not add up."""
-        data = read_json("co-design", path)
-        if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != FORMAT:
-            raise InvalidInput(f"file {os.fspath(path)!r} is no co-design of format {FORMAT}")
+        return CoDesign.from_dict(read_json("co-design", path))
+
+    @staticmethod
+    def from_dict(data: Any) -> "CoDesign":
+        """The inverse of `to_dict`. Raises `InvalidInput` for anything else."""
+        data = check_stamp("co-design", KIND, FORMAT, data)
         try:
-            fields = {name: value for name, value in data.items() if name not in ("kind", "format", "solution")}
-            fields |= {name: tuple(_point(one) for one in data[name]) for name in ("trace", "front")}
-            fields["sizes"] = tuple(data["sizes"])
-            found = CoDesign(solution=Solution.from_dict(data["solution"]), **fields)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            given = {item.name: data[item.name] for item in fields(CoDesign) if item.name in data}
+            given |= {name: tuple(_point(one) for one in data[name]) for name in ("trace", "front")}
+            given |= {name: str(data[name]) for name in ("message", "method", "objective", "space", "network")}
+            given |= {"sizes": tuple(map(str, data["sizes"])), "solution": Solution.from_dict(data["solution"])}
+            found = CoDesign(**given)
+            _check_numbers(found, "accuracy", "seed", "evaluations", "queries", "mappings", "seconds")
+            _check_numbers(found, *(["least_accuracy"] if found.least_accuracy is not None else []))
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise InvalidInput(f"co-design file lacks or garbles a field: {error}") from None
         if found.status not in STATUSES:
             raise InvalidInput(f"status of the co-design is {found.status!r}; allowed: {', '.join(STATUSES)}")
+        if found.objective not in ("accuracy", *OBJECTIVES):
+            raise InvalidInput(
+                f"objective of the co-design is {found.objective!r}; allowed: accuracy, {', '.join(OBJECTIVES)}"
+            )
         return found
 
 
 def _point(data: dict[str, Any]) -> CoPoint:
-    return CoPoint(**data | {"sizes": tuple(data["sizes"])})
+    point = CoPoint(**data | {"sizes": tuple(map(float, data["sizes"])), "network": str(data["network"])})
+    _check_numbers(point, *(item.name for item in fields(CoPoint) if item.name not in ("sizes", "network", "feasible")))
+    return point
+
+
+def _check_numbers(record: CoDesign | CoPoint, *names: str) -> None:
+    for name in names:
+        value = getattr(record, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+            raise InvalidInput(f"{name} in the co-design is {value!r}; it must be a number")

@@ -1,5 +1,6 @@
 """`Evaluator`: through which a search method sees pairs; it counts, remembers the best, and says when to stop."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from torch import Tensor
 from dlco.nas.layer_costs import LayerCosts, MachineIndex
 from dlco.nas.problem import Candidate, CoProblem, Pair
 from dlco.optimize.journal import Journal, fingerprint, recorded
+from dlco.workload.problem import Problem
 
 IDLE = 50  # calls in a row that bring nothing new, after which a method has seen what it can
 
@@ -60,6 +62,7 @@ class Evaluator:
         self.candidates: dict[Pair, Candidate] = {}
         self._accuracies: dict[Any, float] = {}
         self._layers: dict[Any, Any] = {}
+        self._seen: set[tuple[Problem, MachineIndex]] = set()
         self._idle = 0
         self._started = time.perf_counter()
 
@@ -115,18 +118,25 @@ class Evaluator:
     def table(self, layers: Sequence[Any], machine: MachineIndex, network_size: float) -> None:
         """Search the mappings of layers on a machine, so that `costs.points` has them.
 
-        Costs as many evaluations as the layers that are new there make networks of `network_size` layers.
+        Costs as many evaluations as the layers that are new there, to this evaluator, make networks of `network_size`
+        layers: what other searches left in `costs` makes it faster, and no cheaper.
 
         Raises:
             Exhausted: the evaluations do not suffice; nothing was done.
         """
-        missing = [layer for layer in layers if not self.costs.knows(layer.problem, machine)]
-        price = round(len(missing) / network_size + 0.499)
+        price = self.table_price(layers, machine, network_size)
         if price > self.left:
             raise Exhausted
-        self.costs.search([(layer.problem, machine) for layer in missing])
+        wanted = [(layer.problem, machine) for layer in layers]
+        self.costs.search(wanted)
+        self._seen.update(wanted)
         self.evaluations += price
         self.on_call(self)
+
+    def table_price(self, layers: Sequence[Any], machine: MachineIndex, network_size: float) -> int:
+        """Evaluations that `table` would cost."""
+        missing = {layer.problem for layer in layers if (layer.problem, machine) not in self._seen}
+        return math.ceil(len(missing) / network_size)
 
     def layers(self, network: Any) -> Any:
         """The layers of a network, remembered."""
@@ -144,7 +154,9 @@ class Evaluator:
         if not pairs:
             return
         accuracies = self.accuracy([pair.network for pair in pairs]).tolist()
-        points = self.costs.networks([self.layers(pair.network) for pair in pairs], [pair.machine for pair in pairs])
+        layers = [self.layers(pair.network) for pair in pairs]
+        points = self.costs.networks(layers, [pair.machine for pair in pairs])
+        self._seen.update((x.problem, pair.machine) for some, pair in zip(layers, pairs, strict=True) for x in some)
         for pair, accuracy, point in zip(pairs, accuracies, points, strict=True):
             self.evaluations += 1
             merit = self.problem.merit(accuracy, point)

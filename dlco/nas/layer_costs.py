@@ -38,6 +38,8 @@ WANTED = {"latency": (1000.0,), "energy": (1e-3,), "edp": (1.0,), "power": (1e-3
 POINTS = 12  # kept a layer and machine
 FRESH = 6  # random mappings that a search starts from, beside those of the machines nearby
 NEAR = 2  # machines nearby whose mappings a search starts from
+STEP = 3  # grid steps to a machine so near that from its mappings a short search suffices
+SHORT = 1 / 3  # of the islands of a whole search
 ROWS = 16_384  # mappings evaluated at once: their rows stay near the caches
 
 
@@ -117,10 +119,6 @@ class LayerCosts:
     def state(self) -> tuple[object, ...]:
         """All that later answers depend on, for `fingerprint`."""
         return self.hardware, self.score, self.effort, self.seed, self._calls, self._known
-
-    def knows(self, problem: Problem, machine: MachineIndex) -> bool:
-        """Whether a layer's points on a machine are there already."""
-        return (problem, machine) in self._known
 
     def prepare(self, layers: Iterable[Layer]) -> None:
         """Tell of layers that will come, so that their tables are built once and not bit by bit."""
@@ -226,20 +224,21 @@ class LayerCosts:
     def _jobs(self, pairs: Sequence[tuple[Problem, MachineIndex]]) -> list[tuple[Any, ...]]:
         """What `_search` is to do for each batch of searches in one group, after the pairs that it is for."""
         group = self._group(pairs[0][0])
-        islands = max(1, round(self.effort.islands / math.sqrt(self._prices(torch.ones(1))[0].shape[1])))
-        prices, caps = self._prices(rates_of(self.build([m for _, m in pairs])))
-        width = max(1, ROWS // (self.effort.population * self.effort.neighbours * prices.shape[1] * islands))
+        searches = self._prices(torch.ones(1))[0].shape[1]
         jobs: list[tuple[Any, ...]] = []
-        for first in range(0, len(pairs), width):
-            some = pairs[first : first + width]
-            seed = derive_seed(self.seed, "layers", self._calls, len(jobs), len(group.layers))
-            generator = torch.Generator().manual_seed(seed)
-            layer = torch.tensor([self._place[problem] for problem, _ in some])
-            starts = self._starts(group, some, layer, islands, generator)
-            task = Task(
-                layer, self.build([m for _, m in some]), prices[first : first + width], caps[first : first + width]
-            )
-            jobs.append((some, group, task, *starts, islands, seed, self.effort))
+        for near, share in ((False, 1.0), (True, SHORT)):
+            members = [pair for pair in pairs if self._is_near(*pair) == near]
+            islands = max(1, round(share * self.effort.islands / math.sqrt(searches)))
+            width = max(1, ROWS // (self.effort.population * self.effort.neighbours * searches * islands))
+            for first in range(0, len(members), width):
+                some = members[first : first + width]
+                seed = derive_seed(self.seed, "layers", self._calls, len(jobs), len(group.layers))
+                generator = torch.Generator().manual_seed(seed)
+                layer = torch.tensor([self._place[problem] for problem, _ in some])
+                starts = self._starts(group, some, layer, islands, generator)
+                machine = self.build([m for _, m in some])
+                task = Task(layer, machine, *self._prices(rates_of(machine)))
+                jobs.append((some, group, task, *starts, islands, seed, self.effort))
         return jobs
 
     def _prices(self, rates: Tensor) -> tuple[Tensor, Tensor]:
@@ -282,15 +281,22 @@ class LayerCosts:
                 at += n
         return assignment, position
 
+    def _is_near(self, problem: Problem, machine: MachineIndex) -> bool:
+        """Whether the layer is known on a machine a few steps away; never on the machine itself: that is `again`."""
+        away = self._away(problem, machine)
+        return bool(len(away)) and 0 < int(away.min()) <= STEP
+
     def _near(self, problem: Problem, machine: MachineIndex) -> list[LayerPoints]:
         """The layer's points on the machines nearest to one, itself included where it is known."""
         known = self._machines_of.get(problem, [])
-        if not known:
-            return []
-        if not machine:
-            return [self._known[problem, machine]]
-        away = (torch.tensor(known) - torch.tensor(machine)).abs().sum(-1)
-        return [self._known[problem, known[i]] for i in away.argsort(stable=True)[:NEAR].tolist()]
+        nearest = self._away(problem, machine).argsort(stable=True)[:NEAR]
+        return [self._known[problem, known[i]] for i in nearest.tolist()]
+
+    def _away(self, problem: Problem, machine: MachineIndex) -> Tensor:
+        """Grid steps `[machines]` from a machine to those on which the layer is known."""
+        known = self._machines_of.get(problem, [])
+        places = torch.tensor(known, dtype=torch.long).reshape(len(known), len(machine))
+        return (places - torch.tensor(machine, dtype=torch.long)).abs().sum(-1)
 
     def _best(self, problem: Problem, found: Population, row: int) -> LayerPoints:
         """The best of a search's mappings `[pairs, n, ...]`; those that fit in no way are left out."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import dlco
 from dlco.errors import InvalidInput
-from dlco.hardware import AccelBench, AccelBenchSpace
+from dlco.hardware import AccelBench, AccelBenchSpace, accelbench_space
 from dlco.hardware.accelbench import area_mm2, lane_cycles, lane_power_w, leakage_w
 
 SPRING = [2, 16, 8, 4, 8, 3, 3, 1, 12, 24, 4, 1, 1]
@@ -216,3 +216,27 @@ def test_neighbours_differ_in_one_decision() -> None:
     assert len({tuple(row) for row in around.tolist()}) == len(around)
     # both ways, or one from an end; the main memory is any other of its 11
     assert len(around) == 2 + 1 + 1 + 2 + 1 + 2 + 1 + 2 + 1 + 1 + 10
+
+
+def test_space_of_sizes_has_accelbenchs_own_machines() -> None:
+    """Every buffer, and PEs as a product of the three parallelisms, against `to_architecture` of the vector."""
+    base = spring()
+    space = accelbench_space(base)
+    assert space.base == base.to_architecture()
+    assert [len(parameter.grid) for parameter in space.parameters] == [50, 13, 13]
+    index = space.nearest(space.sample(20, torch.Generator().manual_seed(0)))
+    for row in index.tolist():
+        sizes = space.index_to_sizes(torch.tensor(row)).tolist()
+        buffers = [1, *range(2, 25, 2)]
+        b, x, y = next((b, x, y) for b in (1, 2, 4) for x in range(1, 9) for y in range(1, 9) if b * x * y == sizes[0])
+        vector = [b, 16, x, y, *SPRING[4:8], buffers[row[1]], buffers[row[2]], *SPRING[10:]]
+        theirs = AccelBench.from_vector(vector).to_architecture()
+        ours = space.architecture(sizes)
+        assert ours.area_mm2 == pytest.approx(theirs.area_mm2, rel=1e-5)
+        assert (ours.macs, ours.mac_pj, ours.instances) == (theirs.macs, pytest.approx(theirs.mac_pj), theirs.instances)
+        for own, other in zip(ours.levels, theirs.levels, strict=True):
+            assert own.capacity == other.capacity
+            for name in ("read_pj", "write_pj", "update_pj", "leak_pj", "area_um2"):
+                assert getattr(own, name) == pytest.approx(getattr(other, name), rel=2e-6), (own.name, name)
+    with pytest.raises(InvalidInput, match="base is 3"):
+        accelbench_space(3)

@@ -10,6 +10,7 @@ It is no simulator of a machine; `AccelBench.cycles` and `AccelBench.to_architec
 
 from dlco.hardware.accelbench.cycles import lane_cycles
 from dlco.hardware.accelbench.machine import AccelBench, area_mm2, lane_power_w, leakage_w
+from dlco.hardware.accelbench.sizes import accelbench_space
 from dlco.hardware.accelbench.space import AccelBenchSpace
 
-__all__ = ["AccelBench", "AccelBenchSpace", "area_mm2", "lane_cycles", "lane_power_w", "leakage_w"]
+__all__ = ["AccelBench", "AccelBenchSpace", "accelbench_space", "area_mm2", "lane_cycles", "lane_power_w", "leakage_w"]

@@ -89,8 +89,8 @@ class AccelBench:
     kernel_y_parallel` lanes of `input_channel_parallel` MACs, at 700 MHz and 20 bits.
 
     Attributes:
-        batch_parallel, input_channel_parallel, x_parallel, y_parallel, output_channel_parallel, kernel_x_parallel,
-            kernel_y_parallel: what is computed side by side of each dimension; the two of the kernel are equal.
+        batch_parallel, input_channel_parallel, x_parallel, y_parallel: what is computed side by side of each dimension.
+        output_channel_parallel, kernel_x_parallel, kernel_y_parallel: likewise; the two of the kernel are equal.
         batch: images that run together.
         activation_mb, weight_mb, mask_mb: buffers, MB of 2^20 bytes.
         memory_type: 1 RRAM, 2 DRAM, 3 HBM; `memory_config`: which of its arrangements (6, 4 and 1 of them).

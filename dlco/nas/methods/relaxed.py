@@ -8,11 +8,13 @@ rounded to the grid. From the best pair on, every turn proposes
 * networks: on the best machine all layers are searched, and the networks that the model of their exact costs and of
   the accuracy likes best are evaluated;
 
-and where neither helps, pairs a few random changes away. Where the oracle has no gradient, a ridge regression fitted to
-the networks judged so far stands in for it in the program and in the ranking.
+and where neither helps, pairs a few random changes away. Where the machine is fixed, exact costs of all layers on it
+take the program's place from the start. Where the oracle has no gradient, a ridge regression fitted to the networks
+judged so far stands in for it in the program and in the ranking.
 """
 
 from collections.abc import Sequence
+from statistics import mean
 from typing import Any
 
 import torch
@@ -65,16 +67,33 @@ class _Search:
         """Until the evaluator has enough."""
         if not self.accuracy.exact:
             self._design()
-        part = self.evaluator.part(f"relaxation {self.evaluator.evaluations}", self._relax)
-        self.generator.set_state(part["generator"])
-        self._round(Relaxed(**part["relaxed"]))
+        if not self._start_on_fixed_machine():
+            part = self.evaluator.part(f"relaxation {self.evaluator.evaluations}", self._relax)
+            self.generator.set_state(part["generator"])
+            self._round(Relaxed(**part["relaxed"]))
         while True:
             best = self._best()
             self.accuracy.learn(self.evaluator.judged)
             self._step_machine(best)
-            self._step_network(self._best())
+            self._step_network(self._best().pair.machine, [self._best().pair.network])
             if self._best() is best:
                 self._walk(best)
+
+    def _start_on_fixed_machine(self) -> bool:
+        """Where only networks are searched for, exact costs of all layers stand in for the program, if affordable."""
+        fixed = self.problem.machine is not None or not isinstance(self.problem.hardware, HardwareSpace)
+        if not fixed or self.problem.network is not None:
+            return False
+        machine = self.problem.machine or ()
+        starts = self.problem.sample_networks(STARTS * ROUNDINGS, self.generator)
+        if self.evaluator.table_price(self.space.layers, machine, self._typical(starts)) > self.evaluator.left // 2:
+            return False
+        self._step_network(machine, starts)
+        return True
+
+    def _typical(self, networks: Sequence[Network]) -> float:
+        """Layers of a network, on average."""
+        return mean(len(self.evaluator.layers(network)) for network in networks)
 
     def _relax(self) -> dict[str, Any]:
         """The relaxation's tables, and the generator as it leaves it."""
@@ -140,20 +159,18 @@ class _Search:
                 return
             self.reach = (self.reach + 1) // 2
 
-    def _step_network(self, best: Candidate) -> None:
-        """The networks that rank best on the best machine, with its layers' exact costs."""
+    def _step_network(self, machine: MachineIndex, starts: Sequence[Network]) -> None:
+        """The networks near some that rank best on a machine, with its layers' exact costs."""
         if self.problem.network is not None:
             return
-        machine = best.pair.machine
-        typical = len(self.evaluator.layers(best.pair.network))
-        self.evaluator.table(self.space.layers, machine, typical)
+        self.evaluator.table(self.space.layers, machine, self._typical(starts))
         rate = float(rates_of(self.evaluator.costs.build([machine]))[0])
         model = NetworkModel.on(self.problem, self.accuracy, self.evaluator.costs, machine, rate)
 
         def tried(network: Network) -> bool:
             return Pair(network, machine) in self.evaluator.candidates
 
-        networks = model.best_networks([best.pair.network], PROPOSALS, self.generator, tried)
+        networks = model.best_networks(starts, PROPOSALS, self.generator, tried)
         self.evaluator.evaluate([Pair(network, machine) for network in networks])
 
     def _walk(self, best: Candidate) -> None:

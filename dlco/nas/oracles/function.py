@@ -20,6 +20,14 @@ class FunctionAccuracy:
     Args:
         space: the networks that the function takes.
         function: network -> accuracy in percent.
+
+    Examples:
+        >>> from dlco.nas import ResNet
+        >>> from dlco.nas.oracles import FunctionAccuracy
+        >>> space = ResNet(18)
+        >>> oracle = FunctionAccuracy(space, lambda network: 60.0 + sum(network))  # made up
+        >>> oracle.accuracy([(0, 0, 0, 0), (3, 3, 3, 3)]).tolist()
+        [60.0, 72.0]
     """
 
     def __init__(self, space: Space[Any], function: Callable[[Any], float]) -> None:

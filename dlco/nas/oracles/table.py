@@ -8,8 +8,10 @@ Once-for-All's MobileNetV3 come from evolutionary searches: dense near the good 
 
 import csv
 import gzip
+import io
 import math
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -109,10 +111,15 @@ def _columns(source: "str | os.PathLike[str] | Frame", *names: str) -> list[list
     """The named columns of a file or a DataFrame."""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
-            rows = csv.DictReader(file)
+        content = path.read_bytes()
+        try:
+            if path.suffix == ".gz":
+                content = gzip.decompress(content)
+            rows = csv.DictReader(io.StringIO(content.decode(), newline=""))
             _check_columns(path.name, rows.fieldnames or (), names)
             kept = [[row[name] for name in names] for row in rows]
+        except (UnicodeDecodeError, csv.Error, OSError, EOFError, zlib.error) as error:
+            raise InvalidInput(f"{path.name} is no table in CSV and UTF-8: {error}") from None
         return [[row[at] for row in kept] for at in range(len(names))]
     if not hasattr(source, "columns"):
         raise InvalidInput(f"source is {source!r}; it must be the path of a CSV file or a DataFrame")
@@ -129,6 +136,9 @@ def _check_columns(where: str, found: Iterable[Any], wanted: Iterable[str]) -> N
 
 def _number(value: Any, column: str, row: int) -> float:
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise InvalidInput(f"{column} of row {row} is {value!r}; it must be a number") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidInput(f"{column} of row {row} is {value!r}; it must be a number")
+    return number

@@ -6,7 +6,7 @@ import torch
 
 from dlco.errors import InvalidInput
 from dlco.nas.space import Decision, FactoredSpace, Network
-from dlco.nas.spaces.piece import Piece, factor
+from dlco.nas.spaces.piece import Piece, check_sizes, factor
 from dlco.workload.problem import check_positive_int
 
 SIZE, CLASSES = 8, 10  # rows and columns of an image; digits
@@ -37,8 +37,7 @@ class Digits(FactoredSpace):
     """
 
     def __init__(self, blocks: int = 3, batch: int = 1) -> None:
-        for argument, value in {"blocks": blocks, "batch": batch}.items():
-            check_positive_int(argument, value)
+        check_sizes(blocks=blocks, batch=batch)
         self.blocks = blocks
         options = (*BLOCKS, ABSENT)
 

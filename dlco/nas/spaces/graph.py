@@ -13,6 +13,7 @@ from dlco.nas.space import Space, merge_layers
 from dlco.nas.spaces.cnn_graph import CnnGraph, Module, layers, run_module
 from dlco.nas.spaces.distance import Landmarks
 from dlco.nas.spaces.operations import parse_operation
+from dlco.nas.spaces.piece import check_sizes
 from dlco.workload import Layer
 from dlco.workload.problem import check_positive_int
 
@@ -78,9 +79,7 @@ class GraphSpace(Space[CnnGraph]):
         landmarks: int = 64,
         seed: int = 0,
     ) -> None:
-        sizes = {"modules": modules, "classes": classes, "resolution": resolution, "batch": batch, "features": features}
-        for argument, value in sizes.items():
-            check_positive_int(argument, value)
+        check_sizes(modules=modules, classes=classes, resolution=resolution, batch=batch, features=features)
         for argument, value, least, most in (
             ("vertices", vertices, 2, 6),
             ("head_vertices", head_vertices, 4, 64),

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from dlco.errors import InvalidInput
 from dlco.nas.space import Decision, FactoredSpace, Network
-from dlco.nas.spaces.piece import Piece, factor
-from dlco.workload.problem import check_positive_int
+from dlco.nas.spaces.piece import Piece, check_sizes, factor
 
 BLOCKS = ((16, 1, 3), (24, 2, 3), (40, 2, 3), (80, 2, 3), (112, 1, 3), (192, 2, 4), (320, 1, 3))
 """Channels, stride of the first layer, and most layers, block by block."""
@@ -33,8 +32,7 @@ class MnasNet(FactoredSpace):
     """
 
     def __init__(self, resolution: int = 224, batch: int = 1, classes: int = 1000) -> None:
-        for argument, value in {"resolution": resolution, "batch": batch, "classes": classes}.items():
-            check_positive_int(argument, value)
+        check_sizes(resolution=resolution, batch=batch, classes=classes)
         entry = Piece(batch, 3, resolution)
         entry.conv(32, kernel=3, stride=2)
         channels, size = entry.channels, entry.size

@@ -4,8 +4,7 @@ import re
 
 from dlco.errors import InvalidInput
 from dlco.nas.space import Decision, FactoredSpace, Network
-from dlco.nas.spaces.piece import Piece, factor
-from dlco.workload.problem import check_positive_int
+from dlco.nas.spaces.piece import Piece, check_sizes, factor
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """What may lie on an edge, in the benchmark's own order."""
@@ -32,11 +31,17 @@ class NasBench201(FactoredSpace):
 
     Raises:
         InvalidInput: an argument is not a positive integer.
+
+    Examples:
+        >>> from dlco.nas import NasBench201
+        >>> space = NasBench201()
+        >>> network = space.parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
+        >>> network, space.macs(network), space.parameters(network)
+        ((3, 0, 1, 1, 0, 3), 78561920, 559386)
     """
 
     def __init__(self, classes: int = 10, resolution: int = 32, batch: int = 1) -> None:
-        for argument, value in {"classes": classes, "resolution": resolution, "batch": batch}.items():
-            check_positive_int(argument, value)
+        check_sizes(classes=classes, resolution=resolution, batch=batch)
 
         def frame() -> Piece:
             piece = Piece(batch, 3, resolution)

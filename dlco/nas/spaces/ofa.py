@@ -6,7 +6,7 @@ import torch
 
 from dlco.errors import InvalidInput
 from dlco.nas.space import Decision, FactoredSpace, Network
-from dlco.nas.spaces.piece import Piece, factor, multiple_of_8
+from dlco.nas.spaces.piece import Piece, check_sizes, factor, multiple_of_8
 from dlco.workload.problem import check_positive_int
 
 STAGES = ((24, 2, False), (40, 2, True), (80, 2, False), (112, 1, True), (160, 2, True))
@@ -39,8 +39,7 @@ class OfaMobileNetV3(FactoredSpace):
     """
 
     def __init__(self, resolution: int = 224, batch: int = 1, classes: int = 1000) -> None:
-        for argument, value in {"resolution": resolution, "batch": batch, "classes": classes}.items():
-            check_positive_int(argument, value)
+        check_sizes(resolution=resolution, batch=batch, classes=classes)
         entry = Piece(batch, 3, resolution)
         entry.conv(16, kernel=3, stride=2)
         entry.depthwise(kernel=3)

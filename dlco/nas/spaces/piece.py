@@ -7,6 +7,13 @@ from itertools import product
 from dlco.errors import InvalidInput
 from dlco.nas.space import Factor
 from dlco.workload import Layer, conv2d, depthwise_conv2d, linear
+from dlco.workload.problem import check_positive_int
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raises `InvalidInput` where one of the arguments of a space is not a positive integer."""
+    for argument, value in sizes.items():
+        check_positive_int(argument, value)
 
 
 class Piece:

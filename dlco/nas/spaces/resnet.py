@@ -34,6 +34,12 @@ class ResNet(FactoredSpace):
 
     Raises:
         InvalidInput: an argument is not one of those allowed, or an option occurs twice.
+
+    Examples:
+        >>> from dlco.nas import ResNet
+        >>> space = ResNet(18)
+        >>> space.macs(space.parse("w1-w1-w1-w1")) == sum(x.count * x.macs for x in dlco.networks.resnet18())
+        True
     """
 
     def __init__(
