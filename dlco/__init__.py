@@ -1,68 +1,11 @@
-"""dlco: size a CNN accelerator and schedule a network on it, together."""
+"""dlco: size a CNN accelerator and schedule a network on it, together.
 
-from importlib.metadata import PackageNotFoundError, version
+The public names are listed in `__init__.pyi`. Each is imported when it is first asked for, so that `import dlco` and
+`dlco --help` need not wait for torch.
+"""
 
-from dlco import hardware, simulate, timeloop
-from dlco.cost import Cost, CountingRules, evaluate
-from dlco.errors import DlcoError, Infeasible, InvalidInput, InvalidMapping, NotSupported
-from dlco.hardware import Architecture, HardwareSpace, Level
-from dlco.mapping import Mapping, MappingBatch
-from dlco.optimize import Budget, Front, FrontEffort, Progress, Solution, SolveEffort, pareto, solve
-from dlco.workload import (
-    Layer,
-    Problem,
-    attention_scores,
-    attention_values,
-    conv1d,
-    conv2d,
-    conv3d,
-    depthwise_conv2d,
-    linear,
-    matmul,
-    networks,
-    transposed_conv2d,
-)
+import lazy_loader
 
-try:
-    __version__ = version("dlco")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0"
+from dlco.version import __version__ as __version__
 
-__all__ = [
-    "Architecture",
-    "Budget",
-    "Cost",
-    "CountingRules",
-    "DlcoError",
-    "Front",
-    "FrontEffort",
-    "HardwareSpace",
-    "Infeasible",
-    "InvalidInput",
-    "InvalidMapping",
-    "Layer",
-    "Level",
-    "Mapping",
-    "MappingBatch",
-    "NotSupported",
-    "Problem",
-    "Progress",
-    "Solution",
-    "SolveEffort",
-    "attention_scores",
-    "attention_values",
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "depthwise_conv2d",
-    "evaluate",
-    "hardware",
-    "linear",
-    "matmul",
-    "networks",
-    "pareto",
-    "simulate",
-    "solve",
-    "timeloop",
-    "transposed_conv2d",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,23 +1,28 @@
 """What a command's arguments name: networks and hardware, built-in or in files."""
 
-import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, HardwareSpace, get_hardware
 from dlco.hardware.presets import ARCHITECTURES
-from dlco.timeloop import read_architecture, read_problem
+from dlco.timeloop import read_architecture
+from dlco.timeloop import read_network as read_problems
 from dlco.workload import NETWORKS, Layer, get_network
+from dlco.workload.frontends import ImportedNetwork, from_csv, from_onnx
 
-_YAML = (".yaml", ".yml")
+_FILES = (".yaml", ".yml", ".onnx", ".csv")
 
 
-def read_network(source: str, batch: int) -> list[Layer]:
-    """The layers of a built-in network, or one for each Timeloop problem in a file or folder.
+def read_network(source: str, batch: int) -> Sequence[Layer]:
+    """The layers of a built-in network, an ONNX model, a table, or Timeloop problems in a file or folder.
+
+    What an ONNX model computes beside its layers is said on stderr, if it has multiply-accumulates.
 
     Args:
         source: name of a network, or a path.
-        batch: images at once; only a built-in network can be had for more than 1.
+        batch: images at once; more than 1 can be had of a built-in network, and of a model that leaves it free.
 
     Raises:
         InvalidInput: there is no such network, file or folder, or a file is not what it should be.
@@ -26,16 +31,25 @@ def read_network(source: str, batch: int) -> list[Layer]:
         try:
             return get_network(source, batch)
         except InvalidInput as error:
-            raise InvalidInput(f"{error}, or a file or folder of Timeloop problems") from None
+            raise InvalidInput(
+                f"{error}, or a file: an ONNX model (.onnx), a table (.csv), or a Timeloop problem or a folder of them"
+            ) from None
+    suffix = Path(source).suffix
+    if suffix == ".onnx":
+        network = from_onnx(source, batch=None if batch == 1 else batch)
+        _say_what_is_missing(network)
+        return network
     if batch != 1:
-        raise InvalidInput(f"batch is {batch}; with problems from files it must be 1, since they state their own")
-    path = Path(source)
-    files = [path]
-    if path.is_dir():
-        files = sorted((file for file in path.iterdir() if file.suffix in _YAML), key=_by_number)
-        if not files:
-            raise InvalidInput(f"network folder {source!r} holds no file that ends in {' or '.join(_YAML)}")
-    return [Layer(file.stem, read_problem(file)) for file in files]
+        raise InvalidInput(f"batch is {batch}; with tables and problems from files it must be 1: they state their own")
+    return from_csv(source) if suffix == ".csv" else read_problems(source)
+
+
+def _say_what_is_missing(network: ImportedNetwork) -> None:
+    share = network.mapped_share
+    if share != 1:
+        kinds = ", ".join(operators.kind for operators in network.unmapped if operators.macs != 0)
+        amount = "an unknown share" if share is None else f"{1 - share:.2%}"
+        print(f"dlco: {amount} of the network's MACs is in operators that are not mapped: {kinds}", file=sys.stderr)
 
 
 def network_name(source: str) -> str:
@@ -63,9 +77,4 @@ def _is_path(source: str) -> bool:
     """Whether a text is meant as a path: built-in names come first, `./resnet18` is the folder."""
     if source in NETWORKS or source in ARCHITECTURES:
         return False
-    return Path(source).suffix in _YAML or "/" in source or Path(source).exists()
-
-
-def _by_number(path: Path) -> list[tuple[int, str]]:
-    """A key that puts layer10 behind layer9."""
-    return [(int(part or 0), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
+    return Path(source).suffix in _FILES or "/" in source or Path(source).exists()

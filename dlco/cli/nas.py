@@ -8,11 +8,11 @@ from typing import Any
 
 from dlco.cli.inputs import read_hardware
 from dlco.cli.outputs import check_outputs
-from dlco.cli.question import add_checkpoint, add_hardware, add_run, add_totals, read_totals
+from dlco.cli.question import read_totals
 from dlco.cli.results import deliver
 from dlco.errors import InvalidInput
 from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, OfaMobileNetV3, ResNet, Space, cosearch
-from dlco.nas.methods import METHODS, find_method
+from dlco.nas.methods import find_method
 from dlco.nas.oracles import Accuracy, TableAccuracy, fit_predictor
 from dlco.nas.oracles.digits import DigitsAccuracy
 from dlco.nas.oracles.fit import KINDS
@@ -21,7 +21,7 @@ from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.nas.space import FactoredSpace
 from dlco.optimize.budget import Budget
 from dlco.report.nas import plot_codesign, plot_progress
-from dlco.report.picture import PICTURES, check_picture
+from dlco.report.picture import check_picture
 from dlco.report.progress import ProgressBar
 from dlco.timeloop import write
 
@@ -35,63 +35,6 @@ SPACES: dict[str, Callable[..., FactoredSpace]] = {
     "digits": Digits,
 }
 """By name, as `dlco.nas` has them; each takes a `batch`."""
-
-
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its arguments."""
-    parser = commands.add_parser(
-        "nas",
-        help="choose a network and size a machine for it, together",
-        description="Choose a network of a space and a machine for it together, within limits, and map the one on the "
-        "other. Accuracies are those of a table, of a predictor fitted to one (ofa has its own), or, for digits, of "
-        "real training.",
-        epilog="example: dlco nas ofa --hardware eyeriss --objective energy --accuracy 76 --area 4 --save pair.json",
-        allow_abbrev=False,
-    )
-    parser.add_argument("space", metavar="SPACE", help=f"the networks: {', '.join(SPACES)}")
-    add_hardware(parser)
-    parser.add_argument(
-        "--objective",
-        metavar="NAME",
-        default="edp",
-        help=f"accuracy, to be large, or {', '.join(OBJECTIVES_HERE[1:])}, to be small (default: %(default)s)",
-    )
-    limits = parser.add_argument_group("limits, on the network, the machine, and one run of the one on the other")
-    limits.add_argument("--accuracy", metavar="PERCENT", type=float, help="accuracy that the network must have, %%")
-    add_totals(limits)
-    judge = parser.add_argument_group("what judges networks")
-    judge.add_argument("--table", metavar="CSV", help="accuracies of the space's networks (also .csv.gz)")
-    judge.add_argument("--column", metavar="NAME", help="the table's column of accuracies, %%")
-    judge.add_argument(
-        "--networks", metavar="NAME", default="arch", help="the table's column of networks (default: %(default)s)"
-    )
-    judge.add_argument(
-        "--predictor",
-        metavar="KIND",
-        help=f"{' or '.join(KINDS)}: fit it to the table and ask it, which a table that lacks networks needs; "
-        "or which of ofa's own (ensemble unless given)",
-    )
-    search = parser.add_argument_group("the search")
-    search.add_argument(
-        "--method", metavar="NAME", default="relaxed", help=f"{', '.join(METHODS)} (default: %(default)s)"
-    )
-    search.add_argument(
-        "--evaluations", metavar="N", type=int, default=300, help="pairs to evaluate (default: %(default)s)"
-    )
-    search.add_argument("--queries", metavar="N", type=int, help="networks to judge at most")
-    search.add_argument("--network", metavar="ARCH", help="allow this network alone, as the table writes it")
-    search.add_argument("--bound", action="store_true", help="prove a lower bound for the network on its machine")
-    add_run(search)
-    add_checkpoint(search)
-    results = parser.add_argument_group("results, beside the table on stdout")
-    results.add_argument("-o", "--output", "--save", metavar="FILE", help="write network, machine and mappings as JSON")
-    formats = ", ".join(PICTURES)
-    results.add_argument("--plot", metavar="FILE", help=f"draw accuracy over energy of the best pairs ({formats})")
-    results.add_argument("--progress", metavar="FILE", help=f"draw how the search went ({formats})")
-    results.add_argument("--timeloop", metavar="FOLDER", help="write Timeloop's files, a folder a layer")
-    results.add_argument("--json", action="store_true", help="print the JSON instead of the table")
-    results.add_argument("--quiet", action="store_true", help="no progress bar and no table")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

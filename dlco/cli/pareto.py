@@ -6,47 +6,14 @@ from pathlib import Path
 
 from dlco.cli.inputs import network_name
 from dlco.cli.outputs import check_outputs
-from dlco.cli.question import add_question, read_budget, read_question
+from dlco.cli.question import read_budget, read_question
 from dlco.cli.results import deliver
 from dlco.errors import InvalidInput
-from dlco.optimize.budget import OBJECTIVES
 from dlco.optimize.front import Front
-from dlco.optimize.front.pareto import LIMIT_OF, pareto
+from dlco.optimize.front.pareto import pareto
 from dlco.report.front import front_text, plot_front
-from dlco.report.picture import PICTURES, check_picture
+from dlco.report.picture import check_picture
 from dlco.report.progress import ProgressBar
-
-
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its arguments."""
-    parser = commands.add_parser(
-        "pareto",
-        help="find what two or three objectives trade",
-        description="Find machines and mappings of which none is better than another on all of two or three axes.",
-        epilog="example: dlco pareto resnet18 --hardware eyeriss -x latency -y power --area 4 --plot front.png",
-        allow_abbrev=False,
-    )
-    add_question(parser)
-    limited = ", ".join(LIMIT_OF)
-    parser.add_argument("-x", metavar="NAME", default="latency", help=f"{limited} (default: %(default)s)")
-    parser.add_argument("-y", metavar="NAME", default="power", help=f"{', '.join(OBJECTIVES)} (default: %(default)s)")
-    parser.add_argument("-z", metavar="NAME", help=f"a third axis: {limited}")
-    parser.add_argument("--points", metavar="N", type=int, default=16, help="designs to aim at (default: %(default)s)")
-    parser.add_argument(
-        "--span",
-        metavar="FACTOR",
-        type=float,
-        default=10.0,
-        help="where power is an axis and --latency is not given: slowest design over fastest (default: %(default)s)",
-    )
-    parser.add_argument("--bound", action="store_true", help="compute a lower bound on y for every point too")
-    results = parser.add_argument_group("results, beside the table on stdout")
-    results.add_argument("-o", "--output", metavar="FILE", help="write the front as JSON, every design in full")
-    results.add_argument("--csv", metavar="FILE", help="write a line a point")
-    results.add_argument("--plot", metavar="FILE", help=f"draw the front ({', '.join(PICTURES)})")
-    results.add_argument("--json", action="store_true", help="print the front as JSON instead of the table")
-    results.add_argument("--quiet", action="store_true", help="no progress bar and no table")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,32 +1,40 @@
-"""`dlco report`: a saved solution as a table, a picture or a web page."""
+"""`dlco report`: what a command saved, as a table, a picture or a web page."""
 
 import argparse
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from matplotlib.figure import Figure
+
+from dlco.cli.names import PAGES, PICTURES
 from dlco.cli.outputs import check_outputs, write_outputs
 from dlco.errors import InvalidInput
+from dlco.files import read_json
+from dlco.nas.codesign import KIND as CODESIGN
+from dlco.nas.codesign import CoDesign
+from dlco.optimize.front.front import KIND as FRONT
+from dlco.optimize.front.front import Front
 from dlco.optimize.solution import Solution
+from dlco.report.codesign_page import codesign_page
+from dlco.report.front import front_text, plot_front
+from dlco.report.front_page import front_page
+from dlco.report.nas import plot_codesign
 from dlco.report.page import solution_page
-from dlco.report.picture import PICTURES, plot_solution
+from dlco.report.picture import plot_solution
 from dlco.report.table import solution_text
 
-PAGES = (".html", ".htm")
 
+@dataclass(frozen=True)
+class _Kind:
+    """How results of one kind are read and shown."""
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its arguments."""
-    parser = commands.add_parser(
-        "report",
-        help="show a saved solution",
-        description="Print a saved solution as a table, or write it as a picture or a web page.",
-        epilog="example: dlco report resnet18.json -o resnet18.html",
-        allow_abbrev=False,
-    )
-    parser.add_argument("solution", metavar="SOLUTION", type=Path, help="file that `dlco solve -o` wrote")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", help=f"a picture ({', '.join(PICTURES)}) or a page ({PAGES[0]})"
-    )
-    parser.set_defaults(run=run)
+    read: Callable[[Any], Any]
+    text: Callable[[Any], str]
+    picture: Callable[..., Figure]
+    page: Callable[[Any, str, str], str]
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -36,13 +44,30 @@ def run(arguments: argparse.Namespace) -> int:
     if output is not None and suffix not in (*PICTURES, *PAGES):
         raise InvalidInput(f"--output is {output!r}; its suffix must be one of {', '.join((*PICTURES, *PAGES))}")
     check_outputs({"--output": output})
-    solution = Solution.load(arguments.solution)
-    title = arguments.solution.stem
+    data = read_json("solution", arguments.solution)
+    kind = _kind(data)
+    result, title = kind.read(data), arguments.solution.stem
     if output is None:
-        print(solution_text(solution))
+        print(kind.text(result))
     elif suffix in PAGES:
-        page = solution_page(solution, title)
+        page = kind.page(result, title, _source(arguments.solution, data))
         write_outputs({output: lambda path: path.write_text(page, encoding="utf-8")})
     else:
-        write_outputs({output: lambda path: plot_solution(solution, path, title=title)})
+        write_outputs({output: lambda path: kind.picture(result, path, title)})
     return 0
+
+
+def _kind(data: Any) -> _Kind:
+    """What a document of results holds; anything unknown is taken for a solution, whose reader says what is wrong."""
+    named = data.get("kind") if isinstance(data, dict) else None
+    if named == FRONT:
+        return _Kind(Front.from_dict, front_text, plot_front, front_page)
+    if named == CODESIGN:
+        return _Kind(CoDesign.from_dict, str, plot_codesign, codesign_page)
+    return _Kind(Solution.from_dict, solution_text, plot_solution, solution_page)
+
+
+def _source(path: Path, data: dict[str, Any]) -> str:
+    """The file's name, and which version wrote it where it says so."""
+    writer = f", written by dlco {data['dlco']}" if isinstance(data.get("dlco"), str) else ""
+    return os.fspath(path.name) + writer

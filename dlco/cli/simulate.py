@@ -12,38 +12,6 @@ from dlco.simulate.trace import PICTURES
 COPIES = {"1": 1, "2": 2, "fit": None}
 
 
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its arguments."""
-    parser = commands.add_parser(
-        "simulate",
-        help="execute a saved solution tile by tile",
-        description="Execute the mappings of a saved solution in time: transfers between levels, each at its "
-        "bandwidth, filling and draining included. Prints the cycles beside the cost model's, and where they go.",
-        epilog="example: dlco simulate resnet18.json --layer layer3 --trace layer3.json",
-        allow_abbrev=False,
-    )
-    parser.add_argument("solution", metavar="SOLUTION", type=Path, help="file that `dlco solve -o` wrote")
-    parser.add_argument("--layer", metavar="NAME", help="this layer only (default: all)")
-    parser.add_argument(
-        "--copies",
-        choices=COPIES,
-        default="2",
-        help="places for a tile at each level: 2, as the cost model takes it; 1, nothing is loaded while a tile is "
-        "used; fit, 2 where there is room for two tiles (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--dram-latency", metavar="CYCLES", type=float, default=TimingModel.dram_latency, help="(default: %(default)g)"
-    )
-    parser.add_argument("--weight-density", metavar="SHARE", type=float, default=1.0, help="weights that are not 0")
-    parser.add_argument(
-        "--activation-density", metavar="SHARE", type=float, default=1.0, help="activations that are not 0"
-    )
-    parser.add_argument("--trace", metavar="FILE.json", help="write a trace for Chrome's or Perfetto's viewer")
-    parser.add_argument("--plot", metavar="FILE", help=f"write a picture over time ({', '.join(PICTURES)})")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON instead of a table")
-    parser.set_defaults(run=run)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Simulate, print, and write what was asked for; returns the exit code."""
     files = {"--trace": arguments.trace, "--plot": arguments.plot}
@@ -65,5 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.plot: lambda path: plot_timing(timing, path, title=name),
     }
     write_outputs({path: write for path, write in writers.items() if path is not None})
-    print(to_json(simulation.to_dict()) if arguments.json else simulation)
+    if arguments.json:
+        print(to_json(simulation.to_dict()))
+    elif not arguments.quiet:
+        print(simulation)
     return 0

@@ -6,40 +6,15 @@ from pathlib import Path
 
 from dlco.cli.inputs import network_name
 from dlco.cli.outputs import check_outputs
-from dlco.cli.question import add_question, read_budget, read_question
+from dlco.cli.question import read_budget, read_question
 from dlco.cli.results import deliver
-from dlco.optimize.budget import OBJECTIVES, check_objective
+from dlco.optimize.budget import check_objective
 from dlco.optimize.solution import Solution
 from dlco.optimize.solve import solve
-from dlco.report.picture import PICTURES, check_picture, plot_solution
+from dlco.report.picture import check_picture, plot_solution
 from dlco.report.progress import ProgressBar
 from dlco.report.table import solution_text
 from dlco.timeloop import write
-
-
-def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command and its arguments."""
-    parser = commands.add_parser(
-        "solve",
-        help="size a machine and map a network on it",
-        description="Size a machine and map every layer of a network on it, within limits.",
-        epilog="example: dlco solve resnet18 --hardware eyeriss --objective edp --area 4",
-        allow_abbrev=False,
-    )
-    add_question(parser)
-    parser.add_argument(
-        "--objective",
-        metavar="NAME",
-        default="edp",
-        help=f"what to minimise: {', '.join(OBJECTIVES)} (default: %(default)s)",
-    )
-    results = parser.add_argument_group("results, beside the table on stdout")
-    results.add_argument("-o", "--output", metavar="FILE", help="write the solution as JSON, for `dlco report`")
-    results.add_argument("--plot", metavar="FILE", help=f"draw energy and cycles of each layer ({', '.join(PICTURES)})")
-    results.add_argument("--timeloop", metavar="FOLDER", help="write Timeloop's files, a folder a layer")
-    results.add_argument("--json", action="store_true", help="print the solution as JSON instead of the table")
-    results.add_argument("--quiet", action="store_true", help="no progress bar and no table")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

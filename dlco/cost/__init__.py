@@ -1,6 +1,6 @@
 """The matrix-form cost model: exact on integer mappings, differentiable on real ones."""
 
-from dlco.cost.arithmetic import EXACT, SMOOTH, Exact, Smooth
+from dlco.cost.arithmetic import EXACT, SMOOTH, WHOLE, Exact, Smooth, Whole
 from dlco.cost.model import Cost, Counts, Totals, evaluate, evaluate_many
 from dlco.cost.rules import DEFAULT_RULES, TIMELOOP_RULES, CountingRules
 
@@ -9,12 +9,14 @@ __all__ = [
     "EXACT",
     "SMOOTH",
     "TIMELOOP_RULES",
+    "WHOLE",
     "Cost",
     "CountingRules",
     "Counts",
     "Exact",
     "Smooth",
     "Totals",
+    "Whole",
     "evaluate",
     "evaluate_many",
 ]

@@ -56,20 +56,20 @@ def count_accesses(
     distinct, received, surplus, linked = (
         _served(nest, kept, rules, arithmetic) if supplies is None else _forwarded(nest, supplies)
     )
-    reads: Table = [[0.0 for _ in row] for row in kept]
-    filled: Table = [[0.0 for _ in row] for row in kept]
-    updates: Table = [[0.0 for _ in row] for row in kept]
+    reads: Table = [[0 for _ in row] for row in kept]
+    filled: Table = [[0 for _ in row] for row in kept]
+    updates: Table = [[0 for _ in row] for row in kept]
     for s, space in enumerate(nest.shape.spaces):
         top = max((level for level in range(nest.levels) if kept[level][s]), default=None)
         if top is None:
             raise InvalidMapping(f"{space.name} is kept at no level; at least one must keep it")
         content: Row = nest.cycles if supplies is None else received_by_macs(supplies, s, nest)
-        part = _partitions(nest, s, arithmetic) if space.read_write else [0.0] * nest.levels
+        part = _partitions(nest, s, arithmetic) if space.read_write else [0] * nest.levels
         for level in range(top + 1):
             content = product((distinct[level][s], content))
             if not kept[level][s]:
                 continue
-            peer = linked[level][s] if level < top else 0.0
+            peer = linked[level][s] if level < top else 0
             arriving = product((received[level][s], surplus[level][s])) + peer if level < top else peer
             reads[level][s] = _row(content + peer, nest)
             filled[level][s] = _row(arriving, nest)
@@ -104,10 +104,10 @@ def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
     for level in range(nest.levels - 2, -1, -1):
         if dense:  # the children split the words evenly
             split = product(nest.across[level + 1][d] for d in space.relevant)
-            part = part if is_one(split) else part / split
+            part = part if is_one(split) else arithmetic.quotient(part, split)
         elif not is_one(nest.fanout[level + 1]):
             union = product(nest.box(space, nest.spread[level + 1]))
-            part = arithmetic.floor(torch.as_tensor(part * nest.words[level][index] / union))
+            part = arithmetic.share(part, nest.words[level][index], union)
         parts.append(part)
     return parts[::-1]
 
@@ -139,7 +139,7 @@ Served = tuple[Sequence[Sequence[Row]], Sequence[Sequence[Row]], Sequence[Sequen
 
 def _served(nest: Nest, kept: Kept, rules: CountingRules, arithmetic: Arithmetic) -> Served:
     """(distinct children, words served to each tile, tiles that take them, none from peers) without forwarding."""
-    return distinct_children(nest, arithmetic), *fills(nest, rules, arithmetic), [[0.0 for _ in row] for row in kept]
+    return distinct_children(nest, arithmetic), *fills(nest, rules, arithmetic), [[0 for _ in row] for row in kept]
 
 
 def _forwarded(nest: Nest, supplies: Sequence[Sequence[Supply]]) -> Served:
@@ -153,7 +153,7 @@ def _forwarded(nest: Nest, supplies: Sequence[Sequence[Supply]]) -> Served:
         if level:
             received.append(list(shares))
             linked.append([one.linked / torch.as_tensor(nest.instances[level - 1]) for one in row])
-    nothing: list[Row] = [0.0] * len(nest.shape.spaces)
+    nothing: list[Row] = [0] * len(nest.shape.spaces)
     return distinct, [*received, nothing], [[1.0 for _ in row] for row in supplies], [*linked, nothing]
 
 

@@ -96,7 +96,7 @@ class Exact:
 class Whole(Exact):
     """Rows of int64: every count to the last digit, also beyond the 2^53 where float64 has gaps.
 
-    `Problem` sees to it that no count of words exceeds 2^63.
+    Of work that passes `dlco.workload.problem.check_countable`, so that no count exceeds 2^63.
     """
 
     def common_step(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -14,8 +14,11 @@ from math import prod
 import numpy as np
 import torch
 
+from dlco.errors import NotSupported
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
 from dlco.workload.problem import Dataspace, Problem
+
+MOST_CHILDREN = 2**20  # each is listed with its offsets
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,19 @@ def supply(problem: Problem, batch: MappingBatch, fanout_x: Sequence[int]) -> li
         problem: the work.
         batch: mappings whose integer factors multiply to the bounds, of any leading shape.
         fanout_x: physical children along X of each level; the mesh is folded at that width.
+
+    Raises:
+        NotSupported: a level with more children than can be listed.
     """
     shape = batch.batch_shape
     mappings = [batch.mapping(*index) for index in np.ndindex(*shape)]
+    for mapping in mappings:
+        for level, (_, x, y) in zip(mapping.levels, mapping.factors, strict=True):
+            if prod((*x, *y)) > MOST_CHILDREN:
+                raise NotSupported(
+                    f"{level} serves {prod((*x, *y))} children; words that neighbours pass on are counted for up to "
+                    f"{MOST_CHILDREN} (rules without neighbour_forwarding have no limit)"
+                )
 
     def one(level: int, space: Dataspace) -> Supply:
         counts = [_supply(_Children(problem, m, level, space), fanout_x[level]) for m in mappings]

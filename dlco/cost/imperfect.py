@@ -41,7 +41,7 @@ import torch
 
 from dlco.cost.accesses import Kept, count_accesses
 from dlco.cost.arithmetic import EXACT
-from dlco.cost.model import Axes, Cost, Totals, build_nest, overflow, positions, tabulate
+from dlco.cost.model import Axes, Cost, Totals, build_nest, overflow, positions, tabulate, tabulate_counts
 from dlco.cost.nest import Nest, Row, is_one
 from dlco.cost.performance import Performance, kept_table, performance
 from dlco.cost.rules import DEFAULT_RULES
@@ -214,7 +214,8 @@ def evaluate_imperfect(layer: Layer | Problem, architecture: Architecture, mappi
     accesses = count_accesses(mean, kept, DEFAULT_RULES, EXACT)
     spent = _spent(mean, busy, machine, kept)
     covered = (batch.factors.flatten(-3, -2).prod(-2) >= bounds).all(-1)
-    return tabulate(problem, machine, kept, batch.batch_shape, mean, whole, accesses, spent, EXACT, covered)
+    counts = tabulate_counts(kept, batch.batch_shape, mean, whole, accesses, EXACT, torch.float64)
+    return tabulate(machine, kept, batch.batch_shape, whole, counts, spent, covered)
 
 
 def _spent(mean: MeanNest, busy: BusyNest, machine: Machine, kept: Kept) -> Performance:

@@ -1,12 +1,12 @@
 """`evaluate()`: what a mapping costs on a machine, for one mapping or for millions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 
 from dlco.cost.accesses import Accesses, Kept, count_accesses, partition_sizes
-from dlco.cost.arithmetic import EXACT, SMOOTH, Arithmetic, total
+from dlco.cost.arithmetic import EXACT, SMOOTH, WHOLE, Arithmetic, Exact, total
 from dlco.cost.forwarding import Supply, supply
 from dlco.cost.nest import Nest, Position, Row, is_one, product
 from dlco.cost.performance import Performance, kept_table, performance
@@ -17,7 +17,7 @@ from dlco.hardware.architecture import Architecture, Machine
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.workload.layer import Layer
-from dlco.workload.problem import Problem
+from dlco.workload.problem import Problem, check_countable, most_words
 
 Axes = Sequence[tuple[bool, bool]]  # for each level, whether there may be loops over its children along X and Y
 
@@ -27,6 +27,9 @@ CHUNK = 65536  # mappings evaluated at once: enough for threads to share, few en
 @dataclass(frozen=True)
 class Counts:
     """Accesses per instance of a level, words. All `[..., levels, spaces]`, 0 where a level bypasses.
+
+    Integers, exact to the last digit, where the factors are: in a `Mapping`, and in a batch of int64. Else of the
+    factors' type, and float64 has gaps beyond 2^53.
 
     Attributes:
         reads, fills, updates: as Timeloop counts them.
@@ -118,7 +121,9 @@ def evaluate(
         layer: the work.
         architecture: a machine, or its numbers as a `Machine` whose leading dimensions broadcast against the
             mapping's (then the mapping's `bypass` alone says what each level keeps).
-        mapping: one mapping (checked), or a batch of shape `[...]` (not checked; see `Cost.valid`).
+        mapping: one mapping (checked), or a batch of shape `[...]` (not checked; see `Cost.valid`). A batch whose
+            factors are int64 is counted in int64, as a single mapping is; but not with neighbour forwarding, which
+            shares words out in floating point as Timeloop does.
         rules: how transfers are counted.
         arithmetic: `EXACT` for integer factors, `SMOOTH` for real ones; by default exact where all factors are
             integers and carry no gradient.
@@ -129,13 +134,29 @@ def evaluate(
 
     Raises:
         InvalidMapping: a single mapping does not fit the layer or the architecture.
-        InvalidInput: the batch does not have the layer's dimensions or the machine's levels.
+        InvalidInput: the batch does not have the layer's dimensions or the machine's levels, or the layer is so large
+            that counts of it could exceed 64 bits.
+
+    Examples:
+        >>> layer = dlco.matmul("mm", M=2, K=3, N=4)
+        >>> machine = dlco.Architecture((dlco.Level("buffer"), dlco.Level("DRAM", "DRAM")))
+        >>> ones, order = ((1, 1, 1, 1),) * 2, (("N", "K", "M", "B"),) * 2
+        >>> keeps = (frozenset(),) * 2
+        >>> mapping = dlco.Mapping(
+        ...     ("B", "M", "K", "N"), ("buffer", "DRAM"), ((1, 1, 3, 4), (1, 2, 1, 1)), ones, ones, order, order, keeps
+        ... )
+        >>> cost = dlco.evaluate(layer, machine, mapping)
+        >>> cost.cycles.item()
+        24.0
+        >>> cost.counts.reads[1].tolist()  # from DRAM: weights stay while M steps, sums are written only
+        [12, 6, 0]
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
     if isinstance(mapping, Mapping):
         if isinstance(architecture, Architecture):
             check_mapping(problem, architecture, mapping)
-        mapping = mapping.batch()
+        mapping = mapping.batch(torch.int64)
+    whole, mapping = mapping, _real(mapping)
     machine, bypasses = _machine(architecture, mapping)
     if mapping.dimensions != problem.dimensions:
         raise InvalidInput(f"mapping has dimensions {mapping.dimensions}; the problem has {problem.dimensions}")
@@ -149,12 +170,21 @@ def evaluate(
     kept = kept_table([space.name for space in problem.dataspaces], bypasses)
     supplies = _supplies(problem, machine, mapping) if rules.neighbour_forwarding else None
     batch = torch.broadcast_shapes(mapping.batch_shape, machine.capacity.shape[:-1])
-    nest = build_nest(shape, factors, positions(mapping.order))
+    place = positions(mapping.order)
+    nest = build_nest(shape, factors, place)
     accesses = count_accesses(nest, kept, rules, arithmetic, supplies)
     spent = performance(nest, machine, accesses, arithmetic)
     bounds = torch.tensor(problem.bounds, dtype=machine.mac_pj.dtype, device=machine.mac_pj.device)
     covered = ((factors.flatten(-3, -2).prod(-2) - bounds).abs() < 1e-6 * bounds).all(-1)
-    return tabulate(problem, machine, kept, batch, nest, nest, accesses, spent, arithmetic, covered)
+    dtype, counted = machine.mac_pj.dtype, nest
+    if whole is not mapping and isinstance(arithmetic, Exact) and supplies is None:
+        check_countable(problem)
+        dtype = torch.int64
+        if not _whole_in_float64(problem):
+            counted, arithmetic = build_nest(shape, whole.factors, place), WHOLE
+            accesses = count_accesses(counted, kept, rules, WHOLE)
+    counts = tabulate_counts(kept, batch, counted, counted, accesses, arithmetic, dtype)
+    return tabulate(machine, kept, batch, nest, counts, spent, covered)
 
 
 def evaluate_totals(
@@ -280,66 +310,102 @@ def overflow(nest: Nest, machine: Machine, kept: Kept) -> torch.Tensor:
 
 
 def tabulate(
-    problem: Problem,
     machine: Machine,
     kept: Kept,
     batch: torch.Size,
-    nest: Nest,
     sized: Nest,
-    accesses: Accesses,
+    counts: Counts,
     spent: Performance,
-    arithmetic: Arithmetic,
     covered: torch.Tensor,
 ) -> Cost:
     """The `Cost` of a batch of shape `batch` from its rows.
 
     Args:
-        problem: the work.
         machine: its leading dimensions broadcast against the batch.
         kept: `[levels][spaces]` whether a level keeps a dataspace.
         batch: leading dimensions of the result.
-        nest: the loops that `accesses` were counted on.
         sized: the loops whose tiles and fan-outs must fit.
-        accesses: per instance.
+        counts: accesses behind the energies.
         spent: cycles and energies.
-        arithmetic: exact or smooth.
         covered: BoolTensor `[...]`, whether the loops do all the work.
     """
-    parts = partition_sizes(nest, arithmetic)
-    dtype, device = machine.mac_pj.dtype, machine.mac_pj.device
-
-    def full(row: Row) -> torch.Tensor:
-        return torch.as_tensor(row, dtype=dtype, device=device).expand(batch)
-
-    def column(rows: Sequence[Row]) -> torch.Tensor:
-        return torch.stack([full(row) for row in rows], dim=-1)
-
-    def table(rows: Sequence[Sequence[Row]], *, masked: bool = False) -> torch.Tensor:
-        stacked = torch.stack([column(row) for row in rows], dim=-2)
-        return stacked * torch.tensor(kept, dtype=dtype, device=device) if masked else stacked
-
-    counts = Counts(
-        reads=table(accesses.reads),
-        fills=table(accesses.fills),
-        updates=table(accesses.updates),
-        partition=table(parts, masked=True),
-        tile=table(sized.words, masked=True),
-        instances=column(nest.instances),
-    )
-    cycles, energy = full(spent.cycles), full(spent.energy_pj)
+    rows = _Rows(batch, machine.mac_pj.dtype, machine.mac_pj.device)
+    cycles, energy = rows.full(spent.cycles), rows.full(spent.energy_pj)
     return Cost(
         cycles=cycles,
         energy_pj=energy,
         latency_s=cycles * machine.cycle_s,
-        area_mm2=full(machine.area_mm2),
-        utilization=full(product(nest.tile[-1])) / machine.macs / cycles,
+        area_mm2=rows.full(machine.area_mm2),
+        utilization=rows.full(product(sized.tile[-1])) / machine.macs / cycles,
         valid=(overflow(sized, machine, kept) <= 0).expand(batch) & covered,
-        level_cycles=column(spent.level_cycles),
-        access_pj=table(spent.level_pj),
-        leak_pj=column(spent.leak_pj),
-        mac_pj=full(spent.mac_pj),
+        level_cycles=rows.column(spent.level_cycles),
+        access_pj=rows.table(spent.level_pj),
+        leak_pj=rows.column(spent.leak_pj),
+        mac_pj=rows.full(spent.mac_pj),
         counts=counts,
     )
+
+
+def tabulate_counts(
+    kept: Kept,
+    batch: torch.Size,
+    nest: Nest,
+    sized: Nest,
+    accesses: Accesses,
+    arithmetic: Arithmetic,
+    dtype: torch.dtype,
+) -> Counts:
+    """The `Counts` of a batch of shape `batch` from its rows.
+
+    Args:
+        kept: `[levels][spaces]` whether a level keeps a dataspace.
+        batch: leading dimensions of the result.
+        nest: the loops that `accesses` were counted on.
+        sized: the loops whose tiles must fit.
+        accesses: per instance.
+        arithmetic: that of the rows.
+        dtype: of the result.
+    """
+    rows = _Rows(batch, dtype, nest.one.device)
+    mask = torch.tensor(kept, dtype=dtype, device=nest.one.device)
+    return Counts(
+        reads=rows.table(accesses.reads),
+        fills=rows.table(accesses.fills),
+        updates=rows.table(accesses.updates),
+        partition=rows.table(partition_sizes(nest, arithmetic)) * mask,
+        tile=rows.table(sized.words) * mask,
+        instances=rows.column(nest.instances),
+    )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows as tensors of one shape, type and device."""
+
+    batch: torch.Size
+    dtype: torch.dtype
+    device: torch.device
+
+    def full(self, row: Row) -> torch.Tensor:
+        return torch.as_tensor(row, dtype=self.dtype, device=self.device).expand(self.batch)
+
+    def column(self, rows: Sequence[Row]) -> torch.Tensor:
+        return torch.stack([self.full(row) for row in rows], dim=-1)
+
+    def table(self, rows: Sequence[Sequence[Row]]) -> torch.Tensor:
+        return torch.stack([self.column(row) for row in rows], dim=-2)
+
+
+def _whole_in_float64(problem: Problem) -> bool:
+    """Whether float64 holds every count, and the product of two tensors' words that shares of them begin with."""
+    return all(max(most_words(problem, space), problem.words(space) ** 2) <= 2**53 for space in problem.dataspaces)
+
+
+def _real(mapping: MappingBatch) -> MappingBatch:
+    """The batch itself, or one of integers with its factors in float64."""
+    if mapping.factors.is_floating_point():
+        return mapping
+    return replace(mapping, factors=mapping.factors.to(torch.float64))
 
 
 def _machine(architecture: Architecture | Machine, mapping: MappingBatch) -> tuple[Machine, Sequence[frozenset[str]]]:

@@ -14,7 +14,7 @@ import torch
 
 from dlco.cost.shape import Coefficient, Shape, Space
 
-Row = torch.Tensor | float
+Row = torch.Tensor | float  # what is no tensor is a whole number, so that rows of integers stay integers
 Position = torch.Tensor | int
 
 NOWHERE = 127  # a position beyond every loop (fits int8)
@@ -27,7 +27,7 @@ def is_one(row: Row) -> bool:
 
 def product(rows: Iterable[Row]) -> Row:
     """Product of rows; the plain 1 where all are."""
-    result: Row = 1.0
+    result: Row = 1
     for row in rows:
         if not is_one(row):
             result = row if is_one(result) else result * row

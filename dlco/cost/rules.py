@@ -19,6 +19,12 @@ class CountingRules:
             and so counts some restarts as stationary or as one more slide (some 6 % of random mappings).
         neighbour_forwarding: serve a child from its mesh neighbour where both need the same words in turn
             (Timeloop's link transfers). Integer factors only.
+
+    Examples:
+        >>> dlco.CountingRules() == dlco.CountingRules("refetch", neighbour_forwarding=False)
+        True
+        >>> dlco.timeloop.TIMELOOP_RULES
+        CountingRules(restart='timeloop', neighbour_forwarding=True)
     """
 
     restart: str = "refetch"

@@ -11,6 +11,7 @@ order fixed F is a monomial (times the window's factor): one row of the matrix f
 """
 
 from dataclasses import dataclass
+from math import prod
 
 import torch
 
@@ -19,8 +20,11 @@ from dlco.cost.nest import NOWHERE, Nest, Position, Row, is_one, product
 from dlco.cost.restarts import restart_savings
 from dlco.cost.rules import CountingRules
 from dlco.cost.shape import Space
+from dlco.errors import NotSupported
 
 Flag = torch.Tensor | bool
+
+MOST_OFFSETS = 2**20  # children that are listed one by one
 
 
 def fills(
@@ -194,15 +198,23 @@ def _distinct_steps(nest: Nest, level: int, rank: tuple, arithmetic: Arithmetic)
         return _count_offsets(loops)
     (n, a), (m, b) = ((n, torch.as_tensor(step, dtype=n.dtype, device=n.device)) for n, step in loops)
     grid = arithmetic.common_step(a, b)
-    repeated = (torch.clamp(n - arithmetic.quotient(b, grid), min=0), torch.clamp(m - arithmetic.quotient(a, grid), min=0))
-    return n * m - repeated[0] * repeated[1]
+    apart = (arithmetic.quotient(b, grid), arithmetic.quotient(a, grid))
+    return n * m - torch.clamp(n - apart[0], min=0) * torch.clamp(m - apart[1], min=0)
 
 
 def _count_offsets(loops: list[tuple[Row, Row]]) -> Row:
-    """Distinct offsets of three loops or more in one rank, by listing them (bounds rounded up; no gradient)."""
+    """Distinct offsets of three loops or more in one rank, by listing them (bounds rounded up; no gradient).
+
+    Raises `NotSupported` where there are too many of them to list.
+    """
     rows = torch.broadcast_tensors(*(torch.as_tensor(v).detach().ceil().long() for pair in loops for v in pair))
     counts = []
     for values in torch.stack([row.reshape(-1) for row in rows], dim=-1).tolist():
+        if prod(values[::2]) > MOST_OFFSETS:
+            raise NotSupported(
+                f"three loops of {values[::2]} children move one rank of a dataspace; dlco counts which of them share "
+                f"their words for up to {MOST_OFFSETS} children"
+            )
         offsets = {0}
         for n, step in zip(values[::2], values[1::2], strict=True):
             offsets = {o + i * step for o in offsets for i in range(n)}

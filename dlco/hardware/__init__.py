@@ -1,7 +1,8 @@
 """Machines: fixed ones, spaces of them, and the technology that prices their parts."""
 
-from dlco.hardware.accelbench import AccelBench, AccelBenchSpace
+from dlco.hardware.accelbench import AccelBench, AccelBenchSpace, accelbench_space
 from dlco.hardware.architecture import Architecture, Level, Machine
+from dlco.hardware.gemmini import gemmini_config, gemmini_scala
 from dlco.hardware.parameter import Parameter, Tie
 from dlco.hardware.posynomial import Posynomial, Term
 from dlco.hardware.presets import (
@@ -45,11 +46,14 @@ __all__ = [
     "Technology",
     "Term",
     "Tie",
+    "accelbench_space",
     "dpu_alu_like",
     "dpu_like",
     "eyeriss_like",
     "eyeriss_space",
+    "gemmini_config",
     "gemmini_like",
+    "gemmini_scala",
     "gemmini_space",
     "generic",
     "generic_space",

@@ -40,6 +40,11 @@ class Level:
         area_um2: um2 per instance.
         fanout_x, fanout_y: children of each instance along X and Y.
         bypass: names of the dataspaces that this level never keeps.
+
+    Examples:
+        >>> level = dlco.Level("buffer", capacity=4096, multiple_buffering=2, fanout_x=8)
+        >>> level.usable_capacity
+        2048
     """
 
     name: str
@@ -77,6 +82,9 @@ class Level:
         for name in ("word_bits", "block_size", "fanout_x", "fanout_y"):
             check_positive_int(f"{name} {where}", getattr(self, name))
         object.__setattr__(self, "bypass", frozenset(self.bypass))
+        for name in self.bypass:
+            if not isinstance(name, str):
+                raise InvalidInput(f"bypass {where} holds {name!r}; it must hold names of dataspaces")
 
     @property
     def usable_capacity(self) -> float:
@@ -93,6 +101,13 @@ class Architecture:
         mac_pj: pJ a multiply-accumulate; `mac_area_um2`: um2 a MAC unit; `mac_bits`: its operand width.
         cycle_s: seconds a clock cycle.
         name, mac_name: for printing and for Timeloop's files.
+
+    Examples:
+        >>> registers = dlco.Level("registers", "regfile", capacity=64, area_um2=900.0)
+        >>> buffer = dlco.Level("buffer", capacity=32768, area_um2=250000.0, fanout_x=8, fanout_y=8)
+        >>> machine = dlco.Architecture((registers, buffer, dlco.Level("DRAM", "DRAM")), mac_area_um2=1500.0)
+        >>> machine.macs, machine.instances, round(machine.area_mm2, 4)
+        (64, (64, 1, 1), 0.4036)
     """
 
     levels: tuple[Level, ...]

@@ -66,6 +66,11 @@ def eyeriss_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
     Source: Chen et al., ISCA 2016 and JSSC 2017 (array, 108 KiB buffer with 64-bit rows, 12-word input pad). The
     weight and sum pads have the 192 and 16 words of the public Timeloop models; JSSC 2017 has 224 and 24. A pad takes
     two words a cycle, so that it can be refilled while the MAC reads it. DRAM: 64 bits a cycle.
+
+    Examples:
+        >>> machine = dlco.hardware.eyeriss_like()
+        >>> machine.macs, [level.name for level in machine.levels]
+        (168, ['psum_spad', 'weights_spad', 'ifmap_spad', 'shared_glb', 'DRAM'])
     """
     return _machine(
         technology,
@@ -272,7 +277,13 @@ def _kib(level: str, word_bits: int, *sizes: int) -> Parameter:
 
 
 def eyeriss_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
-    """Around `eyeriss_like`: the array, all four capacities, and the shared buffer's bandwidth."""
+    """Around `eyeriss_like`: the array, all four capacities, and the shared buffer's bandwidth.
+
+    Examples:
+        >>> space = dlco.hardware.eyeriss_space()
+        >>> space.size, space.names[0]
+        (5111040, 'shared_glb.fanout_x')
+    """
     return HardwareSpace(
         eyeriss_like(technology),
         (
@@ -382,6 +393,10 @@ def get_hardware(name: str, space: bool = False) -> Architecture | HardwareSpace
 
     Raises:
         InvalidInput: another name.
+
+    Examples:
+        >>> dlco.hardware.get_hardware("gemmini").macs
+        256
     """
     presets = SPACES if space else ARCHITECTURES
     if name not in presets:

@@ -35,6 +35,14 @@ class HardwareSpace:
         InvalidInput: an unknown level, a size given twice, a capacity of DRAM, a capacity that the level's
             multiple buffering does not divide, an access wider than its memory, or curves of a level that is not
             resized.
+
+    Examples:
+        >>> from dlco.hardware import TECHNOLOGY_45NM, HardwareSpace, Parameter, Tie, generic
+        >>> side = Parameter("GlobalBuffer", "fanout_x", (8, 16, 32), also=(Tie("GlobalBuffer", "fanout_y"),))
+        >>> room = Parameter("GlobalBuffer", "capacity", (16384, 65536))
+        >>> space = HardwareSpace(generic(), (side, room), TECHNOLOGY_45NM)
+        >>> space.size, space.architecture([32, 16384]).macs
+        (6, 1024)
     """
 
     base: Architecture

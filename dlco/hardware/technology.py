@@ -309,6 +309,11 @@ def get_technology(name: str) -> Technology:
 
     Raises:
         InvalidInput: there is none of that name.
+
+    Examples:
+        >>> cost = dlco.hardware.get_technology("45nm").sram(capacity_words=32768, word_bits=16, block_size=4)
+        >>> round(cost.read_pj.item(), 1), round(cost.area_um2.item())
+        (18.9, 210866)
     """
     if name not in TECHNOLOGIES:
         raise InvalidInput(f"technology is {name!r}; allowed: {', '.join(TECHNOLOGIES)}")

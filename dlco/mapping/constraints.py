@@ -78,6 +78,12 @@ class Constraints:
 
     Raises:
         InvalidInput: two constraints for one level and kind, or a level with two bypass entries.
+
+    Examples:
+        >>> from dlco.mapping import Constraints, SlotConstraint
+        >>> rows = SlotConstraint("GlobalBuffer", "spatial", exact=(("C", 16),), axis_y=("C",))
+        >>> layer = dlco.conv2d("conv", C=64, M=64, P=14, Q=14, R=3, S=3)
+        >>> Constraints((rows,)).check(layer.problem, dlco.hardware.generic())
     """
 
     slots: tuple[SlotConstraint, ...] = ()

@@ -1,6 +1,7 @@
 """A mapping as the loop nest that a person would write."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import prod
 
 from dlco.hardware.architecture import Architecture
@@ -9,8 +10,33 @@ from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.workload.problem import Problem
 
 
+@dataclass(frozen=True)
+class NestLine:
+    """One line of a loop nest.
+
+    Attributes:
+        kind: "level" (a header), "temporal" or "spatial" (a loop), or "body".
+        level: the storage level whose header or loop it is; of the body, the innermost one.
+        depth: loops around it; of a header too.
+        text: such as "for M in [0:8)", without indentation.
+    """
+
+    kind: str
+    level: str
+    depth: int
+    text: str
+
+
 def render_loop_nest(mapping: Mapping, problem: Problem | None = None, architecture: Architecture | None = None) -> str:
-    """The loops of a mapping as text, outermost level first, loops of bound 1 left out.
+    """The loops of a mapping as text, outermost level first, loops of bound 1 left out; arguments as `nest_lines`."""
+    lines = nest_lines(mapping, problem, architecture)
+    return "\n".join(line.text if line.kind == "level" else f"{'  ' * (line.depth + 1)}{line.text}" for line in lines)
+
+
+def nest_lines(
+    mapping: Mapping, problem: Problem | None = None, architecture: Architecture | None = None
+) -> list[NestLine]:
+    """The loops of a mapping, outermost level first, loops of bound 1 left out.
 
     Args:
         mapping: what to print.
@@ -31,16 +57,17 @@ def render_loop_nest(mapping: Mapping, problem: Problem | None = None, architect
     lines = []
     depth = 0
     for i in reversed(range(len(mapping.levels))):
-        lines.append(header[mapping.levels[i]])
-        for loop in _loops(mapping, i, problem):
-            lines.append(f"{'  ' * (depth + 1)}{loop}")
+        name = mapping.levels[i]
+        lines.append(NestLine("level", name, depth, header[name]))
+        for kind, loop in _loops(mapping, i, problem):
+            lines.append(NestLine(kind, name, depth, loop))
             depth += 1
-    lines.append(f"{'  ' * (depth + 1)}{body}")
-    return "\n".join(lines)
+    lines.append(NestLine("body", mapping.levels[0], depth, body))
+    return lines
 
 
-def _loops(mapping: Mapping, level: int, problem: Problem | None) -> Iterator[str]:
-    """One level's loops, outermost first: temporal, then spatial along Y, then along X."""
+def _loops(mapping: Mapping, level: int, problem: Problem | None) -> Iterator[tuple[str, str]]:
+    """(kind, text) of one level's loops, outermost first: temporal, then spatial along Y, then along X."""
     for slot, order, mark in (
         (TEMPORAL, mapping.order, ""),
         (SPATIAL_Y, mapping.spatial_order, " (Spatial-Y)"),
@@ -51,7 +78,8 @@ def _loops(mapping: Mapping, level: int, problem: Problem | None) -> Iterator[st
             bound = bounds[dim]
             if bound > 1:
                 last = bound if problem is None else _last(mapping, level, slot, dim, problem.sizes[dim])
-                yield f"for {dim} in [0:{bound}){mark}" + (f", the last time [0:{last})" if last < bound else "")
+                cut = f", the last time [0:{last})" if last < bound else ""
+                yield "temporal" if slot == TEMPORAL else "spatial", f"for {dim} in [0:{bound}){mark}{cut}"
 
 
 def _last(mapping: Mapping, level: int, slot: int, dim: str, bound: int) -> int:

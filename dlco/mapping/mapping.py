@@ -31,6 +31,22 @@ class Mapping:
         spatial_order: the same for the spatial loops (X's inside Y's); it only matters for which child gets
             which part, so for neighbour forwarding.
         bypass: for each level the dataspaces that it does not keep, beyond those the architecture bypasses.
+
+    Examples:
+        >>> layer = dlco.matmul("mm", M=2, K=3, N=4)
+        >>> machine = dlco.Architecture((dlco.Level("buffer"), dlco.Level("DRAM", "DRAM")))
+        >>> ones, order = ((1, 1, 1, 1),) * 2, (("N", "K", "M", "B"),) * 2
+        >>> keeps = (frozenset(),) * 2
+        >>> mapping = dlco.Mapping(
+        ...     ("B", "M", "K", "N"), ("buffer", "DRAM"), ((1, 1, 3, 4), (1, 2, 1, 1)), ones, ones, order, order, keeps
+        ... )
+        >>> print(mapping)
+        DRAM
+          for M in [0:2)
+        buffer
+            for K in [0:3)
+              for N in [0:4)
+                MAC
     """
 
     dimensions: tuple[str, ...]

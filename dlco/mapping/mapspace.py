@@ -28,6 +28,7 @@ from dlco.workload.problem import Problem
 
 AXES = (TEMPORAL, SPATIAL_X, SPATIAL_Y)
 MAX_REDRAWS = 10_000
+MAX_BOUND = 2**53  # float64, in which factors are searched for, holds every integer up to it
 DRAW = 4096
 
 
@@ -47,6 +48,14 @@ class MapSpace:
         limits: `[levels, 2, dims]`, the largest temporal and spatial factor of each dimension.
         order_key: `[levels, dims]`, sorts each level's dimensions: those whose position is fixed come first.
         spatial_order: LongTensor `[levels, dims]`, the order of the spatial loops, the same in all mappings.
+
+    Examples:
+        >>> import torch
+        >>> from dlco.mapping import MapSpace
+        >>> space = MapSpace.of(dlco.linear("fc", C=8, M=6).problem, dlco.hardware.generic())
+        >>> batch = space.batch(*space.random(100, torch.Generator().manual_seed(0)))
+        >>> tuple(batch.factors.shape)  # mappings, levels, (temporal, X, Y), dimensions
+        (100, 3, 3, 7)
     """
 
     problem: Problem
@@ -77,10 +86,13 @@ class MapSpace:
 
         Raises:
             InvalidInput: constraints that do not fit the problem or the architecture, or that leave no mapping;
-                an unknown level in `free_fanout`.
+                an unknown level in `free_fanout`; a bound above 2^53.
         """
         constraints = constraints or Constraints()
         constraints.check(problem, architecture)
+        for dim, bound in problem.sizes.items():
+            if bound > MAX_BOUND:
+                raise InvalidInput(f"bound of dimension {dim} is {bound}; mappings are searched for up to 2^53")
         free = {(architecture.index(name), axis) for name, axis in free_fanout}
         names = tuple(level.name for level in architecture.levels)
         slots = tuple(

@@ -1,8 +1,10 @@
 """What the temporal or the spatial loops of a level may hold of a dimension, and in how many ways a bound splits."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import inf
+from functools import lru_cache
+from math import comb, inf, prod
 
 from dlco.mapping.constraints import SlotConstraint
 
@@ -44,9 +46,14 @@ class Place:
 
 def count_splits(dim: str, bound: int, places: Iterable[Place]) -> int:
     """The number of ways to write `bound` as a product of factors of one dimension, one or none a place."""
+    free, bounded = [], []
+    for place in places:
+        (free if place.exact(dim) is None and place.limit(dim) >= bound else bounded).append(place)
+    if not bounded:
+        return _free_splits(bound, [len(place.slots_for(dim)) for place in free])
     divisors = _divisors(bound)
     counts = {1: 1}
-    for place in places:
+    for place in bounded:
         menu = [(factor, ways) for factor in divisors if (ways := place.ways(dim, factor))]
         grown: dict[int, int] = {}
         for product, count in counts.items():
@@ -54,9 +61,25 @@ def count_splits(dim: str, bound: int, places: Iterable[Place]) -> int:
                 if bound % (product * factor) == 0:
                     grown[product * factor] = grown.get(product * factor, 0) + count * ways
         counts = grown
-    return counts.get(bound, 0)
+    slots = [len(place.slots_for(dim)) for place in free]
+    return sum(count * _free_splits(bound // product, slots) for product, count in counts.items())
 
 
+def _free_splits(bound: int, slots: Sequence[int]) -> int:
+    """`count_splits` over places without limits, from the exponents of the bound's primes.
+
+    A place with s slots takes a factor of 1 in one way and any other in s: all factors weighed s, and 1 - s more of
+    the factor 1. Multiplied out over the places that is sum_j w_j x (products of j factors of any size), and of the
+    latter there are prod_p C(e_p + j - 1, e_p).
+    """
+    weights = [1]
+    for s in slots:
+        weights = [(1 - s) * a + s * b for a, b in zip([*weights, 0], [0, *weights], strict=True)]
+    exponents = Counter(prime_factors(bound)).values()
+    return sum(w * prod(comb(e + j - 1, e) for e in exponents) for j, w in enumerate(weights) if w)
+
+
+@lru_cache(maxsize=4096)
 def prime_factors(number: int) -> tuple[int, ...]:
     """The primes of a positive integer, smallest first, with multiplicity."""
     primes = []

@@ -28,6 +28,14 @@ class Budget:
 
     Raises:
         InvalidInput: a limit that is no finite number above 0.
+
+    Examples:
+        >>> budget = dlco.Budget(area_mm2=2.0, latency_s=5e-3, capacity={"shared_glb": 65536})
+        >>> budget.limits
+        {'area_mm2': 2.0, 'latency_s': 0.005}
+        >>> dlco.Budget(area_mm2=-1)
+        Traceback (most recent call last):
+        dlco.errors.InvalidInput: budget area_mm2 is -1; it must be a finite number above 0, or None
     """
 
     area_mm2: float | None = None

@@ -10,7 +10,7 @@ import io
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -43,15 +43,11 @@ class Journal:
             raise InvalidInput(f"checkpoint is {shown}, which is there already; pass it as resume to go on with it")
         print_ = fingerprint(request)
         try:
-            self._file = sqlite3.connect(self.path, isolation_level=None)
             if not resume:
-                self._file.execute("BEGIN")
-                self._file.execute("CREATE TABLE parts (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
-                head = [("format", FORMAT.encode()), ("request", print_.encode())]
-                self._file.executemany("INSERT INTO parts VALUES (?, ?)", head)
-                self._file.execute("COMMIT")
+                _create(self.path, [("format", FORMAT.encode()), ("request", print_.encode())])
+            self._file = sqlite3.connect(self.path, isolation_level=None)
             found = {name: self._read(name) for name in ("format", "request")}
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise InvalidInput(f"checkpoint file {shown} cannot be used: {error}") from None
         if found["format"] != FORMAT.encode():
             raise InvalidInput(f"resume is {shown}; it is no checkpoint of this version")
@@ -59,9 +55,13 @@ class Journal:
             raise InvalidInput(f"resume is {shown}; it belongs to a run with other arguments")
 
     def recall(self, name: str) -> Any | None:
-        """What was recorded of a part, or None."""
-        content = self._read(name)
-        return None if content is None else torch.load(io.BytesIO(content), weights_only=True)
+        """What was recorded of a part, or None; raises `InvalidInput` where the file was damaged since."""
+        try:
+            content = self._read(name)
+            return None if content is None else torch.load(io.BytesIO(content), weights_only=True)
+        except Exception as error:  # what a damaged archive raises is of many kinds
+            reason = " ".join(str(error).split())[:200]
+            raise InvalidInput(f"checkpoint file {os.fspath(self.path)!r} is damaged at {name!r}: {reason}") from None
 
     def record(self, name: str, content: Any) -> None:
         """Keep tensors, numbers and texts, in lists and dictionaries, under a part's name."""
@@ -76,6 +76,19 @@ class Journal:
     def _read(self, name: str) -> bytes | None:
         row = self._file.execute("SELECT content FROM parts WHERE name = ?", (name,)).fetchone()
         return None if row is None else row[0]
+
+
+def _create(path: Path, head: list[tuple[str, bytes]]) -> None:
+    """A file with its first parts, made beside its place: a run killed meanwhile leaves no half of it there."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(draft)) as file, file:
+            file.execute("CREATE TABLE parts (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
+            file.executemany("INSERT INTO parts VALUES (?, ?)", head)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 @contextmanager

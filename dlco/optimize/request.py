@@ -13,7 +13,7 @@ from dlco.mapping.constraints import Constraints
 from dlco.optimize.bound import compulsory_bound, without_bypassed
 from dlco.optimize.budget import Budget, check_objective
 from dlco.workload.layer import Layer, check_layers
-from dlco.workload.problem import check_count
+from dlco.workload.problem import check_count, check_countable
 
 OBJECTIVE_OF = {"area_mm2": "area", "power_w": "power", "latency_s": "latency", "energy_j": "energy"}
 UNIT_OF = {"area_mm2": 1.0, "power_w": 1.0, "latency_s": 1.0, "energy_j": 1e-12}  # of the objective, in the limit's
@@ -66,6 +66,8 @@ def make_request(
         net, limited, check_objective(objective), budget, constraints, imperfect, seed, _check_device(device)
     )
     _check_layer_names(request)
+    for layer in net:
+        check_countable(layer.problem)
     _check_room(request)
     _check_priced(request)
     _check_reach(request)
@@ -122,7 +124,7 @@ def _check_layer_names(request: Request) -> None:
 
 
 def _check_room(request: Request) -> None:
-    """Refuse a level that cannot hold one word of each dataspace that it keeps."""
+    """Refuse a level that cannot hold a word of each dataspace it keeps, and an outermost one too small for all."""
     hardware, base = request.hardware, request.hardware.base
     room = hardware.machine(hardware.high).capacity if isinstance(hardware, HardwareSpace) else base.tensors().capacity
     for layer in request.layers:
@@ -133,6 +135,12 @@ def _check_room(request: Request) -> None:
                     f"usable capacity of level {level.name!r} is {words:g} words; layer {layer.name!r} needs at least "
                     f"{len(kept)} there, one for each of {', '.join(kept)}"
                 )
+        needed = sum(layer.problem.words(name) for name in kept)
+        if needed > words:
+            raise InvalidInput(
+                f"usable capacity of level {level.name!r}, the outermost, is {words:g} words; layer {layer.name!r} "
+                f"needs {needed} there, for all of {', '.join(kept)}"
+            )
 
 
 def _check_priced(request: Request) -> None:

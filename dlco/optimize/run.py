@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import torch
 
@@ -25,6 +25,7 @@ from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fleet import explore
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.guide import guided_seeds
+from dlco.optimize.history import History
 from dlco.optimize.imperfect import refine
 from dlco.optimize.journal import Journal, fingerprint
 from dlco.optimize.local_search import Effort, random_start
@@ -76,6 +77,7 @@ class Run:
         self.proofs: dict[str, Certificate] = {}
         self.pool: list[Seeds] = []  # mappings found for different machines
         self.trace: list[tuple[float, float]] = []
+        self.history = History()
         self.phase = "relax"
         self.done = 0.0
         self.share = 1.0  # of the whole run that the search takes
@@ -169,6 +171,7 @@ class Run:
             imperfect=self.request.imperfect,
             effort=effort,
             tick=lambda share: self._tick(self.phase, self.done),
+            proved=self._bounded if hardware is self.hardware else None,
         )
         log.info("bound: %s", proof.how)
         if self.journal:
@@ -184,8 +187,16 @@ class Run:
         """
         found = self.journal.recall("begin") if self.journal else None
         if found:
+            for totals in found.get("relaxed", ()):
+                self.history.note("relax", relaxed=self._objective(*totals))
             return found["sizes"], Seeds(**found["seeds"])
         sizes = []
+        stages: list[tuple[float, float, float]] = []
+
+        def note(energy_pj: float, cycles: float, area_mm2: float) -> None:
+            stages.append((energy_pj, cycles, area_mm2))
+            self.history.note("relax", relaxed=self._objective(energy_pj, cycles, area_mm2))
+
         seeds = [seeds_of(solution, self.groups) for solution in self.starts]
         if isinstance(self.hardware, HardwareSpace):
             sizes = [sizes_of(solution.architecture, self.hardware) for solution in self.starts]
@@ -198,6 +209,7 @@ class Run:
                 starts=self.effort.starts,
                 generator=self._generator("relax"),
                 rounds=self.effort.relax_rounds,
+                report=note,
             )
             log.info("relaxed: value %s, violation %s", relaxed.value.tolist(), relaxed.violation.tolist())
             order = (relaxed.value + torch.where(relaxed.violation > 1e-2, BROKEN, 0.0)).argsort().tolist()
@@ -205,7 +217,7 @@ class Run:
             seeds += [self._rounded(relaxed, start) for start in order]
         begin = torch.stack(sizes) if sizes else torch.zeros(0), Seeds.join([*seeds, self._random_seeds(8)])
         if self.journal:
-            self.journal.record("begin", {"sizes": begin[0], "seeds": dict(vars(begin[1]))})
+            self.journal.record("begin", {"sizes": begin[0], "seeds": dict(vars(begin[1])), "relaxed": stages})
         return begin
 
     def _search_hardware(self, sizes: torch.Tensor, seeds: Seeds) -> Design:
@@ -326,20 +338,29 @@ class Run:
             self.best = design
             if design.score < BROKEN:
                 self.trace.append((time.perf_counter() - self.started, self._value(design)))
+                self.history.note(self.phase, best=self._value(design))
         self._tick(self.phase, self.done)
 
     def _tick(self, phase: str, done: float) -> None:
         self.phase, self.done = phase, done
+        self.history.note(phase)
         done *= self.share if phase != "done" else 1.0
         best = self._value(self.best) if self.best is not None and self.best.score < BROKEN else None
         self.listener(Progress(phase, done, best, time.perf_counter() - self.started))
 
     def _value(self, design: Design) -> float:
         """The objective of a design, in the unit of `NetworkCost.objective`."""
-        seconds = design.cycles * self.score.cycle_s
-        power = design.energy_pj * 1e-12 / seconds
-        totals = (design.cycles, design.energy_pj, seconds, power, design.area_mm2, design.energy_pj * design.cycles)
-        return NetworkCost(*totals).objective(self.request.objective)
+        return self._objective(design.energy_pj, design.cycles, design.area_mm2)
+
+    def _objective(self, energy_pj: float, cycles: float, area_mm2: float) -> float:
+        """The objective of totals, in the unit of `NetworkCost.objective`."""
+        seconds = cycles * self.score.cycle_s
+        totals = NetworkCost(cycles, energy_pj, seconds, energy_pj * 1e-12 / seconds, area_mm2, energy_pj * cycles)
+        return totals.objective(self.request.objective)
+
+    def _bounded(self, bound: float) -> None:
+        """Keep a bound on the objective over all of the hardware."""
+        self.history.note(self.phase, bound=bound)
 
     def unfolded(self, design: Design) -> tuple[Architecture, dict[str, Mapping]]:
         """The design's machine, and the mapping of every layer by its name."""
@@ -362,6 +383,7 @@ class Run:
         broken = broken_limits(request.budget, architecture, costs, cost)
         if broken:
             status = "infeasible"
+        self.history.note("done", best=None if broken else cost.objective(request.objective), bound=lower)
         message = {
             "solved": "all limits hold",
             "interrupted": "stopped early; run again without interruption for a better design",
@@ -384,6 +406,8 @@ class Run:
             evaluations=self.bench.evaluations,
             seconds=time.perf_counter() - self.started,
             trace=tuple(self.trace),
+            history=tuple(self.history.points),
+            effort=asdict(self.effort),
         )
 
     def _imperfect(self, architecture: Architecture, mappings: dict[str, Mapping]) -> dict[str, Mapping]:

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from dlco.cost.model import Cost, evaluate
 from dlco.errors import InvalidInput, InvalidMapping
-from dlco.files import read_json, write_whole
+from dlco.files import check_stamp, read_json, stamp, write_whole
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.budget import Budget, Conflict, check_objective
+from dlco.optimize.history import HistoryPoint, read_history
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Dataspace, Problem
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from dlco.simulate import Density, Simulation, TimingModel
 
 STATUSES = {
@@ -26,7 +29,8 @@ STATUSES = {
     "interrupted": "the search was stopped; this is the best design found until then, and every limit holds",
     "infeasible": "no design that meets every limit was found; this is the one nearest to them",
 }
-FORMAT = 1  # of the JSON; a reader refuses what it does not know
+FORMAT = 1  # of the JSON: goes up when older readers could no longer read it
+KIND = "dlco solution"
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class Solution:
         conflicts: where the limits could not be met, those that exclude each other and how near each can come.
         evaluations: mappings evaluated; `seconds`: wall clock.
         trace: (seconds, objective) of each improvement.
+        history: what the search knew when, relaxed objective and bound included; beside the point for equality.
+        effort: how hard it tried, the fields of `SolveEffort`; the same.
     """
 
     status: str
@@ -102,6 +108,8 @@ class Solution:
     evaluations: int = 0
     seconds: float = 0.0
     trace: tuple[tuple[float, float], ...] = field(default=())
+    history: tuple[HistoryPoint, ...] = field(default=(), compare=False)
+    effort: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def value(self) -> float:
@@ -147,6 +155,12 @@ class Solution:
         cycles = {name: cost.cycles for name, cost in self.layer_costs.items()}
         return simulate(chosen, self.architecture, self.mappings, model, density or Density(), cycles)
 
+    def to_frame(self) -> "DataFrame":
+        """A row a layer, see `dlco.report.frame.layer_rows`; `InvalidInput` where pandas is not installed."""
+        from dlco.report.frame import layer_rows, to_frame  # tables sit above solutions
+
+        return to_frame(layer_rows(self))
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the solution as JSON; the file is replaced whole or not at all."""
         write_whole(path, json.dumps(self.to_dict(), indent=1))
@@ -158,16 +172,14 @@ class Solution:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dictionaries: what `save` writes."""
-        data = asdict(self) | {"format": FORMAT, "gap": self.gap}
+        data = stamp(KIND, FORMAT) | asdict(self) | {"gap": self.gap}
         data["layers"] = [asdict(layer) for layer in self.layers]
         return {key: _plain(value) for key, value in data.items()}
 
     @staticmethod
     def from_dict(data: Any) -> "Solution":
         """The inverse of `to_dict`. Raises `InvalidInput` for anything else."""
-        if not isinstance(data, dict) or data.get("format") != FORMAT:
-            found = data.get("format") if isinstance(data, dict) else None
-            raise InvalidInput(f"format of the solution is {found!r}; this version reads {FORMAT}")
+        data = check_stamp("solution", KIND, FORMAT, data)
         try:
             solution = Solution(
                 status=str(data["status"]),
@@ -186,8 +198,10 @@ class Solution:
                 evaluations=int(data["evaluations"]),
                 seconds=float(data["seconds"]),
                 trace=tuple((float(t), float(v)) for t, v in data["trace"]),
+                history=read_history(data.get("history", ())),
+                effort=dict(data.get("effort", {})),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise InvalidInput(f"solution file lacks or garbles a field: {error}") from None
         _check_complete(solution)
         return solution
@@ -272,7 +286,7 @@ def _check_complete(solution: Solution) -> None:
 
 def _check_numbers(what: str, figures: Dict[str, object]) -> None:
     for name, value in figures.items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
             raise InvalidInput(f"{name} of the {what} is {value!r}; it must be a number")
 
 

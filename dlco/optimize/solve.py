@@ -67,6 +67,12 @@ def solve(
     Raises:
         InvalidInput: an argument is not what it should be; `Infeasible`: a limit of the budget is below what any
             design needs.
+
+    Examples:
+        >>> layer = dlco.linear("fc", C=64, M=100)
+        >>> solution = dlco.solve([layer], hardware=dlco.hardware.generic(), objective="latency")
+        >>> solution.status, solution.cost.cycles >= layer.macs / 256
+        ('solved', True)
     """
     effort = _check_effort(effort)
     starts = _check_starts(start)

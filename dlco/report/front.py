@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -16,8 +17,9 @@ from dlco.optimize.front import Front
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
 from dlco.report.labels import name_points
 from dlco.report.layout import Table, scaled, si
-from dlco.report.picture import check_picture
-from dlco.report.table import QUANTITIES
+from dlco.report.style import check_picture, finish
+from dlco.report.svg import set_hover
+from dlco.report.table import QUANTITIES, byte_size
 
 # Okabe and Ito's palette, told apart with any colour vision; the shapes differ too.
 _FRONT, _KNEE, _OTHER, _BOUND = "#0072B2", "#D55E00", "#AAAAAA", "#000000"
@@ -108,15 +110,30 @@ def plot_front(
         at = [value / divisor for value, divisor in zip(knee.values, divisors, strict=False)]
         axes.plot(*at, "o", ms=14, mfc="none", mec=_KNEE, mew=2, ls="none", label="knee", zorder=4)
     if front.points:
+        _hover_points(axes, front, divisors)
         axes.legend(frameon=False, fontsize=9)
         _name_machines(figure, axes, front, divisors)
     names = " and ".join("EDP" if axis == "edp" else axis for axis in front.axes)
     limits = _limits(front).replace(" u", " µ")
     heading = f"{title or 'network'}: {names}" + (f" within {_pretty(limits)}" if limits else "")
     axes.set_title(heading.replace("$", r"\$"), fontsize=10, loc="left")
-    if path is not None:
-        figure.savefig(path, dpi=150)
-    return figure
+    return finish(figure, path)
+
+
+def machine_sizes(machine: Architecture) -> str:
+    """A machine's sizes in a line: MACs, then what an instance of every memory holds, the outermost first."""
+    levels = [level for level in reversed(machine.levels) if level.kind != "DRAM" and level.capacity < inf]
+    return ", ".join([f"{machine.macs:,} MACs", *(f"{level.name} {byte_size(level)}" for level in levels)])
+
+
+def _hover_points(axes: Axes, front: Front, divisors: Sequence[float]) -> None:
+    """In SVG, each point's figures and machine where a pointer rests on it."""
+    for i, point in enumerate(front.points):
+        x, y = (point.values[k] / divisors[k] for k in (0, 1))
+        dot = axes.scatter([x], [y], s=90, color="none", zorder=5)
+        figures = ", ".join(f"{axis} {_shown(axis, v)}" for axis, v in zip(front.axes, point.values, strict=True))
+        machine = machine_sizes(point.solution.architecture)
+        set_hover(dot, f"point {i + 1}: {figures}; {machine}")
 
 
 def machine_text(machine: Architecture) -> str:

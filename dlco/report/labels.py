@@ -7,16 +7,20 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 _POINT = 7  # pixels around a point's centre that no name may touch
-_SIDES = (
-    ((9, 5), "left", "bottom"),
-    ((-9, -5), "right", "top"),
-    ((9, -5), "left", "top"),
-    ((-9, 5), "right", "bottom"),
-)
+Side = tuple[tuple[int, int], str, str]  # offset in points, and which edges of the name lie there
+UPPER_RIGHT: Side = ((9, 5), "left", "bottom")
+LOWER_LEFT: Side = ((-9, -5), "right", "top")
+LOWER_RIGHT: Side = ((9, -5), "left", "top")
+UPPER_LEFT: Side = ((-9, 5), "right", "bottom")
+_SIDES = (UPPER_RIGHT, LOWER_LEFT, LOWER_RIGHT, UPPER_LEFT)
 
 
 def name_points(
-    figure: Figure, axes: Axes, points: Sequence[tuple[float, float]], names: Iterable[tuple[int, str]]
+    figure: Figure,
+    axes: Axes,
+    points: Sequence[tuple[float, float]],
+    names: Iterable[tuple[int, str]],
+    sides: Sequence[Side] = _SIDES,
 ) -> None:
     """Write names beside points, none over another, over a point, over the legend or beyond the frame.
 
@@ -27,6 +31,7 @@ def name_points(
         axes: drawn already, limits and legend included.
         points: where they are, in the axes' data.
         names: which point, and what to write; the first are the first to find room.
+        sides: of a point where a name may be, the most wanted first.
     """
     figure.draw_without_rendering()
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
@@ -36,7 +41,7 @@ def name_points(
     if legend is not None:
         taken.append(legend.get_window_extent(renderer))
     for i, name in names:
-        for offset, horizontal, vertical in _SIDES:
+        for offset, horizontal, vertical in sides:
             text = axes.annotate(
                 name, points[i], offset, textcoords="offset points", fontsize=7.5, ha=horizontal, va=vertical
             )

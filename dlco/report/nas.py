@@ -16,8 +16,9 @@ from dlco.nas.codesign import CoDesign, CoPoint
 from dlco.optimize.front.dominance import nondominated
 from dlco.report.front import memory_text
 from dlco.report.labels import name_points
-from dlco.report.layout import scaled
-from dlco.report.picture import check_picture
+from dlco.report.layout import scaled, si
+from dlco.report.style import check_picture, finish
+from dlco.report.svg import set_hover
 from dlco.report.table import QUANTITIES
 
 # Okabe and Ito's palette, told apart with any colour vision; dashes and lightness differ too, for print in grey.
@@ -89,9 +90,7 @@ def plot_codesign(
     axes.set_title(_heading(designs, title), fontsize=10, loc="left")
     order = list(dict.fromkeys([*chosen, *stairs[:1], *stairs[-1:], *_spread(stairs), *range(len(points))]))
     name_points(figure, axes, at, [(i, _machine(points[i])) for i in order[:_NAMED]])
-    if path is not None:
-        figure.savefig(path, dpi=150)
-    return figure
+    return finish(figure, path)
 
 
 def plot_progress(
@@ -146,9 +145,7 @@ def plot_progress(
     axes.set_ylabel(f"best {label}", fontsize=9)
     axes.legend(frameon=False, fontsize=9)
     axes.set_title(_plain(title), fontsize=10, loc="left")
-    if path is not None:
-        figure.savefig(path, dpi=150)
-    return figure
+    return finish(figure, path)
 
 
 def _lines(designs: Sequence[CoDesign]) -> tuple[list[int], list[list[float]]]:
@@ -188,6 +185,12 @@ def _draw_points(figure: Figure, axes: Axes, points: Sequence[CoPoint], at: Sequ
     norm: Normalize = LogNorm(low, high * (1 + 1e-9)) if high / low >= _DECADE else Normalize(low, high * (1 + 1e-9))
     x, y = zip(*at, strict=True)
     dots = axes.scatter(x, y, c=latencies, cmap="cividis", norm=norm, s=45, edgecolors="black", lw=0.5, zorder=3)
+    for point, (at_x, at_y) in zip(points, at, strict=True):
+        figures = f"{point.accuracy:.2f} %, {si(point.energy_pj * 1e-12, 'J')}, {si(point.latency_s, 's')}"
+        set_hover(
+            axes.scatter([at_x], [at_y], s=90, color="none", zorder=5),
+            f"{figures}, {point.area_mm2:.3g} mm²; {_machine(point)}; {point.network}",
+        )
     bar = figure.colorbar(dots, ax=axes)
     _ticks(bar.ax.yaxis, latencies)
     bar.set_label(f"latency of one run, {unit.replace('u', 'µ')}", fontsize=9)

@@ -2,22 +2,19 @@
 
 import os
 from math import ceil, inf
-from pathlib import Path
 from textwrap import wrap
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlco.errors import InvalidInput
-from dlco.hardware.architecture import Architecture
 from dlco.optimize.solution import Solution
-from dlco.report.layout import clip, scaled, si
-from dlco.report.table import NAME_WIDTH, byte_size
+from dlco.report.layout import scaled, si
+from dlco.report.style import DARK, LEAK_COLOUR, MAC_COLOUR, finish, layer_label, level_colours, plain
+from dlco.report.style import PICTURES as PICTURES  # also from here, as before there was more than one picture
+from dlco.report.style import check_picture as check_picture
+from dlco.report.table import byte_size
 
-PICTURES = (".png", ".svg", ".pdf")
-# Okabe and Ito's palette, told apart with any colour vision; neighbours in a stack differ in lightness too.
-_LEVELS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#D55E00")
-_DRAM, _MAC, _LEAK, _CYCLES = "#0072B2", "#999999", "#000000", "#555555"
+_CYCLES = DARK
 _ROW_INCHES = 0.27
 _EDGE_INCHES = 1.9  # title, legend, axis labels
 _BAR = 0.72  # of a row's height
@@ -48,21 +45,13 @@ def plot_solution(solution: Solution, path: str | os.PathLike[str] | None = None
     energy, cycles = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     _draw_energy(energy, solution)
     _draw_cycles(cycles, solution)
-    energy.set_yticks(range(rows), [_label(layer.name, layer.count) for layer in solution.layers])
+    energy.set_yticks(range(rows), [layer_label(layer.name, layer.count) for layer in solution.layers])
     energy.set_ylim(rows - 0.45, -0.55)  # the first layer at the top
     figure.suptitle(_title(solution, title), fontsize=10, x=0.01, ha="left", linespacing=1.5)
     if names := energy.get_legend_handles_labels()[1]:
         lines = 1 + sum(len(name) + 8 for name in names) // _LINE
         figure.legend(loc="outside lower center", ncols=ceil(len(names) / lines), frameon=False, fontsize=9)
-    if path is not None:
-        figure.savefig(path, dpi=150)
-    return figure
-
-
-def check_picture(path: str | os.PathLike[str]) -> None:
-    """Raise `InvalidInput` where the suffix names no format that pictures can be written in."""
-    if Path(path).suffix.lower() not in PICTURES:
-        raise InvalidInput(f"picture is to be {os.fspath(path)!r}; its suffix must be one of {', '.join(PICTURES)}")
+    return finish(figure, path)
 
 
 def energy_parts(solution: Solution) -> dict[str, list[float]]:
@@ -80,11 +69,11 @@ def _draw_energy(axes: Axes, solution: Solution) -> None:
     left = [0.0] * len(solution.layers)
     sums = [sum(values) * 1e-12 for values in zip(*parts.values(), strict=True)]
     divisor, unit = scaled(max(sums, default=0.0), "J")
-    colours = _colours(solution.architecture)
+    colours = {"MACs": MAC_COLOUR, "leakage": LEAK_COLOUR} | level_colours(solution.architecture)
     for name, values in parts.items():
         widths = [value * 1e-12 / divisor for value in values]
         bars = axes.barh(range(len(left)), widths, _BAR, left, color=colours[name], edgecolor="white", lw=0.4)
-        bars.set_label(_plain(name))
+        bars.set_label(plain(name))
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.set_xlim(left=0)
     _style(axes, f"energy, {unit.replace('u', 'µ')}")
@@ -111,24 +100,6 @@ def _style(axes: Axes, label: str) -> None:
     axes.locator_params(axis="x", nbins=7)
 
 
-def _colours(architecture: Architecture) -> dict[str, str]:
-    inner = [level.name for level in architecture.levels if level.kind != "DRAM"]
-    levels = {name: _LEVELS[i % len(_LEVELS)] for i, name in enumerate(inner)}
-    drams = {level.name: _DRAM for level in architecture.levels if level.kind == "DRAM"}
-    return {"MACs": _MAC, "leakage": _LEAK} | levels | drams
-
-
-def _label(name: str, count: int) -> str:
-    short = _plain(clip(name, NAME_WIDTH))
-    return short if count == 1 else f"{short} ×{count}"
-
-
-def _plain(text: str) -> str:
-    """The text so that matplotlib shows it as it is: it reads formulas between dollars, and hides labels like _x."""
-    shown = text.replace("$", r"\$")
-    return f" {shown}" if shown.startswith("_") else shown
-
-
 def _title(solution: Solution, network: str) -> str:
     """The totals, and below them the sizes of the machine, from the outermost level inwards."""
     cost, machine = solution.cost, solution.architecture
@@ -147,4 +118,4 @@ def _title(solution: Solution, network: str) -> str:
     ]
     first = f"{network or 'network'} on {machine.name}: {' · '.join(totals)}".replace(" u", " µ")
     unbroken = [size.replace(" ", "\N{NO-BREAK SPACE}") for size in [*sizes, f"{machine.macs:,} MACs"]]
-    return _plain("\n".join([first, *wrap(" · ".join(unbroken), _LINE)]))
+    return plain("\n".join([first, *wrap(" · ".join(unbroken), _LINE)]))

@@ -89,13 +89,13 @@ def solution_tables(solution: Solution) -> list[Table]:
 def solution_text(solution: Solution) -> str:
     """The whole solution as plain text in fixed width, at most some 115 columns wide."""
     tables = "\n\n".join(table.to_text() for table in solution_tables(solution))
-    return f"{_headline(solution)}\n\n{tables}"
+    return f"{headline(solution)}\n\n{tables}"
 
 
 def solution_html(solution: Solution) -> str:
     """The whole solution as a fragment of HTML that needs nothing else."""
     tables = "\n".join(table.to_html() for table in solution_tables(solution))
-    return f"<div>\n<p>{escape(_headline(solution))}</p>\n{tables}\n</div>"
+    return f"<div>\n<p>{escape(headline(solution))}</p>\n{tables}\n</div>"
 
 
 def objective_text(objective: str, value: float) -> str:
@@ -106,7 +106,7 @@ def objective_text(objective: str, value: float) -> str:
     if objective not in QUANTITIES:
         return f"{objective} {value:.2f} %" if objective == "accuracy" else f"{objective} {value:.4g}"
     _, unit, scale = QUANTITIES[objective]
-    return f"{_title(objective)} {_shown(value * scale, unit)}"
+    return f"{_title(objective)} {shown_value(value * scale, unit)}"
 
 
 def machine_table(architecture: Architecture) -> Table:
@@ -142,7 +142,8 @@ def within(value: float, limit: float) -> bool:
     return value <= limit or isclose(value, limit, rel_tol=1e-9)
 
 
-def _headline(solution: Solution) -> str:
+def headline(solution: Solution) -> str:
+    """Status and message, and in a second line what is proved of better designs."""
     text = f"{solution.status}: {solution.message}"
     if solution.lower_bound is None or solution.value <= 0:
         return text
@@ -159,7 +160,9 @@ def _totals(solution: Solution) -> Table:
         limit = limits.get(_BUDGETS.get(name, ""))
         verdict = "" if limit is None else "ok" if within(value, limit) else "EXCEEDED"
         aim = "minimised" if name == solution.objective else ""
-        rows.append((_title(name), _shown(value, unit), "" if limit is None else _shown(limit, unit), verdict, aim))
+        rows.append(
+            (_title(name), shown_value(value, unit), "" if limit is None else shown_value(limit, unit), verdict, aim)
+        )
     return Table(
         "Network",
         ("", "value", "limit", "", ""),
@@ -224,7 +227,7 @@ def _area(mm2: float) -> str:
     return f"{mm2:.4g}" if mm2 else "-"
 
 
-def _shown(value: float, unit: str) -> str:
+def shown_value(value: float, unit: str) -> str:
     """A value with its unit; prefixes only where the unit takes them."""
     return f"{value:.4g} {unit}" if unit in ("mm2", EDP_UNIT) else si(value, unit)
 

@@ -80,6 +80,17 @@ def count_accesses(
         InvalidMapping: the mapping does not fit the layer or the machine.
         NotSupported: tiles of it are cut short.
         InvalidInput: unknown rules.
+
+    Examples:
+        >>> layer = dlco.matmul("mm", M=2, K=3, N=4)
+        >>> machine = dlco.Architecture((dlco.Level("buffer"), dlco.Level("DRAM", "DRAM")))
+        >>> ones, order = ((1, 1, 1, 1),) * 2, (("N", "K", "M", "B"),) * 2
+        >>> keeps = (frozenset(),) * 2
+        >>> mapping = dlco.Mapping(
+        ...     ("B", "M", "K", "N"), ("buffer", "DRAM"), ((1, 1, 3, 4), (1, 2, 1, 1)), ones, ones, order, order, keeps
+        ... )
+        >>> dlco.simulate.count_accesses(layer, machine, mapping).reads[1]  # from DRAM, by walking the steps
+        (12, 6, 0)
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
     check_rules(rules)

@@ -70,6 +70,19 @@ def execute(
     Raises:
         InvalidInput: an operand is missing, or not of integers or of the right shape.
         InvalidMapping: a step reads what is not there, does not fit, or the nest leaves work out or does it twice.
+
+    Examples:
+        >>> layer = dlco.matmul("mm", M=2, K=3, N=4)
+        >>> import torch
+        >>> ones, order = ((1, 1, 1, 1),) * 2, (("N", "K", "M", "B"),) * 2
+        >>> keeps = (frozenset(),) * 2
+        >>> mapping = dlco.Mapping(
+        ...     ("B", "M", "K", "N"), ("buffer", "DRAM"), ((1, 1, 3, 4), (1, 2, 1, 1)), ones, ones, order, order, keeps
+        ... )
+        >>> left, right = torch.arange(6).view(1, 2, 3), torch.arange(12).view(1, 3, 4)
+        >>> done = dlco.simulate.execute(layer, mapping, {"Inputs": left, "Weights": right})
+        >>> torch.equal(done.outputs["Outputs"], (left @ right).int())
+        True
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
     return run_nest(LoopNest.of(problem, mapping, architecture), operands, architecture, imperfect=imperfect)

@@ -25,6 +25,11 @@ class Density:
 
     Raises:
         InvalidInput: one of them is not above 0 and at most 1.
+
+    Examples:
+        >>> layer = dlco.linear("fc", C=64, M=64)
+        >>> dlco.simulate.Density(activations=0.5, weights=0.5, overlap=0.8).work(layer.problem)
+        0.2
     """
 
     activations: float = 1.0

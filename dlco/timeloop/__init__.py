@@ -6,6 +6,7 @@ from dlco.timeloop.compare import Comparison, compare
 from dlco.timeloop.constraints import read_constraints
 from dlco.timeloop.mapping import read_mapping
 from dlco.timeloop.model import model
+from dlco.timeloop.network import read_network
 from dlco.timeloop.problem import read_problem
 from dlco.timeloop.run import run
 from dlco.timeloop.stats import read_stats
@@ -20,6 +21,7 @@ __all__ = [
     "read_architecture",
     "read_constraints",
     "read_mapping",
+    "read_network",
     "read_problem",
     "read_stats",
     "run",

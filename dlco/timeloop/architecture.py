@@ -9,13 +9,14 @@ from dlco.timeloop import attributes as attr
 from dlco.timeloop import tables
 from dlco.timeloop.components import Component, Description, describe
 from dlco.timeloop.document import Source, load
+from dlco.timeloop.expressions import read_symbols
 
 logger = logging.getLogger("dlco")
 
 TOP_KEYS = (
     *("architecture", "ERT", "ART", "problem", "mapping", "mapspace_constraints", "architecture_constraints"),
     *("mapspace", "mapper", "components", "compound_components", "sparse_optimizations", "variables", "globals"),
-    "dumped_by_timeloop_front_end",
+    *("constraints", "extra_mapping_constraints", "dumped_by_timeloop_front_end"),
 )
 _REGISTERS = ("regfile", "RF", "register")
 
@@ -46,7 +47,7 @@ def read_description(
     top = load(source, "architecture").fields(["architecture"], TOP_KEYS)
     if "sparse_optimizations" in top and top["sparse_optimizations"].value:
         raise NotSupported(f"{top['sparse_optimizations'].where}: sparse_optimizations are given; dlco is dense")
-    machine = describe(top["architecture"])
+    machine = describe(top["architecture"], read_symbols(top.get("variables")))
     ert_entry = load(ert, "ERT").fields(["ERT"], TOP_KEYS)["ERT"] if ert is not None else top.get("ERT")
     art_entry = load(art, "ART").fields(["ART"], TOP_KEYS)["ART"] if art is not None else top.get("ART")
     energies = tables.energies(ert_entry) if ert_entry else {}

@@ -1,10 +1,14 @@
 """What the attributes of an architecture's components mean: sizes, widths, bandwidths, and what dlco does not model."""
 
+import logging
 from collections.abc import Callable
+from difflib import get_close_matches
 from math import inf
 
 from dlco.errors import NotSupported
 from dlco.timeloop.document import Entry
+
+logger = logging.getLogger("dlco")
 
 Attributes = dict[str, Entry]
 
@@ -28,7 +32,7 @@ HARMLESS = (  # they are inputs of area and energy estimators, or change only wh
     *("exponent", "mantissa", "mantissa_width", "exponent_width", "data_width", "reduction_supported", "tile_width"),
     *("action_latency_cycles", "cycle_seconds", "default_md_block_size", "concordant_compressed_tile_traversal"),
     *("tile_partition_supported", "decompression_supported", "compression_supported", "class", "subclass"),
-    *("network_word_bits", "size", "multiplier_width", "num_outputs", "num_inputs"),
+    *("network_word_bits", "size", "multiplier_width", "num_outputs", "num_inputs", "nports", "nbanks"),
 )
 
 
@@ -66,8 +70,15 @@ _UNMODELLED: dict[str, Callable[[Entry, str], bool]] = {  # attribute -> whether
 }
 
 
-def known_attributes(entry: Entry, component: str, modelled: tuple[str, ...]) -> Attributes:
+def known_attributes(entry: Entry, component: str, modelled: tuple[str, ...], *, loose: bool = False) -> Attributes:
     """The attributes of a component, once every one is known.
+
+    Args:
+        entry: their mapping.
+        component: its name, for errors.
+        modelled: those that say what it is.
+        loose: whether others are passed over with a warning, unless they look misspelt: in v0.4 an attribute may be
+            made up, for an estimator or for expressions.
 
     Raises:
         NotSupported: an attribute changes results in a way that dlco does not model.
@@ -77,6 +88,11 @@ def known_attributes(entry: Entry, component: str, modelled: tuple[str, ...]) ->
         if value.value is None or key in modelled or key in HARMLESS:
             continue
         if key not in _UNMODELLED:
+            if loose and not get_close_matches(key, modelled, cutoff=0.85):
+                logger.warning(
+                    "%s: attribute %s of %s is none that dlco knows: passed over", value.where, key, component
+                )
+                continue
             raise value.error(f"unknown attribute {key!r} of {component}; allowed: {', '.join(modelled)}, ...")
         if not _UNMODELLED[key](value, component):
             raise NotSupported(f"{value.where}: {key} of {component} is {value.shown}; dlco does not model it")

@@ -2,11 +2,12 @@
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlco.errors import NotSupported
 from dlco.timeloop import attributes as attr
 from dlco.timeloop.document import Entry
+from dlco.timeloop.expressions import Symbols, numbers, resolve
 
 logger = logging.getLogger("dlco")
 
@@ -70,8 +71,13 @@ class Description:
     cycle_s: float
 
 
-def describe(entry: Entry) -> Description:
+def describe(entry: Entry, variables: Symbols | None = None) -> Description:
     """What the value of `architecture` says.
+
+    Args:
+        entry: the value.
+        variables: numbers that v0.4's expressions may name; `global_cycle_seconds` is the cycle, unless a container
+            has another.
 
     Raises:
         InvalidInput: a missing or unknown key or attribute, or a value out of range.
@@ -80,8 +86,8 @@ def describe(entry: Entry) -> Description:
     keys = entry.mapping()
     if "nodes" in keys:
         fields = entry.fields(["nodes"], ["version", "attributes"])
-        walk = _Nodes()
-        walk.visit(fields["nodes"], parallel=False)
+        walk = _Nodes(variables or {})
+        walk.visit(fields["nodes"], parallel=False, elsewhere=frozenset())
         return Description(walk.name, walk.components, walk.containers, walk.cycle_s)
     return _tree(entry.fields(["subtree"], ["version", "nodes"])["subtree"])
 
@@ -115,28 +121,53 @@ def _tree(subtree: Entry) -> Description:
 class _Nodes:
     """Walks v0.4's nodes: containers multiply the instances of all that follows and hand attributes down."""
 
-    def __init__(self) -> None:
+    def __init__(self, variables: Symbols) -> None:
         self.name = ""
         self.components: list[Component] = []
         self.containers: dict[str, str] = {}
-        self.cycle_s = 1e-9
+        self.cycle_s = variables.get("global_cycle_seconds") or 1e-9
+        self._symbols = dict(variables)
+        self._keeps: dict[int, frozenset[str]] = {}
         self._mesh = (1, 1)
         self._inherited: attr.Attributes = {}
         self._visited = 0
 
-    def visit(self, nodes: Entry, parallel: bool) -> None:
+    def visit(self, nodes: Entry, parallel: bool, elsewhere: frozenset[str]) -> None:
+        """Take the nodes of a branch; `elsewhere` are the dataspaces that !Parallel nodes beside it keep."""
+        kept = {id(node): self._kept(node) for node in nodes.items()} if parallel else {}
         for node in nodes.items():
             self._visited += 1
             if self._visited > _MOST_COMPONENTS:
                 raise node.error(f"architecture has more than {_MOST_COMPONENTS} nodes")
             if node.tag not in _TAGS:
                 raise node.error(f"node has the tag {node.tag!r}; allowed: {', '.join('!' + tag for tag in _TAGS)}")
+            others = elsewhere.union(*(spaces for key, spaces in kept.items() if key != id(node)))
+            both = others & kept.get(id(node), frozenset())
+            if both - elsewhere:
+                raise node.error(f"{', '.join(sorted(both))} kept in two branches of one !Parallel; one may keep it")
             if node.tag in ("Hierarchical", "Parallel", "Pipelined"):
-                self.visit(node.fields(["nodes"], ["name"])["nodes"], node.tag == "Parallel")
+                self.visit(node.fields(["nodes"], ["name"])["nodes"], node.tag == "Parallel", others)
             elif node.tag != "Nothing":
-                self._leaf(node, parallel)
+                self._leaf(self._resolved(node), parallel, others)
 
-    def _leaf(self, node: Entry, parallel: bool) -> None:
+    def _kept(self, node: Entry) -> frozenset[str]:
+        """The dataspaces that a node and those inside it are declared to keep; what aliases share is read once."""
+        key = id(node.value)
+        if isinstance(node.value, dict) and key not in self._keeps:
+            self._keeps[key] = _dataspaces(node.value, "keep")
+            inside = node.value["nodes"].items() if "nodes" in node.value else []
+            self._keeps[key] = self._keeps[key].union(*map(self._kept, inside))
+        return self._keeps.get(key, frozenset())
+
+    def _resolved(self, node: Entry) -> Entry:
+        """A node with numbers for the expressions in its attributes and its mesh."""
+        keys = dict(node.mapping())
+        for name in ("attributes", "spatial"):
+            if name in keys:
+                keys[name] = resolve(keys[name], self._symbols)
+        return replace(node, value=keys)
+
+    def _leaf(self, node: Entry, parallel: bool, elsewhere: frozenset[str]) -> None:
         is_container = node.tag == "Container"
         required = ["name"] if is_container else ["name", "class"]
         fields = node.fields(required, (*_COMPONENT_KEYS, "networks"))
@@ -155,12 +186,14 @@ class _Nodes:
         if is_container:
             self.name = self.name or (name if not self.components else "")
             if "attributes" in fields:
-                given = attr.known_attributes(fields["attributes"], name, attr.STORAGE + attr.COMPUTE)
+                given = attr.known_attributes(fields["attributes"], name, attr.STORAGE + attr.COMPUTE, loose=True)
                 self._inherited = self._inherited | given
+                self._symbols |= numbers(fields["attributes"])
                 self.cycle_s = _cycle(given, self.cycle_s)
             return
         component = _component(node, self._mesh[0] * self._mesh[1], self._mesh[0], self._inherited)
-        self.components += [component] if component else []
+        if component is not None:
+            self.components.append(replace(component, bypass=component.bypass | elsewhere))
 
 
 def _component(entry: Entry, instances: int, mesh_x: int | None, inherited: attr.Attributes) -> Component | None:
@@ -178,7 +211,7 @@ def _component(entry: Entry, instances: int, mesh_x: int | None, inherited: attr
     own = attr.STORAGE if _is_a(component_class, _STORAGE) else attr.COMPUTE
     attributes = {key: value for key, value in inherited.items() if key in own or key in attr.HARMLESS}
     if "attributes" in fields:
-        attributes |= attr.known_attributes(fields["attributes"], name, own)
+        attributes |= attr.known_attributes(fields["attributes"], name, own, loose=mesh_x is not None)
     if mesh_x is None:
         instances, mesh_x = _instances(attributes, instances * count, name, entry)
     if instances > _MOST_INSTANCES:
@@ -199,9 +232,14 @@ def _instances(attributes: attr.Attributes, instances: int, name: str, entry: En
 
 
 def _bypass(fields: dict[str, Entry]) -> frozenset[str]:
-    constraints = fields["constraints"].mapping() if "constraints" in fields else {}
-    dataspace = constraints.get("dataspace")
-    given = dataspace.mapping().get("bypass") if dataspace and dataspace.value is not None else None
+    return _dataspaces(fields, "bypass")
+
+
+def _dataspaces(keys: dict[str, Entry], which: str) -> frozenset[str]:
+    """The list `keep` or `bypass` of a node's constraints."""
+    constraints = keys.get("constraints")
+    dataspace = constraints.mapping().get("dataspace") if constraints and constraints.value is not None else None
+    given = dataspace.mapping().get(which) if dataspace and dataspace.value is not None else None
     return frozenset(given.texts()) if given and given.value is not None else frozenset()
 
 

@@ -13,6 +13,7 @@ from dlco.timeloop.loops import Directive, read_dataspaces, read_directive, read
 from dlco.workload.problem import Problem
 
 _INLINE = ("temporal", "spatial", "dataspace")
+_V4 = ("constraints", "extra_mapping_constraints")
 
 
 def read_constraints(
@@ -20,9 +21,9 @@ def read_constraints(
 ) -> Constraints:
     """What a document fixes of the mappings to be searched.
 
-    Read are `architecture_constraints`, `mapspace_constraints` (or `mapspace: constraints`), and the constraints that
-    v0.4 writes into the nodes of `architecture`. A permutation fixes the innermost loops; `C=4` fixes a factor and
-    `C<=4` limits it; a split puts the dimensions before it along X and those after it along Y.
+    Read are `architecture_constraints`, `mapspace_constraints` (or `mapspace: constraints`), v0.4's `constraints`, and
+    those that it writes into the nodes of `architecture`. A permutation fixes the innermost loops; `C=4` fixes a
+    factor and `C<=4` limits it; a split puts the dimensions before it along X and those after it along Y.
 
     Args:
         source: path or text of a YAML document with at least one of these.
@@ -64,7 +65,7 @@ def read_constraints(
 
 def _entries(top: dict[str, Entry]) -> Iterator[Entry]:
     """Every constraint of a document, as an entry with target and type."""
-    for name in ("architecture_constraints", "mapspace_constraints", "mapspace"):
+    for name in ("architecture_constraints", "mapspace_constraints", "mapspace", *_V4):
         section = top.get(name)
         if section is not None and isinstance(section.value, dict):
             fields = section.fields([], ["version", "targets", "constraints", "template", "type"])
@@ -81,7 +82,7 @@ def _inline(nodes: Entry) -> Iterator[Entry]:
         keys = node.mapping()
         if "nodes" in keys:
             yield from _inline(keys["nodes"])
-        if "constraints" not in keys or keys["constraints"].value is None:
+        if "constraints" not in keys or keys["constraints"].value is None or node.tag == "Nothing":
             continue
         for kind, entry in keys["constraints"].fields([], _INLINE).items():
             if "name" not in keys:

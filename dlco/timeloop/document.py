@@ -148,6 +148,18 @@ def load(source: Source, what: str) -> Entry:
     """
     text, label = _read(source, what)
     try:
+        return _parsed(text, label)
+    except InvalidInput:
+        if "{{" in text or "{%" in text:
+            raise InvalidInput(
+                f"{label}: it is a template; give what Timeloop's front end makes of it, parsed-processed-input.yaml"
+            ) from None
+        raise
+
+
+def _parsed(text: str, label: str) -> Entry:
+    """The first document of a text."""
+    try:
         return _Composer(yaml.parse(text, Loader=_PARSER), label).document()
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""

@@ -1,10 +1,12 @@
 """Timeloop's problem (shape and instance), v0.3 and v0.4, as a `Problem`."""
 
 import re
+from dataclasses import replace
 
 from dlco.errors import NotSupported
 from dlco.timeloop.architecture import TOP_KEYS
 from dlco.timeloop.document import Entry, Source, load
+from dlco.timeloop.expressions import Symbols, read_symbols, resolve
 from dlco.workload.problem import Dataspace, Problem, Rank
 
 Terms = list[tuple[str, str | int]]
@@ -31,13 +33,27 @@ def read_problem(source: Source) -> Problem:
     Raises:
         InvalidInput: not such a document; the message names file, line, key and what is allowed.
         NotSupported: dataspaces with zeros in them (densities below 1).
+
+    Examples:
+        >>> problem = dlco.timeloop.read_problem("problem: {shape: cnn-layer, C: 3, M: 8, R: 3, S: 3, P: 32, Q: 32, N: 1}")
+        >>> problem.macs
+        221184
     """
-    entry = load(source, "problem").fields(["problem"], TOP_KEYS)["problem"]
+    top = load(source, "problem").fields(["problem"], TOP_KEYS)
+    entry = _resolved(top["problem"], read_symbols(top.get("variables")))
     keys = entry.mapping()
     shape = keys.get("shape")
     if shape is None or isinstance(shape.value, str):
         return _built_in(entry, shape)
     return _own_shape(shape, _instance(entry))
+
+
+def _resolved(entry: Entry, symbols: Symbols) -> Entry:
+    """The problem with numbers for the expressions among its bounds."""
+    keys = entry.mapping()
+    if "instance" not in keys:
+        return entry
+    return replace(entry, value=keys | {"instance": resolve(keys["instance"], symbols)})
 
 
 def _built_in(entry: Entry, shape: Entry | None) -> Problem:

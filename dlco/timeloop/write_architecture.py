@@ -46,6 +46,11 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
     Raises:
         InvalidInput: an unknown version, a name that Timeloop's files cannot carry, or a capacity that is no whole
             number of words.
+
+    Examples:
+        >>> machine = dlco.hardware.generic()
+        >>> dlco.timeloop.read_architecture(dlco.timeloop.write_architecture(machine)).macs == machine.macs
+        True
     """
     check_version(version)
     name(architecture.name, "name of the architecture")
@@ -126,9 +131,10 @@ def _tree(architecture: Architecture, parts: list[_Part]) -> list[str]:
 
 
 def _nodes(architecture: Architecture, parts: list[_Part]) -> list[str]:
-    """v0.4: a container wherever there is a fan-out."""
-    lines = ["architecture:", "  version: 0.4", "  nodes:", "  - !Container", f"    name: {architecture.name}"]
-    lines.append(f"    attributes: {_system(architecture)}")
+    """v0.4: a container wherever there is a fan-out; its front end wants technology and cycle among the variables."""
+    cycle = flow_map({"version": "0.4", "technology": '"45nm"', "global_cycle_seconds": number(architecture.cycle_s)})
+    lines = [f"variables: {cycle}", "architecture:", "  version: 0.4", "  nodes:"]
+    lines += ["  - !Container", f"    name: {architecture.name}"]
     containers = {level: container for container, level in container_names(architecture)}
     for part in parts:
         lines += ["  - !Component", f"    name: {part.name}", f"    class: {part.component_class}"]

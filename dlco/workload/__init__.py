@@ -11,7 +11,9 @@ from dlco.workload.layers import (
     depthwise_conv2d,
     linear,
     matmul,
+    transposed_conv1d,
     transposed_conv2d,
+    transposed_conv3d,
 )
 from dlco.workload.networks import NETWORKS, get_network
 from dlco.workload.problem import Dataspace, Problem
@@ -34,5 +36,7 @@ __all__ = [
     "matmul",
     "networks",
     "parameters",
+    "transposed_conv1d",
     "transposed_conv2d",
+    "transposed_conv3d",
 ]

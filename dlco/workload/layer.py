@@ -17,6 +17,11 @@ class Layer:
         count: how often the network runs it; costs of a network weigh each layer by it.
         stored_weights: False where the network computes the "Weights" itself, as attention does its keys and values,
             so that they are no parameters of it. No cost depends on this.
+
+    Examples:
+        >>> layer = dlco.conv2d("conv", C=64, M=64, P=56, Q=56, R=3, S=3, count=4)
+        >>> layer.count, layer.macs, layer.parameters  # of one execution
+        (4, 115605504, 36864)
     """
 
     name: str
@@ -64,6 +69,11 @@ def macs(layers: Iterable[Layer]) -> int:
 
     Raises:
         InvalidInput: as `check_layers` does.
+
+    Examples:
+        >>> from dlco.workload import macs
+        >>> macs(dlco.networks.resnet18())
+        1814073344
     """
     return sum(layer.count * layer.macs for layer in check_layers(layers))
 
@@ -73,5 +83,10 @@ def parameters(layers: Iterable[Layer]) -> int:
 
     Raises:
         InvalidInput: as `check_layers` does, or a problem has no dataspace "Weights".
+
+    Examples:
+        >>> from dlco.workload import parameters
+        >>> parameters(dlco.networks.resnet18())
+        11678912
     """
     return sum(layer.count * layer.parameters for layer in check_layers(layers))

@@ -56,6 +56,10 @@ def conv2d(
 
     Raises:
         InvalidInput: an argument is not a positive integer, or `groups` does not divide C and M.
+
+    Examples:
+        >>> dlco.conv2d("conv1", C=3, M=64, P=112, Q=112, R=7, S=7, stride=2).macs
+        118013952
     """
     channels = _channels(name, C, M, groups)
     return _convolution(name, channels, {"R": R, "S": S}, N, {"P": P, "Q": Q}, stride, dilation, count)
@@ -84,6 +88,10 @@ def depthwise_conv2d(
 
     Raises:
         InvalidInput: an argument is not a positive integer.
+
+    Examples:
+        >>> dlco.depthwise_conv2d("dw", C=32, P=56, Q=56, R=3, S=3).problem.dimensions
+        ('C', 'R', 'S', 'N', 'P', 'Q')
     """
     return _convolution(name, {"C": C}, {"R": R, "S": S}, N, {"P": P, "Q": Q}, stride, dilation, count)
 
@@ -108,6 +116,10 @@ def conv1d(
 
     Raises:
         InvalidInput: an argument is not a positive integer, or `groups` does not divide C and M.
+
+    Examples:
+        >>> dlco.conv1d("window", C=1, M=1, P=12, R=3).problem.words("Inputs")
+        14
     """
     return _convolution(name, _channels(name, C, M, groups), {"R": R}, N, {"P": P}, stride, dilation, count)
 
@@ -167,9 +179,69 @@ def transposed_conv2d(
 
     Raises:
         InvalidInput: an argument is not a positive integer, or `groups` does not divide C and M.
+
+    Examples:
+        >>> up = dlco.transposed_conv2d("up", C=8, M=4, H=16, W=16, R=2, S=2, stride=2)
+        >>> up.problem.words("Outputs")  # 4 channels of 32 x 32
+        4096
     """
     channels, taps, positions = _channels(name, C, M, groups), {"R": R, "S": S}, {"H": H, "W": W}
     return _convolution(name, channels, taps, N, positions, stride, dilation, count, scatter=True)
+
+
+def transposed_conv1d(
+    name: str,
+    *,
+    N: int = 1,
+    C: int,
+    M: int,
+    H: int,
+    R: int,
+    stride: PerAxis = 1,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    count: int = 1,
+) -> Layer:
+    """A transposed 1-D convolution: `transposed_conv2d` without columns, over H input positions.
+
+    Returns:
+        A layer over the dimensions C M R N H, preceded by G where `groups` is above 1.
+
+    Raises:
+        InvalidInput: an argument is not a positive integer, or `groups` does not divide C and M.
+    """
+    channels = _channels(name, C, M, groups)
+    return _convolution(name, channels, {"R": R}, N, {"H": H}, stride, dilation, count, scatter=True)
+
+
+def transposed_conv3d(
+    name: str,
+    *,
+    N: int = 1,
+    C: int,
+    M: int,
+    D: int,
+    H: int,
+    W: int,
+    T: int,
+    R: int,
+    S: int,
+    stride: PerAxis = 1,
+    dilation: PerAxis = 1,
+    groups: int = 1,
+    count: int = 1,
+) -> Layer:
+    """A transposed 3-D convolution: `transposed_conv2d` with T kernel planes and D input planes before the rows.
+
+    Returns:
+        A layer over the dimensions C M T R S N D H W, preceded by G where `groups` is above 1. Strides and dilations
+        of three are (planes, rows, columns).
+
+    Raises:
+        InvalidInput: an argument is not a positive integer, or `groups` does not divide C and M.
+    """
+    taps, positions = {"T": T, "R": R, "S": S}, {"D": D, "H": H, "W": W}
+    return _convolution(name, _channels(name, C, M, groups), taps, N, positions, stride, dilation, count, scatter=True)
 
 
 def linear(name: str, *, N: int = 1, C: int, M: int, count: int = 1) -> Layer:
@@ -181,6 +253,10 @@ def linear(name: str, *, N: int = 1, C: int, M: int, count: int = 1) -> Layer:
 
     Raises:
         InvalidInput: an argument is not a positive integer.
+
+    Examples:
+        >>> dlco.linear("fc", C=512, M=1000).parameters
+        512000
     """
     return conv2d(name, N=N, C=C, M=M, P=1, Q=1, R=1, S=1, count=count)
 
@@ -195,6 +271,11 @@ def matmul(name: str, *, M: int, K: int, N: int, B: int = 1, count: int = 1) -> 
 
     Raises:
         InvalidInput: an argument is not a positive integer.
+
+    Examples:
+        >>> product = dlco.matmul("product", M=128, K=64, N=256)
+        >>> product.macs, product.parameters
+        (2097152, 0)
     """
     bounds = {"B": B, "M": M, "K": K, "N": N}
     _check_sizes(name, bounds)
@@ -226,6 +307,10 @@ def attention_scores(
 
     Raises:
         InvalidInput: an argument is not a positive integer.
+
+    Examples:
+        >>> dlco.attention_scores("scores", heads=12, queries=128, head_dim=64).problem.sizes
+        {'B': 12, 'M': 128, 'K': 64, 'N': 128}
     """
     keys = queries if keys is None else keys
     _check_sizes(name, {"N": N, "heads": heads, "queries": queries, "keys": keys, "head_dim": head_dim})

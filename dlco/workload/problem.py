@@ -6,11 +6,13 @@ This is Timeloop's problem shape: named dimensions with bounds, and dataspaces w
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import log2, prod
 
 from dlco.errors import InvalidInput
 
 Rank = tuple[tuple[str, int], ...]
+
+MOST_WORDS = 2**63 - 1  # that are counted in 64 bits
 
 
 def check_positive_int(field: str, value: object) -> None:
@@ -58,6 +60,21 @@ class Problem:
     Raises:
         InvalidInput: a bound or coefficient is not a positive integer, a name is used twice, or a projection
             speaks of an unknown dimension.
+
+    Examples:
+        >>> from dlco.workload import Dataspace, Problem
+        >>> rows, columns = (("I", 1),), (("J", 1),)
+        >>> outer = Problem(
+        ...     dimensions=("I", "J"),
+        ...     bounds=(32, 48),
+        ...     dataspaces=(
+        ...         Dataspace("Left", (rows,)),
+        ...         Dataspace("Right", (columns,)),
+        ...         Dataspace("Outputs", (rows, columns), read_write=True),
+        ...     ),
+        ... )
+        >>> outer.macs, outer.words("Outputs"), outer.words("Left")
+        (1536, 1536, 32)
     """
 
     dimensions: tuple[str, ...]
@@ -66,6 +83,9 @@ class Problem:
     name: str = "CNN_Layer"
 
     def __post_init__(self) -> None:
+        for text in (*self.dimensions, *(space.name for space in self.dataspaces), self.name):
+            if not isinstance(text, str):
+                raise InvalidInput(f"a name in the problem is {text!r}; dimensions, dataspaces and shape have texts")
         if len(self.dimensions) != len(self.bounds):
             raise InvalidInput(f"problem has {len(self.dimensions)} dimensions but {len(self.bounds)} bounds")
         if not self.dimensions or len(set(self.dimensions)) != len(self.dimensions):
@@ -110,3 +130,24 @@ class Problem:
                 return space
         allowed = ", ".join(space.name for space in self.dataspaces)
         raise InvalidInput(f"dataspace is {name!r}; the problem has {allowed}")
+
+
+def most_words(problem: Problem, space: Dataspace) -> int:
+    """A number of words that no count of a dataspace exceeds, whatever the mapping.
+
+    A tile's extent along a rank, 1 + sum c (T - 1), is at most the sum of its c times the product of its T. So the
+    words of a tile are at most K times the points it covers, K being the product over ranks of the sums of c, and
+    whatever is moved over the execution is at most K words a multiply-accumulate.
+    """
+    return problem.macs * prod(sum(c for _, c in rank) for rank in space.projection if rank)
+
+
+def check_countable(problem: Problem) -> None:
+    """Raise `InvalidInput` for work whose counts of words could exceed what 64 bits hold (see `most_words`)."""
+    for space in problem.dataspaces:
+        words = most_words(problem, space)
+        if words > MOST_WORDS:
+            raise InvalidInput(
+                f"bounds make 2^{log2(problem.macs):.1f} multiply-accumulates, which may move 2^{log2(words):.1f} "
+                f"words of {space.name}; that may be at most 2^63 - 1, so that counts fit 64 bits"
+            )

@@ -82,6 +82,7 @@ def lower_bound(
     imperfect: bool = False,
     effort: BoundEffort | None = None,
     tick: Tick | None = None,
+    proved: Tick | None = None,
 ) -> Certificate:
     """A bound on the objective over every design within the budget.
 
@@ -96,6 +97,7 @@ def lower_bound(
         imperfect: whether factors need not divide the bounds.
         effort: how hard to try.
         tick: told the share of the work done, 0 to 1, now and then.
+        proved: told each bound on the way, in the unit of `NetworkCost.objective`; each holds by itself.
 
     Returns:
         A `Certificate`, never below the bound of compulsory work.
@@ -105,7 +107,8 @@ def lower_bound(
     """
     check_objective(objective)
     hardware = without_bypassed(hardware, constraints)
-    return _Bounding(tuple(layers), hardware, objective, budget or Budget(), imperfect, effort, tick).certificate()
+    bounding = _Bounding(tuple(layers), hardware, objective, budget or Budget(), imperfect, effort, tick, proved)
+    return bounding.certificate()
 
 
 def without_bypassed(
@@ -135,9 +138,11 @@ class _Bounding:
         imperfect: bool,
         effort: BoundEffort | None,
         tick: Tick | None,
+        proved: Tick | None,
     ) -> None:
         self.layers, self.hardware, self.objective, self.budget = layers, hardware, objective, budget
         self.imperfect, self.effort, self.tick = imperfect, effort or BoundEffort(), tick or (lambda share: None)
+        self.proved = proved
         self.base = hardware.base
         self.cycle_s = self.base.cycle_s
         self.floors: list[Floor] = layer_floors(layers, hardware)
@@ -161,6 +166,7 @@ class _Bounding:
         if broken:
             return Certificate(inf, broken, closed=True)
         floor = compulsory_bound(self.layers, self.hardware, self.objective, self.budget)
+        self._report(floor)
         if all(isfinite(one.energy) and 0 < one.cycles < inf for one in self.floors):
             self._cut_all()
         value, _, _ = least(self._value, self.cuts, self.limits)
@@ -171,6 +177,10 @@ class _Bounding:
             return Certificate(value, how + self._machines(), self.nodes, self.closed, self.guides)
         how = "proven by the work that no mapping avoids"
         return Certificate(floor, how + self._machines(), self.nodes, self.closed, self.guides)
+
+    def _report(self, value: float) -> None:
+        if self.proved is not None and 0 < value < inf:
+            self.proved(value)
 
     def _machines(self) -> str:
         return f" and all {self.hardware.size:,} machines" if isinstance(self.hardware, HardwareSpace) else ""
@@ -239,3 +249,4 @@ class _Bounding:
         guides = zip(self.layers, found.guides, strict=False)  # none where there is no design
         self.guides = {layer.name: guide for layer, guide in guides if guide is not None}
         self.cuts.append((energy, time, found.value))
+        self._report(least(self._value, self.cuts, self.limits)[0])

@@ -104,4 +104,5 @@ def _aside(run: Run, design: Design, solution: Solution, budget: Budget) -> Solu
         lower_bound=None,
         imperfect=False,
         trace=(),
+        history=(),
     )

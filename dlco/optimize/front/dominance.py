@@ -25,6 +25,11 @@ def nondominated(points: Sequence[Values]) -> list[int]:
 
     Returns:
         Positions in `points`, ascending along the first axis, then the second and so on.
+
+    Examples:
+        >>> from dlco.optimize.front import nondominated
+        >>> nondominated([(1.0, 4.0), (2.0, 2.0), (3.0, 3.0), (4.0, 1.0)])
+        [0, 1, 3]
     """
     kept: list[int] = []
     table = [logs(point) for point in points]

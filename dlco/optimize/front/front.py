@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlco.errors import InvalidInput
-from dlco.files import read_json, write_whole
+from dlco.files import check_stamp, read_json, stamp, write_whole
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.budget import OBJECTIVES, Budget, check_objective
 from dlco.optimize.front import dominance
@@ -19,6 +19,7 @@ from dlco.optimize.solution import Solution
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 UNITS = {"latency": "s", "energy": "pj", "edp": "pj_cycles", "power": "w", "area": "mm2"}
 """By objective: how a column of its figures is marked, in the unit of `NetworkCost.objective`."""
@@ -27,7 +28,7 @@ STATUSES = {
     "interrupted": "the search was stopped; these are the points found until then",
     "infeasible": "no design within the budget was found",
 }
-FORMAT = 1  # of the JSON; a reader refuses what it does not know
+FORMAT = 1  # of the JSON: goes up when older readers could no longer read it
 KIND = "dlco front"
 MARGIN = 1.1  # of the default reference point over the worst figures
 
@@ -159,6 +160,12 @@ class Front:
             writer.writerow([*values, int(point is knee), *cost, *bound, *(size[name] for name in names)])
         return text.getvalue()
 
+    def to_frame(self) -> "DataFrame":
+        """A row a point, with the columns of `to_csv`; `InvalidInput` where pandas is not installed."""
+        from dlco.report.frame import from_csv  # tables sit above what they show
+
+        return from_csv(self.to_csv()).astype({"knee": bool})
+
     def table(self) -> str:
         """The front as plain text in fixed width."""
         from dlco.report.front import front_text  # tables sit above what they show
@@ -194,8 +201,7 @@ class Front:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dictionaries: what `save` writes."""
         return {
-            "kind": KIND,
-            "format": FORMAT,
+            **stamp(KIND, FORMAT),
             "status": self.status,
             "message": self.message,
             "axes": list(self.axes),
@@ -211,8 +217,7 @@ class Front:
     @staticmethod
     def from_dict(data: Any) -> "Front":
         """The inverse of `to_dict`. Raises `InvalidInput` for anything else."""
-        if not isinstance(data, dict) or data.get("kind") != KIND or data.get("format") != FORMAT:
-            raise InvalidInput(f"front file holds no {KIND} of format {FORMAT}, which is what this version reads")
+        data = check_stamp("front", KIND, FORMAT, data)
         try:
             axes = check_axes(data["axes"])
             front = Front(
@@ -227,7 +232,7 @@ class Front:
                 seconds=float(data["seconds"]),
                 trace=tuple((int(n), tuple(float(value) for value in values)) for n, values in data.get("trace", ())),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
             raise InvalidInput(f"front file lacks or garbles a field: {error}") from None
         if front.status not in STATUSES:
             raise InvalidInput(f"status of the front is {front.status!r}; allowed: {', '.join(STATUSES)}")

@@ -7,7 +7,7 @@ primal-dual interior-point method (`dlco.optimize.relaxed.interior`) solves many
 optimality conditions; between solves, each layer changes to better classes (`dlco.optimize.relaxed.classes`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import log
 
@@ -28,7 +28,7 @@ from dlco.optimize.relaxed.classes import (
     inward,
     one_axis,
 )
-from dlco.optimize.relaxed.iterate import Iterate, Problem, begin, values
+from dlco.optimize.relaxed.iterate import Iterate, Problem, Values, begin, values
 from dlco.optimize.relaxed.program import Layers, Linear, Whole
 from dlco.optimize.score import Score
 
@@ -87,6 +87,7 @@ def relax(
     steps: int = 60,
     feasibility: float = 1e-3,
     stationarity: float = 1e-2,
+    report: Callable[[float, float, float], None] = lambda energy_pj, cycles, area_mm2: None,
 ) -> Relaxed:
     """Solve the relaxed problem from several starts at once.
 
@@ -101,11 +102,13 @@ def relax(
         steps: Newton steps of a solve at most, as a safety: a solve ends on its optimality conditions.
         feasibility: limits are kept to within this, in logs,
         stationarity: and the optimality conditions to within this.
+        report: told the totals of the best start after every solve that has one within the limits.
     """
     problem, at = _begin(groups, hardware, score, counts, starts, generator, feasibility)
     done = 0
     for done in range(1, rounds + 1):
         at = interior.solve(problem, at, tolerance=COARSE, least_mu=COARSE_MU, steps=steps)
+        _report(problem, at, feasibility, report)
         if done == rounds:
             break
         problem, at, improved = _reclassify(problem, at, generator, done)
@@ -113,6 +116,7 @@ def relax(
             break
     if rounds:
         at = interior.solve(problem, at, tolerance=stationarity / 20, least_mu=_last_mu(problem), steps=steps)
+        _report(problem, at, feasibility, report)
     return _result(problem, at, done, feasibility, stationarity)
 
 
@@ -203,7 +207,8 @@ def _merit(problem: Problem, at: Iterate, g: int) -> Merit:
         with torch.no_grad():
             energy, cycles, full = problem.layers[g].costs(rows, sizes, classes.position)
         worth = energy_price.abs() + time_price.abs()
-        return energy_price * energy + time_price * cycles + worth * full.clamp(min=0)
+        found = energy_price * energy + time_price * cycles + worth * full.clamp(min=0)
+        return found.expand(x.shape[:-2])  # where every loop has bound 1, the costs depend on nothing
 
     return merit
 
@@ -214,11 +219,26 @@ def _fanouts(layers: Layers, y: torch.Tensor) -> torch.Tensor:
     return torch.stack([machine.fanout_x, machine.fanout_y], -1).log().expand(len(y), -1, -1)
 
 
+def _violation(now: Values) -> torch.Tensor:
+    """`[starts]` largest log by which a limit is exceeded."""
+    inequalities = [*(rows[..., 1:].flatten(1) for rows in now.rows), now.limits]
+    return torch.cat(inequalities, 1).clamp(min=0).amax(1)
+
+
+def _report(problem: Problem, at: Iterate, feasibility: float, report: Callable[[float, float, float], None]) -> None:
+    """Tell the totals (pJ, cycles, mm2) of the best start within the limits, where there is one."""
+    now = values(problem, at.y, at.v)
+    merit = torch.where(_violation(now) <= feasibility, problem.objective(now.totals)[:, 0], torch.inf)
+    best = merit.argmin()
+    if bool(merit[best] < torch.inf):
+        energy, cycles, area = now.totals[best].exp().tolist()
+        report(energy, cycles, area)
+
+
 def _result(problem: Problem, at: Iterate, rounds: int, feasibility: float, stationarity: float) -> Relaxed:
     """The solutions with their measures."""
     now = values(problem, at.y, at.v)
-    inequalities = [*(rows[..., 1:].flatten(1) for rows in now.rows), now.limits]
-    violation = torch.cat(inequalities, 1).clamp(min=0).amax(1)
+    violation = _violation(now)
     residual = interior.residual(problem, at)
     return Relaxed(
         sizes=at.y.exp(),

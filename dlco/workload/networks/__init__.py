@@ -53,6 +53,11 @@ def get_network(name: str, batch: int = 1) -> list[Layer]:
 
     Raises:
         InvalidInput: there is no such network, or `batch` is not a positive integer.
+
+    Examples:
+        >>> from dlco.workload import get_network
+        >>> [layer.name for layer in get_network("BERT-base-block")]
+        ['projection', 'scores', 'values', 'ffn_up', 'ffn_down']
     """
     known = {_plain(key): key for key in NETWORKS}
     plain = _plain(str(name))

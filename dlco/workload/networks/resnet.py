@@ -17,6 +17,11 @@ def resnet18(batch: int = 1) -> list[Layer]:
 
     Raises:
         InvalidInput: `batch` is not a positive integer.
+
+    Examples:
+        >>> network = dlco.networks.resnet18()
+        >>> len(network), sum(layer.count for layer in network)
+        (12, 21)
     """
     return _resnet(batch, (2, 2, 2, 2), bottleneck=False)
 

@@ -1,0 +1,75 @@
+from . import errors, hardware, nas, report, simulate, timeloop
+from .cost import Cost, CountingRules, evaluate
+from .errors import DlcoError, Infeasible, InvalidInput, InvalidMapping, NotSupported
+from .hardware import Architecture, HardwareSpace, Level
+from .mapping import Mapping, MappingBatch
+from .optimize import Budget, Front, FrontEffort, Progress, Solution, SolveEffort, pareto, solve
+from .workload import (
+    Layer,
+    Problem,
+    attention_scores,
+    attention_values,
+    conv1d,
+    conv2d,
+    conv3d,
+    depthwise_conv2d,
+    linear,
+    matmul,
+    networks,
+    transposed_conv1d,
+    transposed_conv2d,
+    transposed_conv3d,
+)
+from .workload.frontends import ImportedNetwork, from_csv, from_onnx, from_torch, to_csv
+
+__version__: str
+
+__all__ = [
+    "Architecture",
+    "Budget",
+    "Cost",
+    "CountingRules",
+    "DlcoError",
+    "Front",
+    "FrontEffort",
+    "HardwareSpace",
+    "ImportedNetwork",
+    "Infeasible",
+    "InvalidInput",
+    "InvalidMapping",
+    "Layer",
+    "Level",
+    "Mapping",
+    "MappingBatch",
+    "NotSupported",
+    "Problem",
+    "Progress",
+    "Solution",
+    "SolveEffort",
+    "__version__",
+    "attention_scores",
+    "attention_values",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "depthwise_conv2d",
+    "errors",
+    "evaluate",
+    "from_csv",
+    "from_onnx",
+    "from_torch",
+    "hardware",
+    "linear",
+    "matmul",
+    "nas",
+    "networks",
+    "pareto",
+    "report",
+    "simulate",
+    "solve",
+    "timeloop",
+    "to_csv",
+    "transposed_conv1d",
+    "transposed_conv2d",
+    "transposed_conv3d",
+]

@@ -1,0 +1,69 @@
+"""`dlco nas`."""
+
+import argparse
+
+from dlco.cli.arguments import completed
+from dlco.cli.arguments.question import add_checkpoint, add_hardware, add_printing, add_run, add_totals
+from dlco.cli.names import METHODS, OBJECTIVES, PICTURES, PREDICTORS, SPACES
+
+
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command and its arguments."""
+    parser = commands.add_parser(
+        "nas",
+        help="choose a network and size a machine for it, together",
+        description="Choose a network of a space and a machine for it together, within limits, and map the one on the "
+        "other. Accuracies are those of a table, of a predictor fitted to one (ofa has its own), or, for digits, of "
+        "real training.",
+        epilog="example: dlco nas ofa --hardware eyeriss --objective energy --accuracy 76 --area 4 --save pair.json",
+        allow_abbrev=False,
+    )
+    completed.names(parser.add_argument("space", metavar="SPACE", help=f"the networks: {', '.join(SPACES)}"), SPACES)
+    add_hardware(parser)
+    objective = parser.add_argument(
+        "--objective",
+        metavar="NAME",
+        default="edp",
+        help=f"accuracy, to be large, or {', '.join(OBJECTIVES)}, to be small (default: %(default)s)",
+    )
+    completed.names(objective, ("accuracy", *OBJECTIVES))
+    limits = parser.add_argument_group("limits, on the network, the machine, and one run of the one on the other")
+    limits.add_argument("--accuracy", metavar="PERCENT", type=float, help="accuracy that the network must have, %%")
+    add_totals(limits)
+    judge = parser.add_argument_group("what judges networks")
+    table = judge.add_argument("--table", metavar="CSV", help="accuracies of the space's networks (also .csv.gz)")
+    completed.file(table)
+    judge.add_argument("--column", metavar="NAME", help="the table's column of accuracies, %%")
+    judge.add_argument(
+        "--networks", metavar="NAME", default="arch", help="the table's column of networks (default: %(default)s)"
+    )
+    predictor = judge.add_argument(
+        "--predictor",
+        metavar="KIND",
+        help=f"{' or '.join(PREDICTORS)}: fit it to the table and ask it, which a table that lacks networks needs; "
+        "or which of ofa's own (ensemble unless given)",
+    )
+    completed.names(predictor, PREDICTORS)
+    search = parser.add_argument_group("the search")
+    method = search.add_argument(
+        "--method", metavar="NAME", default="relaxed", help=f"{', '.join(METHODS)} (default: %(default)s)"
+    )
+    completed.names(method, METHODS)
+    search.add_argument(
+        "--evaluations", metavar="N", type=int, default=300, help="pairs to evaluate (default: %(default)s)"
+    )
+    search.add_argument("--queries", metavar="N", type=int, help="networks to judge at most")
+    search.add_argument("--network", metavar="ARCH", help="allow this network alone, as the table writes it")
+    search.add_argument("--bound", action="store_true", help="prove a lower bound for the network on its machine")
+    add_run(search)
+    add_checkpoint(search)
+    results = parser.add_argument_group("results, beside the table on stdout")
+    pictures = ", ".join(PICTURES)
+    output = results.add_argument("-o", "--output", "--save", metavar="FILE", help="write network and design as JSON")
+    plot = results.add_argument("--plot", metavar="FILE", help=f"draw accuracy over energy of the best ({pictures})")
+    course = results.add_argument("--progress", metavar="FILE", help=f"draw how the search went ({pictures})")
+    for path in (output, plot, course):
+        completed.file(path)
+    files = results.add_argument("--timeloop", metavar="FOLDER", help="write Timeloop's files, a folder a layer")
+    completed.folder(files)
+    add_printing(results, "the pair")

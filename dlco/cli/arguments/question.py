@@ -1,0 +1,99 @@
+"""What searches are asked alike: hardware, limits, how to run; and what `dlco solve` and `dlco pareto` are."""
+
+import argparse
+
+from dlco.cli.arguments import completed
+from dlco.cli.names import DEVICES, MACHINES, NETWORKS
+
+Group = argparse._ActionsContainer  # a parser, or a group of its arguments
+
+
+def add_question(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that `dlco.cli.question.read_question` reads."""
+    network = parser.add_argument(
+        "network",
+        metavar="NETWORK",
+        help=f"{', '.join(NETWORKS)}; or a file: an ONNX model (.onnx), a table of layers (.csv), or a Timeloop "
+        "problem (.yaml) or a folder of them, a layer a file",
+    )
+    completed.names(network, NETWORKS, files=True)
+    add_hardware(parser)
+    limits = parser.add_argument_group("limits, on the machine and one run of the whole network")
+    add_totals(limits)
+    limits.add_argument("--layer-latency", metavar="S", type=float, help="latency of one run of each layer, s")
+    limits.add_argument(
+        "--capacity", metavar="LEVEL=WORDS", type=limit_of_level, action="append", help="words that a level holds"
+    )
+    limits.add_argument(
+        "--bandwidth", metavar="LEVEL=WORDS", type=limit_of_level, action="append", help="words a cycle of a level"
+    )
+    completed.file(
+        parser.add_argument(
+            "--constraints",
+            metavar="FILE",
+            help="what is fixed of the mappings: a file of Timeloop mapspace constraints",
+        )
+    )
+    parser.add_argument(
+        "--imperfect", action="store_true", help="tiles need not divide the layer's bounds; the last one is then short"
+    )
+    add_run(parser)
+    device = parser.add_argument(
+        "--device", metavar="NAME", default="cpu", help="cpu, or cuda for a GPU (default: %(default)s)"
+    )
+    completed.names(device, DEVICES)
+    add_checkpoint(parser)
+
+
+def add_hardware(parser: Group) -> None:
+    """Add `--hardware` and `--fixed`, which `read_hardware` takes."""
+    hardware = parser.add_argument(
+        "--hardware",
+        metavar="NAME",
+        required=True,
+        help=f"{', '.join(MACHINES)} (sizes free), or the file of a Timeloop architecture (sizes fixed)",
+    )
+    completed.names(hardware, MACHINES, files=True)
+    parser.add_argument("--fixed", action="store_true", help="take the named hardware with its published sizes")
+
+
+def add_totals(limits: Group) -> None:
+    """Add limits on the machine and on totals of the network, which `read_totals` reads."""
+    limits.add_argument("--area", metavar="MM2", type=float, help="area of the machine, mm2")
+    limits.add_argument("--power", metavar="W", type=float, help="mean power, W")
+    limits.add_argument("--latency", metavar="S", type=float, help="latency, s")
+    limits.add_argument("--energy", metavar="J", type=float, help="energy, J")
+    limits.add_argument("--pe-count", metavar="N", type=int, help="MAC units of the machine")
+
+
+def add_run(parser: Group) -> None:
+    """Add `--batch` and `--seed`."""
+    parser.add_argument("--batch", metavar="N", type=int, default=1, help="images at once (default: %(default)s)")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all randomness (default: %(default)s)")
+
+
+def add_checkpoint(parser: Group) -> None:
+    """Add `--checkpoint` and `--resume`, one of which may be given."""
+    files = parser.add_mutually_exclusive_group()
+    completed.file(
+        files.add_argument("--checkpoint", metavar="FILE", help="a new file, in which finished parts are kept")
+    )
+    completed.file(files.add_argument("--resume", metavar="FILE", help="go on with the run that wrote this checkpoint"))
+
+
+def add_printing(results: Group, what: str) -> None:
+    """Add `--json` and `--quiet`; `what` is printed unless one of them is given."""
+    results.add_argument("--json", action="store_true", help=f"print {what} as JSON instead of the table")
+    results.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+
+
+def limit_of_level(text: str) -> tuple[str, float]:
+    """(level, limit) of a text such as `shared_glb=65536`."""
+    level, _, limit = text.rpartition("=")
+    try:
+        number = float(limit)
+    except ValueError:
+        number = 0.0
+    if not level or not number > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no LEVEL=WORDS, such as shared_glb=65536")
+    return level, number

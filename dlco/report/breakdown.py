@@ -1,0 +1,114 @@
+"""What each layer of a solution spends where, and what its cycles are bounded by: the numbers behind the pictures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, prod
+
+import torch
+
+from dlco.cost.imperfect import evaluate_imperfect, imperfect_nests
+from dlco.cost.model import evaluate, positions
+from dlco.cost.shape import compile_problem
+from dlco.hardware.architecture import Architecture, Level
+from dlco.mapping.mapping import Mapping
+from dlco.optimize.solution import Solution
+from dlco.workload.layer import Layer
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """One execution of a layer on the solution's machine. Levels come innermost first.
+
+    Attributes:
+        name, count, macs: of the layer.
+        cycles: that it takes; `compute_cycles`: those of its loops alone, of the busiest MAC.
+        ideal_cycles: with every MAC of the machine busy all the time.
+        level_cycles: by level, what its bandwidth alone would need; levels without limits left out. The largest of
+            these and of the compute cycles, rounded up, are the cycles.
+        energy_pj: by level and dataspace; `mac_pj` and `leak_pj` (all levels) are the rest of the layer's energy.
+        spatial: MACs in use over MACs there are; `temporal`: share of the cycles that those are busy. Their product is
+            the utilisation.
+        filled: by level, words kept over words that fit, of the instances in use; levels without limits left out.
+    """
+
+    name: str
+    count: int
+    macs: int
+    cycles: float
+    compute_cycles: float
+    ideal_cycles: float
+    level_cycles: dict[str, float]
+    energy_pj: dict[str, dict[str, float]]
+    mac_pj: float
+    leak_pj: float
+    spatial: float
+    temporal: float
+    filled: dict[str, float]
+
+    @property
+    def bound_by(self) -> str:
+        """What sets the cycles: "compute", or the name of a level."""
+        slowest = max(self.level_cycles, key=lambda name: self.level_cycles[name], default="")
+        return slowest if slowest and self.level_cycles[slowest] > self.compute_cycles else "compute"
+
+
+def breakdowns(solution: Solution) -> tuple[Breakdown, ...]:
+    """One a layer, in the network's order."""
+    return tuple(
+        _breakdown(layer, solution.architecture, solution.mappings[layer.name], solution.imperfect)
+        for layer in solution.layers
+    )
+
+
+def dataspaces(rows: Sequence[Breakdown]) -> tuple[str, ...]:
+    """Names of all dataspaces, in the order in which they first occur."""
+    return tuple(dict.fromkeys(space for row in rows for level in row.energy_pj.values() for space in level))
+
+
+def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping, imperfect: bool) -> Breakdown:
+    cost = evaluate_imperfect(layer, machine, mapping) if imperfect else evaluate(layer, machine, mapping)
+    counts = cost.counts
+    names = [space.name for space in layer.problem.dataspaces]
+    compute, used = _steps_and_macs(layer, mapping)
+    reads, writes = counts.reads.double().sum(-1), (counts.fills + counts.updates).double().sum(-1)
+    level_cycles, filled = {}, {}
+    for i, level in enumerate(machine.levels):
+        need = _transfer_cycles(level, reads[i].item(), writes[i].item())
+        charged = cost.level_cycles[i].item()
+        if need is not None:  # with tiles cut short the busiest instance is charged, and the counts are means
+            level_cycles[level.name] = charged if charged > compute else min(need, compute)
+        if 0 < level.usable_capacity < inf:
+            filled[level.name] = counts.tile[i].double().sum().item() / level.usable_capacity
+    return Breakdown(
+        name=layer.name,
+        count=layer.count,
+        macs=layer.macs,
+        cycles=cost.cycles.item(),
+        compute_cycles=compute,
+        ideal_cycles=layer.macs / machine.macs,
+        level_cycles=level_cycles,
+        energy_pj={
+            level.name: dict(zip(names, row, strict=True))
+            for level, row in zip(machine.levels, cost.access_pj.tolist(), strict=True)
+        },
+        mac_pj=cost.mac_pj.item(),
+        leak_pj=cost.leak_pj.sum().item(),
+        spatial=used / machine.macs,
+        temporal=layer.macs / used / cost.cycles.item(),
+        filled=filled,
+    )
+
+
+def _steps_and_macs(layer: Layer, mapping: Mapping) -> tuple[float, float]:
+    """Iterations of all temporal loops (the busiest MAC's, with short last tiles), and the MACs in use (their mean)."""
+    batch = mapping.batch()
+    bounds = torch.tensor(layer.problem.bounds, dtype=torch.float64)
+    _, mean, busy = imperfect_nests(compile_problem(layer.problem), batch.factors, positions(batch.order), bounds)
+    return float(busy.cycles), prod(float(n) for n in mean.fanout)
+
+
+def _transfer_cycles(level: Level, reads: float, writes: float) -> float | None:
+    """Cycles to move so many words through one instance's ports; None where nothing limits them."""
+    ports = ((reads, level.read_bandwidth), (writes, level.write_bandwidth), (reads + writes, level.shared_bandwidth))
+    needs = [words / bandwidth for words, bandwidth in ports if bandwidth < inf]
+    return max(needs) if needs else None

@@ -1,0 +1,55 @@
+"""A co-design as a web page: the network chosen and its accuracy, the search, and the solution in full."""
+
+from dlco.nas.codesign import CoDesign
+from dlco.report.html import card, document, paragraphs, picture, table
+from dlco.report.layout import Table, si
+from dlco.report.nas import plot_codesign, plot_progress
+from dlco.report.page import solution_lead, solution_sections
+
+
+def codesign_page(design: CoDesign, title: str = "", source: str = "") -> str:
+    """A whole HTML document.
+
+    Args:
+        design: what to show.
+        title: what to call the network; its space unless given.
+        source: where the co-design comes from, such as a file's name.
+    """
+    wanted = [] if design.least_accuracy is None else [f"at least {design.least_accuracy:g} % asked for"]
+    wanted += ["maximised"] if design.objective == "accuracy" else []
+    accuracy = card("accuracy", design.accuracy, f"{design.accuracy:.2f} %", wanted)
+    said = [
+        f"{design.status}: {design.message}",
+        f"{design.space} network {design.network}",
+        f"{design.method}: {design.evaluations:,} pairs evaluated, {design.queries:,} networks judged, "
+        f"{design.mappings:,} mappings, {design.seconds:.1f} s, seed {design.seed}",
+    ]
+    lead = f'{paragraphs(said)}\n<dl class="cards">{accuracy}</dl>\n{solution_lead(design.solution)}'
+    heading = f"{title or design.space} on {design.solution.architecture.name}"
+    pairs = ("pairs", "Networks and machines", _pairs(design))
+    return document(heading, lead, [pairs, *solution_sections(design.solution, source)])
+
+
+def _pairs(design: CoDesign) -> str:
+    front = picture(
+        plot_codesign(design),
+        "pairs",
+        "Pairs of a network and a machine that no other evaluated pair beats in accuracy, energy and latency at once; "
+        "the ring marks the one chosen, the colour is the latency.",
+    )
+    progress = picture(
+        plot_progress({design.method: design}), "progress", "The best pair within the limits over the pairs evaluated."
+    )
+    rows = tuple(
+        (
+            f"{point.accuracy:.2f}",
+            si(point.energy_pj * 1e-12, "J"),
+            si(point.latency_s, "s"),
+            f"{point.area_mm2:.4g}",
+            f"{point.macs:,}",
+            point.network,
+        )
+        for point in design.front
+    )
+    header = ("accuracy, %", "energy", "latency", "area mm2", "MACs", "network")
+    return front + table(Table("Pairs on the front", header, rows, text_columns=frozenset({5}))) + progress

@@ -1,0 +1,102 @@
+"""Results as rows for other programs: pandas DataFrames, CSV. Units stand in the columns' names."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from dlco.cost.model import Cost
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.optimize.solution import Solution
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Row = Mapping[str, object]
+
+
+def layer_rows(solution: Solution) -> list[dict[str, object]]:
+    """A row a layer of a solution, in the network's order.
+
+    Returns:
+        `layer`, `count` (executions in the network), and figures of one execution: `macs`, `cycles`, `latency_s`,
+        `energy_pj`, `edp_pj_cycles`, `utilization` (of the MAC units, 0 to 1); where the energy goes: `mac_pj`,
+        `leak_pj` and `<level>_pj` for every level, innermost first.
+    """
+    cycle_s = solution.architecture.cycle_s
+    rows = []
+    for layer in solution.layers:
+        cost = solution.layer_costs[layer.name]
+        figures = {
+            "layer": layer.name,
+            "count": cost.count,
+            "macs": cost.macs,
+            "cycles": cost.cycles,
+            "latency_s": cost.cycles * cycle_s,
+            "energy_pj": cost.energy_pj,
+            "edp_pj_cycles": cost.energy_pj * cost.cycles,
+            "utilization": cost.utilization,
+            "mac_pj": cost.mac_pj,
+            "leak_pj": cost.leak_pj,
+        }
+        rows.append(figures | {f"{level}_pj": energy for level, energy in cost.level_pj.items()})
+    return rows
+
+
+def mapping_rows(cost: Cost, architecture: Architecture) -> list[dict[str, object]]:
+    """A row a mapping of a batch that was evaluated, `[...]` in the order of its elements.
+
+    Args:
+        cost: as `dlco.evaluate` returns it.
+        architecture: what it was evaluated on.
+
+    Returns:
+        `valid` (whether it fits), and of what `layer_rows` has all but `layer`, `count` and `macs`.
+    """
+    columns = {
+        "valid": cost.valid,
+        "cycles": cost.cycles,
+        "latency_s": cost.latency_s,
+        "energy_pj": cost.energy_pj,
+        "edp_pj_cycles": cost.edp,
+        "utilization": cost.utilization,
+        "mac_pj": cost.mac_pj,
+        "leak_pj": cost.leak_pj.sum(-1),
+    }
+    flat = {name: one.detach().expand(cost.cycles.shape).reshape(-1).tolist() for name, one in columns.items()}
+    levels = cost.access_pj.detach().sum(-1).reshape(-1, len(architecture.levels))
+    flat |= {f"{level.name}_pj": levels[:, i].tolist() for i, level in enumerate(architecture.levels)}
+    return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
+
+
+def to_frame(rows: Sequence[Row]) -> "DataFrame":
+    """Rows as a DataFrame; `InvalidInput` where pandas is not installed."""
+    frame: DataFrame = _pandas().DataFrame(list(rows))
+    return frame
+
+
+def from_csv(text: str) -> "DataFrame":
+    """A CSV of numbers as a DataFrame; `InvalidInput` where pandas is not installed."""
+    header, *lines = csv.reader(io.StringIO(text))
+    cells = [[int(cell) if cell.isdecimal() else float(cell or "nan") for cell in line] for line in lines]
+    frame: DataFrame = _pandas().DataFrame(cells, columns=header)
+    return frame
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """Rows as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _pandas() -> ModuleType:
+    try:
+        import pandas
+    except ImportError:
+        raise InvalidInput("a DataFrame needs the package pandas; install dlco with its extra [pandas]") from None
+    return pandas

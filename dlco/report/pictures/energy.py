@@ -1,0 +1,114 @@
+"""Where each layer's energy goes: every level's share of it, and the dataspaces' shares of those."""
+
+import os
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from dlco.optimize.solution import Solution
+from dlco.report.breakdown import Breakdown, breakdowns, dataspaces
+from dlco.report.layout import si
+from dlco.report.style import (
+    BLACK,
+    LEAK_COLOUR,
+    MAC_COLOUR,
+    ROW,
+    axis_unit,
+    check_picture,
+    finish,
+    hatch_of,
+    layer_rows_axis,
+    level_colours,
+    new_figure,
+    patch,
+    set_title,
+    style_axes,
+)
+from dlco.report.svg import set_hover
+
+_EDGE = 1.7  # inches of title, axis and legend
+_BAR = 0.78  # of a row
+
+
+def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, *, title: str = "") -> Figure:
+    """A bar a layer: the energy of its executions, coloured by level and hatched by dataspace.
+
+    From the left: MACs, then the levels from the innermost outwards, then leakage. The bars add up to the network's
+    energy.
+
+    Args:
+        solution: what to draw.
+        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
+        title: of the picture, by default what it shows.
+
+    Returns:
+        The figure, which belongs to no window and to no pyplot state.
+
+    Raises:
+        InvalidInput: another suffix.
+    """
+    if path is not None:
+        check_picture(path)
+    rows = breakdowns(solution)
+    colours = level_colours(solution.architecture)
+    spaces = dataspaces(rows)
+    figure = new_figure(_EDGE + ROW * len(rows))
+    axes = figure.subplots()
+    largest = max(sum(pj for *_, pj in energy_parts_of(row)) * row.count for row in rows) * 1e-12
+    divisor, unit = axis_unit(largest, "J")
+    for i, row in enumerate(rows):
+        left = 0.0
+        for level, space, pj in energy_parts_of(row):
+            joules = pj * row.count * 1e-12
+            colour = MAC_COLOUR if level == "MACs" else colours.get(level, LEAK_COLOUR)
+            hatch = hatch_of(spaces.index(space)) if space else ""
+            _bar(
+                axes, i, left, joules / divisor, colour, hatch, f"{row.name}: {_named(level, space)} {si(joules, 'J')}"
+            )
+            left += joules / divisor
+    layer_rows_axis(axes, [(row.name, row.count) for row in rows])
+    axes.set_xlim(left=0)
+    axes.set_xlabel(f"energy of all executions, {unit}", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(7))
+    style_axes(axes)
+    _legends(figure, rows, colours, spaces)
+    set_title(figure, title or "Energy by level and dataspace")
+    return finish(figure, path)
+
+
+def energy_parts_of(row: Breakdown) -> list[tuple[str, str, float]]:
+    """(level, dataspace, pJ of one execution) of all that is not 0, in the order of the bars.
+
+    "MACs" come first and "leakage" last, both without a dataspace.
+    """
+    parts = [("MACs", "", row.mac_pj)]
+    parts += [(level, space, pj) for level, spaces in row.energy_pj.items() for space, pj in spaces.items()]
+    parts.append(("leakage", "", row.leak_pj))
+    return [part for part in parts if part[2] > 0]
+
+
+def _bar(axes: Axes, row: int, left: float, width: float, colour: str, hatch: str, text: str) -> None:
+    edge = "#FFFFFF" if colour == BLACK else BLACK
+    (bar,) = axes.barh(row, width, _BAR, left, color=colour, hatch=hatch, edgecolor=edge, lw=0.3)
+    set_hover(bar, text)
+
+
+def _named(level: str, space: str) -> str:
+    return f"{space} in {level}" if space else level
+
+
+def _legends(figure: Figure, rows: tuple[Breakdown, ...], colours: dict[str, str], spaces: tuple[str, ...]) -> None:
+    """Levels by colour, dataspaces by hatch: only those that cost anything."""
+    present = {(level, space) for row in rows for level, space, _ in energy_parts_of(row)}
+    levels = {"MACs": MAC_COLOUR} | colours | {"leakage": LEAK_COLOUR}
+    handles = [patch(colour, name) for name, colour in levels.items() if any(name == level for level, _ in present)]
+    handles += [
+        patch("#FFFFFF", name, hatch_of(i))
+        for i, name in enumerate(spaces)
+        if any(name == space for _, space in present)
+    ]
+    if handles:
+        figure.legend(
+            handles=handles, loc="outside lower center", ncols=min(len(handles), 5), frameon=False, fontsize=8
+        )

@@ -1,0 +1,40 @@
+"""The names that the command line copies are those of the rooms that they belong to."""
+
+from dataclasses import fields
+
+from dlco.cli import arguments, evaluate, names, nas, simulate
+from dlco.hardware.presets import ARCHITECTURES
+from dlco.nas.methods import METHODS
+from dlco.nas.oracles.fit import KINDS
+from dlco.nas.problem import OBJECTIVES_HERE
+from dlco.optimize.budget import OBJECTIVES
+from dlco.optimize.front.pareto import LIMIT_OF
+from dlco.report.picture import PICTURES
+from dlco.simulate import TimingModel
+from dlco.timeloop.yaml_text import VERSIONS
+from dlco.workload import NETWORKS
+
+
+def test_names_are_those_of_their_rooms() -> None:
+    assert tuple(NETWORKS) == names.NETWORKS
+    assert tuple(ARCHITECTURES) == names.MACHINES
+    assert tuple(OBJECTIVES) == names.OBJECTIVES
+    assert OBJECTIVES_HERE == ("accuracy", *names.OBJECTIVES)
+    assert tuple(LIMIT_OF) == names.LIMITED
+    assert tuple(nas.SPACES) == names.SPACES
+    assert tuple(METHODS) == names.METHODS
+    assert tuple(KINDS) == names.PREDICTORS
+    assert tuple(evaluate.RULES) == names.RULES
+    assert tuple(simulate.COPIES) == names.COPIES
+    assert tuple(PICTURES) == names.PICTURES
+    assert VERSIONS == names.VERSIONS
+    (latency,) = (one.default for one in fields(TimingModel) if one.name == "dram_latency")
+    assert latency == names.DRAM_LATENCY
+
+
+def test_every_command_has_its_arguments() -> None:
+    commands = next(action for action in arguments.make_parser()._actions if action.dest == "command")
+    assert isinstance(commands.choices, dict)
+    shown = arguments.make_parser().format_help()
+    for command in commands.choices:
+        assert f"\n    {command}" in shown
