@@ -4,6 +4,7 @@ Levels are listed from the innermost (next to the MACs) to the outermost (DRAM).
 of children below each of its instances, along X and Y: instances of the next inner level, or MACs for level 0.
 """
 
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -20,7 +21,8 @@ KINDS = ("regfile", "SRAM", "DRAM")
 def check_number(name: str, value: object, *, positive: bool = False) -> None:
     """Raise `InvalidInput`, naming the field, unless `value` is a number >= 0 (or > 0), infinity allowed."""
     good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not (value > 0 if positive else value >= 0):  # type: ignore[operator]
+    too_large = isinstance(value, int) and value > sys.float_info.max
+    if not good or too_large or not (value > 0 if positive else value >= 0):  # type: ignore[operator]
         raise InvalidInput(f"{name} is {value!r}; it must be a number {'above 0' if positive else 'of at least 0'}")
 
 
@@ -122,6 +124,11 @@ class Architecture:
         names = [level.name for level in self.levels]
         if not names or len(set(names)) != len(names):
             raise InvalidInput(f"levels of {self.name!r} are {names!r}; they must be one or more, of distinct names")
+        for field_name in ("name", "mac_name"):
+            if not isinstance(getattr(self, field_name), str):
+                raise InvalidInput(
+                    f"{field_name} of an architecture is {getattr(self, field_name)!r}; it must be a text"
+                )
         check_number(f"mac_pj of {self.name!r}", self.mac_pj)
         check_number(f"mac_area_um2 of {self.name!r}", self.mac_area_um2)
         check_number(f"cycle_s of {self.name!r}", self.cycle_s, positive=True)

@@ -1,5 +1,6 @@
 """`Budget` and objectives: what a design is for, and what it must not exceed."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from math import inf
@@ -54,7 +55,7 @@ class Budget:
                 continue
             if item.name in ("capacity", "bandwidth") and not isinstance(value, Mapping):
                 raise InvalidInput(f"budget {item.name} is {value!r}; it must be a dictionary of limits by level name")
-            if isinstance(value, Mapping):
+            if isinstance(value, Mapping) and item.name in ("capacity", "bandwidth", "layer_latency_s"):
                 for name, limit in value.items():
                     _check_limit(f"{item.name} of {name!r}", limit)
                 object.__setattr__(self, item.name, dict(value))
@@ -109,7 +110,7 @@ class Conflict:
 
 def _check_limit(name: str, value: object) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and 0 < value < inf):  # type: ignore[operator]
+    if not (number and 0 < value <= sys.float_info.max):  # type: ignore[operator]
         raise InvalidInput(f"budget {name} is {value!r}; it must be a finite number above 0, or None")
 
 

@@ -35,8 +35,8 @@ def read_problem(source: Source) -> Problem:
         NotSupported: dataspaces with zeros in them (densities below 1).
 
     Examples:
-        >>> problem = dlco.timeloop.read_problem("problem: {shape: cnn-layer, C: 3, M: 8, R: 3, S: 3, P: 32, Q: 32, N: 1}")
-        >>> problem.macs
+        >>> text = "problem: {shape: cnn-layer, C: 3, M: 8, R: 3, S: 3, P: 32, Q: 32, N: 1}"
+        >>> dlco.timeloop.read_problem(text).macs
         221184
     """
     top = load(source, "problem").fields(["problem"], TOP_KEYS)
