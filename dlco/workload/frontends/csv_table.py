@@ -87,24 +87,7 @@ def from_csv(path: str | os.PathLike[str]) -> ImportedNetwork:
         118014592
     """
     text, shown = _read(path)
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if not _is_comment(line)]
-    if not lines:
-        raise InvalidInput(f"CSV file {shown!r} is empty; its first line must name the columns")
-    rows = _cells(lines, shown)
-    columns = _columns(rows[0], f"{shown}, line {lines[0][0]}")
-    layers: list[Layer] = []
-    met: dict[str, int] = {}
-    for (number, _), row in zip(lines[1:], rows[1:], strict=True):
-        layer = _layer(columns, row, f"{shown}, line {number}")
-        if layer.name in met:
-            raise InvalidInput(
-                f"{shown}, line {number}: name is {layer.name!r}, as on line {met[layer.name]}; names must be distinct"
-            )
-        met[layer.name] = number
-        layers.append(layer)
-    if not layers:
-        raise InvalidInput(f"CSV file {shown!r} names columns, but has no row; it must have one a layer")
-    return ImportedNetwork(Path(path).stem, tuple(layers))
+    return ImportedNetwork(Path(path).stem, tuple(_parse(text, shown)))
 
 
 def to_csv(layers: Iterable[Layer], path: str | os.PathLike[str]) -> None:
@@ -117,12 +100,16 @@ def to_csv(layers: Iterable[Layer], path: str | os.PathLike[str]) -> None:
     Examples:
         >>> dlco.to_csv(dlco.from_torch(model, (1, 3, 224, 224)), "net.csv")  # doctest: +SKIP
     """
-    rows = [_row(layer) for layer in check_layers(layers)]
+    checked = check_layers(layers)
+    rows = [_row(layer) for layer in checked]
     columns = [column for column in _COLUMNS if any(row.get(column) for row in rows)]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+    for layer, line in zip(checked, text.getvalue().split("\n")[1:], strict=False):
+        if _is_comment(line) or layer.name != layer.name.strip() or not layer.name.isprintable():
+            raise InvalidInput(f"name of a layer is {layer.name!r}; in a table it must be printable, without # first")
     try:
         write_whole(path, text.getvalue())
     except OSError as error:
@@ -140,6 +127,28 @@ def _read(path: str | os.PathLike[str]) -> tuple[str, str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise InvalidInput(f"CSV file {os.fspath(path)[:200]!r} cannot be read: {reason}") from None
+
+
+def _parse(text: str, shown: str) -> list[Layer]:
+    """The layers of a table's text; `shown` is its name in errors."""
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if not _is_comment(line)]
+    if not lines:
+        raise InvalidInput(f"CSV file {shown!r} is empty; its first line must name the columns")
+    rows = _cells(lines, shown)
+    columns = _columns(rows[0], f"{shown}, line {lines[0][0]}")
+    layers: list[Layer] = []
+    met: dict[str, int] = {}
+    for (number, _), row in zip(lines[1:], rows[1:], strict=True):
+        layer = _layer(columns, row, f"{shown}, line {number}")
+        if layer.name in met:
+            raise InvalidInput(
+                f"{shown}, line {number}: name is {layer.name!r}, as on line {met[layer.name]}; names must be distinct"
+            )
+        met[layer.name] = number
+        layers.append(layer)
+    if not layers:
+        raise InvalidInput(f"CSV file {shown!r} names columns, but has no row; it must have one a layer")
+    return layers
 
 
 def _is_comment(line: str) -> bool:

@@ -34,7 +34,7 @@ def infer_shapes(model: "ModelProto") -> dict[str, Shape]:
     """
     import onnx.shape_inference
 
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    graph = onnx.shape_inference.infer_shapes(model).graph  # data_prop would follow a Concat that doubles itself
     known = {value.name: value.type for value in [*graph.input, *graph.value_info, *graph.output]}
     for tensor in graph.initializer:
         known[tensor.name] = onnx.helper.make_tensor_type_proto(tensor.data_type, tensor.dims)

@@ -4,6 +4,7 @@ The trace knows shapes alone (torch's fake tensors): nothing is computed, and th
 the meta device, where weights take no memory. What is traced is the forward pass in evaluation mode.
 """
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -36,7 +37,8 @@ _EINSUMS = {  # operands, and what an operator computes of them
     "vdot": ("self other", "k,k->"),
     "bilinear": ("input1 weight input2", "...i,oij,...j->...o"),
 }
-_UNCOUNTED = ("cdist", "fft_", "linalg_", "matrix_exp", "stft")  # multiply too, but how often is not known here
+_UNCOUNTED = re.compile(r"cdist|fft_|stft|matrix_exp|linalg_(?!cross|norm|vector_norm)")
+"""Operators that multiply more often than once an element, but how often torch's counter does not know."""
 _IDLE = ("dropout", "alpha_dropout", "feature_dropout", "clone", "lift_fresh_copy", "copy")
 
 Inputs = Sequence[int] | torch.Tensor | Sequence["torch.Tensor | Sequence[int]"] | Mapping[str, Any]
@@ -187,7 +189,7 @@ def _operator(node: Node, op: OpOverload, stored: dict[Node, str]) -> Iterator[L
     fixed = all(isinstance(size, int) for source in (node, *node.all_input_nodes) for size in _sizes(source))
     layers = _layers(node, op, kind, stored) if fixed else []
     yield from layers
-    if not layers and node.all_input_nodes and not (op.is_view or kind in _IDLE):
+    if not layers and node.all_input_nodes and _tensors(node) and not (op.is_view or kind in _IDLE):
         results = sum(tensor.numel() for tensor in _tensors(node)) if fixed else 0
         yield Unmapped(kind, _module(node), results=results, macs=_macs(node, op, kind))
 
@@ -208,8 +210,8 @@ def _layers(node: Node, op: OpOverload, kind: str, stored: dict[Node, str]) -> l
             stored=given["weight"] in stored,
         )
         return [layer]
-    if kind == "scaled_dot_product_attention":
-        name = _module(node) or kind
+    if "scaled_dot_product" in kind:  # and what it becomes in a program for one kind of device
+        name = _module(node) or "attention"
         return attention(name, *(_shape(given[operand]) for operand in ("query", "key", "value")))
     operands, equation, path = _einsum(kind, given)
     if not equation:
@@ -284,5 +286,5 @@ def _macs(node: Node, op: OpOverload, kind: str) -> int | None:
         with suppress(Exception), torch.no_grad(), FlopCounterMode(display=False) as counter:
             op(*args, **kwargs)
             macs = counter.get_total_flops() // 2
-            return None if macs == 0 and kind.startswith(_UNCOUNTED) else macs
+            return None if macs == 0 and _UNCOUNTED.match(kind) else macs
     return None

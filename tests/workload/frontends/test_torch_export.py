@@ -186,21 +186,24 @@ def test_multiply_accumulates_without_a_layer_are_named_with_their_share():
     assert "lstm" in str(network)
 
 
-def test_regions_without_gradients_are_read_too():
+@pytest.mark.parametrize(
+    "region",
+    [lambda: torch.set_grad_enabled(True), lambda: torch.autocast("cpu", torch.bfloat16)],
+    ids=["grad", "autocast"],
+)
+def test_regions_within_a_model_are_read_too(region):
     class Region(nn.Module):
         def __init__(self):
             super().__init__()
             self.inside, self.outside = nn.Linear(4, 5), nn.Linear(5, 6)
 
         def forward(self, x):
-            with torch.set_grad_enabled(True):
+            with region():
                 x = self.inside(x)
-            return self.outside(x)
+            return self.outside(x.float())
 
-    assert list(dlco.from_torch(Region(), (3, 4))) == [
-        dlco.linear("inside", N=3, C=4, M=5),
-        dlco.linear("outside", N=3, C=5, M=6),
-    ]
+    expected = [dlco.linear("inside", N=3, C=4, M=5), dlco.linear("outside", N=3, C=5, M=6)]
+    assert list(dlco.from_torch(Region(), (3, 4))) == expected
 
 
 def test_the_model_stays_as_and_where_it_is():

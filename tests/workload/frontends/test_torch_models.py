@@ -47,29 +47,21 @@ def test_a_vision_transformer_is_its_blocks_patches_and_head(torchvision):
     assert {"encoder.layers.encoder_layer_0.self_attention.scores"} < {layer.name for layer in network}
 
 
-ZOO = {
-    "convnext_tiny": IMAGE,
-    "googlenet": IMAGE,
-    "shufflenet_v2_x1_0": IMAGE,
-    "squeezenet1_1": IMAGE,
-    "r3d_18": (1, 3, 8, 56, 56),
-    "deeplabv3_mobilenet_v3_large": (1, 3, 128, 128),
-}
-SLOW = {"densenet121": IMAGE, "swin_t": IMAGE, "maxvit_t": IMAGE, "inception_v3": (1, 3, 299, 299)}
+ZOO = {"convnext_tiny": IMAGE, "shufflenet_v2_x1_0": IMAGE, "squeezenet1_1": IMAGE, "r3d_18": (1, 3, 8, 56, 56)}
+SLOW = {"densenet121": IMAGE, "googlenet": IMAGE, "swin_t": IMAGE}
 
 
 @pytest.mark.parametrize("name", [*ZOO, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
 def test_torchvision_models_have_the_macs_that_torch_counts(torchvision, name):
     shape = (ZOO | SLOW)[name]
-    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
-    options |= {"weights_backbone": None} if name.startswith("deeplab") else {}
+    options = {"init_weights": False} if name == "googlenet" else {}
     model = on_meta(torchvision.models.get_model, name, weights=None, **options)
     network = dlco.from_torch(model, shape)
     assert network.macs == counted_macs(model, shape)
     assert network.mapped_share == 1
 
 
-@pytest.mark.parametrize("name", ["mixer_s32_224", "resnetv2_18", "edgenext_xx_small"])
+@pytest.mark.parametrize("name", ["mixer_s32_224", "resnetv2_18"])
 def test_timm_models_have_the_macs_that_torch_counts(timm, name):
     model = on_meta(timm.create_model, name, pretrained=False)
     network = dlco.from_torch(model, IMAGE)
