@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         page = kind.page(result, title, _source(arguments.solution, data))
         write_outputs({output: lambda path: path.write_text(page, encoding="utf-8")})
     else:
-        write_outputs({output: lambda path: kind.picture(result, path, title)})
+        write_outputs({output: lambda path: kind.picture(result, path, title=title)})
     return 0
 
 

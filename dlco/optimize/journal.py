@@ -47,7 +47,7 @@ class Journal:
                 _create(self.path, [("format", FORMAT.encode()), ("request", print_.encode())])
             self._file = sqlite3.connect(self.path, isolation_level=None)
             found = {name: self._read(name) for name in ("format", "request")}
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ValueError) as error:
             raise InvalidInput(f"checkpoint file {shown} cannot be used: {error}") from None
         if found["format"] != FORMAT.encode():
             raise InvalidInput(f"resume is {shown}; it is no checkpoint of this version")

@@ -17,12 +17,14 @@ class Progress:
         done: share of all work done, 0 to 1.
         best: the best objective so far, or None.
         seconds: since the start.
+        bound: what is proved that no design goes below, or None.
     """
 
     phase: str
     done: float
     best: float | None
     seconds: float
+    bound: float | None = None
 
 
 class Listener(Protocol):

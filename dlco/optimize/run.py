@@ -346,7 +346,8 @@ class Run:
         self.history.note(phase)
         done *= self.share if phase != "done" else 1.0
         best = self._value(self.best) if self.best is not None and self.best.score < BROKEN else None
-        self.listener(Progress(phase, done, best, time.perf_counter() - self.started))
+        bound = self.history.points[-1].bound
+        self.listener(Progress(phase, done, best, time.perf_counter() - self.started, bound))
 
     def _value(self, design: Design) -> float:
         """The objective of a design, in the unit of `NetworkCost.objective`."""

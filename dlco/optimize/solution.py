@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import asdict, dataclass, field
@@ -286,8 +287,15 @@ def _check_complete(solution: Solution) -> None:
 
 def _check_numbers(what: str, figures: Dict[str, object]) -> None:
     for name, value in figures.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        if not is_figure(value):
             raise InvalidInput(f"{name} of the {what} is {value!r}; it must be a number")
+
+
+def is_figure(value: object) -> bool:
+    """Whether it is a number that float64 can hold, and no NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= sys.float_info.max or value in (inf, -inf)
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from dlco.report.evaluation import evaluation_text
 from dlco.report.front import plot_front
+from dlco.report.front_page import front_page
 from dlco.report.nest import loop_nest_html
 from dlco.report.page import solution_page
 from dlco.report.picture import plot_solution
@@ -21,6 +22,7 @@ __all__ = [
     "LayerRow",
     "ProgressBar",
     "evaluation_text",
+    "front_page",
     "layer_rows",
     "loop_nest_html",
     "plot_convergence",

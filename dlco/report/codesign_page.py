@@ -2,7 +2,7 @@
 
 from dlco.nas.codesign import CoDesign
 from dlco.report.html import card, document, paragraphs, picture, table
-from dlco.report.layout import Table, si
+from dlco.report.layout import Table, pretty, si
 from dlco.report.nas import plot_codesign, plot_progress
 from dlco.report.page import solution_lead, solution_sections
 
@@ -24,7 +24,7 @@ def codesign_page(design: CoDesign, title: str = "", source: str = "") -> str:
         f"{design.method}: {design.evaluations:,} pairs evaluated, {design.queries:,} networks judged, "
         f"{design.mappings:,} mappings, {design.seconds:.1f} s, seed {design.seed}",
     ]
-    lead = f'{paragraphs(said)}\n<dl class="cards">{accuracy}</dl>\n{solution_lead(design.solution)}'
+    lead = f"{paragraphs(said)}\n{solution_lead(design.solution, accuracy)}"
     heading = f"{title or design.space} on {design.solution.architecture.name}"
     pairs = ("pairs", "Networks and machines", _pairs(design))
     return document(heading, lead, [pairs, *solution_sections(design.solution, source)])
@@ -43,8 +43,8 @@ def _pairs(design: CoDesign) -> str:
     rows = tuple(
         (
             f"{point.accuracy:.2f}",
-            si(point.energy_pj * 1e-12, "J"),
-            si(point.latency_s, "s"),
+            pretty(si(point.energy_pj * 1e-12, "J")),
+            pretty(si(point.latency_s, "s")),
             f"{point.area_mm2:.4g}",
             f"{point.macs:,}",
             point.network,

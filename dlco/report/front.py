@@ -16,7 +16,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.optimize.front import Front
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
 from dlco.report.labels import name_points
-from dlco.report.layout import Table, scaled, si
+from dlco.report.layout import Table, pretty, scaled, si
 from dlco.report.style import check_picture, finish
 from dlco.report.svg import set_hover
 from dlco.report.table import QUANTITIES, byte_size
@@ -133,7 +133,7 @@ def _hover_points(axes: Axes, front: Front, divisors: Sequence[float]) -> None:
         dot = axes.scatter([x], [y], s=90, color="none", zorder=5)
         figures = ", ".join(f"{axis} {_shown(axis, v)}" for axis, v in zip(front.axes, point.values, strict=True))
         machine = machine_sizes(point.solution.architecture)
-        set_hover(dot, f"point {i + 1}: {figures}; {machine}")
+        set_hover(dot, pretty(f"point {i + 1}: {figures}; {machine}"))
 
 
 def machine_text(machine: Architecture) -> str:

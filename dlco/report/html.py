@@ -58,6 +58,9 @@ window.addEventListener("beforeprint",function(){
 document.querySelectorAll("details").forEach(function(d){d.open=true;});});
 })();
 """
+_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"  # nothing from elsewhere
+)
 Section = tuple[str, str, str]
 """An anchor, a heading and the section's HTML."""
 
@@ -79,6 +82,7 @@ def document(title: str, lead: str, sections: Sequence[Section]) -> str:
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{escape(title)}</title>
 <style>{STYLE}</style>

@@ -1,11 +1,15 @@
 """`Table`: rows of text for a terminal or a web page; and numbers as people read them."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from math import floor, isfinite, log10
 
 _PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
+RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+_MICRO = re.compile(r"(?<=\d) u(?=[JWs]\b)")
+_POWER = re.compile(r"(?<=\d)e\+?(-?\d+)(?= pJ x cycles)")
 _CELL = "padding:0.15em 0.7em;border:none;text-align:"
 
 
@@ -18,6 +22,12 @@ def si(value: float, unit: str = "") -> str:
     if power not in _PREFIXES:
         return f"{value:.2e} {unit}".rstrip()
     return f"{value / 10.0**power:.{2 - (exponent - power)}f} {_PREFIXES[power]}{unit}".rstrip()
+
+
+def pretty(text: str) -> str:
+    """A text with units as they are printed: mm², µ, powers of ten, and a dot between factors."""
+    text = _POWER.sub(lambda m: f"×10{m.group(1).translate(RAISED)}", text)
+    return _MICRO.sub(" µ", text.replace("mm2", "mm²").replace("pJ x cycles", "pJ·cycles"))
 
 
 def scaled(largest: float, unit: str) -> tuple[float, str]:

@@ -16,7 +16,7 @@ from dlco.nas.codesign import CoDesign, CoPoint
 from dlco.optimize.front.dominance import nondominated
 from dlco.report.front import memory_text
 from dlco.report.labels import name_points
-from dlco.report.layout import scaled, si
+from dlco.report.layout import pretty, scaled, si
 from dlco.report.style import check_picture, finish
 from dlco.report.svg import set_hover
 from dlco.report.table import QUANTITIES
@@ -189,7 +189,7 @@ def _draw_points(figure: Figure, axes: Axes, points: Sequence[CoPoint], at: Sequ
         figures = f"{point.accuracy:.2f} %, {si(point.energy_pj * 1e-12, 'J')}, {si(point.latency_s, 's')}"
         set_hover(
             axes.scatter([at_x], [at_y], s=90, color="none", zorder=5),
-            f"{figures}, {point.area_mm2:.3g} mm²; {_machine(point)}; {point.network}",
+            f"{pretty(figures)}, {point.area_mm2:.3g} mm²; {_machine(point)}; {point.network}",
         )
     bar = figure.colorbar(dots, ax=axes)
     _ticks(bar.ax.yaxis, latencies)

@@ -1,6 +1,5 @@
 """A solution as a web page that needs no other file: machine, costs, proof, pictures, layers, loop nests."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,7 @@ from dlco.cost.rules import DEFAULT_RULES
 from dlco.optimize.solution import Solution
 from dlco.report.breakdown import breakdowns
 from dlco.report.html import Section, card, document, facts, folded, paragraphs, picture, table
-from dlco.report.layout import Table, si
+from dlco.report.layout import Table, pretty, si
 from dlco.report.nest import loop_nest_html
 from dlco.report.pictures import (
     plot_convergence,
@@ -19,13 +18,10 @@ from dlco.report.pictures import (
     plot_utilization,
 )
 from dlco.report.pictures.roofline import has_roofline
-from dlco.report.style import RAISED
-from dlco.report.table import EDP_UNIT, QUANTITIES, headline, layer_rows, machine_table, shown_value, within
+from dlco.report.table import QUANTITIES, headline, layer_rows, machine_table, shown_value, within
 from dlco.version import __version__
 from dlco.workload.layer import Layer
 
-_MICRO = re.compile(r"(?<=\d) u(?=[JWs]\b)")
-_POWER = re.compile(rf"(?<=\d)e\+?(-?\d+)(?= {EDP_UNIT})")
 BUDGETS = {"latency": "latency_s", "energy": "energy_j", "power": "power_w", "area": "area_mm2"}
 """By objective: the budget's limit on it."""
 
@@ -42,16 +38,16 @@ def solution_page(solution: Solution, title: str = "", source: str = "") -> str:
     return document(heading, solution_lead(solution), solution_sections(solution, source))
 
 
-def solution_lead(solution: Solution) -> str:
-    """Status, what is proved, and the totals as cards."""
-    return f"{paragraphs(pretty(headline(solution)).splitlines())}\n{cost_cards(solution)}"
+def solution_lead(solution: Solution, first: str = "") -> str:
+    """Status, what is proved, and the totals as cards; `first` is a card before them."""
+    return f"{paragraphs(pretty(headline(solution)).splitlines())}\n{cost_cards(solution, first)}"
 
 
 def solution_sections(solution: Solution, source: str = "") -> list[Section]:
     """All that a page says of a solution below its totals."""
     return [
         ("machine", "Machine", _machine(solution)),
-        ("budget", "Budget", _budget(solution)),
+        ("budget", "Budget", budget_section(solution)),
         ("energy", "Energy", _energy(solution)),
         ("latency", "Latency", _latency(solution)),
         ("utilisation", "Utilisation", _utilization(solution)),
@@ -62,9 +58,9 @@ def solution_sections(solution: Solution, source: str = "") -> list[Section]:
     ]
 
 
-def cost_cards(solution: Solution) -> str:
+def cost_cards(solution: Solution, first: str = "") -> str:
     """The network's totals with their limits; what was minimised is marked, and so is what exceeds its limit."""
-    cards = []
+    cards = [first]
     for name, (attribute, unit, scale) in QUANTITIES.items():
         value = getattr(solution.cost, attribute)
         limit = solution.budget.limits.get(BUDGETS.get(name, ""))
@@ -136,7 +132,7 @@ def _machine(solution: Solution) -> str:
     return table(machine_table(machine)) + plan
 
 
-def _budget(solution: Solution) -> str:
+def budget_section(solution: Solution) -> str:
     """Every limit beside what the design needs, and the limits that exclude each other."""
     budget, cost = solution.budget, solution.cost
     uses = {"area_mm2": cost.area_mm2, "power_w": cost.power_w, "latency_s": cost.latency_s}
@@ -227,9 +223,3 @@ def _effort(effort: Mapping[str, Any]) -> str:
     """Nested figures as a line of text."""
     parts = (f"{k} ({_effort(v)})" if isinstance(v, Mapping) else f"{k} {v}" for k, v in effort.items())
     return ", ".join(parts)
-
-
-def pretty(text: str) -> str:
-    """A text with units as they are printed: mm², µ, powers of ten, and a dot between factors."""
-    text = _POWER.sub(lambda m: f"×10{m.group(1).translate(RAISED)}", text)
-    return _MICRO.sub(" µ", text.replace("mm2", "mm²").replace(EDP_UNIT, "pJ·cycles"))

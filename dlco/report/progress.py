@@ -12,9 +12,22 @@ from rich.progress import Progress as RichProgress
 from dlco.optimize.progress import Progress
 from dlco.report.table import objective_text
 
+ENOUGH = 0.25  # of the work done, before the time left is guessed from it
+UNTIMED = ("bound", "diagnosis")  # phases that do not know how far they are
+
+
+def time_left(progress: Progress) -> str:
+    """The time left, as coarsely as it is guessed: each share takes as long as those before; "" where it is unknown."""
+    if not ENOUGH <= progress.done < 1 or progress.phase in UNTIMED:
+        return ""
+    seconds = progress.seconds / progress.done - progress.seconds
+    if seconds >= 5400:
+        return f"about {seconds / 3600:.0f} h left"
+    return f"about {seconds / 60:.0f} min left" if seconds >= 90 else "about a minute left" if seconds > 45 else "soon"
+
 
 class ProgressBar:
-    """A listener that shows phase, share done, best objective and time while its `with` block runs.
+    """A listener that shows phase, share done, best objective, bound and time while its `with` block runs.
 
     It draws on stderr, and nothing at all where that is no terminal or another bar is being shown; it is gone when
     the block ends. Called outside the block it does nothing.
@@ -38,12 +51,13 @@ class ProgressBar:
                 TaskProgressColumn(),
                 TextColumn("{task.fields[best]}"),
                 TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}"),
                 console=Console(stderr=True),
                 redirect_stdout=False,  # it is not the bar's
                 transient=True,
                 refresh_per_second=5,
             )
-            self._display.add_task("start", total=1.0, best="")
+            self._display.add_task("start", total=1.0, best="", left="")
             self._display.start()
         return self
 
@@ -51,8 +65,15 @@ class ProgressBar:
         """Show a report."""
         if self._display is not None:
             best = "" if progress.best is None else f"best {objective_text(self.objective, progress.best)}"
-            task = self._display.task_ids[0]
-            self._display.update(task, description=escape(progress.phase), completed=progress.done, best=best)
+            if progress.best and progress.bound:
+                best += f", at most {100 * max(1 - progress.bound / progress.best, 0):.1f} % from the optimum"
+            self._display.update(
+                self._display.task_ids[0],
+                description=escape(progress.phase),
+                completed=progress.done,
+                best=best,
+                left=time_left(progress),
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
-from dlco.report.layout import clip, scaled
+from dlco.report.layout import RAISED, clip, scaled
 from dlco.report.svg import printable, svg_document
 
 PICTURES = (".png", ".svg", ".pdf")
@@ -38,7 +38,6 @@ WIDTH = 7.4  # inches: a page of A4 or letter between its margins
 ROW = 0.215  # inches of a layer
 NAME_WIDTH = 22
 _HATCH_WIDTH = 0.5
-RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +73,17 @@ def test_a_missing_file_is_one_sentence(dlco):
     assert ran.code == 2
     assert "'missing.json'" in ran.err
     assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("kind", "title"), [("front", "latency and power"), ("codesign", "EDP")])
+def test_fronts_and_co_designs_are_shown_too(dlco, tmp_path, kind, title):
+    saved = Path(__file__).parent.parent / "data" / "saved" / f"{kind}_format1.json"
+    ran = dlco("report", saved)
+    assert (ran.code, ran.err) == (0, "")
+    assert len(ran.out.splitlines()) > 5
+    for name, start in (("out.png", b"\x89PNG"), ("out.html", b"<!DOCTYPE")):
+        assert dlco("report", saved, "-o", name) == type(ran)(0, "", "")
+        assert (tmp_path / name).read_bytes().startswith(start)
+    page = (tmp_path / "out.html").read_text()
+    assert title in page
+    assert f"{kind}_format1.json" in page

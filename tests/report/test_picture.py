@@ -7,7 +7,6 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from dlco.errors import InvalidInput
 from dlco.optimize.solution import Solution
-from dlco.report.page import solution_page
 from dlco.report.picture import energy_parts, plot_solution
 
 
@@ -81,11 +80,3 @@ def test_names_that_matplotlib_would_read_its_own_way(solution):
 def test_no_energy_and_no_window(free):
     FigureCanvasAgg(plot_solution(free)).draw()
     assert not matplotlib.pyplot.get_fignums()
-
-
-def test_a_page_needs_no_other_file(solution):
-    page = solution_page(solution, title="<toy>")
-    assert page.startswith("<!DOCTYPE html>")
-    assert "&lt;toy&gt; on generic" in page
-    assert 'src="data:image/png;base64,' in page
-    assert "http" not in page

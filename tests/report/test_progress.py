@@ -4,7 +4,7 @@ from contextlib import redirect_stderr
 import pytest
 
 from dlco.optimize.progress import Progress
-from dlco.report.progress import ProgressBar
+from dlco.report.progress import ProgressBar, time_left
 
 
 class Terminal(io.StringIO):
@@ -15,7 +15,7 @@ class Terminal(io.StringIO):
 @pytest.fixture(autouse=True)
 def _terminal_settings(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "160")
 
 
 def test_a_terminal_shows_phase_share_and_best():
@@ -56,3 +56,25 @@ def test_a_report_outside_the_block_is_ignored():
     with redirect_stderr(Terminal()) as terminal:
         ProgressBar()(Progress("search", 0.5, 1.0, 2.0))
     assert terminal.getvalue() == ""
+
+
+def test_a_bound_is_shown_as_what_is_left_to_gain():
+    with redirect_stderr(Terminal()) as terminal, ProgressBar("energy") as bar:
+        bar(Progress("bound", 0.9, 2.5e9, 2.0, bound=2e9))
+    assert "best energy 2.50 mJ, at most 20.0 % from the optimum" in " ".join(terminal.getvalue().split())
+
+
+@pytest.mark.parametrize(
+    ("done", "seconds", "said"),
+    [
+        (0.1, 60.0, ""),
+        (0.5, 10.0, "soon"),
+        (0.5, 50.0, "about a minute left"),
+        (0.25, 60.0, "about 3 min left"),
+        (0.5, 7200.0, "about 2 h left"),
+        (1.0, 60.0, ""),
+    ],
+)
+def test_the_time_left_is_guessed_late_and_coarsely(done, seconds, said):
+    assert time_left(Progress("search", done, None, seconds)) == said
+    assert time_left(Progress("bound", done, None, seconds)) == ""

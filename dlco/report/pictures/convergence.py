@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from dlco.optimize.history import HistoryPoint
 from dlco.optimize.solution import Solution
+from dlco.report.layout import pretty
 from dlco.report.style import (
     BLACK,
     BLUE,
@@ -101,10 +102,8 @@ def moments(solution: Solution) -> tuple[HistoryPoint, ...]:
     if solution.history:
         return solution.history
     found = [HistoryPoint(seconds, "search", best=value) for seconds, value in solution.trace]
-    if solution.lower_bound is not None:
-        best = found[-1].best if found else None
-        found.append(HistoryPoint(solution.seconds, "bound", best=best, bound=solution.lower_bound))
-    return tuple(found)
+    best = None if solution.status == "infeasible" else solution.value
+    return (*found, HistoryPoint(solution.seconds, "done", best=best, bound=solution.lower_bound))
 
 
 def _steps(points: tuple[HistoryPoint, ...], name: str, end: float) -> list[tuple[float, float]]:
@@ -120,7 +119,7 @@ def _steps(points: tuple[HistoryPoint, ...], name: str, end: float) -> list[tupl
 def _hover_steps(axes: Axes, objective: str, label: str, steps: list[tuple[float, float]], factor: float) -> None:
     for seconds, value in steps:
         dot = axes.scatter([seconds], [value * factor], s=60, color="none", zorder=4)
-        set_hover(dot, f"{label} after {seconds:.1f} s: {objective_text(objective, value)}")
+        set_hover(dot, f"{label} after {seconds:.1f} s: {pretty(objective_text(objective, value))}")
 
 
 def _shade_phases(axes: Axes, points: tuple[HistoryPoint, ...], end: float) -> None:

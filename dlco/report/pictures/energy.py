@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from dlco.optimize.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns, dataspaces
-from dlco.report.layout import si
+from dlco.report.layout import pretty, si
 from dlco.report.style import (
     BLACK,
     LEAK_COLOUR,
@@ -63,9 +63,8 @@ def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, 
             joules = pj * row.count * 1e-12
             colour = MAC_COLOUR if level == "MACs" else colours.get(level, LEAK_COLOUR)
             hatch = hatch_of(spaces.index(space)) if space else ""
-            _bar(
-                axes, i, left, joules / divisor, colour, hatch, f"{row.name}: {_named(level, space)} {si(joules, 'J')}"
-            )
+            text = f"{row.name}: {_named(level, space)} {pretty(si(joules, 'J'))}"
+            _bar(axes, i, left, joules / divisor, colour, hatch, text)
             left += joules / divisor
     layer_rows_axis(axes, [(row.name, row.count) for row in rows])
     axes.set_xlim(left=0)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from math import isqrt, sqrt
 
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
@@ -221,7 +220,8 @@ def _outline(block: Block, scale: float) -> Path:
 
 def _draw_grid(axes: Axes, block: Block, scale: float, side: float) -> None:
     """The lines of an array's grid, and how many elements it has, where there is room."""
-    axes.add_collection(LineCollection(_grid_lines(block, scale), colors=BLACK, lw=0.3, alpha=0.6))
+    lines = Path.make_compound_path(*(Path(ends) for ends in _grid_lines(block, scale)))
+    axes.add_patch(PathPatch(lines, facecolor="none", edgecolor=BLACK, lw=0.3, alpha=0.6))
     if min(block.width, block.height) * scale >= _NAMED * side:
         x, y = (block.x + block.width / 2) * scale, (block.y + block.height / 2) * scale
         box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
