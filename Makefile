@@ -9,20 +9,24 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
 	mkdir -p out
 	$(BIN)/dlco solve resnet18 --hardware eyeriss --objective edp --area 4 --plot out/resnet18.png
 
-test: lint
+test: lint docs
 	$(BIN)/pytest $(PYTEST_FLAGS) --cov --cov-report=term
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# Warnings are errors; the site is out/site/index.html.
+docs: .venv/.installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir out/site
 
 bench: .venv/.installed-test
 	$(BIN)/python benchmarks/throughput.py
@@ -39,5 +43,5 @@ clean:
 	touch $@
 
 .venv/.installed-test: .venv/.installed
-	$(BIN)/pip install -qq --editable '.[test,bench]'
+	$(BIN)/pip install -qq --editable '.[test,bench,docs]'
 	touch $@

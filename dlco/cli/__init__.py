@@ -6,15 +6,21 @@ that differs, 2 where the input is at fault or no design meets the limits, 130 a
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from threading import current_thread, main_thread
+from types import FrameType
 
 from dlco.errors import DlcoError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
+
+_STOPPED = "dlco: interrupted; nothing was written"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,10 +29,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not stop it
     try:
-        from dlco.cli.arguments import make_parser  # here and below, so that Ctrl-C is heard while modules load
+        from dlco.cli.arguments import make_parser  # here, so that Ctrl-C is heard while it loads
 
         arguments = make_parser().parse_args(argv)
-        command = import_module(f"dlco.cli.{arguments.command}")  # takes seconds: torch comes with most
+        with _leaving_at_once():
+            command = import_module(f"dlco.cli.{arguments.command}")  # takes seconds: torch comes with most
         code = command.run(arguments)
         sys.stdout.flush()
         return int(code)
@@ -36,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"dlco: error: {' '.join(str(error).split())}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("dlco: interrupted; nothing was written", file=sys.stderr)
+        print(_STOPPED, file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # what reads stdout has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -45,3 +52,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = "" if error.filename is None else f"{error.filename!r}: "
         print(f"dlco: error: {place}{error.strerror or error}", file=sys.stderr)
         return BAD_INPUT
+
+
+@contextmanager
+def _leaving_at_once() -> Iterator[None]:
+    """While the block runs Ctrl-C ends the process: raised inside an import of torch's, the interrupt may get lost."""
+    if current_thread() is not main_thread() or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os.write(2, f"{_STOPPED}\n".encode())
+        os._exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,8 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
+import torch
+
 from dlco.cli.outputs import to_json
 from dlco.errors import InvalidInput
+from dlco.timeloop.run import program
 from dlco.version import __version__
 
 NEEDED = ("torch", "numpy", "scipy", "clarabel", "joblib", "matplotlib", "pyyaml", "rich")
@@ -67,8 +70,6 @@ def _memory_gib() -> float | None:
 
 def _torch() -> dict[str, Any]:
     """Torch's threads, and the GPUs that `device="cuda"` would use."""
-    import torch
-
     available = torch.cuda.is_available()
     return {
         "torch_threads": torch.get_num_threads(),
@@ -79,8 +80,6 @@ def _torch() -> dict[str, Any]:
 
 def _timeloop() -> dict[str, str | None]:
     """Where timeloop-model is, or why not."""
-    from dlco.timeloop.run import program
-
     try:
         return {"program": program(), "why_not": None}
     except InvalidInput as error:

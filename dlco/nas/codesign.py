@@ -8,7 +8,7 @@ from typing import Any
 from dlco.errors import InvalidInput
 from dlco.files import check_stamp, read_json, stamp, write_whole
 from dlco.optimize.budget import OBJECTIVES
-from dlco.optimize.solution import Solution
+from dlco.optimize.solution import Solution, is_figure
 
 STATUSES = {
     "solved": "the search ended by itself and every limit holds",
@@ -142,7 +142,9 @@ class CoDesign:
         try:
             given = {item.name: data[item.name] for item in fields(CoDesign) if item.name in data}
             given |= {name: tuple(_point(one) for one in data[name]) for name in ("trace", "front")}
-            given |= {name: str(data[name]) for name in ("message", "method", "objective", "space", "network")}
+            given |= {
+                name: str(data[name]) for name in ("status", "message", "method", "objective", "space", "network")
+            }
             given |= {"sizes": tuple(map(str, data["sizes"])), "solution": Solution.from_dict(data["solution"])}
             found = CoDesign(**given)
             _check_numbers(found, "accuracy", "seed", "evaluations", "queries", "mappings", "seconds")
@@ -167,5 +169,5 @@ def _point(data: dict[str, Any]) -> CoPoint:
 def _check_numbers(record: CoDesign | CoPoint, *names: str) -> None:
     for name in names:
         value = getattr(record, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        if not is_figure(value):
             raise InvalidInput(f"{name} in the co-design is {value!r}; it must be a number")

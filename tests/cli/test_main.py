@@ -1,11 +1,17 @@
 import os
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from dlco import __version__
 from dlco.cli import main
+from dlco.cli.arguments import _EXAMPLES, make_parser
+
+COMMANDS = ("solve", "pareto", "nas", "evaluate", "validate", "simulate", "report", "export", "doctor")
 
 
 def run_module(*arguments: str, **options) -> subprocess.CompletedProcess:
@@ -15,11 +21,13 @@ def run_module(*arguments: str, **options) -> subprocess.CompletedProcess:
 def test_help_shows_an_example_of_each_command(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for command in ("solve", "pareto", "nas", "evaluate", "validate", "report"):
-        assert f"\n  dlco {command} " in shown
+    for command in COMMANDS:
+        assert re.search(rf"\n  dlco {command}\b", shown)
 
 
-@pytest.mark.parametrize("command", ["solve", "pareto", "nas", "evaluate", "validate", "report"])
+@pytest.mark.parametrize(
+    "command", ["solve", "pareto", "nas", "evaluate", "validate", "simulate", "report", "export", "doctor"]
+)
 def test_each_command_has_help_with_an_example(command, capsys):
     assert main([command, "--help"]) == 0
     shown = capsys.readouterr().out
@@ -63,3 +71,71 @@ def test_what_the_terminal_cannot_show_is_escaped():
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "gr\\xf6\\xdfe.yaml" in done.stderr
+
+
+LIGHT = """
+import sys
+from dlco.cli import main
+code = main(sys.argv[1:])
+slow = {"torch", "numpy", "scipy", "matplotlib", "yaml"} & set(sys.modules)
+sys.exit(f"imported {slow}" if slow else code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--help"], 0), (["solve", "--help"], 0), (["completion", "bash"], 0), (["nas", "ofa", "--nonsense"], 2)],
+)
+def test_what_needs_no_torch_does_not_wait_for_it(arguments, code):
+    done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device", "out.json")])
+def test_what_stops_a_command_while_it_loads_is_one_sentence(monkeypatch, capsys, error):
+    def stop(name):
+        raise error
+
+    monkeypatch.setattr("dlco.cli.import_module", stop)
+    code = main(["doctor"])
+    said = capsys.readouterr().err
+    assert code == (130 if error is KeyboardInterrupt else 2)
+    assert said.count("\n") == 1
+    assert "interrupted" in said or "'out.json': No space left on device" in said
+
+
+def examples() -> list[str]:
+    """The command lines in README's console blocks and in the help."""
+    readme = Path(__file__).parents[2] / "README.md"
+    lines = re.findall(r"^\$ (dlco .*)$", readme.read_text(), re.MULTILINE)
+    return sorted({*lines, *re.findall(r"^  (dlco .*)$", _EXAMPLES, re.MULTILINE)})
+
+
+@pytest.mark.parametrize("line", examples())
+def test_every_example_is_understood(line):
+    assert make_parser().parse_args(shlex.split(line)[1:]).command
+
+
+def test_there_are_examples():
+    assert len(examples()) >= 9
+
+
+INTERRUPTED = """
+import os, signal
+import dlco.cli
+
+def load(name):  # as torch does where its import is interrupted
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ImportError("cannot load module more than once per process")
+
+dlco.cli.import_module = load
+raise SystemExit(dlco.cli.main(["doctor"]))
+"""
+
+
+def test_ctrl_c_inside_an_import_that_swallows_it():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "dlco: interrupted; nothing was written\n")
