@@ -3,13 +3,14 @@ PYTHON ?= python3
 PYTEST_FLAGS ?= -n 2
 
 BIN := .venv/bin
-BENCHMARKS := mapper codesign dosa peers pareto scaling simulate nas_rank
+BENCHMARKS := mapper codesign peers pareto scaling simulate nas_rank nas_energy nas_search
+SAVED := dosa load nas_predictors  # those that keep their figures only when told to
 # Read by every pip below, those that pip starts to build a package included.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs bench fuzz kill clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -31,7 +32,18 @@ docs: .venv/.installed-test
 bench: .venv/.installed-test
 	$(BIN)/python benchmarks/throughput.py
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in $(SAVED); do $(BIN)/python benchmarks/$$name.py --save || exit 1; done
+	$(BIN)/python benchmarks/nas_table.py benchmarks/data/nasbench201_200epochs.csv.gz
 	$(BIN)/python benchmarks/report.py
+
+# 100,000 damaged files for the readers, guided by coverage.
+fuzz: .venv/.installed-test
+	$(BIN)/pip install -qq --editable '.[fuzz]'
+	$(BIN)/python tests/reliability/fuzz.py --runs 100000
+
+# solve, pareto and cosearch, killed 50 times each and resumed.
+kill: .venv/.installed-test
+	$(BIN)/python tests/reliability/kill.py --kills 50
 
 clean:
 	rm -rf .venv .venv-peers build dist out *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

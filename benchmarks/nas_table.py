@@ -156,11 +156,23 @@ def budget_at(figures: dict[str, torch.Tensor], quantile: float, cycle_s: float)
     )
 
 
+def runs(
+    table: TableAccuracy, costs: LayerCosts, budgets: dict[str, Budget], methods: list[str], seed: int, limit: int
+) -> list[Outcome]:
+    """All methods on all sets of limits with one seed."""
+    torch.set_num_threads(1)
+    found = []
+    for method in methods:
+        with Stopwatch() as watch:
+            found += [one_run(table, costs, name, budget, method, seed, limit) for name, budget in budgets.items()]
+        print(f"seed {seed}, {method}: {watch.cpu_s:.0f} CPU s", flush=True)
+    return found
+
+
 def one_run(
     table: TableAccuracy, costs: LayerCosts, name: str, budget: Budget, method: str, seed: int, limit: int
 ) -> Outcome:
     """One method on one set of limits."""
-    torch.set_num_threads(1)
     problem = CoProblem(table.space, table, costs.hardware, "accuracy", budget)
     evaluator = Evaluator(problem, costs.for_score(problem.score), limit)
     explore(problem, evaluator, method, seed)
@@ -250,7 +262,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=2, help="searches of every layer on every machine")
     parser.add_argument("--methods", nargs="+", choices=COMPARED, default=COMPARED)
     parser.add_argument("--seeds", type=int, default=10, help="how many, from 1 on")
-    parser.add_argument("--evaluations", type=int, default=2000, help="pairs a run may evaluate")
+    parser.add_argument("--evaluations", type=int, default=1500, help="pairs a run may evaluate")
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--no-save", action="store_true", help="print only")
     options = parser.parse_args()
@@ -273,16 +285,15 @@ def main() -> None:
         ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool,
     ):
         waiting = [
-            pool.submit(one_run, table, costs, name, budget, method, seed, options.evaluations)
-            for name, budget in budgets.items()
-            for method in options.methods
+            pool.submit(runs, table, costs, budgets, options.methods, seed, options.evaluations)
             for seed in range(1, options.seeds + 1)
         ]
-        outcomes = [job.result() for job in waiting]
+        outcomes = [one for job in waiting for one in job.result()]
     seconds = {
         "table": searching.wall_s + summing.wall_s,
         "table_cpu": searching.cpu_s + summing.cpu_s,
         "methods": running.wall_s,
+        "methods_cpu": running.cpu_s,
     }
     size = len(pairs.networks) * len(machines)
     payload = payload_of(options.dataset, size, len(machines), seconds, truths, outcomes, front, options.evaluations)

@@ -155,6 +155,7 @@ def evaluate(
     if isinstance(mapping, Mapping):
         if isinstance(architecture, Architecture):
             check_mapping(problem, architecture, mapping)
+        check_countable(problem)
         mapping = mapping.batch(torch.int64)
     whole, mapping = mapping, _real(mapping)
     machine, bypasses = _machine(architecture, mapping)

@@ -46,7 +46,8 @@ class Place:
 
 def count_splits(dim: str, bound: int, places: Iterable[Place]) -> int:
     """The number of ways to write `bound` as a product of factors of one dimension, one or none a place."""
-    free, bounded = [], []
+    free: list[Place] = []
+    bounded: list[Place] = []
     for place in places:
         (free if place.exact(dim) is None and place.limit(dim) >= bound else bounded).append(place)
     if not bounded:

@@ -143,9 +143,12 @@ def cosearch(
         solution = start
         if not interrupted:
             tell = _final_ticker(listener, started, problem.value(best) if best.feasible else None)
-            found = _solved(start, seed, effort or FINAL, bound, tell, journal)
-            interrupted = found.status == "interrupted"
-            solution = min((found, start), key=lambda one: float(problem.score(*_totals(one))))
+            try:
+                found = _solved(start, seed, effort or FINAL, bound, tell, journal)
+                interrupted = found.status == "interrupted"
+                solution = min((found, start), key=lambda one: float(problem.score(*_totals(one))))
+            except KeyboardInterrupt:  # between the parts of the solve, which returns what it has by itself
+                interrupted = True
         with suppress(KeyboardInterrupt):  # too late to stop anything
             listener(Progress("done", 1.0, problem.value(best), time.perf_counter() - started))
     status = "interrupted" if interrupted else "solved" if best.feasible else "infeasible"

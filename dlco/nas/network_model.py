@@ -23,6 +23,7 @@ from dlco.workload.layer import Layer
 
 PRICES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 1e4)  # of a cycle, as multiples of what a busy one costs
 PAIRED = 100  # encodings of at most so many features have the products of each two beside them
+GROWTH = 1.1  # times as many accuracies as at the last fit are worth another
 BEAM, MUTANTS, ROUNDS, STALE = 8, 192, 30, 2  # of the steps on the model
 
 
@@ -38,12 +39,19 @@ class AccuracyModel:
         self.exact = isinstance(problem.oracle, DifferentiableAccuracy)
         self._fitted: tuple[Tensor, Tensor] | None = None
         self._known: dict[Network, float] = {}
+        self._fitted_to = 0
 
     def learn(self, judged: dict[Network, float]) -> None:
-        """Fit to the accuracies known so far, `judged`; nothing to do where the oracle is differentiable."""
-        if self.exact or len(judged) == len(self._known):
+        """Take over the accuracies known so far, `judged`, and fit to them where they are notably more than before.
+
+        Nothing to do where the oracle is differentiable.
+        """
+        if self.exact:
             return
         self._known = judged
+        if len(judged) < GROWTH * self._fitted_to:
+            return
+        self._fitted_to = len(judged)
         encoding = self.problem.space.encode(list(judged))
         weights, intercept, _ = fit_ridge(_features(encoding), torch.tensor(list(judged.values()), dtype=torch.float64))
         self._fitted = weights, intercept
@@ -101,17 +109,20 @@ class NetworkModel:
 
     def merits(self, networks: Sequence[Network]) -> Tensor:
         """What the networks rank by, `[n]`, lower is better; as `CoProblem.merit`, on the model's figures."""
-        space = self.problem.space
-        assert isinstance(space, FactoredSpace)
-        counts = space.counts(networks)
-        score = self.problem.score
-        energy, cycles = counts @ self.energy_pj.mT, counts @ self.cycles.mT
-        hardware = score(energy, cycles, self.area_mm2.expand_as(energy)).amin(-1)
+        hardware = self.hardware(networks)
         accuracy = self.accuracy.of_networks(networks)
         short = ((self.problem.least_accuracy or 0.0) - accuracy).clamp(min=0)
         broken = (hardware - BROKEN).clamp(min=0) + POINT * short
         good = -accuracy + TIE * hardware if self.problem.objective == "accuracy" else hardware
         return torch.where((short > 0) | (hardware >= BROKEN), BROKEN + broken, good)
+
+    def hardware(self, networks: Sequence[Network]) -> Tensor:
+        """Scores of the networks' energy, cycles and area alone, `[n]`, from `BROKEN` where a limit is broken."""
+        space = self.problem.space
+        assert isinstance(space, FactoredSpace)
+        counts = space.counts(networks)
+        energy, cycles = counts @ self.energy_pj.mT, counts @ self.cycles.mT
+        return self.problem.score(energy, cycles, self.area_mm2.expand_as(energy)).amin(-1)
 
     def best_networks(
         self,

@@ -1,7 +1,7 @@
 """`CoProblem`: what a co-search is asked for; pairs of a network and a machine, and how they rank."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -79,6 +79,7 @@ class CoProblem:
     least_accuracy: float | None = None
     network: Any = None
     machine: MachineIndex | None = None
+    _near: dict[MachineIndex, list[MachineIndex]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.space, Space):
@@ -193,6 +194,8 @@ class CoProblem:
         """Machines one grid step away, within the limits if any is; none where only one is allowed."""
         if self.machine is not None or isinstance(self.hardware, Architecture):
             return []
-        near = self.hardware.neighbours(torch.tensor(machine))
-        within = near[self.within(near)]
-        return [tuple(row) for row in (within if len(within) else near).tolist()]
+        if machine not in self._near:  # a walk asks for the same ones again and again
+            near = self.hardware.neighbours(torch.tensor(machine))
+            within = near[self.within(near)]
+            self._near[machine] = [tuple(row) for row in (within if len(within) else near).tolist()]
+        return self._near[machine]

@@ -323,12 +323,20 @@ class Run:
         """Why no design keeps the budget; the nearest values come from short searches for them."""
         self._tick("diagnosis", 1.0)
         effort = replace(self.effort, machines=1, descents=1, polishes=min(1, self.effort.polishes))
+        assert self.best is not None
+        architecture, mappings = self.unfolded(self.best)
+        costs, cost = price(self.request.layers, architecture, mappings, evaluate)
 
         def least_found(request: Request) -> float | None:
             run = Run(request, effort, (), lambda progress: self._tick("diagnosis", 1.0), None)
             run._search()
             self.bench.evaluations += run.bench.evaluations
-            return run._value(run.best) if run.best is not None and run.best.score < BROKEN else None
+            found = []
+            if run.best is not None and run.best.score < BROKEN:
+                found.append(run._value(run.best))
+            if not broken_limits(request.budget, architecture, costs, cost):  # the nearest so far may do as well
+                found.append(cost.objective(request.objective))
+            return min(found, default=None)
 
         light = BoundEffort(nodes=min(300, self.effort.bound.nodes), side=min(60, self.effort.bound.side), boxes=0)
         return diagnose(self.request, least_found, light)

@@ -86,7 +86,7 @@ class TestSmoothAgainstExact:
         case = energised(case)
         exact, smooth = cost(case, EXACT), cost(case, SMOOTH)
         for name, table in tables(smooth.counts).items():
-            torch.testing.assert_close(table, tables(exact.counts)[name], rtol=1e-12, atol=1e-9, msg=name)
+            torch.testing.assert_close(table, tables(exact.counts)[name].double(), rtol=1e-12, atol=1e-9, msg=name)
         torch.testing.assert_close(smooth.access_pj, exact.access_pj, rtol=1e-12, atol=1e-9)
 
     @given(case=full())

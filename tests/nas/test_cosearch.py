@@ -1,5 +1,6 @@
 """Co-search against all pairs of a small space, method by method; and what an answer carries."""
 
+import sys
 from dataclasses import replace
 from math import exp, log
 
@@ -21,7 +22,7 @@ from tests.nas.small import FAST, Linear, Opaque, make_hardware, make_space
 SPACE, HARDWARE = make_space(), make_hardware()
 MACHINES = [(i, j) for i in range(3) for j in range(4)]
 QUICK = SolveEffort(starts=0, polishes=0, fit=Effort(rounds=4))
-JOINT = ["relaxed", "evolutionary", "local-search", "random"]
+JOINT = ["relaxed", "surrogate", "evolutionary", "local-search", "random"]
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +146,18 @@ def test_the_same_seed_gives_the_same_design():
     assert one.solution.cost == other.solution.cost
 
 
+def test_networks_for_one_machine_need_no_program(costs, monkeypatch):
+    def forbidden(*args, **options):
+        raise AssertionError("the machine is fixed: exact costs of its layers are there")
+
+    monkeypatch.setattr("dlco.nas.methods.relaxed.relax_jointly", forbidden)
+    problem = CoProblem(SPACE, Linear(SPACE), HARDWARE, "energy", least_accuracy=87.0)
+    merit = next(merit for merit, _, machine in all_pairs(costs, problem) if machine == (1, 1))
+    found = ask(costs, machine=(1, 1), least_accuracy=87.0, evaluations=12)
+    assert found.status == "solved"
+    assert log(found.trace[-1].energy_pj) == pytest.approx(merit, abs=1e-4)
+
+
 def test_limits_that_nothing_meets_come_back_as_infeasible_with_the_nearest(costs):
     found = ask(costs, evaluations=20, least_accuracy=99.0)
     assert found.status == "infeasible"
@@ -160,6 +173,16 @@ def test_an_interrupted_search_keeps_its_best(costs):
     found = ask(costs, "local-search", progress=stop)
     assert found.status == "interrupted"
     assert 0 < found.evaluations < 80
+    assert len(found.solution.mappings) == len(found.solution.layers)
+
+
+def test_an_interrupt_before_the_final_solve_keeps_the_pair(costs, monkeypatch):
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["dlco.nas.cosearch"], "make_request", stop)
+    found = ask(costs, "random", evaluations=5)
+    assert found.status == "interrupted"
     assert len(found.solution.mappings) == len(found.solution.layers)
 
 
@@ -229,4 +252,4 @@ def test_fixed_hardware_is_a_space_of_one_machine():
 
 
 def test_all_methods_have_names():
-    assert set(JOINT) | {"surrogate", "two-stage", "fixed-network", "fixed-hardware"} == set(METHODS)
+    assert set(JOINT) | {"two-stage", "fixed-network", "fixed-hardware"} == set(METHODS)

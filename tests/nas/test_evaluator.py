@@ -72,6 +72,20 @@ def test_a_table_of_layers_costs_as_many_evaluations_as_networks_have_such_layer
         make(limit=1)[1].table(SPACE.layers, (2, 2), 3.0)
 
 
+def test_a_table_costs_no_less_where_another_search_left_its_layers():
+    _, first = make()
+    first.table(SPACE.layers, (2, 2), 3.0)
+    searched = first.costs.searches
+    second = Evaluator(first.problem, first.costs, 10)
+    assert second.table_price(SPACE.layers, (2, 2), 3.0) == first.evaluations
+    second.table(SPACE.layers, (2, 2), 3.0)
+    assert second.evaluations == first.evaluations
+    assert second.costs.searches == searched
+    second.evaluate([Pair((0, 0, 0), (1, 1))])
+    missing = len({layer.problem for layer in SPACE.layers}) - len(SPACE.to_layers((0, 0, 0)))
+    assert second.table_price(SPACE.layers, (1, 1), 1.0) == missing
+
+
 def test_pairs_within_all_limits_rank_first_and_the_nearest_of_the_others_next():
     _, evaluator = make(least_accuracy=85.0, budget=Budget(area_mm2=1.0))
     good, small = Pair((2, 0, 0), (0, 0)), Pair((0, 0, 0), (0, 0))

@@ -135,3 +135,16 @@ def test_power_limits_find_slower_mappings():
     assert found.score < BROKEN
     assert found.energy_pj * 1e-12 / (found.cycles * HARDWARE.base.cycle_s) <= 0.6 * watts * (1 + 1e-9)
     assert found.cycles >= free.cycles
+
+
+def test_a_search_beside_a_known_machine_is_shorter_and_as_good():
+    wanted = [layer.problem for layer in LAYERS]
+    warm, cold = costs_for("energy"), costs_for("energy")
+    warm.search([(problem, (1, 2)) for problem in wanted])
+    before = warm.evaluations
+    warm.search([(problem, (1, 1)) for problem in wanted])
+    cold.search([(problem, (1, 1)) for problem in wanted])
+    assert warm.evaluations - before < cold.evaluations / 2
+    for problem in wanted:
+        ours, theirs = (float(costs.points(problem, (1, 1)).energy_pj.min()) for costs in (warm, cold))
+        assert ours <= theirs * 1.02

@@ -109,6 +109,11 @@ def test_limits_that_exclude_each_other_are_named(
     reached = conflicts["latency_s"].reached
     assert reached is not None
     assert small * (1 - 1e-9) <= reached <= small * 1.05
+    needs = {"area_mm2": solution.cost.area_mm2, "latency_s": solution.cost.latency_s}
+    for name, other in (("area_mm2", "latency_s"), ("latency_s", "area_mm2")):
+        if needs[other] <= budget.limits[other]:  # the nearest design is one within reach
+            assert conflicts[name].reached is not None
+            assert conflicts[name].reached <= needs[name] * (1 + 1e-9)
     assert dlco.Solution.from_dict(solution.to_dict()) == solution
 
 

@@ -1,6 +1,6 @@
 """Local search over pairs: steps of the network, of the machine, and of both, from the best pair so far."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -53,16 +53,13 @@ def first_better(evaluator: Evaluator, best: Candidate, pairs: Sequence[Pair]) -
 def walk(problem: CoProblem, pair: Pair, changes: int, generator: torch.Generator) -> Pair:
     """A pair some random changes away, of the network and of the machine alike."""
     for _ in range(changes):
-        sides: list[Iterable[Pair]] = [
-            [Pair(network, pair.machine) for network in problem.neighbour_networks(pair.network)],
-            [Pair(pair.network, machine) for machine in problem.neighbour_machines(pair.machine)],
-        ]
-        options = [list(side) for side in sides]
-        options = [side for side in options if side]
+        networks, machines = problem.neighbour_networks(pair.network), problem.neighbour_machines(pair.machine)
+        options: list[list[Any]] = [side for side in (networks, machines) if side]
         if not options:
             break
         side = options[int(torch.randint(len(options), (), generator=generator))]
-        pair = side[int(torch.randint(len(side), (), generator=generator))]
+        chosen = side[int(torch.randint(len(side), (), generator=generator))]
+        pair = Pair(chosen, pair.machine) if side is networks else Pair(pair.network, chosen)
     return pair
 
 

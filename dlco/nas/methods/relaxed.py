@@ -8,14 +8,15 @@ rounded to the grid. From the best pair on, every turn proposes
 * networks: on the best machine all layers are searched, and the networks that the model of their exact costs and of
   the accuracy likes best are evaluated;
 
-and where neither helps, pairs a few random changes away. Where the machine is fixed, exact costs of all layers on it
-take the program's place from the start. Where the oracle has no gradient, a ridge regression fitted to the networks
-judged so far stands in for it in the program and in the ranking.
+and where neither helps, both at once: machines a few steps away with the networks that the model likes best there, and
+pairs a few random changes away. Where the machine is fixed, exact costs of all layers on it take the program's place
+from the start. Where the oracle has no gradient, a ridge regression fitted to the networks judged so far stands in for
+it in the program and in the ranking.
 """
 
 from collections.abc import Sequence
 from statistics import mean
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -29,13 +30,16 @@ from dlco.nas.problem import Candidate, CoProblem, Pair
 from dlco.nas.relaxation import Relaxed, relax_jointly, round_network
 from dlco.nas.space import FactoredSpace, Network
 from dlco.optimize.relaxed import round_sizes
+from dlco.optimize.score import BROKEN
 from dlco.optimize.steps import longest_reach, steps
 
+T = TypeVar("T")
 STARTS, STEPS = 4, 160  # of the relaxation
 ROUNDINGS = 4  # networks drawn from each start's probabilities; as many of their improvements are evaluated
 DESIGN = 0.2, 10, 200  # where accuracy must be learned: share of the evaluations spent on pairs at random, least, most
-PROPOSALS = 6  # networks of a turn
+PROPOSALS, LEARNING = 6, 16  # networks of a turn; where their accuracies are only learned
 MACHINES = 10  # of a turn
+BOTH = 3  # machines of a turn that are looked at with other networks at once
 WALKS = 16  # pairs of a turn that only chance proposes
 
 
@@ -74,10 +78,18 @@ class _Search:
         while True:
             best = self._best()
             self.accuracy.learn(self.evaluator.judged)
-            self._step_machine(best)
+            if self._is_machines_turn(best):
+                self._step_machine(best)
             self._step_network(self._best().pair.machine, [self._best().pair.network])
             if self._best() is best:
+                self._step_both(best)
                 self._walk(best)
+
+    def _is_machines_turn(self, best: Candidate) -> bool:
+        """Whether another machine alone could make the best pair better: it changes no accuracy."""
+        if self.problem.objective == "accuracy" and best.feasible:
+            return False
+        return best.accuracy >= (self.problem.least_accuracy or 0.0)
 
     def _start_on_fixed_machine(self) -> bool:
         """Where only networks are searched for, exact costs of all layers stand in for the program, if affordable."""
@@ -159,32 +171,61 @@ class _Search:
                 return
             self.reach = (self.reach + 1) // 2
 
-    def _step_network(self, machine: MachineIndex, starts: Sequence[Network]) -> None:
-        """The networks near some that rank best on a machine, with its layers' exact costs."""
+    def _step_network(
+        self, machine: MachineIndex, starts: Sequence[Network], better_than: float = float("inf")
+    ) -> None:
+        """The networks near some that rank best on a machine, and better than so, with its layers' exact costs."""
         if self.problem.network is not None:
             return
         self.evaluator.table(self.space.layers, machine, self._typical(starts))
-        rate = float(rates_of(self.evaluator.costs.build([machine]))[0])
-        model = NetworkModel.on(self.problem, self.accuracy, self.evaluator.costs, machine, rate)
+        model = self._model(machine)
 
         def tried(network: Network) -> bool:
             return Pair(network, machine) in self.evaluator.candidates
 
-        networks = model.best_networks(starts, PROPOSALS, self.generator, tried)
+        n = PROPOSALS if self.accuracy.exact else LEARNING
+        networks = model.best_networks(starts, n, self.generator, tried)
+        if networks and better_than < float("inf"):
+            merits = model.merits(networks).tolist()
+            networks = [n for n, merit in zip(networks, merits, strict=True) if merit < better_than]
         self.evaluator.evaluate([Pair(network, machine) for network in networks])
 
+    def _step_both(self, best: Candidate) -> None:
+        """Machines a few steps away, each with the networks that rank best there, where the model likes them better."""
+        if self.problem.network is not None or self.problem.machine is not None:
+            return
+        for i in range(BOTH):
+            machine = best.pair.machine
+            for _ in range(1 + i % 3):
+                (machine,) = self._drawn(self.problem.neighbour_machines(machine), 1) or [machine]
+            self._step_network(machine, [best.pair.network], better_than=best.merit)
+
+    def _model(self, machine: MachineIndex) -> NetworkModel:
+        """Networks on a machine on which all layers have been searched."""
+        rate = float(rates_of(self.evaluator.costs.build([machine]))[0])
+        return NetworkModel.on(self.problem, self.accuracy, self.evaluator.costs, machine, rate)
+
     def _walk(self, best: Candidate) -> None:
-        """Pairs a few changes away; the machine's steps begin anew."""
+        """Pairs a few changes away; the machine's steps begin anew.
+
+        Where accuracies are only learned, the regression may err about networks close by: half of the pairs are some
+        of those, one decision away, that keep the limits on the best machine.
+        """
         self.reach = max(1, self.reach)
-        pairs = [walk(self.problem, best.pair, 1 + i % 3, self.generator) for i in range(WALKS)]
+        pairs: list[Pair] = []
+        if not self.accuracy.exact and (near := self.problem.neighbour_networks(best.pair.network)):
+            keep = self._model(best.pair.machine).hardware(near) < BROKEN
+            close = [Pair(n, best.pair.machine) for n, kept in zip(near, keep.tolist(), strict=True) if kept]
+            pairs = self._drawn(self._untried(close), WALKS // 2)
+        pairs += [walk(self.problem, best.pair, 1 + i % 3, self.generator) for i in range(WALKS - len(pairs))]
         self.evaluator.evaluate(self._untried(pairs) or pairs)
 
     def _untried(self, pairs: Sequence[Pair]) -> list[Pair]:
         return [pair for pair in dict.fromkeys(pairs) if pair not in self.evaluator.candidates]
 
-    def _drawn(self, pairs: Sequence[Pair], n: int) -> list[Pair]:
-        order = torch.randperm(len(pairs), generator=self.generator).tolist()
-        return [pairs[i] for i in order[:n]]
+    def _drawn(self, options: Sequence[T], n: int) -> list[T]:
+        order = torch.randperm(len(options), generator=self.generator).tolist()
+        return [options[i] for i in order[:n]]
 
     @staticmethod
     def _changes(one: MachineIndex, other: MachineIndex) -> int:

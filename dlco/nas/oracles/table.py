@@ -140,5 +140,5 @@ def _number(value: Any, column: str, row: int) -> float:
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise InvalidInput(f"{column} of row {row} is {value!r}; it must be a number")
+        raise InvalidInput(f"{column} of row {row} is {value!r}; it must be a finite number")
     return number

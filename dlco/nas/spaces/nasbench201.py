@@ -78,7 +78,7 @@ class NasBench201(FactoredSpace):
         Raises:
             InvalidInput: the text is no such string.
         """
-        nodes = [re.findall(r"([a-z_0-9]+)~(\d+)\|", node) for node in text.split("+")]
+        nodes = [re.findall(r"([a-z_0-9]+)~(\d{1,2})\|", node) for node in text.split("+")]
         spelled = "+".join("|" + "".join(f"{operation}~{source}|" for operation, source in node) for node in nodes)
         if spelled != text or [[int(source) for _, source in node] for node in nodes] != [[0], [0, 1], [0, 1, 2]]:
             raise InvalidInput(

@@ -33,7 +33,7 @@ from dlco.optimize.group import Group
 from dlco.optimize.score import Score
 
 TINY = 1e-30  # a quantity of 0, where its log is taken
-UNLIMITED = 1e6  # log of a limit that is none
+UNLIMITED = 300.0  # log of a limit that is none: beyond any design, yet its square is still a float64
 PACE = Smooth(sharpness=64.0)  # where slower is better, cycles may not exceed this norm of what needs them
 
 TOTALS = 3  # log E, log T, log area

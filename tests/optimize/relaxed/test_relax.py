@@ -90,6 +90,16 @@ def test_most_starts_of_a_network_converge() -> None:
     assert relaxed.value.max() <= relaxed.value.min() + 0.05  # from random points in random classes
 
 
+def test_cycles_that_hardly_matter_do_not_run_away() -> None:
+    """The least area within a time for one layer: the cycles of the others are all but free."""
+    budget = Budget(pe_count=256, layer_latency_s={"conv1": 0.5e-3})
+    problem, at = Setting(networks.resnet18()[:4], eyeriss_space(), "area", budget, starts=3).begin()
+    for _ in range(8):
+        at = interior.solve(problem, at, tolerance=5e-4, least_mu=1e-6, steps=5)
+        assert all(bool((one[..., -1] < 300).all()) for one in at.v)
+        assert bool(values(problem, at.y, at.v).totals.isfinite().all())
+
+
 def test_a_start_does_not_depend_on_the_others(space: HardwareSpace) -> None:
     problem, at = Setting(MIXED, space).begin()
     together = interior.solve(problem, at, tolerance=1e-3, least_mu=1e-4, steps=40)
