@@ -141,6 +141,7 @@ def plot_progress(
     if objective != "accuracy":
         axes.set_yscale("log")
         _ticks(axes.yaxis, shown)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("pairs evaluated", fontsize=9)
     axes.set_ylabel(f"best {label}", fontsize=9)
     axes.legend(frameon=False, fontsize=9)
