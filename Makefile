@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST_FLAGS ?= -n 2
 
 BIN := .venv/bin
-BENCHMARKS := mapper codesign peers pareto scaling simulate nas_rank nas_energy nas_search
+BENCHMARKS := mapper codesign peers pareto scaling simulate nas_rank nas_energy nas_search nas_table
 SAVED := dosa load nas_predictors  # those that keep their figures only when told to
 # Read by every pip below, those that pip starts to build a package included.
 export PIP_CONSTRAINT := constraints.txt
@@ -33,7 +33,6 @@ bench: .venv/.installed-test
 	$(BIN)/python benchmarks/throughput.py
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 	for name in $(SAVED); do $(BIN)/python benchmarks/$$name.py --save || exit 1; done
-	$(BIN)/python benchmarks/nas_table.py benchmarks/data/nasbench201_200epochs.csv.gz
 	$(BIN)/python benchmarks/report.py
 
 # 100,000 damaged files for the readers, guided by coverage.
