@@ -125,6 +125,8 @@ INTERRUPTED = """
 import os, signal
 import dlco.cli
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell has it ignored
+
 def load(name):  # as torch does where its import is interrupted
     try:
         os.kill(os.getpid(), signal.SIGINT)
