@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--levels", nargs="+", type=float, default=list(LEVELS))
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
     parser.add_argument("--seeds", type=int, default=10, help="how many, from 1 on")
-    parser.add_argument("--evaluations", type=int, default=150, help="pairs a run may evaluate")
+    parser.add_argument("--evaluations", type=int, default=60, help="pairs a run may evaluate")
     parser.add_argument("--predictor", choices=("ridge", "ensemble"), default="ensemble")
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--no-save", action="store_true", help="print only")
