@@ -21,8 +21,8 @@ from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.nas.space import FactoredSpace
 from dlco.optimize.budget import Budget
 from dlco.report.nas import plot_codesign, plot_progress
-from dlco.report.picture import check_picture
 from dlco.report.progress import ProgressBar
+from dlco.report.style import check_picture
 from dlco.timeloop import write
 
 COUNTABLE = 1_000_000  # a table may hold every network of a space that has no more combinations of options than this
@@ -44,8 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidInput(f"objective is {arguments.objective!r}; allowed: {', '.join(OBJECTIVES_HERE)}")
     budget = Budget(**read_totals(arguments))
     for path in (arguments.plot, arguments.progress):
-        if path is not None:
-            check_picture(path)
+        check_picture(path)
     check_outputs(
         {"--output": arguments.output, "--plot": arguments.plot, "--progress": arguments.progress},
         {"--timeloop": arguments.timeloop},

@@ -12,15 +12,14 @@ from dlco.errors import InvalidInput
 from dlco.optimize.front import Front
 from dlco.optimize.front.pareto import pareto
 from dlco.report.front import front_text, plot_front
-from dlco.report.picture import check_picture
 from dlco.report.progress import ProgressBar
+from dlco.report.style import check_picture
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the front, write what was asked for, print the table or the JSON; returns the exit code."""
     budget = read_budget(arguments)
-    if arguments.plot is not None:
-        check_picture(arguments.plot)
+    check_picture(arguments.plot)
     for option, path, suffix in (("--output", arguments.output, ".json"), ("--csv", arguments.csv, ".csv")):
         if path is not None and Path(path).suffix.lower() != suffix:
             raise InvalidInput(f"{option} is {path!r}; its suffix must be {suffix}")

@@ -11,8 +11,9 @@ from dlco.cli.results import deliver
 from dlco.optimize.budget import check_objective
 from dlco.optimize.solution import Solution
 from dlco.optimize.solve import solve
-from dlco.report.picture import check_picture, plot_solution
+from dlco.report.picture import plot_solution
 from dlco.report.progress import ProgressBar
+from dlco.report.style import check_picture
 from dlco.report.table import solution_text
 from dlco.timeloop import write
 
@@ -21,8 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Solve, write what was asked for, print the table or the JSON; returns the exit code."""
     objective = check_objective(arguments.objective)
     budget = read_budget(arguments)
-    if arguments.plot is not None:
-        check_picture(arguments.plot)
+    check_picture(arguments.plot)
     check_outputs(
         {"--output": arguments.output, "--plot": arguments.plot},
         {"--timeloop": arguments.timeloop},

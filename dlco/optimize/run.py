@@ -7,7 +7,6 @@ stand in for those that are done.
 """
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -67,7 +66,7 @@ class Run:
         on_candidates: Callable[[Candidates], None] = lambda candidates: None,
     ) -> None:
         self.request, self.effort, self.starts, self.listener, self.journal = request, effort, starts, listener, journal
-        self.started = time.perf_counter()
+        self.history = History()
         self.hardware = request.hardware
         groups = make_groups(request.layers, request.hardware.base, request.hardware.free_fanouts, request.constraints)
         self.groups: tuple[Group, ...] = tuple(group.to(request.device) for group in groups)
@@ -77,7 +76,6 @@ class Run:
         self.proofs: dict[str, Certificate] = {}
         self.pool: list[Seeds] = []  # mappings found for different machines
         self.trace: list[tuple[float, float]] = []
-        self.history = History()
         self.phase = "relax"
         self.done = 0.0
         self.share = 1.0  # of the whole run that the search takes
@@ -345,7 +343,7 @@ class Run:
         if self.best is None or design.score < self.best.score:
             self.best = design
             if design.score < BROKEN:
-                self.trace.append((time.perf_counter() - self.started, self._value(design)))
+                self.trace.append((self.history.seconds, self._value(design)))
                 self.history.note(self.phase, best=self._value(design))
         self._tick(self.phase, self.done)
 
@@ -355,7 +353,7 @@ class Run:
         done *= self.share if phase != "done" else 1.0
         best = self._value(self.best) if self.best is not None and self.best.score < BROKEN else None
         bound = self.history.points[-1].bound
-        self.listener(Progress(phase, done, best, time.perf_counter() - self.started, bound))
+        self.listener(Progress(phase, done, best, self.history.seconds, bound))
 
     def _value(self, design: Design) -> float:
         """The objective of a design, in the unit of `NetworkCost.objective`."""
@@ -413,7 +411,7 @@ class Run:
             imperfect=request.imperfect,
             conflicts=diagnosis.conflicts if diagnosis else (),
             evaluations=self.bench.evaluations,
-            seconds=time.perf_counter() - self.started,
+            seconds=self.history.seconds,
             trace=tuple(self.trace),
             history=tuple(self.history.points),
             effort=asdict(self.effort),

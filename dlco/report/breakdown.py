@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf, prod
 
 import torch
@@ -65,6 +66,7 @@ def dataspaces(rows: Sequence[Breakdown]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(space for row in rows for level in row.energy_pj.values() for space in level))
 
 
+@lru_cache(maxsize=1024)  # every picture of a page asks for the same ones
 def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping, imperfect: bool) -> Breakdown:
     cost = evaluate_imperfect(layer, machine, mapping) if imperfect else evaluate(layer, machine, mapping)
     counts = cost.counts

@@ -71,17 +71,9 @@ def mapping_rows(cost: Cost, architecture: Architecture) -> list[dict[str, objec
     return [dict(zip(flat, row, strict=True)) for row in zip(*flat.values(), strict=True)]
 
 
-def to_frame(rows: Sequence[Row]) -> "DataFrame":
-    """Rows as a DataFrame; `InvalidInput` where pandas is not installed."""
-    frame: DataFrame = _pandas().DataFrame(list(rows))
-    return frame
-
-
-def from_csv(text: str) -> "DataFrame":
-    """A CSV of numbers as a DataFrame; `InvalidInput` where pandas is not installed."""
-    header, *lines = csv.reader(io.StringIO(text))
-    cells = [[int(cell) if cell.isdecimal() else float(cell or "nan") for cell in line] for line in lines]
-    frame: DataFrame = _pandas().DataFrame(cells, columns=header)
+def to_frame(rows: Sequence[Row], columns: Sequence[str] | None = None) -> "DataFrame":
+    """Rows as a DataFrame, with these `columns` also where there is no row; `InvalidInput` without pandas."""
+    frame: DataFrame = _pandas().DataFrame(list(rows), columns=columns)
     return frame
 
 

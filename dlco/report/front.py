@@ -6,10 +6,8 @@ from math import inf
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
@@ -17,14 +15,23 @@ from dlco.optimize.front import Front
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
 from dlco.report.labels import name_points
 from dlco.report.layout import Table, pretty, scaled, si
-from dlco.report.style import check_picture, finish
+from dlco.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    check_picture,
+    finish,
+    new_figure,
+    plain_ticks,
+)
 from dlco.report.svg import set_hover
 from dlco.report.table import QUANTITIES, byte_size
 
-# Okabe and Ito's palette, told apart with any colour vision; the shapes differ too.
-_FRONT, _KNEE, _OTHER, _BOUND = "#0072B2", "#D55E00", "#AAAAAA", "#000000"
-_BESIDE = (("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
-_DECADE = 3.0  # axes that span less than this factor have even ticks
+_FRONT, _KNEE, _OTHER, _BOUND = BLUE, VERMILLION, "#AAAAAA", BLACK
+_BESIDE = ((ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"))  # the shapes differ too
 
 
 def front_table(front: Front) -> Table:
@@ -81,16 +88,14 @@ def plot_front(
     Raises:
         InvalidInput: another suffix, or a front over other axes.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     beside = beside or {}
     for name, other in beside.items():
         if other.axes != front.axes or len(front.axes) != 2:
             raise InvalidInput(
                 f"front {name!r} is over {', '.join(other.axes)}; fronts side by side must be over the same two axes"
             )
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.5, width=8)
     axes = figure.subplots()
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -160,7 +165,7 @@ def _draw_colours(figure: Figure, axes: Axes, front: Front, divisors: Sequence[f
     x, y = ([point.values[k] / divisors[k] for point in front.points] for k in (0, 1))
     dots = axes.scatter(x, y, c=colours, cmap="cividis", norm=norm, s=45, edgecolors="black", lw=0.5, zorder=3)
     bar = figure.colorbar(dots, ax=axes)
-    _ticks(bar.ax.yaxis, min(colours), max(colours))
+    plain_ticks(bar.ax.yaxis, colours)
     bar.set_label(f"{front.axes[2]}, {_pretty(shown)}", fontsize=9)
 
 
@@ -194,20 +199,12 @@ def _style(side: Axis, axis: str, figures: Sequence[float]) -> float:
     largest = max(figures, default=1.0) * scale
     divisor, shown = (1.0, unit) if unit in ("mm2", QUANTITIES["edp"][1]) else scaled(largest, unit)
     side.set_label_text(f"{'EDP' if axis == 'edp' else axis}, {_pretty(shown)}", fontsize=9)
-    ends = [figure * scale / divisor for figure in figures] or [1.0]
-    _ticks(side, min(ends), max(ends))
+    plain_ticks(side, [figure * scale / divisor for figure in figures])
     side.set_tick_params(labelsize=8.5)
     side.axes.spines[["top", "right"]].set_visible(False)
     side.axes.grid(lw=0.5, alpha=0.4)
     side.axes.set_axisbelow(True)
     return divisor / scale
-
-
-def _ticks(side: Axis, low: float, high: float) -> None:
-    wide = low > 0 and high / low >= _DECADE
-    side.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)) if wide else MaxNLocator(6))
-    side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    side.set_minor_formatter(NullFormatter())
 
 
 def _pretty(unit: str) -> str:

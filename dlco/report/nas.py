@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from dlco.errors import InvalidInput
 from dlco.nas.codesign import CoDesign, CoPoint
@@ -17,15 +15,29 @@ from dlco.optimize.front.dominance import nondominated
 from dlco.report.front import memory_text
 from dlco.report.labels import name_points
 from dlco.report.layout import pretty, scaled, si
-from dlco.report.style import check_picture, finish
+from dlco.report.style import (
+    BLACK,
+    BLUE,
+    DARK,
+    DECADE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    check_picture,
+    finish,
+    new_figure,
+    plain_ticks,
+    style_axes,
+)
 from dlco.report.svg import set_hover
 from dlco.report.table import QUANTITIES
 
-# Okabe and Ito's palette, told apart with any colour vision; dashes and lightness differ too, for print in grey.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+# Dashes differ beside colour and lightness, for print in grey.
+_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, "#999999")
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 1)), (0, (3, 1)))
-_CHOSEN, _LIMIT, _STAIRS = "#D55E00", "#000000", "#555555"
-_DECADE = 3.0  # axes that span less than this factor have even ticks
+_CHOSEN, _LIMIT, _STAIRS = VERMILLION, BLACK, DARK
 _NAMED = 14  # machines named at most: more cannot be told apart
 
 
@@ -49,21 +61,19 @@ def plot_codesign(
     Raises:
         InvalidInput: another suffix, or no search.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     designs = [found] if isinstance(found, CoDesign) else list(found)
     if not designs:
         raise InvalidInput("found is empty; it must hold at least one co-design")
-    figure = Figure(figsize=(8, 5.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.5, width=8)
     axes = figure.subplots()
-    _style(axes)
+    style_axes(axes, "both", size=8.5)
     points = _joined(designs)
     at, unit = _places(points)
     axes.set_xlabel(f"energy of one run, {unit}", fontsize=9)
     axes.set_ylabel("accuracy, %", fontsize=9)
     axes.set_xscale("log")
-    _ticks(axes.xaxis, [x for x, _ in at])
+    plain_ticks(axes.xaxis, [x for x, _ in at])
     stairs = sorted(nondominated([(x, 100 - y) for x, y in at]), key=lambda i: at[i])
     if points:
         columns = list(zip(*(at[i] for i in stairs), strict=True))
@@ -115,8 +125,7 @@ def plot_progress(
     Raises:
         InvalidInput: another suffix, nothing to draw, or searches with different objectives.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     lists = {name: [one] if isinstance(one, CoDesign) else list(one) for name, one in searches.items()}
     objectives = {design.objective for designs in lists.values() for design in designs}
     if len(objectives) != 1 or not all(lists.values()):
@@ -125,10 +134,9 @@ def plot_progress(
     (objective,) = objectives
     lines = {name: _lines(designs) for name, designs in lists.items()}
     scale, label = _scale(objective, [value for _, rows in lines.values() for row in rows for value in row])
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.5, width=8)
     axes = figure.subplots()
-    _style(axes)
+    style_axes(axes, "both", size=8.5)
     shown: list[float] = []
     for (name, (steps, rows)), colour, dash in zip(lines.items(), cycle(_COLOURS), cycle(_DASHES)):
         ordered = [sorted(value * scale for value in column) for column in zip(*rows, strict=True)]
@@ -140,7 +148,7 @@ def plot_progress(
         shown += [value for column in ordered for value in column]
     if objective != "accuracy":
         axes.set_yscale("log")
-        _ticks(axes.yaxis, shown)
+        plain_ticks(axes.yaxis, shown)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("pairs evaluated", fontsize=9)
     axes.set_ylabel(f"best {label}", fontsize=9)
@@ -183,7 +191,7 @@ def _draw_points(figure: Figure, axes: Axes, points: Sequence[CoPoint], at: Sequ
     divisor, unit = scaled(max(point.latency_s for point in points), "s")
     latencies = [point.latency_s / divisor for point in points]
     low, high = min(latencies), max(latencies)
-    norm: Normalize = LogNorm(low, high * (1 + 1e-9)) if high / low >= _DECADE else Normalize(low, high * (1 + 1e-9))
+    norm: Normalize = LogNorm(low, high * (1 + 1e-9)) if high / low >= DECADE else Normalize(low, high * (1 + 1e-9))
     x, y = zip(*at, strict=True)
     dots = axes.scatter(x, y, c=latencies, cmap="cividis", norm=norm, s=45, edgecolors="black", lw=0.5, zorder=3)
     for point, (at_x, at_y) in zip(points, at, strict=True):
@@ -193,7 +201,7 @@ def _draw_points(figure: Figure, axes: Axes, points: Sequence[CoPoint], at: Sequ
             f"{pretty(figures)}, {point.area_mm2:.3g} mm²; {_machine(point)}; {point.network}",
         )
     bar = figure.colorbar(dots, ax=axes)
-    _ticks(bar.ax.yaxis, latencies)
+    plain_ticks(bar.ax.yaxis, latencies)
     bar.set_label(f"latency of one run, {unit.replace('u', 'µ')}", fontsize=9)
 
 
@@ -226,21 +234,6 @@ def _heading(designs: Sequence[CoDesign], title: str) -> str:
 def _spread(order: Sequence[int]) -> list[int]:
     """Some of a sequence, evenly: those whose names hardly crowd each other."""
     return list(order[:: max(1, len(order) // 6)])
-
-
-def _style(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(lw=0.5, alpha=0.4)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8.5)
-
-
-def _ticks(side: Axis, figures: Sequence[float]) -> None:
-    """Plain numbers along an axis: even ones, unless the figures span much."""
-    wide = max(figures, default=1.0) >= _DECADE * min(figures, default=1.0)
-    side.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)) if wide else MaxNLocator(6))
-    side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    side.set_minor_formatter(NullFormatter())
 
 
 def _plain(text: str) -> str:

@@ -8,10 +8,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dlco.optimize.solution import Solution
-from dlco.report.layout import scaled, si
-from dlco.report.style import DARK, LEAK_COLOUR, MAC_COLOUR, finish, layer_label, level_colours, plain
-from dlco.report.style import PICTURES as PICTURES  # also from here, as before there was more than one picture
-from dlco.report.style import check_picture as check_picture
+from dlco.report.layout import si
+from dlco.report.style import (
+    DARK,
+    LEAK_COLOUR,
+    MAC_COLOUR,
+    axis_unit,
+    check_picture,
+    finish,
+    layer_label,
+    level_colours,
+    new_figure,
+    plain,
+    style_axes,
+)
 from dlco.report.table import byte_size
 
 _CYCLES = DARK
@@ -37,11 +47,10 @@ def plot_solution(solution: Solution, path: str | os.PathLike[str] | None = None
     Raises:
         InvalidInput: another suffix.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     rows = len(solution.layers)
     height = _EDGE_INCHES + _ROW_INCHES * rows
-    figure = Figure(figsize=(10, height), layout="constrained")
+    figure = new_figure(height, width=10)
     energy, cycles = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
     _draw_energy(energy, solution)
     _draw_cycles(cycles, solution)
@@ -68,7 +77,7 @@ def _draw_energy(axes: Axes, solution: Solution) -> None:
     parts = energy_parts(solution)
     left = [0.0] * len(solution.layers)
     sums = [sum(values) * 1e-12 for values in zip(*parts.values(), strict=True)]
-    divisor, unit = scaled(max(sums, default=0.0), "J")
+    divisor, unit = axis_unit(max(sums, default=0.0), "J")
     colours = {"MACs": MAC_COLOUR, "leakage": LEAK_COLOUR} | level_colours(solution.architecture)
     for name, values in parts.items():
         widths = [value * 1e-12 / divisor for value in values]
@@ -76,27 +85,23 @@ def _draw_energy(axes: Axes, solution: Solution) -> None:
         bars.set_label(plain(name))
         left = [start + width for start, width in zip(left, widths, strict=True)]
     axes.set_xlim(left=0)
-    _style(axes, f"energy, {unit.replace('u', 'µ')}")
+    _style(axes, f"energy, {unit}")
 
 
 def _draw_cycles(axes: Axes, solution: Solution) -> None:
     costs = [solution.layer_costs[layer.name] for layer in solution.layers]
     cycles = [one.cycles * one.count for one in costs]
-    divisor, prefix = scaled(max(cycles), "")
-    words = {"": "cycles", "k": "thousand cycles", "M": "million cycles", "G": "billion cycles"}
+    divisor, unit = axis_unit(max(cycles), "cycles")
     bars = axes.barh(range(len(cycles)), [one / divisor for one in cycles], _BAR, color=_CYCLES)
     axes.bar_label(bars, [f"{100 * one.utilization:.1f} %" for one in costs], padding=3, fontsize=8)
     axes.set_xlim(0, 1.22 * max(cycles) / divisor)  # room for the labels
-    _style(axes, f"{words.get(prefix, f'{divisor:.0e} cycles')}, and share of the MACs at work")
+    _style(axes, f"{unit}, and share of the MACs at work")
     axes.tick_params(axis="y", length=0)
 
 
 def _style(axes: Axes, label: str) -> None:
     axes.set_xlabel(label, fontsize=9)
-    axes.tick_params(labelsize=8.5)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", lw=0.5, alpha=0.4)
-    axes.set_axisbelow(True)
+    style_axes(axes, size=8.5)
     axes.locator_params(axis="x", nbins=7)
 
 

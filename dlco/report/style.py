@@ -10,9 +10,11 @@ from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
@@ -37,6 +39,7 @@ MARKERS = ("s", "^", "D", "v", "P", "X")  # one a level
 WIDTH = 7.4  # inches: a page of A4 or letter between its margins
 ROW = 0.215  # inches of a layer
 NAME_WIDTH = 22
+DECADE = 3.0  # axes that span less than this factor have even ticks
 _HATCH_WIDTH = 0.5
 
 
@@ -48,9 +51,8 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
-    """The figure, written to a path where one is given; the suffix says the format, one of `PICTURES`."""
+    """The figure, written to a path where one is given, which `check_picture` has let pass."""
     if path is not None:
-        check_picture(path)
         if Path(path).suffix.lower() == ".svg":
             Path(path).write_text(svg_document(figure), encoding="utf-8")
         else:
@@ -59,9 +61,9 @@ def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
     return figure
 
 
-def check_picture(path: str | os.PathLike[str]) -> None:
-    """Raise `InvalidInput` where the suffix names no format that pictures can be written in."""
-    if Path(path).suffix.lower() not in PICTURES:
+def check_picture(path: str | os.PathLike[str] | None) -> None:
+    """Raise `InvalidInput` where a path is given whose suffix names no format that pictures can be written in."""
+    if path is not None and Path(path).suffix.lower() not in PICTURES:
         raise InvalidInput(f"picture is to be {os.fspath(path)!r}; its suffix must be one of {', '.join(PICTURES)}")
 
 
@@ -82,12 +84,21 @@ def patch(colour: str, label: str, hatch: str = "") -> Patch:
     return Patch(facecolor=colour, hatch=hatch, edgecolor=BLACK, lw=0.4, label=plain(label))
 
 
-def style_axes(axes: Axes, grid: str = "x") -> None:
+def style_axes(axes: Axes, grid: str = "x", size: float = 8) -> None:
     """Small ticks, no frame on the right and at the top, and a pale grid along "x", "y" or "both"."""
-    axes.tick_params(labelsize=8)
+    axes.tick_params(labelsize=size)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, lw=0.5, alpha=0.4)  # type: ignore[arg-type]
     axes.set_axisbelow(True)
+
+
+def plain_ticks(side: Axis, figures: Sequence[float], digits: int = 6) -> None:
+    """Plain numbers along an axis: even ones, unless the figures span much."""
+    low, high = min(figures, default=1.0), max(figures, default=1.0)
+    wide = low > 0 and high / low >= DECADE
+    side.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)) if wide else MaxNLocator(6))
+    side.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.{digits}g}"))
+    side.set_minor_formatter(NullFormatter())
 
 
 def layer_rows_axis(axes: Axes, names: Sequence[tuple[str, int]]) -> None:

@@ -9,7 +9,7 @@ from dlco.nas.oracles.fit import KINDS
 from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.optimize.budget import OBJECTIVES
 from dlco.optimize.front.pareto import LIMIT_OF
-from dlco.report.picture import PICTURES
+from dlco.report.style import PICTURES
 from dlco.simulate import TimingModel
 from dlco.timeloop.yaml_text import VERSIONS
 from dlco.workload import NETWORKS

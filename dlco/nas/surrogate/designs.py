@@ -13,6 +13,7 @@ from dlco.nas.problem import CoProblem, Pair
 from dlco.nas.relaxation import round_network
 from dlco.nas.space import FactoredSpace, Network, Space
 from dlco.optimize.relaxed import round_sizes
+from dlco.optimize.relaxed.arrow import onto_simplex
 
 D = TypeVar("D", bound=Hashable)
 KNOWN = 256  # networks drawn to look for the nearest among, where a space has no decisions to round
@@ -92,18 +93,10 @@ class Factored(Designs[Network]):
         return self.space.encode(designs).float()
 
     def project(self, points: Tensor) -> Tensor:
-        """Probabilities: the point of each decision's simplex that is Euclid's nearest.
-
-        Held, Wolfe and Crowder, "Validation of subgradient optimization", Mathematical Programming 1974: options above
-        a threshold keep what they exceed it by.
-        """
-        padded = torch.nn.functional.pad(points, (0, 1), value=-1e9)[:, self._place]  # [n, decisions, options]
-        ordered = padded.sort(dim=-1, descending=True).values
-        excess = ordered.cumsum(-1) - 1
-        count = torch.arange(1, padded.shape[-1] + 1, device=points.device)
-        kept = (ordered * count > excess).sum(-1, keepdim=True)
-        threshold = excess.gather(-1, kept - 1) / kept
-        return (padded - threshold).clamp(min=0)[:, self._there]
+        """Probabilities: the point of each decision's simplex that is Euclid's nearest."""
+        padded = torch.nn.functional.pad(points, (0, 1))[:, self._place]  # [n, decisions, options]
+        certain = points.new_ones(len(self._place))
+        return onto_simplex(padded.mT, certain, self._there.mT).mT[:, self._there]
 
     def nearest(self, points: Tensor, generator: torch.Generator) -> list[Network]:
         """The likeliest options; where these make no network, a valid one near them."""

@@ -143,28 +143,35 @@ class Front:
     def to_csv(self) -> str:
         """A line a point: its figures (units in the names), whether it is the knee, and its machine's sizes."""
         text = io.StringIO()
+        header, rows = self._rows()
         writer = csv.writer(text, lineterminator="\n")
-        sizes = [_sizes(point.solution.architecture) for point in self.points]
-        names = list(sizes[0]) if sizes else []
-        costs = ("latency_s", "energy_pj", "edp", "power_w", "area_mm2", "cycles")
-        bounds = any(point.solution.lower_bound is not None for point in self.points)
-        writer.writerow(
-            [f"{axis}_{UNITS[axis]}" for axis in self.axes]
-            + ["knee", *(f"network_{name}" for name in costs), *(["lower_bound"] if bounds else []), *names]
-        )
-        knee = self.knee
-        for point, size in zip(self.points, sizes, strict=True):
-            cost = [repr(float(getattr(point.solution.cost, name))) for name in costs]
-            bound = [point.solution.lower_bound] if bounds else []
-            values = [repr(float(value)) for value in point.values]
-            writer.writerow([*values, int(point is knee), *cost, *bound, *(size[name] for name in names)])
+        writer.writerow(header)
+        writer.writerows(rows)
         return text.getvalue()
 
     def to_frame(self) -> "DataFrame":
         """A row a point, with the columns of `to_csv`; `InvalidInput` where pandas is not installed."""
-        from dlco.report.frame import from_csv  # tables sit above what they show
+        from dlco.report.frame import to_frame  # tables sit above what they show
 
-        return from_csv(self.to_csv()).astype({"knee": bool})
+        header, rows = self._rows()
+        return to_frame([dict(zip(header, row, strict=True)) for row in rows], header).astype({"knee": bool})
+
+    def _rows(self) -> tuple[list[str], list[list[float | None]]]:
+        """(header, a row a point) of `to_csv` and `to_frame`."""
+        sizes = [_sizes(point.solution.architecture) for point in self.points]
+        names = list(sizes[0]) if sizes else []
+        costs = ("latency_s", "energy_pj", "edp", "power_w", "area_mm2", "cycles")
+        bounds = any(point.solution.lower_bound is not None for point in self.points)
+        header = [f"{axis}_{UNITS[axis]}" for axis in self.axes]
+        header += ["knee", *(f"network_{name}" for name in costs), *(["lower_bound"] if bounds else []), *names]
+        knee = self.knee
+        rows: list[list[float | None]] = []
+        for point, size in zip(self.points, sizes, strict=True):
+            cost = [float(getattr(point.solution.cost, name)) for name in costs]
+            bound = [point.solution.lower_bound] if bounds else []
+            values = [float(value) for value in point.values]
+            rows.append([*values, int(point is knee), *cost, *bound, *(size[name] for name in names)])
+        return header, rows
 
     def table(self) -> str:
         """The front as plain text in fixed width."""

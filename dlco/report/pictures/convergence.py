@@ -4,7 +4,7 @@ import os
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from dlco.optimize.history import HistoryPoint
 from dlco.optimize.solution import Solution
@@ -13,19 +13,20 @@ from dlco.report.style import (
     BLACK,
     BLUE,
     DARK,
+    DECADE,
     GREEN,
     axis_unit,
     check_picture,
     finish,
     new_figure,
     plain,
+    plain_ticks,
     set_title,
     style_axes,
 )
 from dlco.report.svg import set_hover
 from dlco.report.table import QUANTITIES, objective_text
 
-_DECADE = 3.0  # axes that span less than this factor have even ticks
 _SHADES = ("#F4F4F4", "#FFFFFF")
 _NAMED = 0.06  # of the width that a phase must have to be named
 _LINES = (
@@ -53,8 +54,7 @@ def plot_convergence(solution: Solution, path: str | os.PathLike[str] | None = N
     Raises:
         InvalidInput: another suffix.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     points = moments(solution)
     _, unit, scale = QUANTITIES[solution.objective]
     every = [value for p in points for value in (p.relaxed, p.best, p.bound) if value is not None and value > 0]
@@ -147,9 +147,6 @@ def _shade_phases(axes: Axes, points: tuple[HistoryPoint, ...], end: float) -> N
 def _ticks(axes: Axes, figures: list[float]) -> None:
     low, high = min(figures, default=1.0), max(figures, default=1.0)
     axes.set_ylim(low / (high / low) ** 0.08 / 1.01, high * (high / low) ** 0.18 * 1.01)
-    wide = high >= _DECADE * low
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)) if wide else MaxNLocator(6))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-    if not wide:
+    plain_ticks(axes.yaxis, figures, digits=4)
+    if high < DECADE * low:
         axes.yaxis.set_minor_locator(NullLocator())

@@ -48,8 +48,7 @@ def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, 
     Raises:
         InvalidInput: another suffix.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     rows = breakdowns(solution)
     colours = level_colours(solution.architecture)
     spaces = dataspaces(rows)

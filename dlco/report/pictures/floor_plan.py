@@ -67,8 +67,7 @@ def plot_floor_plan(
     Raises:
         InvalidInput: another suffix.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     figure = new_figure(4.6)
     total = architecture.area_mm2
     if total <= 0:

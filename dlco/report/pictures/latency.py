@@ -50,8 +50,7 @@ def plot_latency(solution: Solution, path: str | os.PathLike[str] | None = None,
     Raises:
         InvalidInput: another suffix.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     rows = breakdowns(solution)
     colours = {"compute": GREY} | level_colours(solution.architecture)
     figure = new_figure(_EDGE + ROW * len(rows))

@@ -38,8 +38,7 @@ def plot_loop_nest(
     Raises:
         InvalidInput: another suffix, or a name that no layer has.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     lines = layer_nest(solution, layer)
     colours = level_colours(solution.architecture)
     figure = new_figure(_EDGE + _LINE * len(lines))

@@ -55,8 +55,7 @@ def plot_roofline(
     Raises:
         InvalidInput: another suffix, or a level whose bandwidth has no limit.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     machine = solution.architecture
     chosen = _chosen(machine, level)
     words_per_cycle = port_bandwidth(chosen) * machine.instances[machine.index(chosen.name)]

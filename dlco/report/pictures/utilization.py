@@ -46,8 +46,7 @@ def plot_utilization(solution: Solution, path: str | os.PathLike[str] | None = N
     Raises:
         InvalidInput: another suffix.
     """
-    if path is not None:
-        check_picture(path)
+    check_picture(path)
     rows = breakdowns(solution)
     levels = [
         level.name for level in reversed(solution.architecture.levels) if any(level.name in r.filled for r in rows)
