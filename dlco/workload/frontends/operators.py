@@ -120,9 +120,9 @@ def contract(name: str, left: Operand, right: Operand, out: Sequence[Hashable]) 
     Returns:
         A `matmul` whose B are the indices in all three, M those of `left` and `out`, N those of `right` and `out`, K
         those summed over. "Weights" is the operand that is stored, otherwise `right`; with stored weights and a B of
-        1 it is a `linear`. None where nothing is summed over: that is an element-wise product.
+        1 it is a `linear`. None where nothing is summed over, which is an element-wise product, or an operand is empty.
     """
-    if not (set(left.indices) & set(right.indices)) - set(out):
+    if not (set(left.indices) & set(right.indices)) - set(out) or 0 in left.shape + right.shape:
         return None
     if left.stored and not right.stored:
         left, right = right, left
@@ -177,15 +177,20 @@ def einsum(
             to right unless given.
 
     Returns:
-        One layer for each product that sums; a chain of several is that of `path`, not the cheapest.
+        One layer for each product that sums; a chain of several is that of `path`, not the cheapest. Of one operand
+        there is none: a diagonal, a sum or a transposition multiplies nothing.
 
     Raises:
         InvalidInput: the equation does not fit the shapes.
     """
     terms, out = _parse(name, equation, [len(shape) for shape in shapes])
     operands = [Operand(*operand) for operand in zip(shapes, terms, stored, strict=True)]
+    for operand in operands:
+        if any(size != operand.sizes.get(i, 1) for i, size in zip(operand.indices, operand.shape, strict=True)):
+            raise InvalidInput(f"einsum {name} has an index twice in an operand of {operand.shape}, of different sizes")
     if path is None:
-        path = [0, 1, *(place for last in range(len(operands) - 2, 0, -1) for place in (last, 0))]
+        steps = [0, 1, *(place for last in range(len(operands) - 2, 0, -1) for place in (last, 0))]
+        path = steps[: 2 * (len(operands) - 1)]
     layers = []
     for first, second in zip(path[::2], path[1::2], strict=False):
         left, right = operands[first], operands[second]
@@ -207,9 +212,15 @@ def _parse(name: str, equation: str, ranks: Sequence[int]) -> tuple[list[tuple[H
     before, arrow, after = text.partition("->")
     terms = [_indices(name, term, rank) for term, rank in zip(before.split(","), ranks, strict=True)]
     spread = max((index for term in terms for index in term if isinstance(index, int)), default=-1) + 1
-    if arrow:
-        return terms, list(_indices(name, after, len(after.replace("...", "")) + (spread if "..." in after else 0)))
     letters = [index for term in terms for index in term if isinstance(index, str)]
+    if arrow:
+        out = list(_indices(name, after, len(after.replace("...", "")) + (spread if "..." in after else 0)))
+        if len(set(out)) < len(out) or not {index for index in out if isinstance(index, str)} <= set(letters):
+            raise InvalidInput(
+                f"equation of einsum {name} is {equation[:60]!r}; each index of its result must be there once and in "
+                "an operand"
+            )
+        return terms, out
     return terms, [*range(spread), *sorted(letter for letter in set(letters) if letters.count(letter) == 1)]
 
 

@@ -4,29 +4,33 @@ The trace knows shapes alone (torch's fake tensors): nothing is computed, and th
 the meta device, where weights take no memory. What is traced is the forward pass in evaluation mode.
 """
 
-import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+import logging
+import operator
+import string
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch._ops import HigherOrderOperator, OpOverload
+from torch.export import ExportedProgram
 from torch.fx import GraphModule, Node
-from torch.fx.node import map_arg
 from torch.nn import Module
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._pytree import arg_tree_leaves
 
 from dlco.errors import InvalidInput
 from dlco.workload.frontends.imported import ImportedNetwork, Unmapped, collect
 from dlco.workload.frontends.operators import attention, convolution, einsum, matmul_equation
+from dlco.workload.frontends.torch_count import model_macs, operator_macs
+from dlco.workload.frontends.torch_trace import Inputs, examples, parts, trace
 from dlco.workload.layer import Layer
-from dlco.workload.problem import check_positive_int
 
 _CONVOLUTIONS = (*(f"conv{kind}{axes}d" for kind in ("", "_transpose") for axes in (1, 2, 3)), "convolution")
 _EINSUMS = {  # operands, and what an operator computes of them
     "linear": ("input weight", "...k,nk->...n"),
     "mm": ("self mat2", "mk,kn->mn"),
+    "_int_mm": ("self mat2", "mk,kn->mn"),
+    "_scaled_mm": ("self mat2", "mk,kn->mn"),
     "addmm": ("mat1 mat2", "mk,kn->mn"),
     "bmm": ("self mat2", "bmk,bkn->bmn"),
     "baddbmm": ("batch1 batch2", "bmk,bkn->bmn"),
@@ -37,19 +41,26 @@ _EINSUMS = {  # operands, and what an operator computes of them
     "vdot": ("self other", "k,k->"),
     "bilinear": ("input1 weight input2", "...i,oij,...j->...o"),
 }
-_UNCOUNTED = re.compile(r"cdist|fft_|stft|matrix_exp|linalg_(?!cross|norm|vector_norm)")
-"""Operators that multiply more often than once an element, but how often torch's counter does not know."""
-_IDLE = ("dropout", "alpha_dropout", "feature_dropout", "clone", "lift_fresh_copy", "copy")
+_ITERATED = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+"""Operators that torch has as many parts as its input has steps."""
+_IDLE = ("dropout", "alpha_dropout", "feature_dropout", "clone", "lift_fresh_copy", "copy", "_unsafe_view")
+_ONCE = ("wrap", "tag_activation_checkpoint", "invoke_subgraph")
+"""How the names of regions begin that run their body once: under no_grad or autocast, checkpointed, compiled apart."""
 
-Inputs = Sequence[int] | torch.Tensor | Sequence["torch.Tensor | Sequence[int]"] | Mapping[str, Any]
+logger = logging.getLogger("dlco")
 
 
 def from_torch(model: Module, inputs: Inputs) -> ImportedNetwork:
     """The layers of a PyTorch model.
 
     Convolutions (plain, grouped, depthwise, dilated, transposed), linear layers, matrix products, einsums and scaled
-    dot-product attention become layers named by their modules. Everything else is listed in `unmapped`. A transposed
-    convolution counts the products that padding then cuts off; causal attention counts as full.
+    dot-product attention become layers named by their modules, and so do the products that operators such as
+    `tensordot` are made of. What runs under `torch.vmap`, `map` or `scan` counts as often as it runs. Everything else
+    is listed in `unmapped`. A transposed convolution counts the products that padding then cuts off; attention counts
+    as full, whatever its mask.
+
+    The total is compared with torch's own counter; where that sees more, a warning of the logger "dlco" says how much,
+    and the difference is listed too.
 
     Args:
         model: any module that `torch.export` can trace; with `torch.device("meta")` around its construction, weights
@@ -80,8 +91,39 @@ def from_torch(model: Module, inputs: Inputs) -> ImportedNetwork:
     """
     if not isinstance(model, Module):
         raise InvalidInput(f"model is a {type(model).__name__}; it must be a torch.nn.Module")
-    positional, keyword = _examples(model, inputs)
-    program = _export(model, positional, keyword)
+    positional, keyword = examples(model, inputs)
+    training = [module for module in model.modules() if module.training]
+    try:
+        for module in training:
+            module.training = False
+        program = trace(model, positional, keyword)
+        network = collect(type(model).__name__, _operators(program.graph_module, _stored(model, program)))
+        counted = None if _has_regions(program) else model_macs(model, positional, keyword)
+    finally:
+        for module in training:
+            module.training = True
+    return network if counted is None else _compared(network, counted)
+
+
+def _compared(network: ImportedNetwork, counted: int) -> ImportedNetwork:
+    """The network, with what torch counts beyond it among its unmapped operators."""
+    share = network.mapped_share
+    missing = (
+        0 if share is None else counted - network.macs - sum(operators.macs or 0 for operators in network.unmapped)
+    )
+    if missing <= 0:  # the counter does not know every operator
+        return network
+    logger.warning(
+        "model %s: torch counts %s MACs, %s more than the operators found in its trace; they are listed as not mapped",
+        network.name,
+        f"{counted:,}",
+        f"{missing:,}",
+    )
+    return replace(network, unmapped=(Unmapped("untraced", network.name, macs=missing), *network.unmapped))
+
+
+def _stored(model: Module, program: ExportedProgram) -> dict[Node, str]:
+    """The program's placeholders that are parameters or buffers, with the names of parameters."""
     signature = program.graph_signature
     from_user = set(signature.user_inputs)
     first: dict[int, str] = {}  # where a module is in several places, the first names its parameters
@@ -90,72 +132,28 @@ def from_torch(model: Module, inputs: Inputs) -> ImportedNetwork:
     names = {
         node: first.get(id(model.get_parameter(name)), name) for node, name in signature.inputs_to_parameters.items()
     }
-    graph = program.graph_module
-    stored = {
+    return {
         node: names.get(node.name, "")
-        for node in graph.graph.nodes
+        for node in program.graph_module.graph.nodes
         if node.op == "placeholder" and node.name not in from_user
     }
-    return collect(type(model).__name__, _operators(graph, stored))
 
 
-def _examples(model: Module, inputs: Inputs) -> tuple[tuple[torch.Tensor, ...], dict[str, torch.Tensor]]:
-    """Positional and keyword arguments to trace with; tensors that stand for shapes hold no values."""
-    state = [*model.parameters(), *model.buffers()]
-    device = state[0].device if state else torch.device("cpu")
-    dtype = next((t.dtype for t in state if t.dtype.is_floating_point), torch.get_default_dtype())
-
-    def example(entry: Any) -> torch.Tensor:
-        if isinstance(entry, torch.Tensor):
-            return entry
-        if not isinstance(entry, Sequence) or isinstance(entry, str):
-            raise InvalidInput(f"inputs holds {entry!r}; every input must be a tensor or a shape, such as (1, 3, 8, 8)")
-        for size in entry:
-            check_positive_int("size of inputs", size)
-        try:
-            return torch.empty(tuple(entry), dtype=dtype, device=device)
-        except (RuntimeError, OverflowError):
-            raise InvalidInput(f"inputs is {tuple(entry)}; no tensor is that large") from None
-
-    if isinstance(inputs, Mapping):
-        return (), {str(name): example(entry) for name, entry in inputs.items()}
-    if isinstance(inputs, torch.Tensor) or (isinstance(inputs, Sequence) and all(isinstance(s, int) for s in inputs)):
-        return (example(inputs),), {}
-    if not isinstance(inputs, Sequence) or isinstance(inputs, str):
-        raise InvalidInput(f"inputs is {inputs!r}; it must be a shape, a tensor, or a sequence or dict of those")
-    return tuple(map(example, inputs)), {}
+def _has_regions(program: ExportedProgram) -> bool:
+    """Whether the program has regions with an own way to run their body, which torch's counter cannot enter."""
+    bodies = (body for body in program.graph_module.modules() if isinstance(body, GraphModule))
+    targets = (node.target for body in bodies for node in body.graph.nodes)
+    return any(isinstance(target, HigherOrderOperator) and not str(target).startswith("wrap") for target in targets)
 
 
-def _export(
-    model: Module, positional: tuple[torch.Tensor, ...], keyword: dict[str, torch.Tensor]
-) -> torch.export.ExportedProgram:
-    """The traced program of the model in evaluation mode."""
-    training = [module for module in model.modules() if module.training]
-    try:
-        for module in training:
-            module.training = False
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "The tensor attributes")  # recurrent modules set theirs, to no effect
-            return torch.export.export(model, positional, keyword, strict=False)
-    except Exception as error:
-        shapes = [tuple(tensor.shape) for tensor in (*positional, *keyword.values())]
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise InvalidInput(
-            f"model {type(model).__name__} cannot be traced by torch.export on inputs of shape "
-            f"{', '.join(map(str, shapes))}: {reason}"
-        ) from error
-    finally:
-        for module in training:
-            module.training = True
-
-
-def _operators(graph: GraphModule, stored: dict[Node, str]) -> Iterator[Layer | Unmapped]:
+def _operators(graph: GraphModule, stored: dict[Node, str], within: str = "") -> Iterator[Layer | Unmapped]:
     """What each operator of a graph is, in order.
 
     Args:
         graph: of operators below modules.
         stored: its placeholders that are parameters or buffers, with the names of parameters. What is computed from
             them alone is added, since it needs no input; a parameter's view keeps its name.
+        within: the operator whose parts these are, if they are any.
     """
     for node in graph.graph.nodes:
         if node.op == "get_attr":
@@ -169,37 +167,92 @@ def _operators(graph: GraphModule, stored: dict[Node, str]) -> Iterator[Layer | 
         if isinstance(node.target, HigherOrderOperator):
             yield from _region(graph, node, stored)
         elif isinstance(node.target, OpOverload):
-            yield from _operator(node, node.target, stored)
+            yield from _operator(node, node.target, stored, within)
+        elif node.target is not operator.getitem and _tensors(node):
+            yield Unmapped(getattr(node.target, "__name__", str(node.target)), _module(node), macs=None)
 
 
 def _region(graph: GraphModule, node: Node, stored: dict[Node, str]) -> Iterator[Layer | Unmapped]:
-    """The operators under `torch.no_grad` or `torch.autocast`; other regions run as often as their data says."""
-    given = [argument for argument in node.args if isinstance(argument, Node)]
-    body = getattr(graph, str(given[0].target), None) if given and given[0].op == "get_attr" else None
-    if not isinstance(body, GraphModule) or not str(node.target).startswith("wrap"):
-        yield Unmapped(str(node.target), _module(node), macs=None)
+    """The operators of a body that runs once, or once a slice of its inputs; other bodies run as the data says."""
+    kind = str(node.target)
+    leaves = [leaf for leaf in arg_tree_leaves(*node.args) if isinstance(leaf, Node)]
+    named = {leaf: getattr(graph, str(leaf.target), None) for leaf in leaves if leaf.op == "get_attr"}
+    bodies = {leaf: body for leaf, body in named.items() if isinstance(body, GraphModule)}
+    if kind == "flex_attention":
+        yield from attention(_module(node) or "attention", *map(_shape, leaves[:3]))
         return
-    placeholders = [inner for inner in body.graph.nodes if inner.op == "placeholder"]
-    inside = {inner: stored[outer] for inner, outer in zip(placeholders, given[1:], strict=True) if outer in stored}
-    yield from _operators(body, inside)
+    times, operands = _times(node, kind), [leaf for leaf in leaves if leaf not in bodies]
+    starts = [[inner for inner in body.graph.nodes if inner.op == "placeholder"] for body in bodies.values()]
+    if times is None or [len(placeholders) for placeholders in starts] != [len(operands)]:
+        yield Unmapped(kind, _module(node), macs=_branch_macs(kind, list(bodies.values())))
+        return
+    carried = (
+        len(arg_tree_leaves(node.args[1])) if kind == "scan" else 0
+    )  # what a step changes for the next is not stored
+    pairs = list(zip(starts[0], operands, strict=True))[carried:]
+    inside = {inner: stored[outer] for inner, outer in pairs if outer in stored}
+    (body,) = bodies.values()
+    for one in _operators(body, inside):
+        count = one.count * times
+        if isinstance(one, Unmapped):
+            macs = None if one.macs is None else one.macs * times
+            yield replace(one, count=count, results=one.results * times, macs=macs)
+        else:
+            yield replace(one, count=count)
 
 
-def _operator(node: Node, op: OpOverload, stored: dict[Node, str]) -> Iterator[Layer | Unmapped]:
+def _times(node: Node, kind: str) -> int | None:
+    """How often a region runs its body; None where its data says so, or it is of an unknown kind."""
+    if kind.startswith(_ONCE):
+        return 1
+    if kind in ("map_impl", "scan"):
+        sliced, *_ = arg_tree_leaves(node.args[1 if kind == "map_impl" else 2])
+        return _shape(sliced)[0]
+    return None
+
+
+def _branch_macs(kind: str, bodies: list[GraphModule]) -> int | None:
+    """Multiply-accumulates of a region that runs one of its bodies, or some of them an unknown number of times."""
+    totals = set()
+    for body in bodies:
+        found = list(_operators(body, {}))
+        beside = [one.macs for one in found if isinstance(one, Unmapped)]
+        if None in beside:
+            return None
+        layers = sum(one.count * one.macs for one in found if isinstance(one, Layer))
+        totals.add(layers + sum(macs or 0 for macs in beside))
+    same = len(totals) == 1 and (kind == "cond" or totals == {0})
+    return totals.pop() if same and kind in ("cond", "while_loop", "associative_scan") else None
+
+
+def _operator(node: Node, op: OpOverload, stored: dict[Node, str], within: str) -> Iterator[Layer | Unmapped]:
     kind = op._schema.name.removeprefix("aten::").replace("::", ".").rstrip("_")
     fixed = all(isinstance(size, int) for source in (node, *node.all_input_nodes) for size in _sizes(source))
-    layers = _layers(node, op, kind, stored) if fixed else []
+    layers = _layers(node, op, kind, stored, within or kind) if fixed else []
     yield from layers
     if not layers and node.all_input_nodes and _tensors(node) and not (op.is_view or kind in _IDLE):
-        results = sum(tensor.numel() for tensor in _tensors(node)) if fixed else 0
-        yield Unmapped(kind, _module(node), results=results, macs=_macs(node, op, kind))
+        macs = operator_macs(node, op, kind)
+        body = parts(node, op) if macs and kind not in _ITERATED else None
+        if body is None:
+            results = sum(tensor.numel() for tensor in _tensors(node)) if fixed else 0
+            yield Unmapped(kind, _module(node), results=results, macs=macs)
+            return
+        placeholders = (inner for inner in body.graph.nodes if inner.op == "placeholder")
+        pairs = zip(placeholders, node.all_input_nodes, strict=True)
+        inside = {inner: stored[outer] for inner, outer in pairs if outer in stored}
+        yield from _operators(body, inside, within or kind)
 
 
-def _layers(node: Node, op: OpOverload, kind: str, stored: dict[Node, str]) -> list[Layer]:
-    """The layers of one operator; none where it is no sum of products."""
+def _layers(node: Node, op: OpOverload, kind: str, stored: dict[Node, str], called: str) -> list[Layer]:
+    """The layers of one operator, where need be by what it is `called`; none where it is no sum of products."""
     given = _arguments(node, op)
+    if any(size == 0 for source in (node, *node.all_input_nodes) for size in _sizes(source)):
+        return []
+    if kind == "conv_tbc":
+        return [_conv_tbc(given, _name(node, stored, called, given["weight"], own_module=True), stored)]
     if kind in _CONVOLUTIONS:
         layer = convolution(
-            _name(node, stored, kind, given["weight"], own_module=True),
+            _name(node, stored, called, given["weight"], own_module=True),
             inputs=_shape(given["input"]),
             weights=_shape(given["weight"]),
             outputs=_shape(node),
@@ -217,8 +270,21 @@ def _layers(node: Node, op: OpOverload, kind: str, stored: dict[Node, str]) -> l
     if not equation:
         return []
     held = [operand for operand in operands if operand in stored]
-    name = _name(node, stored, kind, held[0] if held else None, own_module=kind == "linear")
+    name = _name(node, stored, called, held[0] if held else None, own_module=kind == "linear")
     return einsum(name, equation, [_shape(o) for o in operands], [o in stored for o in operands], path)
+
+
+def _conv_tbc(given: dict[str, Any], name: str, stored: dict[Node, str]) -> Layer:
+    """The 1-D convolution of (time, batch, channels) by weights (taps, input channels, output channels)."""
+    time, batch, channels = _shape(given["self"])
+    taps, _, out = _shape(given["weight"])
+    return convolution(
+        name,
+        inputs=(batch, channels, time),
+        weights=(out, channels, taps),
+        outputs=(batch, out, time + 2 * given["pad"] - taps + 1),
+        stored=given["weight"] in stored,
+    )
 
 
 def _einsum(kind: str, given: dict[str, Any]) -> tuple[list[Node], str, list[int] | None]:
@@ -228,6 +294,12 @@ def _einsum(kind: str, given: dict[str, Any]) -> tuple[list[Node], str, list[int
     if kind == "matmul":
         operands = [given["self"], given["other"]]
         return operands, matmul_equation(*(len(_shape(operand)) for operand in operands)), None
+    if kind == "linalg_vecdot":
+        operands = [given["x"], given["y"]]
+        ranks = [len(_shape(operand)) for operand in operands]
+        axes = string.ascii_letters[: max(ranks)]
+        left, right = (axes[len(axes) - rank :] for rank in ranks)
+        return operands, f"{left},{right}->{axes.replace(axes[given['dim']], '')}", None
     if kind in _EINSUMS:
         names, equation = _EINSUMS[kind]
         return [given[name] for name in names.split()], equation, None
@@ -272,19 +344,3 @@ def _sizes(node: Node) -> list[int | torch.SymInt]:
 
 def _shape(node: Node) -> tuple[int, ...]:
     return tuple(node.meta["val"].shape)
-
-
-def _macs(node: Node, op: OpOverload, kind: str) -> int | None:
-    """Multiply-accumulates of an operator that has no layer, as torch's own counter sees them in its parts."""
-    if op.namespace not in ("aten", "prims"):
-        return None  # of an extension: nobody knows
-    fake = {source: source.meta["val"] for source in node.all_input_nodes}
-    # On the meta device every operator falls into its parts; but one that moves data to another stays where it is.
-    meta = {source: value.to("meta") if isinstance(value, torch.Tensor) else value for source, value in fake.items()}
-    for values in (meta, fake):
-        args, kwargs = map_arg((node.args, node.kwargs), values.__getitem__)
-        with suppress(Exception), torch.no_grad(), FlopCounterMode(display=False) as counter:
-            op(*args, **kwargs)
-            macs = counter.get_total_flops() // 2
-            return None if macs == 0 and _UNCOUNTED.match(kind) else macs
-    return None

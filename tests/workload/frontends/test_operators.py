@@ -98,13 +98,55 @@ def test_an_einsum_of_three_goes_from_left_to_right_unless_told():
     assert total(einsum("x", "ab,bc,cd->ad", shapes, [False] * 3, [1, 2, 0, 1])) == 3 * 4 * 5 + 2 * 3 * 5
 
 
-@pytest.mark.parametrize("equation", ["ab->a", "abc,bc->a", "ab,bc,cd->a", "a1,bc->a", "a..b,bc->ac"])
+@pytest.mark.parametrize("equation", ["bchw->bhwc", "bchw->bc", "b c h w -> ", "bchw", "...hw->...wh", "bccw->bw"])
+def test_an_einsum_of_one_operand_has_no_products(equation):
+    shape = (2, 3, 3, 5)
+    assert einsum("x", equation, [shape], [False]) == []
+    assert counted(lambda a: torch.einsum(equation, a), shape)[0] == 0
+
+
+@st.composite
+def diagonals(draw):
+    """(equation, shapes) of two operands whose indices may repeat within an operand."""
+    size = {index: draw(st.integers(2, 4)) for index in INDICES}
+    terms = ["".join(draw(st.lists(st.sampled_from(INDICES), min_size=1, max_size=4))) for _ in range(2)]
+    out = "".join(index for index in dict.fromkeys("".join(terms)) if draw(st.booleans()))
+    return f"{','.join(terms)}->{out}", [tuple(size[index] for index in term) for term in terms]
+
+
+@settings(max_examples=60, deadline=None)
+@given(diagonals())
+def test_einsums_along_diagonals_have_the_macs_that_torch_counts(case):
+    equation, shapes = case
+    macs, _ = counted(lambda a, b: torch.einsum(equation, a, b), *shapes)
+    assert total(einsum("x", equation, shapes, [False, False])) == macs
+
+
+def test_axes_of_one_broadcast_and_an_ellipsis_counts_from_the_end():
+    shapes = [(7, 1, 3, 4), (2, 4, 5)]
+    macs, _ = counted(lambda a, b: torch.einsum("...ij,...jk->...ik", a, b), *shapes)
+    for equation in ("...ij,...jk->...ik", "... i j, ... j k", "...Ij,...jK->...IK"):
+        assert total(einsum("x", equation, shapes, [False, False])) == macs == 7 * 2 * 3 * 4 * 5
+
+
+def test_long_einsums_go_from_left_to_right():
+    shapes = [(2, 3), (3, 4), (4, 5), (5, 6)]
+    by_hand = 2 * 3 * 4 + 2 * 4 * 5 + 2 * 5 * 6
+    assert total(einsum("x", "ab,bc,cd,de->ae", shapes, [False] * 4)) == by_hand
+    assert total(einsum("x", "ab,bc,cd,de", shapes, [False] * 4)) == by_hand
+
+
+@pytest.mark.parametrize(
+    "equation", ["ab->a", "abc,bc->a", "ab,bc,cd->a", "a1,bc->a", "a..b,bc->ac", "ab,bc->ad", "ab,bc->aa"]
+)
 def test_an_equation_that_does_not_fit_is_refused(equation):
     with pytest.raises(InvalidInput, match="einsum"):
         einsum("x", equation, [(2, 3), (3, 4)], [False, False])
 
 
 def test_axes_of_different_sizes_are_refused():
+    with pytest.raises(InvalidInput, match="twice in an operand"):
+        einsum("x", "aa,ab->b", [(2, 3), (2, 4)], [False, False])
     with pytest.raises(InvalidInput, match="different sizes"):
         einsum("x", "ab,bc->ac", [(2, 3), (4, 5)], [False, False])
 

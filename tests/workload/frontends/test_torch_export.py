@@ -73,6 +73,11 @@ class Calls(nn.Module):
         return self.function(self.weight, *inputs)
 
 
+def scaled(left, right):
+    left, right, one = left.to(torch.float8_e4m3fn), right.to(torch.float8_e4m3fn), torch.ones(1, device=left.device)
+    return torch._scaled_mm(left, right.t(), one, one, out_dtype=torch.bfloat16)
+
+
 PRODUCTS = {
     "mm": (lambda w, x, y: x @ y, [(3, 4), (4, 5)]),
     "matmul that broadcasts": (lambda w, x, y: torch.matmul(x, y), [(7, 1, 3, 4), (2, 4, 5)]),
@@ -81,6 +86,16 @@ PRODUCTS = {
     "baddbmm": (lambda w, x, y: torch.baddbmm(w, x, y), [(2, 3, 4), (2, 4, 5)]),
     "einsum": (lambda w, x, y: torch.einsum("bqhd,bkhd->bhqk", x, y), [(2, 3, 4, 5), (2, 6, 4, 5)]),
     "einsum of three": (lambda w, x, y: torch.einsum("ab,bc,bd->acd", x, y, w), [(2, 3), (3, 4)], (3, 5)),
+    "einsum with a diagonal": (lambda w, x, y: torch.einsum("bii,bi->b", x, y), [(2, 3, 3), (2, 3)]),
+    "einsum with an ellipsis": (lambda w, x, y: torch.einsum("...ij,...jk", x, y), [(2, 3, 4), (5, 2, 4, 6)]),
+    "einsum that sums one operand first": (lambda w, x, y: torch.einsum("ij,jk->k", x, y), [(2, 3), (3, 4)]),
+    "tensordot": (lambda w, x, y: torch.tensordot(x, y, ([1, 2], [0, 1])), [(3, 4, 5), (4, 5, 6)]),
+    "tensordot by a number of axes": (lambda w, x, y: torch.tensordot(x, y, 1), [(3, 2, 4), (4, 6)]),
+    "inner": (lambda w, x, y: torch.inner(x, y), [(3, 2, 4), (6, 4)]),
+    "multi_dot in the cheapest order": (lambda w, x, y: torch.linalg.multi_dot([x, y, w]), [(2, 9), (9, 3)], (3, 5)),
+    "a power of a matrix": (lambda w, x: torch.linalg.matrix_power(x, 5), [(4, 4)]),
+    "a cell of a recurrent network": (lambda w, x, h: torch.gru_cell(x, h, w, w), [(2, 5), (2, 5)], (15, 5)),
+    "8-bit floats": (lambda w, x: scaled(x, x), [(32, 32)]),
     "a linear layer": (lambda w, x: F.linear(x, w), [(2, 7, 4)], (5, 4)),
     "a parameter on the left": (lambda w, x: w @ x, [(4, 7)], (5, 4)),
     "attention": (F.scaled_dot_product_attention, [(2, 4, 7, 8), (2, 4, 7, 6)], (2, 4, 9, 8)),
@@ -104,6 +119,100 @@ def test_products_with_vectors():
         (lambda w, x, y: torch.dot(x, y), [(4,), (4,)], 4),
     ]:
         assert dlco.from_torch(Calls(function, 1), shapes).macs == macs
+
+
+UNCOUNTED = {  # by torch's counter; inputs, and multiply-accumulates by hand
+    "addmv": (lambda w, x, y: torch.addmv(w, x, y), [(1, 4), (4,)], 4),
+    "addbmm": (lambda w, x, y: torch.addbmm(w, x, y), [(2, 3, 4), (2, 4, 5)], 2 * 3 * 4 * 5),
+    "vdot": (lambda w, x, y: torch.vdot(x, y), [(4,), (4,)], 4),
+    "vecdot": (lambda w, x, y: torch.linalg.vecdot(x, y), [(5, 4, 3), (4, 3)], 5 * 4 * 3),
+    "vecdot along another axis": (lambda w, x, y: torch.linalg.vecdot(x, y, dim=1), [(5, 4, 3), (4, 3)], 5 * 4 * 3),
+    "bilinear": (
+        lambda w, x, y: F.bilinear(x, y, w.expand(6, 3, 4)),
+        [(2, 3), (2, 4)],
+        2 * 6 * 4 * (3 + 1),
+    ),
+    "conv_tbc": (lambda w, x, y: torch.conv_tbc(x, y, w.expand(6), 1), [(7, 2, 3), (3, 3, 6)], 7 * 2 * 6 * 3 * 3),
+    "_int_mm": (lambda w, x, y: torch._int_mm(x.char(), y.char()), [(32, 16), (16, 24)], 32 * 16 * 24),
+    "attention of a group": (
+        lambda w, q, k: F.scaled_dot_product_attention(q, k, k, enable_gqa=True),
+        [(1, 4, 5, 8), (1, 2, 5, 8)],
+        2 * 4 * 5 * 5 * 8,
+    ),
+    "attention behind a mask": (
+        lambda w, q: F.scaled_dot_product_attention(q, q, q, attn_mask=w.expand(5, 5)),
+        [(1, 4, 5, 8)],
+        2 * 4 * 5 * 5 * 8,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", UNCOUNTED)
+def test_products_that_torch_does_not_count(kind):
+    function, shapes, macs = UNCOUNTED[kind]
+    network = dlco.from_torch(Calls(function, 1), shapes)
+    assert (network.macs, network.mapped_share) == (macs, 1)
+
+
+WITHOUT_PRODUCTS = {
+    "transposed": "bchw->bhwc",
+    "diagonal": "bcii->bci",
+    "trace": "bcii->b",
+    "summed": "bchw->bc",
+    "of everything": "bchw->",
+    "as it is": "bchw",
+}
+
+
+@pytest.mark.parametrize("kind", WITHOUT_PRODUCTS)
+def test_an_einsum_of_one_operand_multiplies_nothing_and_is_listed(kind):
+    class Reads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            x = self.conv(x)
+            return x.mean(), torch.einsum(WITHOUT_PRODUCTS[kind], x)
+
+    network = dlco.from_torch(Reads(), (2, 3, 8, 8))
+    assert [layer.name for layer in network] == ["conv"]
+    assert ("einsum", 0) in {(operators.kind, operators.macs) for operators in network.unmapped}
+    assert network.mapped_share == 1
+
+
+@pytest.mark.parametrize("equation", ["ij,kl->ijkl", "ij,ij->ij", "ij,ij->ji", "ij,jk->ijk"])
+def test_products_that_sum_nothing_are_listed_without_macs(equation):
+    second = (4, 5) if "k" in equation else (3, 4)
+    model = Calls(lambda w, x, y: (torch.einsum(equation, x, y), x @ w), 4, 2)
+    network = dlco.from_torch(model, [(3, 4), second])
+    assert [layer.name for layer in network] == ["matmul"]
+    assert [(operators.kind, operators.macs) for operators in network.unmapped] == [("einsum", 0)]
+
+
+HIDDEN = {  # operators that multiply and add, and torch's counter does not say how often
+    "distances": lambda x: torch.cdist(x, x),
+    "a system of equations": lambda x: torch.linalg.solve(x, x),
+    "a Fourier transform": lambda x: torch.fft.fft(x).real,
+    "a sparse matrix": lambda x: torch.sparse.mm(x.to_sparse(), x),
+}
+
+
+@pytest.mark.parametrize("kind", HIDDEN)
+def test_operators_with_unknown_macs_leave_the_share_open(kind):
+    network = dlco.from_torch(Calls(lambda w, x: HIDDEN[kind](x @ w), 4, 4), (4, 4))
+    assert (network.macs, network.mapped_share) == (64, None)
+
+
+def test_empty_operands_have_no_layer():
+    def run(w, x, image):
+        empty = image[:0]
+        pieces = [x @ w, x[:0] @ w, x[:, :0] @ w[:0], F.linear(x[:0], w)]
+        return torch.cat(pieces), F.conv2d(empty, image), F.scaled_dot_product_attention(empty, empty, empty)
+
+    network = dlco.from_torch(Calls(run, 4, 4), [(3, 4), (1, 2, 5, 5)])
+    assert list(network) == [dlco.linear("matmul", N=3, C=4, M=4)]
+    assert network.mapped_share == 1
 
 
 def test_a_parameter_is_the_weights_through_its_views():
