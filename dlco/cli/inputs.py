@@ -1,7 +1,8 @@
 """What a command's arguments name: networks and hardware, built-in or in files."""
 
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dlco.errors import InvalidInput
@@ -11,11 +12,12 @@ from dlco.timeloop import read_architecture
 from dlco.timeloop import read_network as read_problems
 from dlco.workload import NETWORKS, Layer, get_network
 from dlco.workload.frontends import ImportedNetwork, from_csv, from_onnx
+from dlco.workload.frontends.onnx_sizes import FreeAxis
 
 _FILES = (".yaml", ".yml", ".onnx", ".csv")
 
 
-def read_network(source: str, batch: int) -> Sequence[Layer]:
+def read_network(source: str, batch: int, sizes: Mapping[str, int]) -> Sequence[Layer]:
     """The layers of a built-in network, an ONNX model, a table, or Timeloop problems in a file or folder.
 
     What an ONNX model computes beside its layers is said on stderr, if it has multiply-accumulates.
@@ -23,10 +25,14 @@ def read_network(source: str, batch: int) -> Sequence[Layer]:
     Args:
         source: name of a network, or a path.
         batch: images at once; more than 1 can be had of a built-in network, and of a model that leaves it free.
+        sizes: of other axes that an ONNX model leaves free, by name.
 
     Raises:
         InvalidInput: there is no such network, file or folder, or a file is not what it should be.
     """
+    suffix = Path(source).suffix if _is_path(source) else ""
+    if sizes and suffix != ".onnx":
+        raise InvalidInput(f"--size is given, but the network {source!r} is no ONNX model (.onnx): it has no free axes")
     if not _is_path(source):
         try:
             return get_network(source, batch)
@@ -34,14 +40,21 @@ def read_network(source: str, batch: int) -> Sequence[Layer]:
             raise InvalidInput(
                 f"{error}, or a file: an ONNX model (.onnx), a table (.csv), or a Timeloop problem or a folder of them"
             ) from None
-    suffix = Path(source).suffix
     if suffix == ".onnx":
-        network = from_onnx(source, batch=None if batch == 1 else batch)
+        network = _read_model(source, batch, sizes)
         _say_what_is_missing(network)
         return network
     if batch != 1:
         raise InvalidInput(f"batch is {batch}; with tables and problems from files it must be 1: they state their own")
     return from_csv(source) if suffix == ".csv" else read_problems(source)
+
+
+def _read_model(source: str, batch: int, sizes: Mapping[str, int]) -> ImportedNetwork:
+    try:
+        return from_onnx(source, batch=None if batch == 1 else batch, sizes=sizes)
+    except FreeAxis as error:
+        options = " ".join(f"--size {shlex.quote(name)}=224" for name in error.names)
+        raise InvalidInput(f"{error.what}; give its size, as in {options}") from None
 
 
 def _say_what_is_missing(network: ImportedNetwork) -> None:

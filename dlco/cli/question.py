@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dlco.cli.inputs import read_hardware, read_network
+from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, HardwareSpace
 from dlco.optimize.budget import Budget
 from dlco.timeloop import read_constraints
@@ -33,6 +34,15 @@ def read_budget(arguments: argparse.Namespace) -> Budget:
     )
 
 
+def _sizes(given: Sequence[tuple[str, int]]) -> dict[str, int]:
+    """The sizes of axes by name."""
+    sizes = dict(given)
+    for name, size in given:
+        if sizes[name] != size:
+            raise InvalidInput(f"--size gives {name!r} as {size} and as {sizes[name]}; give it once")
+    return sizes
+
+
 def read_question(
     arguments: argparse.Namespace, budget: Budget
 ) -> tuple[Sequence[Layer], Architecture | HardwareSpace, dict[str, Any]]:
@@ -41,7 +51,7 @@ def read_question(
     Raises:
         InvalidInput: a name or file is not what it should be.
     """
-    layers = read_network(arguments.network, arguments.batch)
+    layers = read_network(arguments.network, arguments.batch, _sizes(arguments.size or []))
     hardware = read_hardware(arguments.hardware, arguments.fixed)
     constraints = None
     if arguments.constraints is not None:

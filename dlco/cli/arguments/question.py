@@ -1,6 +1,7 @@
 """What searches are asked alike: hardware, limits, how to run; and what `dlco solve` and `dlco pareto` are."""
 
 import argparse
+import re
 
 from dlco.cli.arguments import completed
 from dlco.cli.names import DEVICES, MACHINES, NETWORKS
@@ -17,6 +18,13 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         "problem (.yaml) or a folder of them, a layer a file",
     )
     completed.names(network, NETWORKS, files=True)
+    parser.add_argument(
+        "--size",
+        metavar="AXIS=N",
+        type=size_of_axis,
+        action="append",
+        help="size of an axis that an ONNX model leaves free, by its name there, such as height=224; once an axis",
+    )
     add_hardware(parser)
     limits = parser.add_argument_group("limits, on the machine and one run of the whole network")
     add_totals(limits)
@@ -85,6 +93,14 @@ def add_printing(results: Group, what: str) -> None:
     """Add `--json` and `--quiet`; `what` is printed unless one of them is given."""
     results.add_argument("--json", action="store_true", help=f"print {what} as JSON instead of the table")
     results.add_argument("--quiet", action="store_true", help="no progress bar and no table")
+
+
+def size_of_axis(text: str) -> tuple[str, int]:
+    """(name of an axis, size) of a text such as `height=224`."""
+    name, _, size = text.rpartition("=")
+    if not name or not re.fullmatch(r"0*[1-9]\d{0,17}", size, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is no AXIS=N, such as height=224")
+    return name, int(size)
 
 
 def limit_of_level(text: str) -> tuple[str, float]:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from dlco.errors import InvalidInput
 from dlco.workload.frontends.imported import ImportedNetwork, Unmapped, collect
-from dlco.workload.frontends.onnx_shapes import SMALL, infer_shapes, shape_of
+from dlco.workload.frontends.onnx_shapes import SMALL, infer_shapes
+from dlco.workload.frontends.onnx_sizes import check_sizes, fix_sizes
 from dlco.workload.frontends.operators import Shape, attention, convolution, einsum, matmul_equation
 from dlco.workload.layer import Layer
-from dlco.workload.problem import check_positive_int
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -25,7 +25,8 @@ _CONVOLUTIONS = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv":
 _MATMULS = {"MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3}  # place of the right operand
 _RECURRENT = ("LSTM", "GRU", "RNN")
 _MAPPED = {*_CONVOLUTIONS, *_MATMULS, "Gemm", "Einsum", "Attention"}
-_UNKNOWN = {"DFT", "STFT", "CausalConvWithState", "LinearAttention"}
+_UNKNOWN = re.compile(r"Attention|Conv|MatMul|Gemm|Linear|DFT|STFT|Det$|AffineGrid|LSTM|GRU|RNN")
+"""Operators that multiply more often than once an element; those of a new version of ONNX are known by their names."""
 _IDLE = frozenset(
     "Cast CastLike Constant ConstantOfShape Dropout Flatten Identity Reshape Shape Size Slice Split Squeeze Transpose "
     "Unsqueeze".split()
@@ -44,16 +45,19 @@ def from_onnx(
 
     Args:
         source: path of a file, or a model in memory, which is left as it is.
-        batch: size of the first axis of inputs where the file leaves it free; 1 unless given. Where the file states
-            it, it may be left out, or must agree.
-        sizes: of other free axes, by the names that the file gives them, such as {"height": 224}.
+        batch: size of the free axes that are the batch; 1 unless given. They are those that the file calls so
+            ("batch_size", "N") on whatever axis, otherwise free first axes. Where the file states the batch, it may be
+            left out, or must agree.
+        sizes: of other free axes, by the names that the file gives them, such as {"height": 224}; an axis without a
+            name is called by its input and place, as in {"image:2": 224}.
 
     Returns:
         The layers, equal ones merged, which `dlco.solve` takes as they are.
 
     Raises:
-        InvalidInput: there is no such file, it is no ONNX model, its shapes contradict each other, an axis is free, or
-            there is nothing to map; or the package onnx, which dlco's extra [onnx] brings, is not installed.
+        InvalidInput: there is no such file, it is no ONNX model, its shapes contradict each other, an axis is free, a
+            size is given of no free axis, or there is nothing to map; or the package onnx, which dlco's extra [onnx]
+            brings, is not installed.
 
     Examples:
         >>> network = dlco.from_onnx("resnet18.onnx", batch=4)  # doctest: +SKIP
@@ -63,14 +67,11 @@ def from_onnx(
         import onnx.inliner
     except ImportError:
         raise InvalidInput("reading ONNX needs the package onnx; install dlco with its extra [onnx]") from None
-    if batch is not None:
-        check_positive_int("batch", batch)
-    for symbol, size in (sizes or {}).items():
-        check_positive_int(f"size of {symbol}", size)
+    given = check_sizes(batch, sizes)
     model, name = _load(source)
     stored = _lighten(model.graph)
     _check_functions(model)
-    _fix_sizes(model.graph, batch, dict(sizes or {}), stored)
+    fix_sizes(model.graph, batch, given, stored)
     try:
         if model.functions:
             model = onnx.inliner.inline_local_functions(model)
@@ -166,65 +167,27 @@ def _check_functions(model: "ModelProto") -> None:
         raise InvalidInput(f"ONNX model has {nodes} operators; at most {_MOST_NODES} are read")
 
 
-def _fix_sizes(graph: "GraphProto", batch: int | None, sizes: dict[str, int], stored: Mapping[str, str]) -> None:
-    """Give every free axis of the inputs its size, and the same name elsewhere the same size."""
-    inputs = [value for value in graph.input if value.name not in stored and value.type.HasField("tensor_type")]
-    firsts = []
-    for value in inputs:
-        tensor = value.type.tensor_type
-        if not tensor.HasField("shape"):
-            raise InvalidInput(f"ONNX input {value.name!r} has no shape; the model must state it")
-        for axis, dim in enumerate(tensor.shape.dim):
-            if dim.dim_value > 0:
-                firsts += [(value.name, dim.dim_value)] if axis == 0 else []
-            elif axis == 0 and dim.dim_param not in sizes:
-                sizes[dim.dim_param] = 1 if batch is None else batch
-                dim.dim_value = sizes.pop("") if not dim.dim_param else sizes[dim.dim_param]
-                firsts.append((value.name, dim.dim_value))
-            elif dim.dim_param in sizes:
-                dim.dim_value = sizes[dim.dim_param]
-            else:
-                named = f"give its size, as in sizes={{{dim.dim_param!r}: 224}}"
-                remedy = named if dim.dim_param else "fix it in the file"
-                raise InvalidInput(f"axis {axis} of ONNX input {value.name!r} is free; {remedy}")
-    if batch is not None and firsts and all(size != batch for _, size in firsts):
-        name, size = firsts[0]
-        raise InvalidInput(f"batch is {batch}, but the ONNX file fixes the first axis of input {name!r} to {size}")
-    known = []
-    for value in [*graph.value_info, *graph.output]:
-        for dim in value.type.tensor_type.shape.dim:
-            if dim.dim_param in sizes and dim.dim_param:
-                dim.dim_value = sizes[dim.dim_param]
-        known += [value] if shape_of(value.type) is not None else []
-    outputs = {value.name for value in graph.output}
-    for value in graph.output:
-        if shape_of(value.type) is None:
-            value.type.tensor_type.ClearField("shape")
-    kept = [type(value).FromString(value.SerializeToString()) for value in known if value.name not in outputs]
-    del graph.value_info[:]
-    graph.value_info.extend(kept)
-
-
 def _operators(graph: "GraphProto", shapes: Mapping[str, Shape], stored: dict[str, str]) -> Iterator[Layer | Unmapped]:
     """What each operator of a graph is, in order; `stored` grows by what is computed from it and from sizes alone."""
     for node in graph.node:
-        inputs = [name for name in node.input if name]
+        inputs = [name for name in (*node.input, *_captured(node)) if name]
         constant = node.op_type in ("Constant", "Shape", "Size") or (inputs and all(name in stored for name in inputs))
         layers = _layers(node, shapes, stored)
-        yield from layers
+        yield from layers or []
         if constant:
             named = {stored.get(name, "") for name in inputs[:1]}
             stored |= dict.fromkeys(node.output, named.pop() if named else "")
         elif not layers and (node.domain not in ("", "ai.onnx") or node.op_type not in _IDLE):
             results = sum(prod(shapes.get(output) or (0,)) for output in node.output if output)
-            yield Unmapped(node.op_type, _path(node), results=results, macs=_macs(node, shapes))
+            macs = _macs(node, shapes) if layers is None else 0
+            yield Unmapped(node.op_type, _path(node), results=results, macs=macs)
 
 
-def _layers(node: "NodeProto", shapes: Mapping[str, Shape], stored: Mapping[str, str]) -> list[Layer]:
-    """The layers of one operator; none where it is no sum of products, or a shape is not known."""
+def _layers(node: "NodeProto", shapes: Mapping[str, Shape], stored: Mapping[str, str]) -> list[Layer] | None:
+    """The layers of one operator, none where it sums no products; None where it is of another kind or no shape."""
     kind = node.op_type
     if kind not in _MAPPED or node.domain not in ("", "ai.onnx"):
-        return []
+        return None
     places = [0, (_CONVOLUTIONS | _MATMULS).get(kind, 1)]
     if kind in ("Einsum", "Attention"):
         places = list(range(len(node.input) if kind == "Einsum" else 3))
@@ -232,6 +195,8 @@ def _layers(node: "NodeProto", shapes: Mapping[str, Shape], stored: Mapping[str,
     given = [shapes.get(operand) for operand in operands]
     known = [shape for shape in given if shape is not None]
     if len(known) < len(given) or not known:
+        return None
+    if any(0 in shape for shape in known):
         return []
     if kind in _CONVOLUTIONS:
         return _convolution(node, operands, known, shapes, stored)
@@ -245,10 +210,10 @@ def _layers(node: "NodeProto", shapes: Mapping[str, Shape], stored: Mapping[str,
 
 def _convolution(
     node: "NodeProto", operands: list[str], given: list[Shape], shapes: Mapping[str, Shape], stored: Mapping[str, str]
-) -> list[Layer]:
+) -> list[Layer] | None:
     outputs = shapes.get(node.output[0]) if node.output else None
-    if outputs is None:
-        return []
+    if outputs is None or 0 in outputs:
+        return None if outputs is None else []
     layer = convolution(
         _name(node, stored, operands[1]),
         inputs=given[0],
@@ -292,7 +257,7 @@ def _equation(node: "NodeProto", given: list[Shape]) -> str:
 
 def _macs(node: "NodeProto", shapes: Mapping[str, Shape]) -> int | None:
     """Multiply-accumulates of an operator without a layer: 0 for those that ONNX defines without products."""
-    if node.domain not in ("", "ai.onnx") or node.op_type in _MAPPED or node.op_type in _UNKNOWN:
+    if node.domain not in ("", "ai.onnx") or node.op_type in _MAPPED:
         return None
     if node.op_type == "DeformConv" or node.op_type in _RECURRENT:
         places = [node.output[0] if node.output else "", *node.input[:3]]
@@ -301,8 +266,25 @@ def _macs(node: "NodeProto", shapes: Mapping[str, Shape]) -> int | None:
             return prod((*outputs[:1], *outputs[2:], *weights)) if outputs and weights else None
         steps = prod(inputs[:2]) if inputs and len(inputs) == 3 else 0
         return steps * (prod(weights) + prod(recurrent)) if steps and weights and recurrent else None
-    bodies = [body for attribute in node.attribute for body in (attribute.g, *attribute.graphs) if body.node]
-    return None if any(_macs(inner, {}) != 0 for body in bodies for inner in body.node) else 0
+    if _UNKNOWN.search(node.op_type):
+        return None
+    return None if any(_macs(inner, {}) != 0 for body in _bodies(node) for inner in body.node) else 0
+
+
+def _bodies(node: "NodeProto") -> "list[GraphProto]":
+    """The graphs that a branch or a loop runs."""
+    return [body for attribute in node.attribute for body in (attribute.g, *attribute.graphs) if body.node]
+
+
+def _captured(node: "NodeProto") -> list[str]:
+    """What the bodies of an operator take from the graph around it, beside its inputs."""
+    captured = []
+    for body in _bodies(node):
+        own = {value.name for value in (*body.input, *body.initializer)}
+        for inner in body.node:
+            captured += [name for name in (*inner.input, *_captured(inner)) if name not in own]
+            own.update(inner.output)
+    return captured
 
 
 def _name(node: "NodeProto", stored: Mapping[str, str], weights: str | None) -> str:

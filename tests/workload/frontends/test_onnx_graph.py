@@ -1,8 +1,7 @@
-"""`from_onnx` on files written here: every operator, sizes that are free, and what is no model."""
+"""`from_onnx` on files written here: every operator."""
 
 from contextlib import suppress
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -13,30 +12,10 @@ import dlco
 from dlco.errors import DlcoError, InvalidInput
 from dlco.workload import networks
 
+from .onnx_models import integers, model, node, weights
+
 onnx = pytest.importorskip("onnx")
 helper, TensorProto = onnx.helper, onnx.TensorProto
-
-
-def weights(name, *shape):
-    return helper.make_tensor(name, TensorProto.FLOAT, shape, np.zeros(shape, np.float32).tobytes(), raw=True)
-
-
-def integers(name, *values):
-    return helper.make_tensor(name, TensorProto.INT64, [len(values)], values)
-
-
-def model(nodes, inputs, initializers=(), functions=(), opset=18):
-    """A model whose inputs are given by name and shape, its output that of the last node."""
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
-    output = helper.make_tensor_value_info(nodes[-1].output[0], TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "net", values, [output], list(initializers))
-    imports = [helper.make_opsetid("", opset), helper.make_opsetid("mine", 1)]
-    return helper.make_model(graph, opset_imports=imports, functions=list(functions))
-
-
-def node(kind, inputs, output="y", name="op", **attributes):
-    return helper.make_node(kind, inputs.split(), [output], name=name, **attributes)
-
 
 IMAGE = {"x": (2, 8, 14, 15)}
 LAYERS = {  # of one operator: node, inputs, weights, and the layer that it is
@@ -147,26 +126,7 @@ def test_names_come_from_weights_or_paths():
     assert [layer.name for layer in found] == ["block.0", "block.1", "block.1.MatMul", "d"]
 
 
-FREE = model([node("Conv", "x w")], {"x": ("batch", 8, "height", 15)}, [weights("w", 4, 8, 3, 3)])
 FIXED = model([node("Conv", "x w")], IMAGE, [weights("w", 4, 8, 3, 3)])
-
-
-def test_free_axes_take_the_batch_and_the_sizes_given():
-    expected = dlco.conv2d("op", N=3, C=8, M=4, P=18, Q=13, R=3, S=3)
-    assert list(dlco.from_onnx(FREE, batch=3, sizes={"height": 20})) == [expected]
-    assert list(dlco.from_onnx(FREE, sizes={"height": 20, "batch": 3})) == [expected]
-    assert dlco.from_onnx(FREE, sizes={"height": 20})[0].problem.sizes["N"] == 1
-    assert FREE.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"  # the model given stays as it was
-
-
-def test_an_axis_left_free_or_a_batch_that_is_fixed_is_refused():
-    with pytest.raises(InvalidInput, match=r"axis 2 of ONNX input 'x' is free; .*sizes=\{'height': 224\}"):
-        dlco.from_onnx(FREE)
-    with pytest.raises(InvalidInput, match="batch is 3, but the ONNX file fixes the first axis of input 'x' to 2"):
-        dlco.from_onnx(FIXED, batch=3)
-    with pytest.raises(InvalidInput, match="size of height is 0"):
-        dlco.from_onnx(FREE, sizes={"height": 0})
-    assert dlco.from_onnx(FIXED, batch=2).macs == dlco.from_onnx(FIXED).macs
 
 
 def test_shapes_that_the_graph_computes_are_followed():
@@ -274,6 +234,59 @@ def test_what_torch_exports_is_what_torch_traces(tmp_path, dynamo):
     assert read.macs == traced.macs
     assert read.mapped_share == 1
     assert sorted(layer.problem.bounds for layer in read) == sorted(layer.problem.bounds for layer in traced)
+
+
+EINSUMS = {  # equation, shapes, and multiply-accumulates
+    "transposed": ("bchw->bhwc", [(2, 3, 4, 5)], 0),
+    "a trace": ("bii->b", [(2, 3, 3)], 0),
+    "a sum": ("bchw->bc", [(2, 3, 4, 5)], 0),
+    "a sum in other letters": ("B C h w -> B", [(2, 3, 4, 5)], 0),
+    "without an arrow": ("ii", [(3, 3)], 0),
+    "an outer product": ("i,j->ij", [(3,), (4,)], 0),
+    "element by element": ("ij,ij->ij", [(3, 4), (3, 4)], 0),
+    "a diagonal": ("bii,bi->b", [(2, 3, 3), (2, 3)], 2 * 3),
+    "an ellipsis": ("...ij,...jk->...ik", [(7, 1, 3, 4), (2, 4, 5)], 7 * 2 * 3 * 4 * 5),
+    "an ellipsis without an arrow": ("...ij, ...jK", [(2, 3, 4), (2, 4, 5)], 2 * 3 * 4 * 5),
+    "a sum of one alone": ("ij,jk->k", [(2, 3), (3, 4)], 3 * 4),
+    "three operands": ("ab,bc,cd->ad", [(2, 3), (3, 4), (4, 5)], 2 * 3 * 4 + 2 * 4 * 5),
+}
+
+
+@pytest.mark.parametrize("kind", EINSUMS)
+def test_einsums(kind):
+    equation, shapes, macs = EINSUMS[kind]
+    inputs = {f"x{i}": shape for i, shape in enumerate(shapes)}
+    nodes = [node("Einsum", " ".join(inputs), equation=equation), node("MatMul", "a w", "z", name="last")]
+    found = dlco.from_onnx(model(nodes, inputs | {"a": (1, 2)}, [weights("w", 2, 1)]))
+    assert found.macs - 2 == macs
+    assert found.mapped_share == 1
+    assert [(one.kind, one.macs) for one in found.unmapped] == ([] if macs else [("Einsum", 0)])
+
+
+def test_products_within_branches_and_loops_leave_the_share_open():
+    flag = helper.make_tensor("flag", TensorProto.BOOL, [], [True])
+    for kind, share in (("MatMul", None), ("Add", 1)):
+        y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+        body = helper.make_graph([node(kind, "x x", "y")], "body", [], [y])
+        branch = helper.make_node("If", ["flag"], ["b"], name="if", then_branch=body, else_branch=body)
+        found = dlco.from_onnx(model([node("MatMul", "x w", "a"), branch], {"x": (4, 4)}, [weights("w", 4, 4), flag]))
+        assert (found.macs, found.mapped_share) == (64, share)
+
+
+@pytest.mark.parametrize("kind", ["FusedMatMul", "MatMulNBits", "MultiHeadAttention", "FusedConv"])
+def test_operators_of_other_domains_leave_the_share_open(kind):
+    operator = helper.make_node(kind, ["a", "w"], ["b"], name="fused", domain="mine")
+    found = dlco.from_onnx(model([node("MatMul", "x w", "a"), operator], {"x": (4, 4)}, [weights("w", 4, 4)]))
+    assert (found.macs, found.mapped_share, found.unmapped[0].first) == (64, None, "fused")
+
+
+def test_empty_operands_have_no_layer():
+    nodes = [node("MatMul", "x w", "a"), node("MatMul", "none w", "b"), node("Conv", "still k", "c")]
+    inputs = {"x": (3, 4), "still": (1, 2, 5, 5)}
+    empty = [weights("none", 0, 4), weights("w", 4, 4), weights("k", 0, 2, 3, 3)]
+    found = dlco.from_onnx(model(nodes, inputs, empty))
+    assert list(found) == [dlco.linear("op", N=3, C=4, M=4)]
+    assert found.mapped_share == 1
 
 
 BAD = {
