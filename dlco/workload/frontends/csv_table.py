@@ -47,6 +47,7 @@ _PER_AXIS = ("stride", "dilation")
 _COLUMNS = ("name", "type", *_SIZES, *_PER_AXIS, "groups", "count")
 _HEADINGS = {column.lower(): column for column in _COLUMNS} | {"kind": "type", "layer": "name"}
 _LARGEST_DIGITS = 15
+_FORMULA = ("=", "+", "-", "@")  # with which spreadsheets begin what they compute
 
 
 def from_csv(path: str | os.PathLike[str]) -> ImportedNetwork:
@@ -57,7 +58,7 @@ def from_csv(path: str | os.PathLike[str]) -> ImportedNetwork:
 
     | column | meaning | default |
     | --- | --- | --- |
-    | name | of the layer, unique | required |
+    | name | of the layer, unique, printable, without = + - @ first, which spreadsheets compute | required |
     | type | conv2d, conv1d, conv3d, depthwise, transposed, transposed1d, transposed3d, linear or matmul | conv2d |
     | N | batch; of a matmul, the columns of its result | 1 |
     | C, M | input and output channels, of all groups together; no M for depthwise | required |
@@ -107,9 +108,8 @@ def to_csv(layers: Iterable[Layer], path: str | os.PathLike[str]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    for layer, line in zip(checked, text.getvalue().split("\n")[1:], strict=False):
-        if _is_comment(line) or layer.name != layer.name.strip() or not layer.name.isprintable():
-            raise InvalidInput(f"name of a layer is {layer.name!r}; in a table it must be printable, without # first")
+    for layer in checked:
+        _check_name(layer.name, "a layer's")
     try:
         write_whole(path, text.getvalue())
     except OSError as error:
@@ -149,6 +149,14 @@ def _parse(text: str, shown: str) -> list[Layer]:
     if not layers:
         raise InvalidInput(f"CSV file {shown!r} names columns, but has no row; it must have one a layer")
     return layers
+
+
+def _check_name(name: str, whose: str) -> None:
+    """Refuse a name that would not be read again as it is, or that a program which opens the table might run."""
+    if not name.isprintable() or name != name.strip() or name.startswith(("#", *_FORMULA)) or _is_comment(name):
+        raise InvalidInput(
+            f"{whose} name is {name[:60]!r}; in a table it must be printable, without # {' '.join(_FORMULA)} first"
+        )
 
 
 def _is_comment(line: str) -> bool:
@@ -192,6 +200,7 @@ def _layer(columns: list[str], row: list[str], where: str) -> Layer:
             raise InvalidInput(f"{where}: {cell[:60]!r} stands in a column without a name")
     if "name" not in given:
         raise InvalidInput(f"{where}: name is empty; every layer needs one")
+    _check_name(given["name"], f"{where}: a layer's")
     kind = re.sub("[-_ ]", "", given.get("type", "conv2d").lower())
     kind = _ALIASES.get(kind, kind)
     if kind not in _TYPES:
@@ -228,7 +237,9 @@ def _allowed(kind: str) -> list[str]:
 
 def _integer(cell: str, column: str, where: str) -> int:
     if not re.fullmatch(rf"0*[1-9]\d{{0,{_LARGEST_DIGITS - 1}}}(\.0+)?", cell, re.ASCII):
-        raise InvalidInput(f"{where}: {column} is {cell[:60]!r}; it must be an integer of at least 1")
+        raise InvalidInput(
+            f"{where}: {column} is {cell[:60]!r}; it must be an integer of at least 1, of {_LARGEST_DIGITS} digits at most"
+        )
     return int(cell.split(".")[0])
 
 

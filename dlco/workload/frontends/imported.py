@@ -89,7 +89,8 @@ def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork
 
     Args:
         name: of the network.
-        operators: what each operator is; equal layers, and operators of one kind, become one with a count.
+        operators: what each operator is; equal layers, and operators of one kind, become one with a count. In names,
+            "?" stands for what cannot be printed.
 
     Raises:
         InvalidInput: there is no layer among them.
@@ -99,6 +100,7 @@ def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork
     names: set[str] = set()
     for operator in operators:
         if isinstance(operator, Unmapped):
+            operator = replace(operator, kind=_printable(operator.kind), first=_printable(operator.first))
             before = unmapped.get(operator.kind)
             unmapped[operator.kind] = _together(before, operator) if before else operator
             continue
@@ -106,7 +108,7 @@ def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork
         if key in layers:
             layers[key] = replace(layers[key], count=layers[key].count + operator.count)
         else:
-            layers[key] = replace(operator, name=_distinct(operator.name, names))
+            layers[key] = replace(operator, name=_distinct(_printable(operator.name), names))
             names.add(layers[key].name)
     if not layers:
         kinds = ", ".join(list(unmapped)[:8]) or "no operator"
@@ -126,6 +128,10 @@ def _together(first: Unmapped, other: Unmapped) -> Unmapped:
         results=first.results + other.results,
         macs=(first.macs or 0) + (other.macs or 0) if known else None,
     )
+
+
+def _printable(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def _distinct(name: str, names: set[str]) -> str:

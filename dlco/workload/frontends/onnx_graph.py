@@ -25,7 +25,7 @@ _CONVOLUTIONS = {"Conv": 1, "ConvTranspose": 1, "ConvInteger": 1, "QLinearConv":
 _MATMULS = {"MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3}  # place of the right operand
 _RECURRENT = ("LSTM", "GRU", "RNN")
 _MAPPED = {*_CONVOLUTIONS, *_MATMULS, "Gemm", "Einsum", "Attention"}
-_UNKNOWN = re.compile(r"Attention|Conv|MatMul|Gemm|Linear|DFT|STFT|Det$|AffineGrid|LSTM|GRU|RNN")
+_UNKNOWN = re.compile(r"Attention|Conv|MatMul|Gemm|(?<!uantize)Linear|DFT|STFT|Det$|AffineGrid|LSTM|GRU|RNN")
 """Operators that multiply more often than once an element; those of a new version of ONNX are known by their names."""
 _IDLE = frozenset(
     "Cast CastLike Constant ConstantOfShape Dropout Flatten Identity Reshape Shape Size Slice Split Squeeze Transpose "

@@ -62,8 +62,21 @@ def test_every_type(table):
         "# a comment\n\n name , C , M , type\n# another\nx, 8, 4.0, linear\n,,,\n",
         'name,C,M,type,\n"x",8,4,linear,\n',
         "name,C,M,type,count\nx,8,4,linear",
+        "\n,,,\n  \nname,C,M,type\n\n;\n\t\nx,8,4,linear\n\n\n",
+        "name,C,M,type\rx,8,4,linear\r",
+        'name,C,M,type\n"x","8","4","linear"\n',
     ],
-    ids=["plain", "another order", "tabs and a mark", "comments", "quotes and an empty column", "a short row"],
+    ids=[
+        "plain",
+        "another order",
+        "tabs and a mark",
+        "comments",
+        "quotes and an empty column",
+        "a short row",
+        "blank rows",
+        "line ends of old",
+        "quotes",
+    ],
 )
 def test_what_is_forgiven(table, content):
     assert list(dlco.from_csv(table(content))) == [dlco.linear("x", C=8, M=4)]
@@ -90,6 +103,18 @@ BAD = {
     "too many strides": (HEAD + "x,conv2d,,8,4,5,5,3,3,1x2x3\n", "line 2: stride of layer x"),
     "too many cells": ("name,type,C,M\nx,linear,8,4,5\n", "line 2: 5 cells, but 4 columns"),
     "a quote left open": ('name,type,C,M\n"x,linear,8,4\n', "line 2: not a line of CSV"),
+    "a name that a spreadsheet computes": (
+        HEAD + "=cmd|' /C calc'!A0,linear,,8,4\n",
+        "line 2: a layer's name is \"=cmd",
+    ),
+    "a name that a terminal obeys": (HEAD + "x\x1b[2J,linear,,8,4\n", r"line 2: a layer's name is 'x\x1b[2J'"),
+    "a name that reads backwards": (HEAD + "x\u202eb,linear,,8,4\n", r"line 2: a layer's name is 'x\u202eb'"),
+    "a name of two lines": (HEAD + "x\u2028b,linear,,8,4\n", r"line 2: a layer's name is 'x\u2028b'"),
+    "a formula": (HEAD + "x,linear,,8,=2+2\n", "line 2: M is '=2+2'; it must be an integer"),
+    "a thousand with a comma": (HEAD + 'x,linear,,8,"1,000"\n', "line 2: M is '1,000'; it must be an integer"),
+    "digits of another script": (HEAD + "x,linear,,8,\u0663\n", "line 2: M is '\u0663'; it must be an integer"),
+    "a cell without end": (HEAD + f"{'x' * 200000},linear,,8,4\n", "line 2: not a line of CSV: field larger"),
+    "UTF-16": ("name,C,M,type\nx,8,4,linear\n".encode("utf-16"), "not a text file in UTF-8"),
     "bytes": (b"name,C\n\xff\xfe,3\n", "not a text file in UTF-8"),
 }
 
@@ -101,6 +126,11 @@ def test_what_is_refused(table, what):
         dlco.from_csv(table(content))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_largest_numbers_are_counted_exactly(table):
+    (layer,) = dlco.from_csv(table(f"name,type,M,K,N,count\nx,matmul,{10**15 - 1},{10**15 - 1},{10**15 - 1},7\n"))
+    assert (layer.macs, layer.count) == ((10**15 - 1) ** 3, 7)
 
 
 @pytest.mark.parametrize("path", ["missing.csv", ".", "a\0b", 7])
@@ -138,8 +168,11 @@ def test_a_layer_that_no_row_can_say_is_refused(tmp_path):
     renamed = dlco.Problem(problem.dimensions, problem.bounds, problem.dataspaces, name="mine")
     with pytest.raises(InvalidInput, match="layer 'x' is none of the types"):
         dlco.to_csv([dlco.Layer("x", renamed)], tmp_path / "net.csv")
-    with pytest.raises(InvalidInput, match="name of a layer is '#1'"):
+    with pytest.raises(InvalidInput, match="layer's name is '#1'"):
         dlco.to_csv([dlco.linear("1", C=8, M=4), dlco.linear("#1", C=8, M=4)], tmp_path / "net.csv")
+    for name in ("=1+1", "@x", "+x", "-x", "a\x1bb", "a\nb", " a", ";"):
+        with pytest.raises(InvalidInput, match="in a table it must be printable"):
+            dlco.to_csv([dlco.linear(name, C=8, M=4)], tmp_path / "net.csv")
     assert not list(tmp_path.iterdir())
     with pytest.raises(InvalidInput, match="cannot be written"):
         dlco.to_csv(LAYERS, tmp_path / "no folder" / "net.csv")

@@ -126,6 +126,13 @@ def test_names_come_from_weights_or_paths():
     assert [layer.name for layer in found] == ["block.0", "block.1", "block.1.MatMul", "d"]
 
 
+def test_names_that_a_terminal_would_obey_are_made_harmless():
+    nodes = [node("MatMul", "x w", "a", name="a\x1b[2J\nb"), node("Odd\x07", "a", "b", name="\x1b", domain="mine")]
+    found = dlco.from_onnx(model(nodes, {"x": (3, 4)}, [weights("w", 4, 5)]))
+    assert (found[0].name, found.unmapped[0].kind, found.unmapped[0].first) == ("a?[2J?b", "Odd?", "?")
+    assert all(line.isprintable() for line in str(found).splitlines())
+
+
 FIXED = model([node("Conv", "x w")], IMAGE, [weights("w", 4, 8, 3, 3)])
 
 
@@ -271,6 +278,41 @@ def test_products_within_branches_and_loops_leave_the_share_open():
         branch = helper.make_node("If", ["flag"], ["b"], name="if", then_branch=body, else_branch=body)
         found = dlco.from_onnx(model([node("MatMul", "x w", "a"), branch], {"x": (4, 4)}, [weights("w", 4, 4), flag]))
         assert (found.macs, found.mapped_share) == (64, share)
+
+
+def test_what_a_loop_takes_from_around_it_makes_it_no_constant():
+    """The product captures the input; the loop itself is given constants alone."""
+    from_outside = [helper.make_tensor_value_info("i", TensorProto.INT64, []), info("go", TensorProto.BOOL)]
+    body = helper.make_graph(
+        [node("MatMul", "a a", "b"), node("Identity", "go", "on")],
+        "body",
+        from_outside,
+        [info("on", TensorProto.BOOL), info("b", TensorProto.FLOAT)],
+    )
+    constants = [weights("w", 4, 4), helper.make_tensor("times", TensorProto.INT64, [], [5])]
+    loop = helper.make_node("Loop", ["times", ""], ["c"], name="loop", body=body)
+    found = dlco.from_onnx(model([node("MatMul", "x w", "a"), loop], {"x": (4, 4)}, constants))
+    assert [(one.kind, one.macs) for one in found.unmapped] == [("Loop", None)]
+
+
+def info(name, kind):
+    return helper.make_tensor_value_info(name, kind, None)
+
+
+def test_quantising_activations_has_no_products():
+    nodes = [
+        node("QuantizeLinear", "x scale", "q"),
+        node("DequantizeLinear", "q scale", "d"),
+        node("MatMul", "d w"),
+    ]
+    found = dlco.from_onnx(model(nodes, {"x": (3, 4)}, [weights("w", 4, 5), weights("scale", 1)]))
+    assert (found.macs, found.mapped_share) == (60, 1)
+
+
+def test_operators_that_a_later_version_of_onnx_may_bring_leave_the_share_open():
+    later = helper.make_node("MatMulSomehow", ["a", "a"], ["b"], name="later")
+    found = dlco.from_onnx(model([node("MatMul", "x w", "a"), later], {"x": (3, 4)}, [weights("w", 4, 5)]))
+    assert [(one.kind, one.macs) for one in found.unmapped] == [("MatMulSomehow", None)]
 
 
 @pytest.mark.parametrize("kind", ["FusedMatMul", "MatMulNBits", "MultiHeadAttention", "FusedConv"])
