@@ -238,7 +238,7 @@ def _allowed(kind: str) -> list[str]:
 def _integer(cell: str, column: str, where: str) -> int:
     if not re.fullmatch(rf"0*[1-9]\d{{0,{_LARGEST_DIGITS - 1}}}(\.0+)?", cell, re.ASCII):
         raise InvalidInput(
-            f"{where}: {column} is {cell[:60]!r}; it must be an integer of at least 1, of {_LARGEST_DIGITS} digits at most"
+            f"{where}: {column} is {cell[:60]!r}; it must be an integer of at least 1, {_LARGEST_DIGITS} digits at most"
         )
     return int(cell.split(".")[0])
 
