@@ -16,7 +16,7 @@ from dlco.errors import InvalidInput
 from dlco.hardware import eyeriss_like, gemmini_like, generic, simba_like, tpu_like
 from dlco.mapping.loopnest import render_loop_nest
 from dlco.optimize.history import HistoryPoint
-from dlco.optimize.solution import Solution
+from dlco.optimize.solution import Solution, price
 from dlco.report.breakdown import breakdowns
 from dlco.report.nest import layer_nest
 from dlco.report.pictures import (
@@ -179,6 +179,59 @@ def test_layers_lie_under_the_roof_and_those_that_wait_on_it(solution):
     slanted, flat = axes.lines
     assert slanted.get_ydata() == pytest.approx(0.5 * slanted.get_xdata())
     assert list(flat.get_ydata()) == [peak, peak]
+
+
+def test_a_roofline_of_many_instances_by_hand(solution):
+    """Both layers stay 256 register files of 4 words a cycle; every MAC reads or writes its 3 words in each step."""
+    axes = plot_roofline(solution, level="RegisterFile").axes[0]
+    places = [dots.get_offsets()[0].tolist() for dots in axes.collections]
+    steps = (6 * 6 // 3 * 3 * 3, 32 // 16 * 10)  # conv1 has Q3 side by side, fc<1> C16
+    cycles = (594, 80)  # DRAM's: (108 steps x (32 weights + 12 inputs)) / 8 and 20 x (16 + 16) / 8
+    macs = (steps[0] * 4 * 8 * 3, steps[1] * 16)
+    for place, step, cycle, mac in zip(places, steps, cycles, macs, strict=True):
+        assert place == pytest.approx([mac / (step * 3 * 256), mac / cycle])
+    slanted, flat = axes.lines
+    assert slanted.get_label() == "1,024 words a cycle"
+    assert flat.get_label() == "256 MACs at work"
+    assert slanted.get_ydata() == pytest.approx(1024 * slanted.get_xdata())
+    assert (slanted.get_xdata()[-1], slanted.get_ydata()[-1]) == (256 / 1024, 256)
+    assert flat.get_xdata()[0] == slanted.get_xdata()[-1]  # the roofs meet
+    assert axes.get_xlim() == (slanted.get_xdata()[0], flat.get_xdata()[1])
+    assert axes.get_xlim() == pytest.approx((min(x for x, _ in places) / 2, 256 / 1024 * 2))
+    low, high = axes.get_ylim()
+    assert (low, high) == pytest.approx((min(4.0, 1024 * axes.get_xlim()[0]) / 1.3, 512))
+
+
+def test_a_roofline_by_hand_has_its_words_and_its_shares(solution):
+    axes = plot_roofline(solution).axes[0]
+    words = (108 * (32 + 12), 20 * (16 + 16))  # weights and inputs that DRAM sends: one tile a step
+    macs, cycles, counts = (10368, 320), (594, 80), (3, 1)
+    total = 3 * 594 + 80
+    assert solution.cost.cycles == total
+    colours, shown = level_colours(solution.architecture), []
+    for i, dots in enumerate(axes.collections):
+        assert dots.get_offsets()[0].tolist() == pytest.approx([macs[i] / words[i], macs[i] / cycles[i]])
+        share = counts[i] * cycles[i] / total
+        assert dots.get_sizes() == pytest.approx([14 + 500 * share])
+        assert hover_of(dots).endswith(f", {100 * share:.1f} % of the cycles")
+        assert to_rgb(dots.get_facecolor()[0]) == to_rgb(colours["DRAM"])  # whose port sets the cycles of both
+        shown.append(dots.get_label())
+    assert shown[0] == "set by DRAM"
+    assert shown[1].startswith("_")  # once in the legend is enough
+    assert axes.lines[0].get_label() == "8 words a cycle"
+
+
+def test_a_layer_that_its_macs_bound_lies_on_its_own_roof(solution):
+    """With ports that never wait, cycles are steps: 108 and 20."""
+    levels = tuple(replace(level, read_bandwidth=1e9, write_bandwidth=np.inf) for level in solution.architecture.levels)
+    machine = replace(solution.architecture, levels=levels)
+    costs, cost = price(solution.layers, machine, solution.mappings)
+    axes = plot_roofline(replace(solution, architecture=machine, layer_costs=costs, cost=cost)).axes[0]
+    assert [dots.get_offsets()[0][1] for dots in axes.collections] == [10368 / 108, 320 / 20]
+    assert axes.collections[0].get_label() == "set by compute"
+    assert [dots.get_sizes()[0] for dots in axes.collections] == pytest.approx(
+        [14 + 500 * part / (3 * 108 + 20) for part in (3 * 108, 20)]
+    )
 
 
 def test_the_roofline_of_another_level(solution):
