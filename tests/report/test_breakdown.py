@@ -12,7 +12,7 @@ from dlco.simulate import count_accesses
 
 
 def limited(solution: Solution) -> Solution:
-    """The same mappings where every level has ports, DRAM's so slow that it sets some of the cycles."""
+    """The same mappings where every level has ports, DRAM's so slow that it sets the cycles."""
     ports = ((2.0, 2.0, inf), (inf, inf, 3.0), (0.5, 0.25, inf))
     levels = tuple(
         replace(level, read_bandwidth=read, write_bandwidth=write, shared_bandwidth=shared)
@@ -59,6 +59,50 @@ def test_bandwidth_bounds_are_those_of_the_executed_words(solution):
         assert row.cycles == ceil(max(row.compute_cycles, *row.level_cycles.values()))
         assert row.cycles == slow.layer_costs[layer.name].cycles
         assert row.bound_by == "DRAM"
+
+
+def with_ports(solution: Solution, read: float, write: float, shared: float) -> Solution:
+    """The same mappings where every level has these ports."""
+    levels = tuple(
+        replace(level, read_bandwidth=read, write_bandwidth=write, shared_bandwidth=shared)
+        for level in solution.architecture.levels
+    )
+    machine = replace(solution.architecture, levels=levels)
+    costs, cost = price(solution.layers, machine, solution.mappings)
+    return replace(solution, architecture=machine, layer_costs=costs, cost=cost)
+
+
+@pytest.mark.parametrize("ports", [(1000.0, 250.0, inf), (inf, inf, 500.0), (4000.0, inf, 800.0)])
+def test_bounds_below_the_cycles_are_those_of_the_executed_words_too(solution, ports):
+    fast = with_ports(solution, *ports)
+    for layer, row in zip(fast.layers, breakdowns(fast), strict=True):
+        counts = count_accesses(layer.problem, fast.architecture, fast.mappings[layer.name])
+        for i, level in enumerate(fast.architecture.levels):
+            reads, writes = sum(counts.reads[i]), sum(counts.fills[i]) + sum(counts.updates[i])
+            needs = (reads / ports[0], writes / ports[1], (reads + writes) / ports[2])
+            assert row.level_cycles[level.name] == pytest.approx(max(needs))
+        assert (row.bound_by, row.cycles) == ("compute", row.compute_cycles)
+
+
+def test_a_level_as_slow_as_the_macs_does_not_set_the_cycles(solution):
+    """A register file that moves the 3 words of each step in just that step."""
+    even = with_ports(solution, inf, inf, inf)
+    levels = (replace(even.architecture.levels[0], write_bandwidth=3.0), *even.architecture.levels[1:])
+    costs, cost = price(even.layers, machine := replace(even.architecture, levels=levels), even.mappings)
+    row = breakdowns(replace(even, architecture=machine, layer_costs=costs, cost=cost))[0]
+    assert (row.level_cycles, row.compute_cycles) == ({"RegisterFile": 108.0}, 108.0)
+    assert row.bound_by == "compute"
+
+
+def test_a_level_of_one_word_is_full_with_one(solution):
+    names = frozenset({"Inputs", "Outputs"})
+    mapping = replace(solution.mappings["conv1"], bypass=(names, frozenset(), frozenset()))
+    levels = (replace(solution.architecture.levels[0], capacity=1.0), *solution.architecture.levels[1:])
+    machine = replace(solution.architecture, levels=levels)
+    costs, cost = price(solution.layers[:1], machine, {"conv1": mapping})
+    one = replace(solution, layers=solution.layers[:1], architecture=machine, mappings={"conv1": mapping})
+    (row,) = breakdowns(replace(one, layer_costs=costs, cost=cost))
+    assert row.filled["RegisterFile"] == 1.0
 
 
 def test_levels_without_ports_or_room_are_left_out(solution):

@@ -29,6 +29,7 @@ from dlco.report.pictures import (
     plot_utilization,
 )
 from dlco.report.pictures.floor_plan import blocks, enlarged, subtree_area
+from dlco.report.pictures.roofline import has_roofline
 from dlco.report.style import HATCHES, MARKERS, level_colours
 from dlco.report.svg import hover_of
 
@@ -232,6 +233,40 @@ def test_a_layer_that_its_macs_bound_lies_on_its_own_roof(solution):
     assert [dots.get_sizes()[0] for dots in axes.collections] == pytest.approx(
         [14 + 500 * part / (3 * 108 + 20) for part in (3 * 108, 20)]
     )
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, False), (100, True)])
+def test_a_roofline_of_many_layers_names_those_with_the_most_cycles(solution, count, named):
+    many = grown(solution, 24)
+    small = replace(solution.layers[1], count=count)
+    mappings = many.mappings | {small.name: solution.mappings[small.name]}
+    layers = (small, *many.layers)
+    costs, cost = price(layers, solution.architecture, mappings)
+    axes = plot_roofline(replace(solution, layers=layers, mappings=mappings, layer_costs=costs, cost=cost)).axes[0]
+    assert len(axes.collections) == 25
+    assert ("fc<1>" in {text.get_text() for text in axes.texts}) == named
+
+
+def test_a_layer_that_moves_nothing_through_a_level_has_no_place_on_its_roofline(solution):
+    bypass = (frozenset(), frozenset(space.name for space in solution.layers[1].problem.dataspaces), frozenset())
+    mappings = solution.mappings | {"fc<1>": replace(solution.mappings["fc<1>"], bypass=bypass)}
+    costs, cost = price(solution.layers, solution.architecture, mappings)
+    around = replace(solution, mappings=mappings, layer_costs=costs, cost=cost)
+    shown = [hover_of(dots).split(":")[0] for dots in plot_roofline(around, level="GlobalBuffer").axes[0].collections]
+    assert shown == ["conv1"]
+
+
+def test_only_a_limited_bandwidth_gives_a_roofline(solution):
+    levels = tuple(
+        replace(level, read_bandwidth=np.inf, write_bandwidth=np.inf, shared_bandwidth=np.inf)
+        for level in solution.architecture.levels
+    )
+    free = replace(solution, architecture=replace(solution.architecture, levels=levels))
+    slow = replace(levels[0], shared_bandwidth=0.125)
+    some = replace(solution, architecture=replace(solution.architecture, levels=(slow, *levels[1:])))
+    assert [has_roofline(one) for one in (free, some, solution)] == [False, True, True]
+    with pytest.raises(InvalidInput, match="no level has a limited bandwidth"):
+        plot_roofline(free)
 
 
 def test_the_roofline_of_another_level(solution):
