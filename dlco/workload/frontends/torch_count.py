@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dlco.workload.frontends.torch_trace import Keyword, Positional, on_meta
 
 _UNCOUNTED = re.compile(
-    r"cdist|fft_|stft|matrix_exp|linalg_(?!cross|norm|vector_norm)|\w*sparse|"
+    r"[cp]dist|fft_|stft|matrix_exp|linalg_(?!cross|norm|vector_norm)|\w*sparse|"
     r"\w*(mm|mv|matmul|dot|linear|conv\w*|attention|attn|lstm|gru|rnn|cell)(_|$)"
 )
 """Operators that multiply more often than once an element, but how often torch's counter may not know."""
