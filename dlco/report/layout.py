@@ -26,7 +26,7 @@ def si(value: float, unit: str = "") -> str:
 
 def pretty(text: str) -> str:
     """A text with units as they are printed: mm², µ, powers of ten, and a dot between factors."""
-    text = _POWER.sub(lambda m: f"×10{m.group(1).translate(RAISED)}", text)
+    text = _POWER.sub(lambda m: f"×10{str(int(m.group(1))).translate(RAISED)}", text)
     return _MICRO.sub(" µ", text.replace("mm2", "mm²").replace("pJ x cycles", "pJ·cycles"))
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlco.report.layout import Table, clip, scaled, si
+from dlco.report.layout import Table, clip, pretty, scaled, si
 
 FACTORS = {"f": 1e-15, "p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 
@@ -32,6 +32,13 @@ def test_numbers_read_well(value, unit, text):
     assert si(value, unit) == text
 
 
+@pytest.mark.parametrize("prefix", FACTORS)
+def test_every_prefix_stands_for_its_power(prefix):
+    assert si(2.5 * FACTORS[prefix], "J") == f"2.50 {prefix}J"
+    divisor, unit = scaled(2.5 * FACTORS[prefix], "J")
+    assert (divisor, unit) == (pytest.approx(FACTORS[prefix]), f"{prefix}J")
+
+
 @given(st.floats(1e-14, 1e17))
 def test_a_prefixed_number_is_the_number_to_three_digits(value):
     number, _, prefix = si(value).partition(" ")
@@ -44,6 +51,12 @@ def test_a_scale_brings_the_largest_value_between_1_and_1000(largest):
     divisor, unit = scaled(largest, "J")
     assert 1 <= largest / divisor < 1000.0001
     assert divisor == pytest.approx(FACTORS.get(unit.removesuffix("J"), 1.0))
+
+
+def test_raised_digits_stand_in_the_unit_alone():
+    assert pretty("3.1e+09 pJ x cycles, 4 mm2, 12.3 uJ, 5 us") == "3.1×10⁹ pJ·cycles, 4 mm², 12.3 µJ, 5 µs"
+    assert pretty("2e-05 pJ x cycles") == "2×10⁻⁵ pJ·cycles"
+    assert pretty("a user of 3 units, 2e+09 times") == "a user of 3 units, 2e+09 times"
 
 
 @pytest.mark.parametrize("largest", [0.0, inf, nan])

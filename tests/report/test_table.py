@@ -74,6 +74,51 @@ def test_text_shows_totals_limits_machine_and_layers(solution):
     assert "1,234 mappings evaluated in 5.5 s, seed 7." in lines
 
 
+def test_totals_are_the_networks_figures_in_their_units(solution):
+    """Each number that is printed, read back with its prefix, is the field of `NetworkCost`."""
+    prefixes = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3}
+    rows = [line.split() for line in solution_text(solution).splitlines()]
+    shown = {
+        row[0]: row[1:3] for row in rows if row and row[0] in ("cycles", "latency", "energy", "power", "area", "EDP")
+    }
+    assert shown["cycles"][0] == f"{solution.cost.cycles:,.0f}"
+    for name, value, unit in (
+        ("latency", solution.cost.latency_s, "s"),
+        ("energy", solution.cost.energy_pj * 1e-12, "J"),
+        ("power", solution.cost.power_w, "W"),
+    ):
+        number, prefixed = shown[name]
+        assert prefixed.endswith(unit)
+        assert float(number) * prefixes.get(prefixed.removesuffix(unit), 1.0) == pytest.approx(value, rel=5e-3)
+    assert float(shown["area"][0]) == pytest.approx(solution.cost.area_mm2, rel=1e-3)
+    assert float(shown["EDP"][0]) == pytest.approx(solution.cost.edp, rel=1e-3)
+
+
+def test_areas_of_all_instances_add_up_to_the_machines():
+    machine = replace(eyeriss_like(), cycle_s=2.5e-9)
+    table = machine_table(machine)
+    assert table.title.endswith(", 2.5 ns a cycle")
+    places = {row[0]: row for row in table.rows}
+    column = table.header.index("area mm2")
+    for level, instances in zip(machine.levels, machine.instances, strict=True):
+        shown = places[level.name][column]
+        assert shown == (f"{level.area_um2 * instances / 1e6:.4g}" if level.area_um2 else "-")
+    assert places[machine.mac_name][column] == f"{machine.mac_area_um2 * machine.macs / 1e6:.4g}"
+    total = sum(float(row[column]) for row in table.rows if row[column] != "-")
+    assert total == pytest.approx(machine.area_mm2, rel=1e-3)
+
+
+def test_an_axis_of_two_children_is_shown(solution):
+    """No axis of one child is."""
+    levels = list(solution.architecture.levels)
+    levels[1] = replace(levels[1], fanout_x=2, fanout_y=1)
+    mapping = solution.mappings["fc<1>"]
+    ones = (1,) * len(mapping.dimensions)
+    two = tuple(2 if dim == "C" else 1 for dim in mapping.dimensions)
+    split = replace(mapping, spatial_x=(ones, two, ones), spatial_y=(ones,) * 3)
+    assert spatial_summary(split, replace(solution.architecture, levels=tuple(levels))) == "C2"
+
+
 def test_printing_a_solution_prints_its_table(solution):
     assert str(solution) == solution_text(solution)
     assert solution._repr_html_() == solution_html(solution)
