@@ -6,6 +6,7 @@ of children below each of its instances, along X and Y: instances of the next in
 
 import sys
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from math import inf, prod
@@ -16,6 +17,8 @@ from dlco.errors import InvalidInput
 from dlco.workload.problem import check_positive_int
 
 KINDS = ("regfile", "SRAM", "DRAM")
+_MOST = 1e15  # of a figure: their products, over any counts, stay finite
+_LARGEST = 2**53  # integers that float64 holds exactly
 
 
 def check_number(name: str, value: object, *, positive: bool = False) -> None:
@@ -26,6 +29,36 @@ def check_number(name: str, value: object, *, positive: bool = False) -> None:
         raise InvalidInput(f"{name} is {value!r}; it must be a number {'above 0' if positive else 'of at least 0'}")
 
 
+def _check_figure(name: str, value: object, least: float = 0.0, most: float = _MOST) -> None:
+    """Raise `InvalidInput`, naming the field, unless `value` is a number from `least` to `most`."""
+    check_number(name, value, positive=least > 0)
+    if not least <= value <= most:  # type: ignore[operator]
+        bounds = f"at least {least:g}" if most == inf else f"from {least:g} to {most:g}"
+        raise InvalidInput(f"{name} is {value!r}; it must be {bounds}")
+
+
+def _check_size(name: str, value: object) -> None:
+    """Raise `InvalidInput`, naming the field, unless `value` is an integer that float64 holds, 1 or more."""
+    check_positive_int(name, value)
+    if value > _LARGEST:  # type: ignore[operator]
+        raise InvalidInput(f"{name} is {value!r}; it must be an integer of at most 2^53")
+
+
+class _Everything(frozenset[str]):
+    """The set of all names, that of every dataspace among them: what a level that keeps nothing bypasses."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __or__(self, other: AbstractSet[object]) -> "_Everything":  # type: ignore[override]
+        return self
+
+    __ror__ = __or__
+
+    def __repr__(self) -> str:
+        return "everything"
+
+
 @dataclass(frozen=True)
 class Level:
     """One storage level.
@@ -33,7 +66,8 @@ class Level:
     Attributes:
         name: unique in its architecture.
         kind: "regfile", "SRAM" or "DRAM": which technology curve it follows when it is resized.
-        capacity: words an instance holds (`inf`: no limit). Energies, area and leakage are an instance's.
+        capacity: words an instance holds (`inf`: no limit; 0: it keeps nothing, and every dataspace passes it by).
+            Energies, area and leakage are an instance's.
         word_bits: bits of a word.
         block_size: words moved by one access (vector width); energies are per access, not per word.
         read_bandwidth, write_bandwidth, shared_bandwidth: words per cycle and instance (`inf`: no limit).
@@ -41,7 +75,9 @@ class Level:
         read_pj, write_pj, update_pj: pJ per access; `leak_pj`: pJ per instance and cycle.
         area_um2: um2 per instance.
         fanout_x, fanout_y: children of each instance along X and Y.
-        bypass: names of the dataspaces that this level never keeps.
+        bypass: names of the dataspaces that this level never keeps; all there are where the capacity is 0.
+
+    Energies and areas are at most 1e15, bandwidths at least 1e-15, so that no product of them leaves the numbers.
 
     Examples:
         >>> level = dlco.Level("buffer", capacity=4096, multiple_buffering=2, fanout_x=8)
@@ -73,17 +109,17 @@ class Level:
             raise InvalidInput(f"name of a level is {self.name!r}; it must be a non-empty string")
         if self.kind not in KINDS:
             raise InvalidInput(f"kind {where} is {self.kind!r}; allowed: {', '.join(KINDS)}")
-        for name in ("capacity", "read_bandwidth", "write_bandwidth", "shared_bandwidth"):
-            check_number(f"{name} {where}", getattr(self, name), positive=True)
+        check_number(f"capacity {where}", self.capacity)
+        for name in ("read_bandwidth", "write_bandwidth", "shared_bandwidth"):
+            _check_figure(f"{name} {where}", getattr(self, name), 1 / _MOST, inf)
         for name in ("read_pj", "write_pj", "update_pj", "leak_pj", "area_um2"):
-            value = getattr(self, name)
-            check_number(f"{name} {where}", value)
-            if value == inf:
-                raise InvalidInput(f"{name} {where} is infinite; it must be finite")
+            _check_figure(f"{name} {where}", getattr(self, name))
         check_number(f"multiple_buffering {where}", self.multiple_buffering, positive=True)
+        if self.multiple_buffering == inf:
+            raise InvalidInput(f"multiple_buffering {where} is infinite; it must be finite")
         for name in ("word_bits", "block_size", "fanout_x", "fanout_y"):
-            check_positive_int(f"{name} {where}", getattr(self, name))
-        object.__setattr__(self, "bypass", frozenset(self.bypass))
+            _check_size(f"{name} {where}", getattr(self, name))
+        object.__setattr__(self, "bypass", frozenset(self.bypass) if self.capacity else _Everything())
         for name in self.bypass:
             if not isinstance(name, str):
                 raise InvalidInput(f"bypass {where} holds {name!r}; it must hold names of dataspaces")
@@ -101,7 +137,7 @@ class Architecture:
     Attributes:
         levels: storage levels, innermost first.
         mac_pj: pJ a multiply-accumulate; `mac_area_um2`: um2 a MAC unit; `mac_bits`: its operand width.
-        cycle_s: seconds a clock cycle.
+        cycle_s: seconds a clock cycle, from 1e-15 to 1e15.
         name, mac_name: for printing and for Timeloop's files.
 
     Examples:
@@ -129,10 +165,14 @@ class Architecture:
                 raise InvalidInput(
                     f"{field_name} of an architecture is {getattr(self, field_name)!r}; it must be a text"
                 )
-        check_number(f"mac_pj of {self.name!r}", self.mac_pj)
-        check_number(f"mac_area_um2 of {self.name!r}", self.mac_area_um2)
-        check_number(f"cycle_s of {self.name!r}", self.cycle_s, positive=True)
-        check_positive_int(f"mac_bits of {self.name!r}", self.mac_bits)
+        _check_figure(f"mac_pj of {self.name!r}", self.mac_pj)
+        _check_figure(f"mac_area_um2 of {self.name!r}", self.mac_area_um2)
+        _check_figure(f"cycle_s of {self.name!r}", self.cycle_s, 1 / _MOST)
+        _check_size(f"mac_bits of {self.name!r}", self.mac_bits)
+        if self.macs > _LARGEST:
+            raise InvalidInput(f"fan-outs of {self.name!r} multiply to {self.macs} MACs; there may be 2^53")
+        if not any(level.capacity for level in self.levels):
+            raise InvalidInput(f"capacity of every level of {self.name!r} is 0; one at least must keep the dataspaces")
 
     @property
     def base(self) -> "Architecture":

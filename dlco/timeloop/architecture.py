@@ -30,8 +30,10 @@ def read_architecture(source: Source, ert: Source | None = None, art: Source | N
         art: path or text of its table of areas.
 
     Returns:
-        An `Architecture`, levels innermost first. Without an energy table energies are 0 (and a warning is logged)
-        but for those that attributes give.
+        An `Architecture`, levels innermost first. As in Timeloop the `vector_access_energy` of a storage level wins
+        over its table of energies, which then counts for nothing, leakage included; an access that a table does not
+        list costs the largest energy that it does; `energy` and the areas of attributes count where no table has the
+        component. What neither prices costs 0 pJ. Warnings say which is which.
 
     Raises:
         InvalidInput: not such a document; the message names file, line, key and what is allowed.
@@ -52,7 +54,7 @@ def read_description(
     art_entry = load(art, "ART").fields(["ART"], TOP_KEYS)["ART"] if art is not None else top.get("ART")
     energies = tables.energies(ert_entry) if ert_entry else {}
     areas = tables.areas(art_entry) if art_entry else {}
-    if any(energy for wire in ("wire", "Wire") for energy in energies.get(wire, {}).values()):
+    if any(energies.get(wire, {}).get("transfer_random") for wire in ("wire", "Wire")):
         raise NotSupported("the ERT gives a wire an energy; dlco does not model networks")
     return _architecture(machine, energies, areas), machine
 
@@ -65,21 +67,17 @@ def _architecture(machine: Description, energies: tables.Energies, areas: dict[s
         raise InvalidInput(f"architecture {machine.name!r} has {names}; it must have one MAC and storage levels")
     if storage[0].instances > 1:
         raise NotSupported(f"{storage[0].name} has {storage[0].instances} instances; the outermost level must have one")
-    unpriced = [component.name for component in machine.components if component.name not in energies]
-    if unpriced:
-        logger.warning("no energies are given for %s: they count as 0 pJ", ", ".join(unpriced))
     levels = [
         _level(outer, inner, energies.get(outer.name, {}), areas)
         for outer, inner in zip(storage, [*storage[1:], *macs], strict=True)
     ]
+    _warn_unpriced(machine.components, energies)
     mac = macs[0]
-    area = mac.attributes["area"].number() if "area" in mac.attributes else 0.0
-    energy = mac.attributes["energy"].number() if "energy" in mac.attributes else 0.0
     width = mac.attributes.get("multiplier_width")
     return Architecture(
         levels=tuple(reversed(levels)),
-        mac_pj=tables.first_energy(energies.get(mac.name, {}), tables.COMPUTE, energy),
-        mac_area_um2=areas.get(mac.name, area),
+        mac_pj=_mac_pj(mac, energies.get(mac.name, {})),
+        mac_area_um2=_area(mac, "area", areas),
         mac_bits=attr.word_bits(mac.attributes, width.integer() if width else 16),
         cycle_s=machine.cycle_s,
         name=machine.name,
@@ -94,23 +92,62 @@ def _level(outer: Component, inner: Component, actions: dict[str, float], areas:
                 f"{inner.name} has {child} instances along {axis}; "
                 f"that must be a multiple of the {parent} of {outer.name} around it"
             )
-    given = outer.attributes
-    default = given["vector_access_energy"].number() if "vector_access_energy" in given else 0.0
-    area = given["cluster_area"].number() if "cluster_area" in given else 0.0
-    fields = attr.storage_fields(given, outer.name)
     return Level(
         name=outer.name,
         kind=_kind(outer),
-        read_pj=tables.first_energy(actions, tables.READ, default),
-        write_pj=tables.first_energy(actions, tables.WRITE, default),
-        update_pj=tables.first_energy(actions, tables.UPDATE, default),
-        leak_pj=tables.first_energy(actions, tables.LEAK, 0.0),
-        area_um2=areas.get(outer.name, area),
+        **_access_energies(outer, actions),
+        area_um2=_area(outer, "cluster_area", areas),
         fanout_x=inner.mesh_x // outer.mesh_x,
         fanout_y=inner.mesh_y // outer.mesh_y,
         bypass=outer.bypass,
-        **fields,  # type: ignore[arg-type]
+        **attr.storage_fields(outer.attributes, outer.name),  # type: ignore[arg-type]
     )
+
+
+def _access_energies(component: Component, actions: dict[str, float]) -> dict[str, float]:
+    """Energies of a storage level, pJ, as keyword arguments of `Level`."""
+    own = component.attributes.get("vector_access_energy")
+    if own is not None:
+        if actions:
+            leak = " (its leak does not count either)" if any(actions.get(name) for name in tables.LEAK) else ""
+            logger.warning("%s: vector_access_energy of %s wins over the ERT%s", own.where, component.name, leak)
+        return dict.fromkeys(("read_pj", "write_pj", "update_pj"), own.number())
+    largest = tables.largest_energy(actions)
+    wanted = {"read_pj": tables.READ, "write_pj": tables.WRITE, "update_pj": tables.UPDATE}
+    lacking = [key.removesuffix("_pj") for key, names in wanted.items() if actions and not set(names) & set(actions)]
+    if lacking:
+        names = " and no ".join(lacking)
+        logger.warning("the ERT lists no %s of %s: the largest it lists counts, %g pJ", names, component.name, largest)
+    found = {key: tables.first_energy(actions, names, largest) for key, names in wanted.items()}
+    return found | {"leak_pj": tables.first_energy(actions, tables.LEAK, 0.0)}
+
+
+def _mac_pj(mac: Component, actions: dict[str, float]) -> float:
+    """Energy of a multiply-accumulate, pJ: here the ERT wins over the attribute."""
+    own = mac.attributes.get("energy")
+    listed = set(tables.COMPUTE) & set(actions)
+    if own is not None and listed:
+        logger.warning("%s: the ERT wins over the energy of %s", own.where, mac.name)
+    return tables.first_energy(actions, tables.COMPUTE, own.number() if own else tables.largest_energy(actions))
+
+
+def _area(component: Component, attribute: str, areas: dict[str, float]) -> float:
+    """Area of an instance, um2: the ART wins over the attribute."""
+    own = component.attributes.get(attribute)
+    if own is not None and component.name in areas:
+        logger.warning("%s: the ART wins over the %s of %s", own.where, attribute, component.name)
+    return areas.get(component.name, own.number() if own else 0.0)
+
+
+def _warn_unpriced(components: list[Component], energies: tables.Energies) -> None:
+    unpriced = [
+        component.name
+        for component in components
+        if not energies.get(component.name)
+        and ("energy" if component.is_compute else "vector_access_energy") not in component.attributes
+    ]
+    if unpriced:
+        logger.warning("no energies are given for %s: they count as 0 pJ", ", ".join(unpriced))
 
 
 def _kind(component: Component) -> str:

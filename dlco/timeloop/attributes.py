@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from difflib import get_close_matches
+from functools import cache, lru_cache
 from math import inf
 
 from dlco.errors import NotSupported
@@ -18,6 +18,7 @@ _BLOCK_SIZE = ("block_size", "n_words")
 _WIDTH = ("width", "memory_width", "data_storage_width")
 _DEPTH = ("depth", "memory_depth", "data_storage_depth")
 _BANDWIDTHS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
+_MOST_STRANGE = 100
 
 STORAGE = (
     *(*MESH, *_WORD_BITS, *_BLOCK_SIZE, *_WIDTH, *_DEPTH, "cluster_size", "entries", "sizeKB"),
@@ -27,12 +28,15 @@ COMPUTE = (*MESH, *_WORD_BITS, "multiplier_width", "energy", "area")
 
 HARMLESS = (  # they are inputs of area and energy estimators, or change only what Timeloop prints
     *("technology", "tech_node", "node", "voltage", "temperature", "global_cycle_seconds", "latency", "version"),
-    *("n_banks", "num_banks", "n_ports", "num_ports", "n_rd_ports", "n_wr_ports", "n_rdwr_ports", "n_rw_ports"),
-    *("type", "n_buffets", "update_fifo_depth", "address_width", "addr_width", "adder_width", "num_pipeline_stages"),
-    *("exponent", "mantissa", "mantissa_width", "exponent_width", "data_width", "reduction_supported", "tile_width"),
+    *("n_banks", "num_banks", "bank_depth", "n_ports", "num_ports", "n_rd_ports", "n_wr_ports", "n_rdwr_ports"),
+    *("n_rw_ports", "n_rd_wr_ports", "nports", "nbanks", "size", "type", "n_buffets", "update_fifo_depth"),
+    *("address_width", "addr_width", "adder_width", "num_pipeline_stages", "exponent", "mantissa", "sign"),
+    *("mantissa_width", "exponent_width", "data_width", "reduction_supported", "tile_width", "network_word_bits"),
     *("action_latency_cycles", "cycle_seconds", "default_md_block_size", "concordant_compressed_tile_traversal"),
     *("tile_partition_supported", "decompression_supported", "compression_supported", "class", "subclass"),
-    *("network_word_bits", "size", "multiplier_width", "num_outputs", "num_inputs", "nports", "nbanks"),
+    *("multiplier_width", "num_outputs", "num_inputs", "n_inputs", "n_outputs", "num", "n_instances", "clockrate"),
+    *("frequency", "device_type", "length", "ratio", "read_energy", "write_energy", "datawidth_a", "datawidth_b"),
+    *("width", "rows", "cols", "cell_config", "resolution", "required_actions", "energy_scale", "area_scale"),
 )
 
 
@@ -60,43 +64,50 @@ _UNMODELLED: dict[str, Callable[[Entry, str], bool]] = {  # attribute -> whether
     **dict.fromkeys(("network_fill_latency", "network_drain_latency", "addr_gen_energy", "adder_energy"), _is_zero),
     **dict.fromkeys(("energy_per_hop", "wire_energy", "router_energy", "energy_per_ingress"), _is_zero),
     **dict.fromkeys(("min_utilization", "metadata_storage_width", "metadata_storage_depth"), _is_zero),
-    **dict.fromkeys(("metadata_datawidth", "metadata_word_bits"), _is_zero),
+    **dict.fromkeys(("metadata_width", "metadata_depth", "metadata_datawidth", "metadata_word_bits"), _is_zero),
     **dict.fromkeys(("has_power_gating", "allow_overbooking"), _is_false),
     **dict.fromkeys(("network_read", "network_fill", "network_drain", "network_update"), _never),
     **dict.fromkeys(("network_operand", "network_result"), _never),
     "power_gated_at": _is_own,
     "per_dataspace_bandwidth_consumption_scale": _are_ones,
     "metadata_block_size": lambda entry, level: entry.number() == 1,
+    "network_type": lambda entry, level: entry.text() in ("1:1", "1:N"),
 }
 
 
-def known_attributes(entry: Entry, component: str, modelled: tuple[str, ...], *, loose: bool = False) -> Attributes:
-    """The attributes of a component, once every one is known.
+def known_attributes(entry: Entry, component: str, modelled: tuple[str, ...]) -> Attributes:
+    """The attributes of a component that are given a value.
+
+    Timeloop looks up those it knows and no others; estimators and expressions may have any besides. So a strange one
+    is passed over with a warning, unless it looks like one that Timeloop looks up.
 
     Args:
         entry: their mapping.
         component: its name, for errors.
         modelled: those that say what it is.
-        loose: whether others are passed over with a warning, unless they look misspelt: in v0.4 an attribute may be
-            made up, for an estimator or for expressions.
 
     Raises:
         NotSupported: an attribute changes results in a way that dlco does not model.
-        InvalidInput: an attribute that neither Timeloop nor its estimators know.
+        InvalidInput: an attribute looks misspelt, or there are more strange ones than any file has.
     """
-    for key, value in entry.mapping().items():
-        if value.value is None or key in modelled or key in HARMLESS:
-            continue
-        if key not in _UNMODELLED:
-            if loose and not get_close_matches(key, modelled, cutoff=0.85):
-                logger.warning(
-                    "%s: attribute %s of %s is none that dlco knows: passed over", value.where, key, component
-                )
-                continue
-            raise value.error(f"unknown attribute {key!r} of {component}; allowed: {', '.join(modelled)}, ...")
-        if not _UNMODELLED[key](value, component):
+    given = {key: value for key, value in entry.mapping().items() if value.value is not None}
+    looked_up = (*modelled, *_UNMODELLED)
+    strange = [key for key in given if key not in looked_up and key not in HARMLESS]
+    if len(strange) > _MOST_STRANGE:
+        raise entry.error(f"{component} has {len(strange)} attributes that Timeloop never looks up")
+    for key in strange:
+        meant = misspelt(key, looked_up)
+        if meant:
+            raise given[key].error(
+                f"unknown attribute {key!r} of {component}; allowed: {meant} and others that Timeloop looks up"
+            )
+    if strange:
+        names = ", ".join(key[:60] for key in strange)
+        logger.warning("%s: nothing looks up %s of %s: passed over", given[strange[0]].where, names, component)
+    for key, value in given.items():
+        if key in _UNMODELLED and not _UNMODELLED[key](value, component):
             raise NotSupported(f"{value.where}: {key} of {component} is {value.shown}; dlco does not model it")
-    return {key: value for key, value in entry.mapping().items() if value.value is not None}
+    return given
 
 
 def word_bits(attributes: Attributes, default: int = 16) -> int:
@@ -111,7 +122,7 @@ def storage_fields(attributes: Attributes, name: str) -> dict[str, float]:
     A block is what one access moves: given as such, or the memory's width over the word's. A depth counts blocks.
 
     Raises:
-        InvalidInput: widths that do not divide, two capacities, or a value out of range.
+        InvalidInput: widths that do not divide, a `sizeKB` beside another size, or a value out of range.
         NotSupported: several blocks to a row (cluster_size above 1).
     """
     bits = word_bits(attributes)
@@ -153,17 +164,51 @@ def _block_size(attributes: Attributes, bits: int, name: str) -> int:
 
 
 def _capacity(attributes: Attributes, bits: int, block: int, name: str) -> float:
-    depth = _first(attributes, _DEPTH)
-    given = [entry for entry in (attributes.get("entries"), depth, attributes.get("sizeKB")) if entry]
-    if len(given) > 1:
-        raise given[1].error(f"{name} has both {given[0].name} and {given[1].name}; one of them may give its size")
-    if not given:
-        return inf
-    size = given[0].integer()
-    if given[0] is depth:
-        return size * block
-    return size * 8192 // bits if given[0].name == "sizeKB" else size
+    """Words that an instance holds: entries win over a depth, as in Timeloop, which stops at a size in KB beside it."""
+    entries, depth, kilobytes = attributes.get("entries"), _first(attributes, _DEPTH), attributes.get("sizeKB")
+    other = entries or depth
+    if kilobytes and other:
+        raise kilobytes.error(f"{name} has both {other.name} and sizeKB; one of them may give its size")
+    if entries:
+        return entries.integer(0)
+    if depth:
+        return depth.integer(0) * block
+    return kilobytes.integer(0) * 8192 // bits if kilobytes else inf
 
 
 def _first(attributes: Attributes, names: tuple[str, ...]) -> Entry | None:
     return next((attributes[name] for name in names if name in attributes), None)
+
+
+@lru_cache(maxsize=1024)
+def misspelt(key: str, known: tuple[str, ...]) -> str | None:
+    """The known attribute that a strange one comes to but for case, underscores and a slip or two, or None."""
+    plain = _plain(key)
+    letters = set(plain)
+    alike = [word for word, own in _spellings(known) if abs(len(word) - len(plain)) <= 2 and len(own ^ letters) <= 4]
+    slips, nearest = min(((_slips(plain, word), word) for word in alike), default=(3, ""))
+    return next(word for word in known if _plain(word) == nearest) if slips <= (2 if len(nearest) > 8 else 1) else None
+
+
+@cache
+def _spellings(known: tuple[str, ...]) -> list[tuple[str, frozenset[str]]]:
+    """The known attributes, plain, with their letters."""
+    return [(plain, frozenset(plain)) for plain in map(_plain, known)]
+
+
+def _plain(key: str) -> str:
+    return key.casefold().replace("_", "")
+
+
+def _slips(one: str, other: str) -> int:
+    """How many letters are wrong, missing, too many or changed with their neighbour."""
+    rows = [list(range(len(other) + 1))]
+    for i, letter in enumerate(one):
+        row = [i + 1]
+        for j, wanted in enumerate(other):
+            least = min(rows[-1][j + 1] + 1, row[-1] + 1, rows[-1][j] + (letter != wanted))
+            if i and j and letter == other[j - 1] and wanted == one[i - 1]:
+                least = min(least, rows[-2][j - 1] + 1)
+            row.append(least)
+        rows.append(row)
+    return rows[-1][-1]

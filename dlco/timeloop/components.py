@@ -2,12 +2,14 @@
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from dlco.errors import NotSupported
 from dlco.timeloop import attributes as attr
 from dlco.timeloop.document import Entry
-from dlco.timeloop.expressions import Symbols, numbers, resolve
+from dlco.timeloop.expressions import Symbols, named, numbers, resolve
 
 logger = logging.getLogger("dlco")
 
@@ -18,9 +20,13 @@ _COMPONENT_KEYS = (
     *("attributes", "spatial", "constraints", "subclass", "enabled", "required_actions", "area_scale"),
     *("energy_scale", "sparse_optimizations"),
 )
+_NAME = "system"  # of nodes without a container around them all
+_UNIT_KEYS = ("name", "attributes", "local", "subtree", "class")
 _TAGS = ("Component", "Container", "Hierarchical", "Parallel", "Pipelined", "Nothing")
 _MOST_COMPONENTS = 1000
-_MOST_INSTANCES = 2**31 - 1
+_MOST_INSTANCES = 2**53
+
+Mesh = tuple[int, int]  # instances along X and Y
 
 
 @dataclass(frozen=True)
@@ -76,8 +82,8 @@ def describe(entry: Entry, variables: Symbols | None = None) -> Description:
 
     Args:
         entry: the value.
-        variables: numbers that v0.4's expressions may name; `global_cycle_seconds` is the cycle, unless a container
-            has another.
+        variables: numbers that attributes may name (in v0.4 within expressions); `global_cycle_seconds` is the cycle
+            of v0.4, unless a container has another.
 
     Raises:
         InvalidInput: a missing or unknown key or attribute, or a value out of range.
@@ -85,14 +91,14 @@ def describe(entry: Entry, variables: Symbols | None = None) -> Description:
     """
     keys = entry.mapping()
     if "nodes" in keys:
-        fields = entry.fields(["nodes"], ["version", "attributes"])
+        fields = entry.fields(["nodes"], ["version"])
         walk = _Nodes(variables or {})
         walk.visit(fields["nodes"], parallel=False, elsewhere=frozenset())
-        return Description(walk.name, walk.components, walk.containers, walk.cycle_s)
-    return _tree(entry.fields(["subtree"], ["version", "nodes"])["subtree"])
+        return Description(walk.name or _NAME, walk.components, walk.containers, walk.cycle_s)
+    return _tree(entry.fields(["subtree"], ["version", "nodes"])["subtree"], variables or {})
 
 
-def _tree(subtree: Entry) -> Description:
+def _tree(subtree: Entry, variables: Symbols) -> Description:
     """The components of v0.3's tree: each subtree one node, whose local components come outermost first."""
     components: list[Component] = []
     instances, name, cycle_s = 1, "", 1e-9
@@ -101,7 +107,7 @@ def _tree(subtree: Entry) -> Description:
         nodes = below.items()
         if len(nodes) != 1:
             raise below.error(f"subtree has {len(nodes)} nodes; it must have one")
-        node = nodes[0].fields(["name"], ["attributes", "local", "subtree", "class"])
+        node = _looked_up(nodes[0], _UNIT_KEYS).fields(["name"], _UNIT_KEYS)
         own_name, count = _ranged(node["name"])
         instances *= count
         name = name or own_name
@@ -110,12 +116,32 @@ def _tree(subtree: Entry) -> Description:
             cycle_s = _cycle(given, cycle_s)
             for key in sorted({*attr.STORAGE, *attr.COMPUTE} & set(given)):
                 logger.warning("%s: %s of %s has no effect on what it holds", given[key].where, key, own_name)
+        place = partial(_in_tree, instances)
         for local in node["local"].items() if "local" in node else ():
-            component = _component(local, instances, None, {})
+            known = _looked_up(local, ("name", "class", *_COMPONENT_KEYS))
+            component = _component(_named(known, variables), {}, place)
             components += [component] if component else []
         _check_count(components, below)
         below = node.get("subtree")
     return Description(name, components, {}, cycle_s)
+
+
+def _looked_up(node: Entry, keys: tuple[str, ...]) -> Entry:
+    """A node without the keys that Timeloop never looks up, but for those that look like one it does."""
+    given = node.mapping()
+    strange = [key for key in given if key not in keys and not attr.misspelt(key, keys)]
+    if strange:
+        names = ", ".join(key[:60] for key in strange[:10])
+        logger.warning("%s: nothing looks up %s in %s: passed over", given[strange[0]].where, names, node.name)
+    return replace(node, value={key: value for key, value in given.items() if key not in strange})
+
+
+def _named(node: Entry, variables: Symbols) -> Entry:
+    """A component with numbers for the attributes that name a variable."""
+    keys = node.mapping()
+    if "attributes" not in keys:
+        return node
+    return replace(node, value=keys | {"attributes": named(keys["attributes"], variables)})
 
 
 class _Nodes:
@@ -128,7 +154,7 @@ class _Nodes:
         self.cycle_s = variables.get("global_cycle_seconds") or 1e-9
         self._symbols = dict(variables)
         self._keeps: dict[int, frozenset[str]] = {}
-        self._mesh = (1, 1)
+        self._mesh: Mesh = (1, 1)
         self._inherited: attr.Attributes = {}
         self._visited = 0
 
@@ -168,41 +194,83 @@ class _Nodes:
         return replace(node, value=keys)
 
     def _leaf(self, node: Entry, parallel: bool, elsewhere: frozenset[str]) -> None:
-        is_container = node.tag == "Container"
-        required = ["name"] if is_container else ["name", "class"]
+        required = ["name"] if node.tag == "Container" else ["name", "class"]
         fields = node.fields(required, (*_COMPONENT_KEYS, "networks"))
         if "enabled" in fields and not fields["enabled"].flag():
             return
-        name = fields["name"].text()
-        x, y = _mesh(fields.get("spatial"))
-        if x * y > 1:
-            if parallel:
-                raise node.error(f"{name} fans out within !Parallel nodes; a fan-out must be outside them")
-            storage = [component.name for component in self.components if not component.is_compute]
-            if not storage:
-                raise NotSupported(f"{node.where}: {name} fans out above all storage; the outermost level must be one")
-            self.containers[name] = storage[-1]
-            self._mesh = (self._mesh[0] * x, self._mesh[1] * y)
-        if is_container:
-            self.name = self.name or (name if not self.components else "")
-            if "attributes" in fields:
-                given = attr.known_attributes(fields["attributes"], name, attr.STORAGE + attr.COMPUTE, loose=True)
-                self._inherited = self._inherited | given
-                self._symbols |= numbers(fields["attributes"])
-                self.cycle_s = _cycle(given, self.cycle_s)
+        if "networks" in fields and not _empty(fields["networks"]):
+            raise NotSupported(f"{fields['networks'].where}: networks are given; dlco does not model them")
+        if node.tag == "Container":
+            self._container(fields, parallel, node)
             return
-        component = _component(node, self._mesh[0] * self._mesh[1], self._mesh[0], self._inherited)
+        name = _ranged(fields["name"])[0]
+        self._fan_out(_placed(_spatial(fields), None, (1, 1), fields["name"]), name, parallel, node)
+        component = _component(node, self._inherited, self._in_nodes)
         if component is not None:
+            if (component.mesh_x, component.mesh_y) != self._mesh:
+                self._fans_out(name, parallel, node)
             self.components.append(replace(component, bypass=component.bypass | elsewhere))
 
+    def _container(self, fields: dict[str, Entry], parallel: bool, node: Entry) -> None:
+        name, count = _ranged(fields["name"])
+        _check_dense(fields)
+        modelled = attr.STORAGE + attr.COMPUTE
+        given = attr.known_attributes(fields["attributes"], name, modelled) if "attributes" in fields else {}
+        own = {key: given.pop(key) for key in attr.MESH if key in given}
+        for key, entry in _spatial(fields).items():
+            if key in own and own[key].number() != entry.number():
+                raise entry.error(f"{name} has {key} {entry.shown} and the attribute {own[key].shown}; they must agree")
+            own[key] = entry
+        mesh = _placed(own, count if count > 1 else None, (1, 1), fields["name"])
+        _check_range(own, count, fields["name"])
+        self._fan_out(mesh, name, parallel, node)
+        self.name = self.name or (name if not self.components else "")
+        if "attributes" in fields:
+            self._inherited = self._inherited | given
+            self._symbols |= numbers(fields["attributes"])
+            self.cycle_s = _cycle(given, self.cycle_s)
 
-def _component(entry: Entry, instances: int, mesh_x: int | None, inherited: attr.Attributes) -> Component | None:
-    """A storage or compute component, or None for what Timeloop passes over."""
+    def _in_nodes(self, given: attr.Attributes, name: Entry) -> Mesh:
+        """Instances of a component: those of the containers around it, or more by its own account."""
+        count = _ranged(name)[1]
+        around = self._mesh
+        instances = around[0] * around[1] * count
+        mesh = _placed(given, instances if count > 1 else None, around, name)
+        _check_range(given, instances if count > 1 else 1, name)
+        for axis, own, outer in zip("XY", mesh, around, strict=True):
+            if own % outer:
+                raise name.error(
+                    f"{name.text()} has {own} instances along {axis}; that must be a multiple of the {outer} of the "
+                    "containers around it"
+                )
+        return mesh
+
+    def _fan_out(self, mesh: Mesh, name: str, parallel: bool, node: Entry) -> None:
+        """Multiply the instances of all that follows."""
+        if mesh != (1, 1):
+            self._fans_out(name, parallel, node)
+            self._mesh = self._mesh[0] * mesh[0], self._mesh[1] * mesh[1]
+
+    def _fans_out(self, name: str, parallel: bool, node: Entry) -> None:
+        """Note from which storage level a node fans out."""
+        if parallel:
+            raise node.error(f"{name} fans out within !Parallel nodes; a fan-out must be outside them")
+        storage = [component.name for component in self.components if not component.is_compute]
+        if not storage:
+            raise NotSupported(f"{node.where}: {name} fans out above all storage; the outermost level must be one")
+        self.containers[name] = storage[-1]
+
+
+def _component(
+    entry: Entry, inherited: attr.Attributes, place: Callable[[attr.Attributes, Entry], Mesh]
+) -> Component | None:
+    """A storage or compute component, or None for what Timeloop passes over; `place` says how many there are."""
     fields = entry.fields(["name", "class"], _COMPONENT_KEYS)
-    name, count = _ranged(fields["name"])
+    name = _ranged(fields["name"])[0]
     component_class = fields["class"].text()
     if "enabled" in fields and not fields["enabled"].flag():
         return None
+    _check_dense(fields)
     if _is_a(component_class, _NETWORK):
         raise NotSupported(f"{entry.where}: {name} is a network of class {component_class}; dlco does not model it")
     if not _is_a(component_class, (*_STORAGE, *_COMPUTE)):
@@ -211,24 +279,43 @@ def _component(entry: Entry, instances: int, mesh_x: int | None, inherited: attr
     own = attr.STORAGE if _is_a(component_class, _STORAGE) else attr.COMPUTE
     attributes = {key: value for key, value in inherited.items() if key in own or key in attr.HARMLESS}
     if "attributes" in fields:
-        attributes |= attr.known_attributes(fields["attributes"], name, own, loose=mesh_x is not None)
-    if mesh_x is None:
-        instances, mesh_x = _instances(attributes, instances * count, name, entry)
-    if instances > _MOST_INSTANCES:
-        raise entry.error(f"{name} has {instances} instances; there may be {_MOST_INSTANCES}")
-    return Component(name, component_class, attributes, instances, mesh_x, _bypass(fields), entry)
+        attributes |= attr.known_attributes(fields["attributes"], name, own)
+    x, y = place(attributes, fields["name"])
+    if x * y > _MOST_INSTANCES:
+        raise entry.error(f"{name} has {x * y} instances; there may be {_MOST_INSTANCES}")
+    return Component(name, component_class, attributes, x * y, x, _bypass(fields), entry)
 
 
-def _instances(attributes: attr.Attributes, instances: int, name: str, entry: Entry) -> tuple[int, int]:
-    """Instances in all and along X; by default all of them lie along X."""
-    if "instances" in attributes:
-        instances = attributes["instances"].integer()
-    x = attributes["meshX"].integer() if "meshX" in attributes else None
-    y = attributes["meshY"].integer() if "meshY" in attributes else None
+def _in_tree(around: int, given: attr.Attributes, name: Entry) -> Mesh:
+    """Instances of v0.3's local components: of the units around them, each as often as its range says."""
+    return _placed(given, around * _ranged(name)[1], (1, 1), name)
+
+
+def _placed(given: attr.Attributes, implied: int | None, around: Mesh, name: Entry) -> Mesh:
+    """Instances along X and Y as the attributes `instances`, `meshX` and `meshY` have it.
+
+    Args:
+        given: attributes.
+        implied: instances in all where no attribute says; None: as many as the mesh makes.
+        around: the mesh where no attribute says; what is implied beyond it lies along X.
+        name: the name of the node, for errors.
+    """
+    x, y, instances = (
+        given[key].integer(maximum=_MOST_INSTANCES) if key in given else None for key in ("meshX", "meshY", "instances")
+    )
+    instances = instances or implied or (x or around[0]) * (y or around[1])
+    y = y or (around[1] if x is None else None)
     if instances % (x or 1) or instances % (y or 1) or (x and y and x * y != instances):
         mesh = " and ".join(f"mesh{axis} {n}" for axis, n in (("X", x), ("Y", y)) if n)
-        raise entry.error(f"{name} has {mesh}; they must make up its {instances} instances")
-    return instances, x or instances // (y or 1)
+        raise name.error(f"{_ranged(name)[0]} has {mesh}; they must make up its {instances} instances")
+    x = x or instances // (y or 1)
+    return x, instances // x
+
+
+def _check_range(given: attr.Attributes, count: int, name: Entry) -> None:
+    """Refuse attributes that say another number of instances than the range of the name."""
+    if count > 1 and "instances" in given and given["instances"].integer(maximum=_MOST_INSTANCES) != count:
+        raise name.error(f"{name.text()} has {given['instances'].shown} instances; by its range there are {count}")
 
 
 def _bypass(fields: dict[str, Entry]) -> frozenset[str]:
@@ -243,12 +330,9 @@ def _dataspaces(keys: dict[str, Entry], which: str) -> frozenset[str]:
     return frozenset(given.texts()) if given and given.value is not None else frozenset()
 
 
-def _mesh(spatial: Entry | None) -> tuple[int, int]:
-    fields = spatial.fields(optional=["meshX", "meshY"]) if spatial else {}
-    return (
-        fields["meshX"].integer() if "meshX" in fields else 1,
-        fields["meshY"].integer() if "meshY" in fields else 1,
-    )
+def _spatial(fields: dict[str, Entry]) -> dict[str, Entry]:
+    """The mesh of v0.4's `spatial`."""
+    return fields["spatial"].fields(optional=["meshX", "meshY"]) if "spatial" in fields else {}
 
 
 def _cycle(attributes: attr.Attributes, default: float) -> float:
@@ -258,16 +342,27 @@ def _cycle(attributes: attr.Attributes, default: float) -> float:
 
 def _ranged(entry: Entry) -> tuple[str, int]:
     """Name and count of "PE[0..167]"."""
-    text = entry.text()
-    match = re.fullmatch(r"([^\[\]]+?)\s*(?:\[\s*(\d{1,18})\s*\.\.\s*(\d{1,18})\s*\])?", text)
+    match = re.fullmatch(r"([^\[\]]+)(?:\[\s*(\d{1,18})\s*\.\.\s*(\d{1,18})\s*\])?", entry.text())
     if match is None or (match[2] and int(match[3]) < int(match[2])):
         raise entry.error(f"name is {entry.shown}; it must be a name, with a range such as PE[0..15] for instances")
-    return match[1], int(match[3]) - int(match[2]) + 1 if match[2] else 1
+    return match[1].rstrip(), int(match[3]) - int(match[2]) + 1 if match[2] else 1
 
 
 def _check_count(components: list[Component], entry: Entry) -> None:
     if len(components) > _MOST_COMPONENTS:
         raise entry.error(f"architecture has more than {_MOST_COMPONENTS} components")
+
+
+def _check_dense(fields: dict[str, Entry]) -> None:
+    sparse = fields.get("sparse_optimizations")
+    if sparse is not None and not _empty(sparse):
+        raise NotSupported(f"{sparse.where}: sparse_optimizations are given; dlco is dense")
+
+
+def _empty(entry: Entry) -> bool:
+    """Whether a value says nothing: null, or a list or mapping of such values."""
+    values = entry.value.values() if isinstance(entry.value, dict) else entry.value
+    return not values if isinstance(values, str) else all(map(_empty, values or ()))
 
 
 def _is_a(component_class: str, names: tuple[str, ...]) -> bool:

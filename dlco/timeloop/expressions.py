@@ -17,7 +17,7 @@ from dlco.timeloop.document import Entry
 Symbols = Mapping[str, float]
 
 _LONGEST = 200  # characters
-_LONGEST_CHAIN = 10  # of values that name each other
+_MOST = 10_000  # values of a mapping
 _LARGEST = 2.0**62
 _TOKENS = re.compile(
     r"(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.])|[A-Za-z_]\w*(?!\w)|\*\*|//|[-+*/%(),]|\s)+", re.ASCII
@@ -39,11 +39,23 @@ _FUNCTIONS: dict[str, Callable[..., float]] = {
 
 def evaluate(text: str, symbols: Symbols) -> float | None:
     """The number that an expression comes to, whole ones as `int`; None where it is none or names something unknown."""
+    tree = _parsed(text)
+    return None if tree is None else _evaluated(tree, symbols)
+
+
+def _parsed(text: str) -> ast.expr | None:
     if len(text) > _LONGEST or not _TOKENS.fullmatch(text):
         return None
     try:
-        value = _value(ast.parse(text.strip(), mode="eval").body, symbols)
-    except (SyntaxError, ValueError, TypeError, ArithmeticError, LookupError, RecursionError, MemoryError):
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _evaluated(tree: ast.expr, symbols: Symbols) -> float | None:
+    try:
+        value = _value(tree, symbols)
+    except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError):
         return None
     if isinstance(value, complex) or not abs(value) <= _LARGEST:
         return None
@@ -70,20 +82,48 @@ def resolve(entry: Entry, symbols: Symbols) -> Entry:
     """A mapping with numbers for the expressions among its values.
 
     They may name each other, in any order, and what `symbols` has besides.
+
+    Raises:
+        InvalidInput: there are more values than in any file.
     """
     if not isinstance(entry.value, dict):
         return entry
-    texts = {key: value.value for key, value in entry.value.items() if isinstance(value.value, str)}
+    if len(entry.value) > _MOST:
+        raise entry.error(f"{entry.name} has {len(entry.value)} values; there may be {_MOST}")
+    parsed = {key: _parsed(value.value) for key, value in entry.value.items() if isinstance(value.value, str)}
+    trees = {key: tree for key, tree in parsed.items() if tree is not None}
     own: dict[str, float] = {}
     known = ChainMap(own, {key: value for key, value in symbols.items() if key not in entry.value})
-    for _ in range(_LONGEST_CHAIN):
-        found = {key: evaluate(text, known) for key, text in texts.items() if key not in own}
-        news = {key: value for key, value in found.items() if value is not None}
-        own |= news
-        if not news:
-            break
+    missing = {key: {name for name in _names(tree) if name in entry.value} for key, tree in trees.items()}
+    users: dict[str, list[str]] = {}
+    for key, names in missing.items():
+        for name in names:
+            users.setdefault(name, []).append(key)
+    ready = [key for key, names in missing.items() if not names]
+    while ready:
+        key = ready.pop()
+        value = _evaluated(trees[key], known)
+        if value is not None:
+            own[key] = value
+            for user in users.get(key, ()):
+                missing[user].remove(key)
+                ready += [] if missing[user] else [user]
     changed = {key: replace(entry.value[key], value=repr(value)) for key, value in own.items()}
     return replace(entry, value=entry.value | changed)
+
+
+def named(entry: Entry, symbols: Symbols) -> Entry:
+    """A mapping with numbers for those of its values that name one."""
+    if not isinstance(entry.value, dict):
+        return entry
+    texts = {key: value.value for key, value in entry.value.items() if isinstance(value.value, str)}
+    known = {key: repr(symbols[text]) for key, text in texts.items() if text in symbols}
+    return replace(entry, value=entry.value | {key: replace(entry.value[key], value=known[key]) for key in known})
+
+
+def _names(tree: ast.expr) -> set[str]:
+    """The names that an expression takes numbers from."""
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - set(_FUNCTIONS)
 
 
 def _value(node: ast.expr, symbols: Symbols) -> float:

@@ -19,6 +19,11 @@ def first_energy(actions: dict[str, float], names: Sequence[str], default: float
     return next((actions[name] for name in names if name in actions), default)
 
 
+def largest_energy(actions: dict[str, float]) -> float:
+    """The largest energy, pJ, that a component's table lists: what Timeloop takes for an access that it does not."""
+    return max(actions.values(), default=0.0)
+
+
 def energies(table: Entry) -> Energies:
     """Energy of every action by component, pJ; the largest where an action has several sets of arguments.
 
@@ -62,4 +67,4 @@ def _actions(actions: Entry) -> list[tuple[str, float]]:
 
 def _component(path: str) -> str:
     """Last name of a path such as "system.PE[0..3].Buffer[1..4]"."""
-    return re.sub(r"\[[^\]]*\]", "", path).rpartition(".")[2]
+    return re.sub(r"\[[^\[\]]*\]", "", path).rpartition(".")[2]

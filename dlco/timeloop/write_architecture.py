@@ -7,6 +7,7 @@ from math import inf
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.timeloop.architecture import container_names
+from dlco.timeloop.document import LARGEST
 from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, number
 
 
@@ -92,19 +93,31 @@ def _parts(architecture: Architecture, version: str) -> Iterator[_Part]:
 
 def _sizes(level: Level) -> dict[str, str]:
     """Attributes of a storage level."""
-    sizes: dict[str, str] = {}
-    if level.capacity < inf:
-        if level.capacity != int(level.capacity):
-            raise InvalidInput(f"capacity of level {level.name!r} is {level.capacity}; Timeloop takes whole words")
-        blocks, rest = divmod(int(level.capacity), level.block_size)
-        sizes |= {"entries": str(int(level.capacity))} if rest else {"depth": str(blocks)}
-    sizes |= {"width": str(level.block_size * level.word_bits), "datawidth": str(level.word_bits)}
+    sizes = _capacity(level) if level.capacity < inf else {}
+    width, bits = level.block_size * level.word_bits, level.word_bits
+    if max(level.block_size, bits) > LARGEST:
+        raise InvalidInput(f"words and blocks of level {level.name!r} are larger than Timeloop's files take, {LARGEST}")
+    sizes |= {"width": str(width)} if width <= LARGEST else {"block_size": str(level.block_size)}
+    sizes["datawidth"] = str(bits)
     for key in ("read_bandwidth", "write_bandwidth", "shared_bandwidth"):
         if getattr(level, key) < inf:
             sizes[key] = number(getattr(level, key))
     if level.multiple_buffering != 1:
         sizes["multiple_buffering"] = number(level.multiple_buffering)
     return sizes
+
+
+def _capacity(level: Level) -> dict[str, str]:
+    """A level's capacity, in blocks, words or KiB, whichever Timeloop's 32 bits hold."""
+    if level.capacity != int(level.capacity):
+        raise InvalidInput(f"capacity of level {level.name!r} is {level.capacity}; Timeloop takes whole words")
+    words = int(level.capacity)
+    sizes = {"entries": (words, 1), "sizeKB": (words * level.word_bits, 8192)}
+    sizes = {"depth": (words, level.block_size)} | sizes if words else sizes
+    for key, (size, unit) in sizes.items():
+        if size % unit == 0 and size // unit <= LARGEST:
+            return {key: str(size // unit)}
+    raise InvalidInput(f"capacity of level {level.name!r} is {words} words; Timeloop's files hold sizes to {LARGEST}")
 
 
 def _system(architecture: Architecture) -> str:

@@ -117,7 +117,7 @@ def test_energies_of_attributes_hold_where_no_table_does(arch: str, caplog: pyte
         machine = read_architecture(text)
     assert machine.level("Buffer").read_pj == machine.level("Buffer").update_pj == 1.5
     assert (machine.level("Buffer").area_um2, machine.mac_pj, machine.mac_area_um2) == (9, 0.25, 3)
-    assert "no energies are given for DRAM, Buffer, Registers, MAC" in caplog.text
+    assert "no energies are given for DRAM, Registers: they count as 0 pJ" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,16 @@ def test_energies_of_attributes_hold_where_no_table_does(arch: str, caplog: pyte
         ("datawidth: 8", math.inf, 1),
         ("depth: ~, datawidth: 8", math.inf, 1),
         ("depth: 8.0, width: 1.6e1", 8, 1),
+        ("entries: 64, depth: 8, width: 32, datawidth: 8", 64, 4),
+        ("memory_depth: 3, depth: 8, datawidth: 8", 8, 1),
+        ("entries: 0, width: 32", 0, 2),
+        ("depth: 0, datawidth: 8", 0, 1),
+        ("entries: 4294967295, datawidth: 8", 2**32 - 1, 1),
+        ("depth: 4294967295, width: 64, datawidth: 8", 8 * (2**32 - 1), 8),
+        ("sizeKB: 2147483648, datawidth: 8", 2**41, 1),
+        ("sizeKB: 4294967295, datawidth: 16", (2**32 - 1) * 512, 1),
+        ("sizeKB: 1, datawidth: 24", 341, 1),
+        ("depth: '8', width: \"64\", datawidth: 1.6e+1", 32, 4),
     ],
 )
 def test_sizes(arch: str, attributes: str, capacity: float, block: int) -> None:
@@ -146,6 +156,24 @@ def test_sizes(arch: str, attributes: str, capacity: float, block: int) -> None:
 def test_instances_lie_along_x_unless_a_mesh_is_given(arch: str, mesh: str, x: int, y: int) -> None:
     buffer = read_architecture(arch.replace(", meshX: 4", mesh)).level("Buffer")
     assert (buffer.fanout_x, buffer.fanout_y) == (x, y)
+
+
+def test_bandwidth_is_halved_between_reads_and_writes(arch: str) -> None:
+    """Timeloop's old attribute; those of reads and writes win over it."""
+    level = read_architecture(arch.replace("read_bandwidth: 4", "bandwidth: 7")).level("Buffer")
+    assert (level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) == (3.5, 3.5, math.inf)
+    more = arch.replace("read_bandwidth: 4", "bandwidth: 7, write_bandwidth: 2, shared_bandwidth: 5")
+    level = read_architecture(more).level("Buffer")
+    assert (level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) == (3.5, 2, 5)
+
+
+def test_variables_stand_for_attributes_in_trees_too(arch: str) -> None:
+    """Timeloop itself looks a name up there, but no expression."""
+    text = "variables: {version: 0.3, words: 64, wide: 32}\n"
+    text += arch.replace("depth: 128, width: 32", "depth: words, width: wide")
+    assert read_architecture(text).level("Buffer").capacity == 256
+    with pytest.raises(InvalidInput, match=r"depth is 'words \* 2'; it must be an integer"):
+        read_architecture(text.replace("depth: words", "depth: words * 2"))
 
 
 def test_harmless_attributes(arch: str) -> None:
@@ -167,6 +195,8 @@ def test_harmless_attributes(arch: str) -> None:
         "per_dataspace_bandwidth_consumption_scale: {Weights: 0.5}",
         "network_read: noc",
         "metadata_block_size: 2",
+        "metadata-width: 8",
+        "network-type: 'M:N'",
     ],
 )
 def test_attributes_that_dlco_does_not_model(arch: str, attribute: str) -> None:
@@ -182,11 +212,15 @@ def test_attributes_that_dlco_does_not_model(arch: str, attribute: str) -> None:
             "dpeth: 128",
             r"architecture text, line 12: unknown attribute 'dpeth' of Buffer; allowed: .*depth",
         ),
-        ("depth: 128", "depth: -3", r"line 12: depth is '-3'; it must be an integer of at least 1"),
+        ("depth: 128", "depth: -3", r"line 12: depth is '-3'; it must be an integer of at least 0"),
+        ("depth: 128", "depth: 4294967296", r"depth is '4294967296'; it must be an integer of at most 4294967295"),
+        ("depth: 128", "sizeKB: 1e400", r"sizeKB is '1e400'; it must be an integer of at most 4294967295"),
+        ("width: 32", "width: 0", r"width is '0'; it must be an integer of at least 1"),
         ("depth: 128", "depth: 64*2", r"depth is '64\*2'; it must be an integer"),
         ("depth: 128", "depth: nan", r"depth is 'nan'; it must be an integer"),
         ("depth: 128", "depth: [1]", r"depth is a list; it must be an integer"),
-        ("depth: 128", "depth: 128, entries: 3", r"Buffer has both entries and depth; one of them"),
+        ("depth: 128", "depth: 128, sizeKB: 3", r"Buffer has both depth and sizeKB; one of them"),
+        ("depth: 128", "entries: 128, sizeKB: 3", r"Buffer has both entries and sizeKB; one of them"),
         ("depth: 128", "depth: 128, depth: 3", r"line 12: key 'depth' is given twice"),
         ("width: 32", "width: 20", r"width of Buffer is 20 bits; it must be a multiple of the 8 bits"),
         ("width: 32", "width: 32, block_size: 2, cluster_size: 1", r"width of Buffer is 32 bits; its blocks make 16"),
@@ -216,6 +250,57 @@ def test_attributes_that_dlco_does_not_model(arch: str, attribute: str) -> None:
 def test_errors_name_place_value_and_what_is_allowed(arch: str, old: str, new: str, sentence: str) -> None:
     with pytest.raises(InvalidInput, match=sentence):
         read_architecture(arch.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [
+        ("depht", "depth"),
+        ("witdh", "width"),
+        ("entires", "entries"),
+        ("sizekb", "sizeKB"),
+        ("block_szie", "block_size"),
+        ("blocksize", "block_size"),
+        ("read_bandwith", "read_bandwidth"),
+        ("mutiple-bufering", "multiple_buffering"),
+        ("vector_acces_enrgy", "vector_access_energy"),
+        ("network_fill_latancy", "network_fill_latency"),
+        ("meshx", "meshX"),
+    ],
+)
+def test_attributes_with_a_slip_are_refused(arch: str, slip: str, meant: str) -> None:
+    with pytest.raises(
+        InvalidInput, match=rf"unknown attribute '{slip.replace('-', '_')}' of Buffer; allowed: {meant} "
+    ):
+        read_architecture(arch.replace("read_bandwidth: 4", f"{slip}: 4"))
+
+
+@pytest.mark.parametrize("version", ["0.3", "0.4"])
+def test_attributes_of_estimators_change_nothing(arch: str, version: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Known ones without a word, made-up ones with a warning: of storage and of the MAC, in both versions."""
+    text = arch if version == "0.3" else write_architecture(read_architecture(arch), "0.4")
+    storage = "technology: 45nm, bank_depth: 64, n_rd_wr_ports: 2, n_banks: 4, n_rdwr_ports: 2, read_energy: 3, "
+    compute = "width: 16, num_pipeline_stages: 2, exponent: 8, n_words: 2, mantissa: 24, "
+    more = text.replace("{depth: 128", f"{{{storage}row_buffers: 3, depth: 128")
+    at = more.index("{datawidth: 8", more.index("class: intmac")) + 1
+    more = more[:at] + f"{compute}lanes: [1, 2], " + more[at:]
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, logger="dlco"):
+        assert read_architecture(more) == read_architecture(text)
+    warned = [record.getMessage() for record in caplog.records if "nothing looks up" in record.getMessage()]
+    assert [message.partition("nothing ")[2] for message in warned] == [
+        "looks up row_buffers of Buffer: passed over",
+        "looks up n_words, lanes of MAC: passed over",
+    ]
+
+
+def test_keys_that_timeloop_never_looks_up(arch: str, caplog: pytest.LogCaptureFixture) -> None:
+    text = arch.replace("class: SRAM", "class: SRAM\n      required_actions: [read]\n      comment: a buffer")
+    text = text.replace("    local:\n    - name: DRAM", "    area_budget: 3\n    local:\n    - name: DRAM")
+    with caplog.at_level(logging.WARNING, logger="dlco"):
+        assert read_architecture(text) == read_architecture(arch)
+    assert "nothing looks up comment in local" in caplog.text
+    assert "nothing looks up area_budget in subtree" in caplog.text
 
 
 def test_meshes_that_do_not_divide(arch: str) -> None:
@@ -259,6 +344,10 @@ def test_nodes_that_dlco_does_not_model(old: str, new: str, sentence: str) -> No
 def test_sparse_machines_wires_and_many_drams_are_not_supported(arch: str) -> None:
     with pytest.raises(NotSupported, match="sparse_optimizations are given"):
         read_architecture(arch + "sparse_optimizations: {targets: [{name: Buffer}]}\n")
+    nodes = V4.replace("class: DRAM", "class: DRAM\n    sparse_optimizations: {action_optimization: [{type: gating}]}")
+    with pytest.raises(NotSupported, match="sparse_optimizations are given"):
+        read_architecture(nodes)
+    assert read_architecture(nodes.replace("[{type: gating}]", "[]")) == read_architecture(V4)
     with pytest.raises(NotSupported, match="gives a wire an energy"):
         read_architecture(arch, ert="ERT: {tables: [{name: a.wire, actions: [{name: transfer_random, energy: 1}]}]}")
     with pytest.raises(NotSupported, match="DRAM has 2 instances; the outermost level must have one"):
