@@ -50,7 +50,7 @@ class _Everything(frozenset[str]):
     def __contains__(self, name: object) -> bool:
         return True
 
-    def __or__(self, other: AbstractSet[object]) -> "_Everything":  # type: ignore[override]
+    def __or__(self, other: AbstractSet[object]) -> "_Everything":
         return self
 
     __ror__ = __or__

@@ -116,7 +116,7 @@ def machine_table(architecture: Architecture) -> Table:
     mac_area = architecture.mac_area_um2 * architecture.macs * 1e-6
     mac = (architecture.mac_name, "MAC", "", f"{architecture.mac_bits} bits", f"{architecture.macs:,}", "", "")
     rows.append((*mac, _area(mac_area), ""))
-    bypassed = sorted({name for level in architecture.levels for name in level.bypass})
+    bypassed = any(level.bypass or not level.capacity for level in architecture.levels)
     header = ("level", "kind", "words", "size", "instances", "children", "words/cycle", "area mm2", "bypasses")
     return Table(
         f"Machine {architecture.name}, {architecture.cycle_s * 1e9:g} ns a cycle",
@@ -208,7 +208,7 @@ def _level_row(level: Level, instances: int) -> tuple[str, ...]:
         f"{level.fanout_x} x {level.fanout_y}",
         _bandwidth(level),
         _area(level.area_um2 * instances * 1e-6),
-        clip(", ".join(sorted(level.bypass)), 24),
+        clip(", ".join(sorted(level.bypass)), 24) if level.capacity else "all",
     )
 
 

@@ -95,7 +95,7 @@ def _level(outer: Component, inner: Component, actions: dict[str, float], areas:
     return Level(
         name=outer.name,
         kind=_kind(outer),
-        **_access_energies(outer, actions),
+        **_access_energies(outer, actions),  # type: ignore[arg-type]
         area_um2=_area(outer, "cluster_area", areas),
         fanout_x=inner.mesh_x // outer.mesh_x,
         fanout_y=inner.mesh_y // outer.mesh_y,

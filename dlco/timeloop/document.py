@@ -101,7 +101,7 @@ class Entry:
         if not math.isfinite(value) or not (value > 0 if positive else value >= 0):
             bound = "above 0" if positive else "of at least 0"
             raise self.error(f"{self.name} is {self.shown}; it must be a finite number {bound}")
-        return int(value) if value == int(value) and value <= 2**53 else value
+        return int(value) if value == int(value) and value <= 2**53 else float(value)
 
     def integer(self, minimum: int = 1, maximum: int = LARGEST) -> int:
         """A whole number; raises `InvalidInput` if it is something else, below `minimum` or above `maximum`."""

@@ -46,6 +46,7 @@ WORDS = [
         "PE[0..3]",
     ),
     *("mapspace_constraints", "targets", "constraints", "Weights", "Inputs", "read_write", "true", "SRAM", "intmac"),
+    *("instances", "meshY", "entries", "sizeKB", "spatial", "variables", "vector_access_energy", "leak", "read", "0"),
 ]
 SCALARS = (
     st.sampled_from(WORDS) | st.integers(-3, 2**70) | st.floats() | st.booleans() | st.none() | st.text(max_size=5)
