@@ -32,6 +32,8 @@ def check_number(name: str, value: object, *, positive: bool = False) -> None:
 def _check_figure(name: str, value: object, least: float = 0.0, most: float = _MOST) -> None:
     """Raise `InvalidInput`, naming the field, unless `value` is a number from `least` to `most`."""
     check_number(name, value, positive=least > 0)
+    if value == inf and most < inf:
+        raise InvalidInput(f"{name} is infinite; it must be finite")
     if not least <= value <= most:  # type: ignore[operator]
         bounds = f"at least {least:g}" if most == inf else f"from {least:g} to {most:g}"
         raise InvalidInput(f"{name} is {value!r}; it must be {bounds}")
@@ -114,9 +116,7 @@ class Level:
             _check_figure(f"{name} {where}", getattr(self, name), 1 / _MOST, inf)
         for name in ("read_pj", "write_pj", "update_pj", "leak_pj", "area_um2"):
             _check_figure(f"{name} {where}", getattr(self, name))
-        check_number(f"multiple_buffering {where}", self.multiple_buffering, positive=True)
-        if self.multiple_buffering == inf:
-            raise InvalidInput(f"multiple_buffering {where} is infinite; it must be finite")
+        _check_figure(f"multiple_buffering {where}", self.multiple_buffering, 1 / _MOST)
         for name in ("word_bits", "block_size", "fanout_x", "fanout_y"):
             _check_size(f"{name} {where}", getattr(self, name))
         object.__setattr__(self, "bypass", frozenset(self.bypass) if self.capacity else _Everything())

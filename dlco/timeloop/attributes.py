@@ -19,6 +19,7 @@ _WIDTH = ("width", "memory_width", "data_storage_width")
 _DEPTH = ("depth", "memory_depth", "data_storage_depth")
 _BANDWIDTHS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
 _MOST_STRANGE = 100
+LARGEST = 2**32 - 1  # Timeloop reads sizes into 32 bits without a sign
 
 STORAGE = (
     *(*MESH, *_WORD_BITS, *_BLOCK_SIZE, *_WIDTH, *_DEPTH, "cluster_size", "entries", "sizeKB"),
@@ -113,7 +114,7 @@ def known_attributes(entry: Entry, component: str, modelled: tuple[str, ...]) ->
 def word_bits(attributes: Attributes, default: int = 16) -> int:
     """Bits of a word."""
     entry = _first(attributes, _WORD_BITS)
-    return entry.integer() if entry else default
+    return _size(entry) if entry else default
 
 
 def storage_fields(attributes: Attributes, name: str) -> dict[str, float]:
@@ -141,9 +142,9 @@ def _block_size(attributes: Attributes, bits: int, name: str) -> int:
     block = _first(attributes, _BLOCK_SIZE)
     cluster = attributes.get("cluster_size")
     width = _first(attributes, _WIDTH)
-    words, clusters = (entry.integer() if entry else 1 for entry in (block, cluster))
+    words, clusters = (_size(entry) if entry else 1 for entry in (block, cluster))
     if width is not None:
-        bits_wide = width.integer()
+        bits_wide = _size(width)
         if bits_wide % (bits * words * clusters):
             raise width.error(
                 f"width of {name} is {bits_wide} bits; it must be a multiple of the {bits * words * clusters} bits of "
@@ -170,10 +171,14 @@ def _capacity(attributes: Attributes, bits: int, block: int, name: str) -> float
     if kilobytes and other:
         raise kilobytes.error(f"{name} has both {other.name} and sizeKB; one of them may give its size")
     if entries:
-        return entries.integer(0)
+        return _size(entries, 0)
     if depth:
-        return depth.integer(0) * block
-    return kilobytes.integer(0) * 8192 // bits if kilobytes else inf
+        return _size(depth, 0) * block
+    return _size(kilobytes, 0) * 8192 // bits if kilobytes else inf
+
+
+def _size(entry: Entry, minimum: int = 1) -> int:
+    return entry.integer(minimum, LARGEST)
 
 
 def _first(attributes: Attributes, names: tuple[str, ...]) -> Entry | None:

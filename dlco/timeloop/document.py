@@ -18,7 +18,7 @@ from dlco.errors import InvalidInput
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMERAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DEEPEST = 100
-LARGEST = 2**32 - 1  # Timeloop keeps sizes in 32 bits
+_LARGEST = 2**31 - 1  # Timeloop keeps sizes in 32 bits
 _NULLS = ("", "~", "null", "Null", "NULL")
 _FLAGS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
@@ -103,12 +103,12 @@ class Entry:
             raise self.error(f"{self.name} is {self.shown}; it must be a finite number {bound}")
         return int(value) if value == int(value) and value <= 2**53 else float(value)
 
-    def integer(self, minimum: int = 1, maximum: int = LARGEST) -> int:
+    def integer(self, minimum: int = 1, maximum: int = _LARGEST) -> int:
         """A whole number; raises `InvalidInput` if it is something else, below `minimum` or above `maximum`."""
         value = self._numeral()
         if not minimum <= value <= maximum or value != int(value):
-            bound = f"at most {maximum}" if value > maximum else f"at least {minimum}"
-            raise self.error(f"{self.name} is {self.shown}; it must be an integer of {bound}")
+            bound = f" and at most {maximum}" if value > maximum else ""
+            raise self.error(f"{self.name} is {self.shown}; it must be an integer of at least {minimum}{bound}")
         return int(value)
 
     def _numeral(self) -> float:

@@ -7,7 +7,7 @@ from math import inf
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.timeloop.architecture import container_names
-from dlco.timeloop.document import LARGEST
+from dlco.timeloop.attributes import LARGEST
 from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, number
 
 

@@ -56,6 +56,7 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
 """The billion laughs in YAML: 9^20 words, were aliases copied."""
 
 EXPRESSION = "9**9**9**9"
+NODES = "architecture: {version: 0.4, nodes: [!Component {name: A, class: DRAM, attributes: {width: v4000}}]}\n"
 
 
 @pytest.mark.parametrize("name", [name for name, reader in READERS.items() if reader.kind == "yaml"])
@@ -75,8 +76,16 @@ EXPRESSION = "9**9**9**9"
         ARCH.replace("depth: 128", f"depth: {EXPRESSION}"),
         ARCH.replace("PE[0..11]", "PE[0..99999999999999]"),
         ARCH.replace("PE[0..11]", "PE[0..2147483646]"),
+        ARCH.replace("PE[0..11]", "PE" + " " * 100_000 + "["),
+        ARCH.replace("{depth: 128", "{" + ", ".join(f"made_up_{i}: {i}" for i in range(30_000)) + ", depth: 128"),
+        ARCH + "ERT: {version: 0.3, tables: [{name: 'system." + "[" * 100_000 + "', actions: []}]}\n",
+        "variables: {v0: 1, " + ", ".join(f"v{i}: v{i - 1}+1" for i in range(1, 50_000)) + "}\n" + NODES,
+        "variables: {" + ", ".join(f"v{i}: v{(i + 1) % 5000} + v{i * 7 % 5000}" for i in range(5000)) + "}\n" + NODES,
     ],
-    ids=["aliases", "lists", "mappings", "merged", "object", "sequences", *["value"] * 4, "depth", "range", "pes"],
+    ids=[
+        *("aliases", "lists", "mappings", "merged", "object", "sequences", *["value"] * 4, "depth", "range", "pes"),
+        *("name", "attributes", "table", "chain", "circles"),
+    ],
 )
 def test_bombs_in_yaml_are_refused_at_once(name: str, text: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

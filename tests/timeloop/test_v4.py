@@ -12,7 +12,8 @@ from dlco.errors import InvalidInput
 from dlco.hardware import eyeriss_like, gemmini_like, simba_like
 from dlco.timeloop import read_architecture, read_constraints, read_mapping, read_problem, write, write_architecture
 from dlco.timeloop.architecture import read_description
-from dlco.timeloop.expressions import evaluate
+from dlco.timeloop.document import load
+from dlco.timeloop.expressions import evaluate, read_symbols
 
 DOCUMENT = """
 variables:
@@ -124,6 +125,15 @@ def test_bounds_may_be_arithmetic() -> None:
 def test_errors(old: str, new: str, sentence: str) -> None:
     with pytest.raises(InvalidInput, match=sentence):
         read_architecture(DOCUMENT.replace(old, new, 1))
+
+
+def test_expressions_name_each_other_in_any_order() -> None:
+    """Ever so many steps long; a circle is no number, nor is what hangs on it."""
+    steps = ", ".join(f"v{i}: v{i - 1} + 1" for i in reversed(range(1, 300)))
+    text = f"{{variables: {{{steps}, v0: 5, round: trip, trip: round + 1, hung: trip}}}}"
+    symbols = read_symbols(load(text, "variables").mapping()["variables"])
+    assert symbols["v299"] == 304
+    assert symbols.keys().isdisjoint({"round", "trip", "hung"})
 
 
 NUMBERS = st.integers(0, 99).map(str) | st.floats(0, 1e3).map(lambda one: f"{one:.3f}") | st.just("x")

@@ -1,0 +1,44 @@
+"""Machines of any size as Timeloop's files, and back."""
+
+import pytest
+
+from dlco.errors import InvalidInput
+from dlco.hardware import Architecture, Level
+from dlco.timeloop import read_architecture, write_architecture
+
+LARGE = Architecture(
+    (
+        Level("registers", "regfile", 2**34, block_size=3, read_bandwidth=0.5, multiple_buffering=1.5),
+        Level("dummy", capacity=0, word_bits=8, block_size=2, fanout_x=2**40, fanout_y=2, leak_pj=1e-30),
+        Level("odd", capacity=7, block_size=2, shared_bandwidth=1e9),
+        Level("blocks", capacity=8 * (2**32 - 1), word_bits=8, block_size=8),
+        Level("wide", word_bits=2**20, block_size=2**20),
+        Level("DRAM", "DRAM", word_bits=64, read_pj=1e15, update_pj=1e-20),
+    ),
+    mac_pj=1e-20,
+    mac_bits=2**32 - 1,
+    cycle_s=1e-15,
+)
+
+
+@pytest.mark.parametrize("version", ["0.3", "0.4"])
+def test_what_is_written_reads_back_at_the_ends_of_its_range(version: str) -> None:
+    """Sizes in blocks, words or KiB, whichever 32 bits hold; a level that keeps nothing; fan-outs beyond 32 bits."""
+    assert read_architecture(write_architecture(LARGE, version)) == LARGE
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"capacity": 2**32 + 1},
+            r"capacity of level 'a' is 4294967297 words; Timeloop's files hold sizes to 4294967295",
+        ),
+        ({"capacity": 2.5}, "capacity of level 'a' is 2.5; Timeloop takes whole words"),
+        ({"word_bits": 2**32}, "words and blocks of level 'a' are larger than Timeloop's files take"),
+        ({"block_size": 2**32}, "words and blocks of level 'a' are larger than Timeloop's files take"),
+    ],
+)
+def test_what_timeloop_has_no_room_for_is_not_written(change: dict[str, float], sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        write_architecture(Architecture((Level("a", **change),)))  # type: ignore[arg-type]
