@@ -1,7 +1,8 @@
 """Accelergy's tables: energy of every action (ERT) and area (ART) of every component, by component name."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from dlco.timeloop.document import Entry
 
@@ -28,12 +29,15 @@ def energies(table: Entry) -> Energies:
     """Energy of every action by component, pJ; the largest where an action has several sets of arguments.
 
     Raises:
-        InvalidInput: a missing or unknown key, or an energy that is no number of at least 0.
+        InvalidInput: a missing key, or an energy that is no number of at least 0.
     """
     found: Energies = {}
+    read: dict[int, dict[str, float]] = {}  # what aliases share is read once
     for name, actions in _rows(table, "actions"):
+        if id(actions.value) not in read:
+            read[id(actions.value)] = _largest(actions)
         component = found.setdefault(_component(name), {})
-        for action, energy in _actions(actions):
+        for action, energy in read[id(actions.value)].items():
             component[action] = max(energy, component.get(action, 0.0))
     return found
 
@@ -45,24 +49,41 @@ def areas(table: Entry) -> dict[str, float]:
 
 def _rows(table: Entry, column: str) -> list[tuple[str, Entry]]:
     """Component names and their column, from a list of rows or (version 0.2) from a mapping by name."""
-    tables = table.fields(required=["tables"], optional=["version"])["tables"]
+    tables = _looked_up(table, "tables")["tables"]
     if isinstance(tables.value, dict):
         return list(tables.value.items())
-    optional = {"actions", "area", "primitive_estimations", "critical_path_length"} - {column}
-    rows = [row.fields(required=["name", column], optional=sorted(optional)) for row in tables.items()]
+    rows = [_looked_up(row, "name", column) for row in _distinct(tables.items())]
     return [(row["name"].text(), row[column]) for row in rows]
 
 
-def _actions(actions: Entry) -> list[tuple[str, float]]:
+def _largest(actions: Entry) -> dict[str, float]:
+    """The largest energy of each action."""
+    found: dict[str, float] = {}
+    for name, energy in _actions(actions):
+        found[name] = max(energy, found.get(name, 0.0))
+    return found
+
+
+def _actions(actions: Entry) -> Iterator[tuple[str, float]]:
     if isinstance(actions.value, dict):
-        variants = [
-            (name, variant)
-            for name, entry in actions.value.items()
-            for variant in (entry.items() if isinstance(entry.value, list) else [entry])
-        ]
-        return [(name, v.fields(["energy"], ["arguments"])["energy"].number()) for name, v in variants]
-    rows = [row.fields(["name", "energy"], ["arguments", "subcomponents"]) for row in actions.items()]
-    return [(row["name"].text(), row["energy"].number()) for row in rows]
+        for name, entry in actions.value.items():
+            for variant in _distinct(entry.items()) if isinstance(entry.value, list) else [entry]:
+                yield name, _looked_up(variant, "energy")["energy"].number()
+        return
+    for row in _distinct(actions.items()):
+        fields = _looked_up(row, "name", "energy")
+        yield fields["name"].text(), fields["energy"].number()
+
+
+def _distinct(entries: list[Entry]) -> list[Entry]:
+    """The entries without repeated aliases of one: none of them says more."""
+    return list({id(entry.value): entry for entry in entries}.values())
+
+
+def _looked_up(entry: Entry, *required: str) -> dict[str, Entry]:
+    """The keys that Timeloop looks up in a table, which must be there; Accelergy may say more beside them."""
+    given = {key: value for key, value in entry.mapping().items() if key in required}
+    return replace(entry, value=given).fields(required)
 
 
 def _component(path: str) -> str:
