@@ -156,6 +156,14 @@ def test_machine_table_lists_what_levels_bypass():
     assert max(len(line) for line in text.splitlines()) <= 120
 
 
+def test_machine_table_says_that_a_level_without_room_keeps_nothing(solution):
+    machine = solution.architecture
+    empty = replace(machine, levels=(machine.levels[0], replace(machine.levels[1], capacity=0), machine.levels[2]))
+    header, rows = machine_table(empty).header, machine_table(empty).rows
+    assert rows[1][header.index("words")] == "0"
+    assert [row[header.index("bypasses")] for row in rows] == ["", "all", "", ""]
+
+
 def test_bandwidths_are_shown_apart_where_they_differ(solution):
     machine = solution.architecture
     outer = replace(machine.levels[2], read_bandwidth=8, write_bandwidth=2)
