@@ -44,6 +44,7 @@ def evaluate(text: str, symbols: Symbols) -> float | None:
 
 
 def _parsed(text: str) -> ast.expr | None:
+    """An expression's tree, or None where it is none."""
     if len(text) > _LONGEST or not _TOKENS.fullmatch(text):
         return None
     try:
@@ -53,6 +54,7 @@ def _parsed(text: str) -> ast.expr | None:
 
 
 def _evaluated(tree: ast.expr, symbols: Symbols) -> float | None:
+    """The number that a tree comes to, or None."""
     try:
         value = _value(tree, symbols)
     except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError):
