@@ -68,12 +68,14 @@ class Description:
         name: of the whole.
         components: storage levels and the MAC, outermost first.
         containers: of v0.4's containers with a fan-out, outermost first: the storage level that they fan out from.
+        meshes: of the same containers: instances along X and Y.
         cycle_s: seconds a cycle.
     """
 
     name: str
     components: list[Component]
     containers: dict[str, str]
+    meshes: dict[str, Mesh]
     cycle_s: float
 
 
@@ -94,7 +96,7 @@ def describe(entry: Entry, variables: Symbols | None = None) -> Description:
         fields = entry.fields(["nodes"], ["version"])
         walk = _Nodes(variables or {})
         walk.visit(fields["nodes"], parallel=False, elsewhere=frozenset())
-        return Description(walk.name or _NAME, walk.components, walk.containers, walk.cycle_s)
+        return Description(walk.name or _NAME, walk.components, walk.containers, walk.meshes, walk.cycle_s)
     return _tree(entry.fields(["subtree"], ["version", "nodes"])["subtree"], variables or {})
 
 
@@ -123,7 +125,7 @@ def _tree(subtree: Entry, variables: Symbols) -> Description:
             components += [component] if component else []
         _check_count(components, below)
         below = node.get("subtree")
-    return Description(name, components, {}, cycle_s)
+    return Description(name, components, {}, {}, cycle_s)
 
 
 def _looked_up(node: Entry, keys: tuple[str, ...]) -> Entry:
@@ -151,6 +153,7 @@ class _Nodes:
         self.name = ""
         self.components: list[Component] = []
         self.containers: dict[str, str] = {}
+        self.meshes: dict[str, Mesh] = {}
         self.cycle_s = variables.get("global_cycle_seconds") or 1e-9
         self._symbols = dict(variables)
         self._keeps: dict[int, frozenset[str]] = {}
@@ -207,8 +210,10 @@ class _Nodes:
         self._fan_out(_placed(_spatial(fields), None, (1, 1), fields["name"]), name, parallel, node)
         component = _component(node, self._inherited, self._in_nodes)
         if component is not None:
-            if (component.mesh_x, component.mesh_y) != self._mesh:
-                self._fans_out(name, parallel, node)
+            mesh = component.mesh_x, component.mesh_y
+            share = self._own_share(name, mesh) if mesh != self._mesh else (1, 1)
+            if share != (1, 1):
+                self._fans_out(name, share, parallel, node)
             self.components.append(replace(component, bypass=component.bypass | elsewhere))
 
     def _container(self, fields: dict[str, Entry], parallel: bool, node: Entry) -> None:
@@ -248,17 +253,26 @@ class _Nodes:
     def _fan_out(self, mesh: Mesh, name: str, parallel: bool, node: Entry) -> None:
         """Multiply the instances of all that follows."""
         if mesh != (1, 1):
-            self._fans_out(name, parallel, node)
+            self._fans_out(name, mesh, parallel, node)
             self._mesh = self._mesh[0] * mesh[0], self._mesh[1] * mesh[1]
 
-    def _fans_out(self, name: str, parallel: bool, node: Entry) -> None:
-        """Note from which storage level a node fans out."""
+    def _own_share(self, name: str, mesh: Mesh) -> Mesh:
+        """What a component that counts itself adds to the fan-out of the storage level around it."""
+        outer = next((one for one in reversed(self.components) if not one.is_compute), None)
+        x, y = (outer.mesh_x, outer.mesh_y) if outer else (1, 1)
+        for other, level in self.containers.items():
+            if outer and level == outer.name and other != name:
+                x, y = x * self.meshes[other][0], y * self.meshes[other][1]
+        return max(1, mesh[0] // x), max(1, mesh[1] // y)
+
+    def _fans_out(self, name: str, mesh: Mesh, parallel: bool, node: Entry) -> None:
+        """Note how, and from which storage level, a node fans out."""
         if parallel:
             raise node.error(f"{name} fans out within !Parallel nodes; a fan-out must be outside them")
         storage = [component.name for component in self.components if not component.is_compute]
         if not storage:
             raise NotSupported(f"{node.where}: {name} fans out above all storage; the outermost level must be one")
-        self.containers[name] = storage[-1]
+        self.containers[name], self.meshes[name] = storage[-1], mesh
 
 
 def _component(

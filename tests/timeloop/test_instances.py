@@ -66,7 +66,9 @@ def test_instances_of_nodes(text: str, x: int, y: int) -> None:
 
 def test_a_fan_out_below_a_component_of_many() -> None:
     """Ranges of components count all there are, so that these are 4 MACs to each of 4 registers."""
-    machine = read_architecture(nodes(own="[0..3]").replace("mul[0..3]", "mul[0..15]"))
+    text = nodes(own="[0..3]").replace("mul[0..3]", "mul[0..15]")
+    machine, description = read_description(text)
+    assert description.meshes == {"Reg": (4, 1), "mul": (4, 1)}
     assert (machine.level("Buf").fanout_x, machine.level("Reg").fanout_x, machine.macs) == (4, 4, 16)
 
 
@@ -77,7 +79,10 @@ def test_containers_multiply_however_they_say_it() -> None:
     machine, description = read_description(text)
     assert (machine.level("Buf").fanout_x, machine.level("Buf").fanout_y) == (4, 2)
     assert description.containers == {"column": "Buf", "PE": "Buf"}
-    assert read_description(nodes(attributes="meshX: 4, "))[1].containers == {"Reg": "Buf", "mul": "Reg"}
+    assert description.meshes == {"column": (1, 2), "PE": (4, 1)}
+    counted = read_description(nodes('", spatial: {meshX: 4, meshY: 2}}', attributes="instances: 16, "))[1]
+    assert counted.containers == {"PE": "Buf", "Reg": "Buf"}
+    assert counted.meshes == {"PE": (4, 2), "Reg": (2, 1)}
 
 
 def test_disabled_nodes_fan_out_nothing() -> None:
