@@ -20,7 +20,7 @@ from typing import Any
 
 from dlco import Architecture, Layer, Level, Mapping, conv2d
 from dlco.hardware import TECHNOLOGY_45NM, HardwareSpace, MemoryCurves, Parameter, Posynomial, Term, Tie
-from dlco.mapping.constraints import Constraints, SlotConstraint
+from dlco.mapping import Constraints, SlotConstraint
 
 DATA = Path(__file__).with_name("data")
 RECORDED: dict[str, Any] = json.loads((DATA / "dosa.json").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Machines: fixed ones, spaces of them, and the technology that prices their parts."""
 
 from dlco.hardware.accelbench import AccelBench, AccelBenchSpace, accelbench_space
-from dlco.hardware.architecture import Architecture, Level, Machine
+from dlco.hardware.architecture import Architecture, Container, Level, Machine
 from dlco.hardware.gemmini import gemmini_config, gemmini_scala
 from dlco.hardware.parameter import Parameter, Tie
 from dlco.hardware.posynomial import Posynomial, Term
@@ -36,6 +36,7 @@ __all__ = [
     "AccelBench",
     "AccelBenchSpace",
     "Architecture",
+    "Container",
     "HardwareSpace",
     "Level",
     "Machine",

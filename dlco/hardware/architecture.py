@@ -14,6 +14,7 @@ from math import inf, prod
 import torch
 
 from dlco.errors import InvalidInput
+from dlco.hardware.constraints import Constraints
 from dlco.workload.problem import check_positive_int
 
 KINDS = ("regfile", "SRAM", "DRAM")
@@ -131,6 +132,22 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Container:
+    """One of the containers that a fan-out is made up of in Timeloop's v0.4, by the name that constraints know it by.
+
+    Attributes:
+        name: unique in its architecture.
+        level: that it fans out from.
+        fanout_x, fanout_y: its own share of that level's.
+    """
+
+    name: str
+    level: str
+    fanout_x: int
+    fanout_y: int
+
+
+@dataclass(frozen=True)
 class Architecture:
     """A machine of fixed sizes.
 
@@ -139,6 +156,8 @@ class Architecture:
         mac_pj: pJ a multiply-accumulate; `mac_area_um2`: um2 a MAC unit; `mac_bits`: its operand width.
         cycle_s: seconds a clock cycle, from 1e-15 to 1e15.
         name, mac_name: for printing and for Timeloop's files.
+        constraints: what is fixed of all mappings that are searched for on it, as its file states it.
+        containers: of its fan-outs, outermost first, where its file names them; beside the point for equality.
 
     Examples:
         >>> registers = dlco.Level("registers", "regfile", capacity=64, area_um2=900.0)
@@ -155,6 +174,8 @@ class Architecture:
     cycle_s: float = 1e-9
     name: str = "system"
     mac_name: str = "MACC"
+    constraints: Constraints = field(default_factory=Constraints)
+    containers: tuple[Container, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         names = [level.name for level in self.levels]
@@ -173,6 +194,10 @@ class Architecture:
             raise InvalidInput(f"fan-outs of {self.name!r} multiply to {self.macs} MACs; there may be 2^53")
         if not any(level.capacity for level in self.levels):
             raise InvalidInput(f"capacity of every level of {self.name!r} is 0; one at least must keep the dataspaces")
+        if not isinstance(self.constraints, Constraints):
+            raise InvalidInput(f"constraints of {self.name!r} is {self.constraints!r}; it must be a Constraints")
+        for level in [slot.level for slot in self.constraints.slots] + [box.level for box in self.containers]:
+            self.index(level)
 
     @property
     def base(self) -> "Architecture":
@@ -194,6 +219,13 @@ class Architecture:
     def level(self, name: str) -> Level:
         """The level called `name`; raises `InvalidInput` for an unknown name."""
         return self.levels[self.index(name)]
+
+    def containers_of(self, level: str) -> tuple[Container, ...]:
+        """The containers that a level's fan-out is made up of, outermost first; none where they do not make it up."""
+        inside = tuple(box for box in self.containers if box.level == level)
+        made = prod(box.fanout_x for box in inside), prod(box.fanout_y for box in inside)
+        outer = self.level(level)
+        return inside if made == (outer.fanout_x, outer.fanout_y) else ()
 
     @cached_property
     def instances(self) -> tuple[int, ...]:

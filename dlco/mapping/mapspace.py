@@ -21,7 +21,8 @@ from torch import Tensor
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.constraints import KINDS, Constraints
+from dlco.hardware.constraints import KINDS, Constraints
+from dlco.mapping.constraints import check_constraints, resolve, stated
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, MappingBatch
 from dlco.mapping.places import Place, count_splits, prime_factors
 from dlco.workload.problem import Problem
@@ -79,7 +80,7 @@ class MapSpace:
         free_fanout: Collection[tuple[str, int]] = (),
         device: torch.device | str = "cpu",
     ) -> "MapSpace":
-        """The space of a problem on an architecture.
+        """The space of a problem on an architecture, under the constraints that it carries and others.
 
         Slots are the temporal loops of every level, and X and Y where the fan-out along them is above 1, or
         where `free_fanout` lists the (level, axis), whatever theirs is (for hardware whose fan-outs are still open).
@@ -88,8 +89,20 @@ class MapSpace:
             InvalidInput: constraints that do not fit the problem or the architecture, or that leave no mapping;
                 an unknown level in `free_fanout`; a bound above 2^53.
         """
-        constraints = constraints or Constraints()
-        constraints.check(problem, architecture)
+        check_constraints(architecture, [problem], constraints)
+        return MapSpace.resolved(problem, architecture, constraints, free_fanout=free_fanout, device=device)
+
+    @staticmethod
+    def resolved(
+        problem: Problem,
+        architecture: Architecture,
+        constraints: Constraints | None,
+        *,
+        free_fanout: Collection[tuple[str, int]] = (),
+        device: torch.device | str = "cpu",
+    ) -> "MapSpace":
+        """`of` for one problem of a network that constraints were checked for: they may name what it does not have."""
+        fixed = resolve(stated(architecture, constraints), problem, architecture)
         for dim, bound in problem.sizes.items():
             if bound > MAX_BOUND:
                 raise InvalidInput(f"bound of dimension {dim} is {bound}; mappings are searched for up to 2^53")
@@ -108,7 +121,7 @@ class MapSpace:
                     for index, (level, axis) in enumerate(slots)
                     if level == i and (axis == TEMPORAL) == (kind == "temporal")
                 ),
-                constraint=constraints.slot(name, kind),
+                constraint=fixed.slot(name, kind),
             )
             for (i, name), kind in product(enumerate(names), KINDS)
         )
@@ -120,7 +133,7 @@ class MapSpace:
         return MapSpace(
             problem=problem,
             levels=names,
-            bypass=tuple(constraints.bypassed(name) for name in names),
+            bypass=tuple(fixed.bypassed(name) for name in names),
             slots=slots,
             places=places,
             primes=torch.tensor(primes, dtype=torch.long, device=device),

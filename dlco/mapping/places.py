@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import comb, inf, prod
 
-from dlco.mapping.constraints import SlotConstraint
+from dlco.hardware.constraints import SlotConstraint
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import Tensor
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
+from dlco.mapping.constraints import announce
 from dlco.nas.checkpoint import identity
 from dlco.nas.codesign import STATUSES, CoDesign, CoPoint
 from dlco.nas.evaluator import Evaluator, Exhausted
@@ -231,6 +232,7 @@ def _solved(
     start: Solution, seed: int, effort: SolveEffort, bound: bool, listener: Listener, journal: Journal | None
 ) -> Solution:
     """What `solve` makes of the pair, from its mappings; the pair as it is where no mapping keeps the limits."""
+    announce(start.architecture, start.layers)
     try:
         request = make_request(
             start.layers, start.architecture, start.objective, start.budget, None, False, seed, "cpu"

@@ -8,6 +8,7 @@ unit is the prime 1, which changes nothing wherever it lies).
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from math import prod
 
 import torch
 
@@ -15,8 +16,9 @@ from dlco.cost.accesses import Kept
 from dlco.cost.model import Axes
 from dlco.cost.performance import kept_table
 from dlco.cost.shape import Shape, compile_problems, structure
-from dlco.hardware.architecture import Architecture
-from dlco.mapping.constraints import Constraints
+from dlco.errors import InvalidInput, NotSupported
+from dlco.hardware.architecture import Architecture, Level
+from dlco.hardware.constraints import KINDS, Constraints, SlotConstraint
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
 from dlco.mapping.mapspace import AXES, MapSpace
 from dlco.optimize.orders import Reuse, level_orders
@@ -58,6 +60,7 @@ class Group:
         primes, unit_dim: `[layers, units]`; `units`: `[layers]` how many are no padding.
         bounds: `[layers, dims]`.
         allowed: BoolTensor `[layers, units, slots]`, where the constraints let a unit lie (a padding unit: anywhere).
+        exact: `[layers, levels, 2, dims]` the temporal and spatial factors that the constraints fix, 0 where none.
     """
 
     layers: tuple[Layer, ...]
@@ -70,6 +73,7 @@ class Group:
     units: torch.Tensor
     bounds: torch.Tensor
     allowed: torch.Tensor
+    exact: torch.Tensor
 
     def to(self, device: torch.device) -> "Group":
         """The same group with its tensors on a device."""
@@ -249,7 +253,7 @@ def make_groups(
     free_fanout: Sequence[tuple[str, int]] = (),
     constraints: Constraints | None = None,
 ) -> tuple[Group, ...]:
-    """The layers by structure, with the slots that the constraints leave open.
+    """The layers by structure, with the slots that the constraints, the architecture's and others, leave open.
 
     `free_fanout` lists (level, axis) of fan-outs that are not yet decided (see `MapSpace.of`).
     """
@@ -269,7 +273,7 @@ def _make_group(
     free: Sequence[tuple[str, int]],
     constraints: Constraints | None,
 ) -> Group:
-    spaces = [MapSpace.of(layer.problem, architecture, constraints, free_fanout=free) for layer in layers]
+    spaces = [_space(layer, architecture, free, constraints) for layer in layers]
     width = max(1, *(len(space.primes) for space in spaces))
 
     def padded(name: str, value: int) -> torch.Tensor:
@@ -293,4 +297,43 @@ def _make_group(
         allowed=torch.stack(
             [torch.nn.functional.pad(s.allowed, (0, 0, 0, width - len(s.primes)), value=True) for s in spaces]
         ),
+        exact=torch.stack([_exact(space) for space in spaces]),
     )
+
+
+def _space(
+    layer: Layer, architecture: Architecture, free: Sequence[tuple[str, int]], constraints: Constraints | None
+) -> MapSpace:
+    """A layer's map space; errors name the layer."""
+    try:
+        space = MapSpace.resolved(layer.problem, architecture, constraints, free_fanout=free)
+        for place in space.places:
+            level = architecture.levels[place.level]
+            if place.constraint.kind == "spatial" and level.name not in [name for name, _ in free]:
+                _check_children(level, place.constraint)
+        return space
+    except (InvalidInput, NotSupported) as error:
+        raise type(error)(f"layer {layer.name!r}: {error}") from None
+
+
+def _check_children(level: Level, fixed: SlotConstraint) -> None:
+    """Refuse exact factors that need more children than a level has, along an axis or in all."""
+    pinned = dict(fixed.exact)
+    along = {
+        "X": (level.fanout_x, fixed.axis_x),
+        "Y": (level.fanout_y, fixed.axis_y),
+        "X and Y": (level.fanout_x * level.fanout_y, tuple(pinned)),
+    }
+    for axis, (children, dims) in along.items():
+        needed = prod(pinned.get(dim, 1) for dim in dims)
+        if needed > children:
+            given = ", ".join(f"{dim} {pinned[dim]}" for dim in dims if pinned.get(dim, 1) > 1)
+            raise InvalidInput(
+                f"exact factors {fixed.where} ({given}) need {needed} children along {axis}; there are {children}"
+            )
+
+
+def _exact(space: MapSpace) -> torch.Tensor:
+    """`[levels, 2, dims]` factors that constraints fix, 0 where none."""
+    rows = [[place.exact(dim) or 0 for dim in space.problem.dimensions] for place in space.places]
+    return torch.tensor(rows, dtype=torch.float64).view(len(space.levels), len(KINDS), -1)

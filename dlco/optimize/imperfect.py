@@ -18,7 +18,7 @@ from dlco.cost.imperfect import imperfect_totals
 from dlco.cost.shape import Shape
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
-from dlco.mapping.constraints import Constraints
+from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
 from dlco.mapping.mapspace import AXES
 from dlco.optimize.group import Group, make_groups
@@ -184,8 +184,6 @@ class _Search:
             len(group.layers), group.levels * len(AXES), group.dims, dtype=torch.bool, device=device
         )
         self.open[:, group.slot_cell] = group.open_slots
-        exact = [[place.exact(dim) or 0.0 for dim in group.space.problem.dimensions] for place in group.space.places]
-        self.exact = torch.tensor(exact, dtype=torch.float64, device=device).view(group.levels, 2, group.dims)
         self.limits = group.space.limits.to(device, torch.float64)
 
     def given(self, mappings: Dict[str, Mapping]) -> Tables:
@@ -328,7 +326,8 @@ class _Search:
         spatial = factors[..., SPATIAL_X, :] * factors[..., SPATIAL_Y, :]
         by_kind = torch.stack([factors[..., TEMPORAL, :], spatial], -2)
         over = (by_kind / self.limits - 1).clamp(min=0)
-        wrong = torch.where(self.exact > 0, (by_kind / self.exact.clamp(min=1) - 1).abs(), 0.0)
+        exact = self.group.exact[layer][:, None]
+        wrong = torch.where(exact > 0, (by_kind / exact.clamp(min=1) - 1).abs(), 0.0)
         shut = (factors.flatten(2, 3) > 1) & ~self.open[layer][:, None]
         # a dimension on both axes of a level cannot be written down as YAML
         two_axes = ((factors[..., SPATIAL_X, :] > 1) & (factors[..., SPATIAL_Y, :] > 1)).flatten(2)

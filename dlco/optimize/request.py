@@ -1,15 +1,17 @@
 """`Request`: what `solve` is asked for, checked before any work starts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
 
 import torch
 
-from dlco.errors import Infeasible, InvalidInput
+from dlco.errors import Infeasible, InvalidInput, InvalidMapping
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.constraints import Constraints
+from dlco.mapping.constraints import check_constraints
 from dlco.optimize.bound import compulsory_bound, without_bypassed
 from dlco.optimize.budget import Budget, check_objective
 from dlco.workload.layer import Layer, check_layers
@@ -24,7 +26,8 @@ class Request:
     """A question to the optimiser.
 
     Attributes:
-        layers, objective, budget, constraints, imperfect, seed: as in `solve`.
+        layers, objective, budget, constraints, imperfect, seed: as in `solve`; the hardware's own constraints are not
+            among these.
         hardware: already without the sizes that the budget's limits on single levels exclude.
         device: where tensors live.
     """
@@ -61,7 +64,8 @@ def make_request(
         raise InvalidInput(f"imperfect is {imperfect!r}; it must be True or False")
     check_count("seed", seed)
     budget = budget or Budget()
-    limited = without_bypassed(_within_levels(hardware, budget), constraints)
+    check_constraints(hardware.base, [layer.problem for layer in net], constraints)
+    limited = without_bypassed(_within_levels(hardware, budget), constraints, net)
     request = Request(
         net, limited, check_objective(objective), budget, constraints, imperfect, seed, _check_device(device)
     )
@@ -72,6 +76,17 @@ def make_request(
     _check_priced(request)
     _check_reach(request)
     return request
+
+
+@contextmanager
+def some_mapping() -> Iterator[None]:
+    """Say in a sentence that a search, which ends on the nearest mapping there is, found none that fits the machine."""
+    try:
+        yield
+    except InvalidMapping as error:
+        raise InvalidInput(
+            f"no mapping was found that meets the constraints and fits the machine; of the nearest, {error}"
+        ) from None
 
 
 def _check_device(device: object) -> torch.device:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from dlco.cost.model import Cost, evaluate
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.files import check_stamp, read_json, stamp, write_whole
-from dlco.hardware.architecture import Architecture, Level
+from dlco.hardware.architecture import Architecture, Container, Level
+from dlco.hardware.constraints import Constraints
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.budget import Budget, Conflict, check_objective
@@ -175,6 +176,9 @@ class Solution:
         """Plain numbers, strings, lists and dictionaries: what `save` writes."""
         data = stamp(KIND, FORMAT) | asdict(self) | {"gap": self.gap}
         data["layers"] = [asdict(layer) for layer in self.layers]
+        for name in ("constraints", "containers"):  # for earlier readers, where there are none
+            if not getattr(self.architecture, name):
+                del data["architecture"][name]
         return {key: _plain(value) for key, value in data.items()}
 
     @staticmethod
@@ -328,7 +332,10 @@ def _layer(data: dict[str, Any]) -> Layer:
 
 def _architecture(data: dict[str, Any]) -> Architecture:
     levels = tuple(Level(**{name: _from_plain(name, value) for name, value in one.items()}) for one in data["levels"])
-    return Architecture(levels=levels, **{k: v for k, v in data.items() if k != "levels"})
+    plain = {k: v for k, v in data.items() if k not in ("levels", "constraints", "containers")}
+    fixed = Constraints.from_dict(data["constraints"]) if "constraints" in data else Constraints()
+    boxes = tuple(Container(**one) for one in data.get("containers", ()))
+    return Architecture(levels=levels, constraints=fixed, containers=boxes, **plain)
 
 
 def _conflict(data: dict[str, Any]) -> Conflict:

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.constraints import Constraints
+from dlco.mapping.constraints import announce
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.journal import recording
 from dlco.optimize.progress import Listener, listening
-from dlco.optimize.request import make_request
+from dlco.optimize.request import make_request, some_mapping
 from dlco.optimize.run import Run
 from dlco.optimize.solution import Solution
 from dlco.workload.layer import Layer
@@ -53,7 +54,7 @@ def solve(
         bound: whether to prove a lower bound on the objective too.
         progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
         effort: how hard to try.
-        constraints: what is fixed of the mappings.
+        constraints: what is fixed of the mappings, beside what the hardware carries itself.
         imperfect: whether tiles need not divide the layer's bounds (the last one is then short).
         start: solutions to begin from, besides the relaxed problem's.
         checkpoint: a new file, in which finished parts of the run are kept.
@@ -77,8 +78,13 @@ def solve(
     effort = _check_effort(effort)
     starts = _check_starts(start)
     request = make_request(layers, hardware, objective, budget, constraints, imperfect, seed, device)
+    announce(request.hardware.base, request.layers, constraints)
     asked = (request, effort, starts)
-    with listening(progress, request.objective) as listener, recording(checkpoint, resume, asked) as journal:
+    with (
+        listening(progress, request.objective) as listener,
+        recording(checkpoint, resume, asked) as journal,
+        some_mapping(),
+    ):
         return Run(request, effort, starts, listener, journal).solution(bound)
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from dlco.errors import InvalidInput
-from dlco.mapping import Constraints, SlotConstraint
+from dlco.mapping import Constraints, MapSpace, SlotConstraint
 
 
 def buffer(kind: str = "temporal", **fixed: object) -> Constraints:
@@ -46,7 +46,7 @@ def test_what_contradicts_itself_is_refused(make, said):
             "exact factors of C are 4 x 2; they must divide its bound 4",
         ),
         (Constraints(bypass=(("Cache", frozenset()),)), "level is 'Cache'"),
-        (Constraints(bypass=(("Buffer", frozenset({"Bias"})),)), "dataspace is 'Bias'"),
+        (Constraints(bypass=(("Buffer", frozenset({"Bias"})),)), "names dataspace 'Bias'; the problem has Weights"),
         (
             Constraints(bypass=(("Registers", frozenset({"Weights"})), ("DRAM", frozenset({"Weights"})))),
             "bypass leaves Weights without a level",
@@ -55,7 +55,7 @@ def test_what_contradicts_itself_is_refused(make, said):
 )
 def test_what_does_not_fit_problem_or_machine_is_refused(problem, machine, constraints, said):
     with pytest.raises(InvalidInput, match=said):
-        constraints.check(problem, machine)
+        MapSpace.of(problem, machine, constraints)
 
 
 def test_a_level_without_constraints_has_an_empty_one():

@@ -12,7 +12,7 @@ from dlco.cost.model import evaluate_many
 from dlco.errors import InvalidInput
 from dlco.hardware import eyeriss_like
 from dlco.hardware.architecture import Architecture, Machine
-from dlco.mapping.constraints import Constraints, SlotConstraint
+from dlco.mapping import Constraints, SlotConstraint
 from dlco.mapping.mapping import Mapping
 from dlco.mapping.mapspace import MapSpace
 from dlco.optimize.group import Group, make_groups

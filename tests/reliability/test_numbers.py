@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import dlco
 from dlco import Architecture, HardwareSpace, InvalidInput, Level, NotSupported, SolveEffort
 from dlco.cost import TIMELOOP_RULES, Cost, CountingRules, evaluate
+from dlco.mapping import SlotConstraint
 from dlco.mapping.checks import kept_dataspaces
-from dlco.mapping.constraints import SlotConstraint
 from dlco.mapping.mapping import MappingBatch
 from dlco.mapping.mapspace import MapSpace
 from dlco.mapping.places import Place, count_splits, prime_factors

@@ -12,13 +12,14 @@ and takes the least objective among the totals of energy and time that all of th
 (`dlco.optimize.bound.region`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.constraints import Constraints
+from dlco.mapping.constraints import stated
 from dlco.optimize.bound.compulsory import Floor, compulsory_bound, layer_floors
 from dlco.optimize.bound.drafting import Aim
 from dlco.optimize.bound.geometric import Array
@@ -92,8 +93,9 @@ def lower_bound(
             into it beforehand; here they are left out.
         objective: "latency", "energy", "edp", "power" or "area".
         budget: limits that designs must keep.
-        constraints: on mappings. What they keep out of a level is taken into account, as a level passed by may cost
-            less than one used; all else is left out, as fewer mappings cost no less.
+        constraints: on mappings, beside those that the hardware carries. What they keep out of a level is taken into
+            account, as a level passed by may cost less than one used; all else is left out, as fewer mappings cost no
+            less.
         imperfect: whether factors need not divide the bounds.
         effort: how hard to try.
         tick: told the share of the work done, 0 to 1, now and then.
@@ -106,24 +108,23 @@ def lower_bound(
         InvalidInput: an unknown objective.
     """
     check_objective(objective)
-    hardware = without_bypassed(hardware, constraints)
+    hardware = without_bypassed(hardware, constraints, layers)
     bounding = _Bounding(tuple(layers), hardware, objective, budget or Budget(), imperfect, effort, tick, proved)
     return bounding.certificate()
 
 
 def without_bypassed(
-    hardware: Architecture | HardwareSpace, constraints: Constraints | None
+    hardware: Architecture | HardwareSpace, constraints: Constraints | None, layers: Iterable[Layer] = ()
 ) -> Architecture | HardwareSpace:
-    """The same hardware whose levels also bypass what constraints on mappings keep out of them."""
-    if constraints is None or not constraints.bypass:
-        return hardware
+    """The same hardware whose levels also bypass what constraints on the layers' mappings keep out of them."""
     if isinstance(hardware, HardwareSpace):
-        base = without_bypassed(hardware.base, constraints)
+        base = without_bypassed(hardware.base, constraints, layers)
         assert isinstance(base, Architecture)
         return replace(hardware, base=base)
-    return hardware.with_bypass(
-        {level.name: level.bypass | constraints.bypassed(level.name) for level in hardware.levels}
-    )
+    fixed = stated(hardware, constraints)
+    names = fixed.dataspaces.union(*({space.name for space in layer.problem.dataspaces} for layer in layers))
+    out = {level.name: level.bypass | fixed.bypassed_of(level.name, names) for level in hardware.levels}
+    return hardware.with_bypass(out) if fixed.bypass else hardware
 
 
 class _Bounding:

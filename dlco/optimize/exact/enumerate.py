@@ -23,7 +23,7 @@ from dlco.cost.performance import performance
 from dlco.cost.rules import DEFAULT_RULES
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.constraints import Constraints
+from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.optimize.budget import Budget, check_objective
 from dlco.optimize.exact.combine import Limits, combine, unbeaten

@@ -20,7 +20,7 @@ from dlco.cost.performance import performance
 from dlco.cost.rules import DEFAULT_RULES
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
-from dlco.mapping.constraints import Constraints
+from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.exact.combine import combine, unbeaten
 from dlco.optimize.exact.enumerate import LIMIT, Batch, Listing

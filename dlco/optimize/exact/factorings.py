@@ -18,7 +18,7 @@ from dlco.cost.performance import kept_table
 from dlco.cost.shape import Shape, compile_problem
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
-from dlco.mapping.constraints import Constraints
+from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL
 from dlco.mapping.mapspace import AXES, MapSpace
 from dlco.mapping.places import Place, prime_factors

@@ -11,7 +11,7 @@ from dlco.optimize.front.front import FrontPoint
 from dlco.optimize.front.harvest import Harvest
 from dlco.optimize.front.request import FrontRequest
 from dlco.optimize.progress import Listener
-from dlco.optimize.request import make_request
+from dlco.optimize.request import make_request, some_mapping
 from dlco.optimize.run import Run
 from dlco.optimize.score import Score
 from dlco.optimize.search import Design
@@ -83,7 +83,8 @@ def solve_from(
     cycle_s = asked.hardware.base.cycle_s
     harvest = Harvest(request.axes, Score(objective, front_budget, cycle_s), known)
     run = Run(asked, effort, starts, progress, None, score(cycle_s) if score else None, harvest)
-    solution = run.solution(request.bound, reasons=False)
+    with some_mapping():
+        solution = run.solution(request.bound, reasons=False)
     others = [_aside(run, design, solution, front_budget) for design in harvest.designs]
     return Answer(solution, tuple(other for other in others if other.cost != solution.cost))
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.constraints import Constraints
+from dlco.mapping.constraints import announce
 from dlco.optimize.budget import Budget
 from dlco.optimize.front.answer import STARTS, Answer, first_machines, solve_from
 from dlco.optimize.front.attempts import Attempts, Question
@@ -83,7 +84,7 @@ def pareto(
         effort: how hard the solves try.
         span: slowest design over fastest, see above.
         device: where batches are evaluated: "cpu", or "cuda" for a GPU.
-        constraints: what is fixed of the mappings.
+        constraints: what is fixed of the mappings, beside what the hardware carries itself.
         imperfect: whether tiles need not divide the layer's bounds.
         checkpoint: file to record finished solves in; it must not exist yet.
         resume: file that an interrupted run of the same arguments recorded; finished solves are not repeated.
@@ -100,6 +101,7 @@ def pareto(
     axes = (x, y) if z is None else (x, y, z)
     others = {"device": device, "constraints": constraints, "imperfect": imperfect}
     request = front_request(layers, hardware, axes, points, budget, seed, bound, effort, span, **others)
+    announce(request.hardware.base, request.layers, constraints)
     with listening(progress) as listener, recording(checkpoint, resume, ("pareto", request)) as journal:
         return Attempts(request, listener, journal).run(_pair if z is None else _triple)
 

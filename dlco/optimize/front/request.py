@@ -7,8 +7,8 @@ from typing import Any
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.constraints import Constraints
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fleet import FleetEffort

@@ -14,7 +14,7 @@ from dlco.cost.model import evaluate_totals
 from dlco.hardware import eyeriss_like, eyeriss_space
 from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.constraints import Constraints, SlotConstraint
+from dlco.mapping import Constraints, SlotConstraint
 from dlco.optimize import Budget
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.local_search import random_start

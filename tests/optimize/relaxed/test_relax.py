@@ -17,7 +17,7 @@ from dlco.cost.model import evaluate_totals
 from dlco.hardware import eyeriss_like, eyeriss_space, generic, generic_space
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.space import HardwareSpace
-from dlco.mapping.constraints import Constraints, SlotConstraint
+from dlco.mapping import Constraints, SlotConstraint
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.relaxed import interior
 from dlco.optimize.relaxed.iterate import Iterate, Problem, values
