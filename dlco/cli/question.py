@@ -55,6 +55,6 @@ def read_question(
     hardware = read_hardware(arguments.hardware, arguments.fixed)
     constraints = None
     if arguments.constraints is not None:
-        constraints = read_constraints(Path(arguments.constraints), layers[0].problem, hardware.base)
+        constraints = read_constraints(Path(arguments.constraints), architecture=hardware.base)
     options = {name: getattr(arguments, name) for name in ("seed", "device", "imperfect", "checkpoint", "resume")}
     return layers, hardware, options | {"budget": budget, "constraints": constraints}

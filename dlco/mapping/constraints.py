@@ -85,10 +85,11 @@ def announce(architecture: Architecture, layers: Iterable[Layer], constraints: C
             logger.warning(
                 "constraints of %s name %s %r, which no layer has: passed over", architecture.name, what, name
             )
+    together = stated(architecture, constraints)
     notes: dict[str, list[str]] = {}
     for layer in net:
         try:
-            _, found = resolution(stated(architecture, constraints), layer.problem, architecture)
+            _, found = resolution(together, layer.problem, architecture)
         except (InvalidInput, NotSupported) as error:
             raise type(error)(f"layer {layer.name!r}: {error}") from None
         for note in found:

@@ -2,21 +2,25 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 from dlco.errors import InvalidInput, NotSupported
-from dlco.hardware.architecture import Architecture, Level
+from dlco.hardware.architecture import Architecture, Container, Level
+from dlco.hardware.constraints import ALL, Constraints
+from dlco.mapping.constraints import check_constraints
 from dlco.timeloop import attributes as attr
 from dlco.timeloop import tables
 from dlco.timeloop.components import Component, Description, describe
-from dlco.timeloop.document import Source, load
+from dlco.timeloop.document import Entry, Source, load
 from dlco.timeloop.expressions import read_symbols
+from dlco.timeloop.stated import stated_constraints
 
 logger = logging.getLogger("dlco")
 
 TOP_KEYS = (
     *("architecture", "ERT", "ART", "problem", "mapping", "mapspace_constraints", "architecture_constraints"),
     *("mapspace", "mapper", "components", "compound_components", "sparse_optimizations", "variables", "globals"),
-    *("constraints", "extra_mapping_constraints", "dumped_by_timeloop_front_end"),
+    *("constraints", "extra_mapping_constraints", "arch_constraints", "dumped_by_timeloop_front_end"),
 )
 _REGISTERS = ("regfile", "RF", "register")
 
@@ -30,22 +34,38 @@ def read_architecture(source: Source, ert: Source | None = None, art: Source | N
         art: path or text of its table of areas.
 
     Returns:
-        An `Architecture`, levels innermost first. As in Timeloop the `vector_access_energy` of a storage level wins
-        over its table of energies, which then counts for nothing, leakage included; an access that a table does not
-        list costs the largest energy that it does; `energy` and the areas of attributes count where no table has the
-        component. What neither prices costs 0 pJ. Warnings say which is which.
+        An `Architecture`, levels innermost first, with the constraints that the document states. As in Timeloop the
+        `vector_access_energy` of a storage level wins over its table of energies, which then counts for nothing,
+        leakage included; an access that a table does not list costs the largest energy that it does; `energy` and the
+        areas of attributes count where no table has the component. What neither prices costs 0 pJ. Warnings say which
+        is which.
 
     Raises:
         InvalidInput: not such a document; the message names file, line, key and what is allowed.
         NotSupported: it asks for something that changes results and that dlco does not model.
     """
-    return read_description(source, ert, art)[0]
+    top, machine, description = _read(source, ert, art)
+    return _carrying(machine, stated_constraints(top, machine, list(description.containers.items())))
 
 
 def read_description(
     source: Source, ert: Source | None = None, art: Source | None = None
 ) -> tuple[Architecture, Description]:
-    """The `Architecture` of `read_architecture` and what the file calls its parts."""
+    """The `Architecture` of `read_architecture`, with its nodes' constraints only, and what the file calls its parts.
+
+    Those of the nodes are part of every mapping for v0.4's front end; all others are for searches.
+    """
+    top, machine, description = _read(source, ert, art)
+    nodes = {"architecture": replace(top["architecture"], value=_nodes(top["architecture"]))}
+    return _carrying(machine, stated_constraints(nodes, machine, list(description.containers.items()))), description
+
+
+def _nodes(architecture: Entry) -> dict[str, Entry]:
+    return {key: entry for key, entry in architecture.mapping().items() if key == "nodes"}
+
+
+def _read(source: Source, ert: Source | None, art: Source | None) -> tuple[dict[str, Entry], Architecture, Description]:
+    """(the document's keys, the machine without constraints, what the file calls its parts)."""
     top = load(source, "architecture").fields(["architecture"], TOP_KEYS)
     if "sparse_optimizations" in top and top["sparse_optimizations"].value:
         raise NotSupported(f"{top['sparse_optimizations'].where}: sparse_optimizations are given; dlco is dense")
@@ -56,7 +76,21 @@ def read_description(
     areas = tables.areas(art_entry) if art_entry else {}
     if any(energies.get(wire, {}).get("transfer_random") for wire in ("wire", "Wire")):
         raise NotSupported("the ERT gives a wire an energy; dlco does not model networks")
-    return _architecture(machine, energies, areas), machine
+    return top, _architecture(machine, energies, areas), machine
+
+
+def _carrying(machine: Architecture, constraints: Constraints) -> Architecture:
+    """The machine with constraints; what a level bypasses anyhow is no constraint beside."""
+    kept = dict(constraints.keep)
+    more = [
+        (level, spaces if ALL in kept.get(level, ()) else spaces - machine.level(level).bypass)
+        for level, spaces in constraints.bypass
+    ]
+    bypass = tuple((level, spaces) for level, spaces in more if spaces)
+    slots = tuple(sorted(constraints.slots, key=lambda slot: (-machine.index(slot.level), slot.kind, slot.container)))
+    carrying = replace(machine, constraints=replace(constraints, slots=slots, bypass=bypass))
+    check_constraints(carrying, [])
+    return carrying
 
 
 def _architecture(machine: Description, energies: tables.Energies, areas: dict[str, float]) -> Architecture:
@@ -82,6 +116,7 @@ def _architecture(machine: Description, energies: tables.Energies, areas: dict[s
         cycle_s=machine.cycle_s,
         name=machine.name,
         mac_name=mac.name,
+        containers=tuple(Container(name, level, *machine.meshes[name]) for name, level in machine.containers.items()),
     )
 
 
@@ -157,12 +192,25 @@ def _kind(component: Component) -> str:
     return "regfile" if any(mark in component.component_class for mark in _REGISTERS) else "SRAM"
 
 
+def fanout_names(architecture: Architecture) -> dict[str, str]:
+    """By level with a fan-out, the one container that dlco writes for it in v0.4: by its own name, if that is free.
+
+    A component with a fan-out of its own is known by the component's name, which no container can have beside it.
+    """
+    taken = {level.name for level in architecture.levels} | {architecture.mac_name, architecture.name}
+    own = {level: name for name, level in container_names(architecture) if name not in taken}
+    made = {level: name for name, level in container_names(replace(architecture, containers=()))}
+    return made | own
+
+
 def container_names(architecture: Architecture) -> Iterator[tuple[str, str]]:
-    """(container, level) for every fan-out: the name dlco gives it in v0.4 and the level it fans out from."""
+    """(container, level) for every fan-out: its name in v0.4, its file's or dlco's, and the level it fans out from."""
     taken = {level.name for level in architecture.levels} | {architecture.mac_name, architecture.name}
     outwards = list(reversed(architecture.levels))
     for i, level in enumerate(outwards):
-        if level.fanout_x * level.fanout_y > 1:
+        own = architecture.containers_of(level.name)
+        yield from ((box.name, box.level) for box in own)
+        if not own and level.fanout_x * level.fanout_y > 1:
             name = f"unit{i + 1}"
             while name in taken:
                 name += "_"

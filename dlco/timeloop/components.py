@@ -97,7 +97,7 @@ def describe(entry: Entry, variables: Symbols | None = None) -> Description:
         walk = _Nodes(variables or {})
         walk.visit(fields["nodes"], parallel=False, elsewhere=frozenset())
         return Description(walk.name or _NAME, walk.components, walk.containers, walk.meshes, walk.cycle_s)
-    return _tree(entry.fields(["subtree"], ["version", "nodes"])["subtree"], variables or {})
+    return _tree(entry.fields(["subtree"], ["version", "nodes", "constraints"])["subtree"], variables or {})
 
 
 def _tree(subtree: Entry, variables: Symbols) -> Description:
@@ -183,7 +183,7 @@ class _Nodes:
         """The dataspaces that a node and those inside it are declared to keep; what aliases share is read once."""
         key = id(node.value)
         if isinstance(node.value, dict) and key not in self._keeps:
-            self._keeps[key] = _dataspaces(node.value, "keep")
+            self._keeps[key] = _dataspaces(node.value, "keep") | _dataspaces(node.value, "keep_only")
             inside = node.value["nodes"].items() if "nodes" in node.value else []
             self._keeps[key] = self._keeps[key].union(*map(self._kept, inside))
         return self._keeps.get(key, frozenset())
@@ -333,11 +333,11 @@ def _check_range(given: attr.Attributes, count: int, name: Entry) -> None:
 
 
 def _bypass(fields: dict[str, Entry]) -> frozenset[str]:
-    return _dataspaces(fields, "bypass")
+    return (_dataspaces(fields, "bypass") | _dataspaces(fields, "bypass_only")) - {"*"}
 
 
 def _dataspaces(keys: dict[str, Entry], which: str) -> frozenset[str]:
-    """The list `keep` or `bypass` of a node's constraints."""
+    """The list `keep`, `bypass` or the like of a node's constraints."""
     constraints = keys.get("constraints")
     dataspace = constraints.mapping().get("dataspace") if constraints and constraints.value is not None else None
     given = dataspace.mapping().get(which) if dataspace and dataspace.value is not None else None

@@ -65,15 +65,18 @@ def read_directive(entry: Entry, architecture: Architecture, containers: Table[s
             raise NotSupported(
                 f"{fields[key].where}: {key} is given for {fields['target'].shown}; dlco does not model it"
             )
-    level, depth = _target(fields["target"], architecture, containers)
+    level, depth = _target(fields["target"], kind, architecture, containers)
     return Directive(level, depth, kind, fields["target"].text(), fields, entry)
 
 
-def _target(entry: Entry, architecture: Architecture, containers: Table[str, str]) -> tuple[int, int]:
-    """(level, how many containers lie further out; 0 for a level itself) of a target: a name, or a level's number."""
+def _target(entry: Entry, kind: str, architecture: Architecture, containers: Table[str, str]) -> tuple[int, int]:
+    """(level, how many containers lie further out; 0 for a level itself) of a target: a name, or a level's number.
+
+    A component with a fan-out of its own is a level and a container: its spatial loops are the container's.
+    """
     name = entry.text()
     names = [level.name for level in architecture.levels]
-    if name in names:
+    if name in names and not (kind == "spatial" and name in containers):
         return names.index(name), 0
     inner = re.sub(r"^inter_(.+)_spatial$", r"\1", name)
     if inner in containers:

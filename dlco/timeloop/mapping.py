@@ -66,7 +66,7 @@ class _Builder:
         self.factors = {slot: [dict.fromkeys(problem.dimensions, 1) for _ in levels] for slot in ("time", "x", "y")}
         self.order = [problem.dimensions for _ in levels]
         self.spatial_order = [problem.dimensions for _ in levels]
-        self.bypass: list[frozenset[str]] = [frozenset() for _ in levels]
+        self.bypass = [self.dropped(level.name) for level in architecture.levels]
 
     def build(self, directives: list[Directive]) -> Mapping:
         spatial: dict[int, list[Directive]] = {}
@@ -95,6 +95,11 @@ class _Builder:
             spatial_order=tuple(self.spatial_order),
             bypass=tuple(self.bypass),
         )
+
+    def dropped(self, level: str) -> frozenset[str]:
+        """Dataspaces that a level keeps out because its node lists all that it keeps (v0.4's `keep_only`)."""
+        fixed = self.architecture.constraints
+        return fixed.bypassed_of(level, [space.name for space in self.problem.dataspaces]) - fixed.bypassed(level)
 
     def exact(self, directive: Directive) -> dict[str, int]:
         """Factors that must be exact in a mapping."""
@@ -139,7 +144,7 @@ class _Builder:
         for name in keep:
             if name in bypass:
                 raise directive.entry.error(f"{directive.target} both keeps and bypasses {name}; one is allowed")
-            if name in level.bypass:
+            if name in level.bypass | self.dropped(level.name):
                 raise InvalidMapping(
                     f"{directive.entry.where}: {level.name} is to keep {name}, which it bypasses in the architecture",
                     level.name,

@@ -5,13 +5,15 @@ import re
 import tempfile
 from collections.abc import Iterator
 from collections.abc import Mapping as Table
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping
-from dlco.timeloop.architecture import container_names
+from dlco.timeloop.architecture import fanout_names
 from dlco.timeloop.document import Source
 from dlco.timeloop.write_architecture import write_architecture
 from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, quoted
@@ -56,7 +58,8 @@ def write(solution: Solved, folder: Source, version: str = "0.3") -> list[Path]:
     for part in ("architecture", "mappings", "layers"):
         if not hasattr(solution, part):
             raise InvalidInput(f"solution is {type(solution).__name__} without {part!r}; it must be a dlco.Solution")
-    machine = write_architecture(solution.architecture, version)
+    # its constraints were for the search: beside a mapping, timeloop-model's front end takes them for part of it
+    machine = write_architecture(replace(solution.architecture, constraints=Constraints()), version)
     texts: dict[str, dict[str, str]] = {}
     for layer in solution.layers:
         if layer.name not in solution.mappings:
@@ -154,7 +157,7 @@ def write_mapping(
     check_version(version)
     if version == "0.4" and architecture is None:
         raise InvalidInput("architecture is None; version 0.4 needs it, since its spatial loops belong to containers")
-    containers = {level: box for box, level in container_names(architecture)} if architecture else {}
+    containers = fanout_names(architecture) if architecture else {}
     lines = ["mapping:"]
     for i in reversed(range(len(mapping.levels))):
         level = name(mapping.levels[i], "name of a level")

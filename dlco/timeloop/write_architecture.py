@@ -1,13 +1,14 @@
 """An `Architecture` as Timeloop's YAML, v0.3 (a tree) or v0.4 (a list of nodes), with its ERT and ART."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import Architecture, Level
-from dlco.timeloop.architecture import container_names
+from dlco.hardware.architecture import Architecture, Container, Level
+from dlco.timeloop.architecture import fanout_names
 from dlco.timeloop.attributes import LARGEST
+from dlco.timeloop.write_constraints import Groups, node_groups, section
 from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, number
 
 
@@ -38,15 +39,16 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
     """The text of an architecture file with ERT and ART, which `read_architecture` reads back as the same machine.
 
     In v0.3 a level's `bypass` has no place: it belongs to the mapping (`write_mapping`). v0.4 writes it as a
-    constraint of the level.
+    constraint of the level. The constraints that the architecture carries become `architecture_constraints` in v0.3,
+    and stand in the nodes in v0.4.
 
     Args:
         architecture: the machine.
         version: "0.3", which timeloop-model takes as it is, or "0.4", for its Python front end.
 
     Raises:
-        InvalidInput: an unknown version, a name that Timeloop's files cannot carry, or a capacity that is no whole
-            number of words.
+        InvalidInput: an unknown version, a name or a constraint that Timeloop's files cannot carry, or a capacity
+            that is no whole number of words.
 
     Examples:
         >>> machine = dlco.hardware.generic()
@@ -57,6 +59,7 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
     name(architecture.name, "name of the architecture")
     parts = list(_parts(architecture, version))
     lines = _tree(architecture, parts) if version == "0.3" else _nodes(architecture, parts)
+    lines += section(architecture.constraints, version)
     return "\n".join([*lines, *_tables(parts, version), ""])
 
 
@@ -148,19 +151,47 @@ def _nodes(architecture: Architecture, parts: list[_Part]) -> list[str]:
     cycle = flow_map({"version": "0.4", "technology": '"45nm"', "global_cycle_seconds": number(architecture.cycle_s)})
     lines = [f"variables: {cycle}", "architecture:", "  version: 0.4", "  nodes:"]
     lines += ["  - !Container", f"    name: {architecture.name}"]
-    containers = {level: container for container, level in container_names(architecture)}
+    fixed = architecture.constraints
     for part in parts:
         lines += ["  - !Component", f"    name: {part.name}", f"    class: {part.component_class}"]
         lines.append(f"    attributes: {flow_map(part.attributes)}")
         if part.level is None:
             break
+        groups = node_groups(fixed, part.name, None)
         if part.level.bypass:
             bypass = flow_list(name(space, "name of a dataspace") for space in sorted(part.level.bypass))
-            lines.append(f"    constraints: {{dataspace: {{bypass: {bypass}}}}}")
-        if part.name in containers:
-            mesh = {"meshX": str(part.level.fanout_x), "meshY": str(part.level.fanout_y)}
-            lines += ["  - !Container", f"    name: {containers[part.name]}", f"    spatial: {flow_map(mesh)}"]
+            groups["dataspace"] = {"bypass": bypass} | groups.get("dataspace", {})
+        lines += _constraints(groups)
+        for box, label in _boxes(architecture, part.level):
+            mesh = {"meshX": str(box.fanout_x), "meshY": str(box.fanout_y)}
+            lines += ["  - !Container", f"    name: {box.name}", f"    spatial: {flow_map(mesh)}"]
+            lines += _constraints(node_groups(fixed, part.name, label))
     return lines
+
+
+def _constraints(groups: Groups) -> Iterator[str]:
+    if groups:
+        yield f"    constraints: {flow_map({kind: flow_map(fields) for kind, fields in groups.items()})}"
+
+
+def _boxes(architecture: Architecture, level: Level) -> Iterator[tuple[Container, str]]:
+    """(container, what constraints call it) of a level's fan-out: one, unless constraints speak of each by itself."""
+    if level.fanout_x * level.fanout_y == 1:
+        return
+    named = {slot.container for slot in architecture.constraints.slots if slot.level == level.name} - {""}
+    if not named:
+        whole = fanout_names(architecture)[level.name]
+        yield Container(name(whole, "name of a container"), level.name, level.fanout_x, level.fanout_y), ""
+        return
+    inside = architecture.containers_of(level.name)
+    if not named <= {box.name for box in inside} or architecture.constraints.slot(level.name, "spatial").dimensions:
+        raise InvalidInput(
+            f"constraints at {level.name} name {', '.join(sorted(named))}; they must be the containers of its fan-out, "
+            "and no others speak of all of it"
+        )
+    taken = {one.name for one in architecture.levels} | {architecture.mac_name}
+    for box in inside:
+        yield replace(box, name=name(box.name + "_" * (box.name in taken), "name of a container")), box.name
 
 
 def _tables(parts: list[_Part], version: str) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dlco.errors import DlcoError, InvalidInput, NotSupported
-from dlco.mapping.constraints import SlotConstraint
-from dlco.timeloop import read_architecture, read_constraints, read_problem
+from dlco.errors import DlcoError, InvalidInput, InvalidMapping, NotSupported
+from dlco.mapping.constraints import SlotConstraint, resolve
+from dlco.timeloop import read_architecture, read_constraints, read_mapping, read_problem
 from dlco.timeloop.architecture import read_description
 
 TEXT = """
@@ -20,14 +20,16 @@ mapspace_constraints:
 
 def test_sections(arch: str, problem: str) -> None:
     work, machine = read_problem(problem), read_architecture(arch)
-    read = read_constraints(TEXT, work, machine)
+    stated = read_constraints(TEXT, work, machine)
+    assert stated == read_constraints(TEXT, architecture=machine)
+    read = resolve(stated, work, machine)
     assert read.slot("Registers", "temporal") == SlotConstraint(
-        "Registers", "temporal", exact=(("R", 3), ("K", 1)), at_most=(("C", 2),), innermost=("R", "C")
+        "Registers", "temporal", exact=(("K", 1), ("R", 3)), at_most=(("C", 2),), innermost=("R", "C")
     )
     assert read.slot("Buffer", "spatial") == SlotConstraint(
         "Buffer", "spatial", exact=(("R", 1),), innermost=("C", "K"), axis_x=("C",), axis_y=("K", "P")
     )
-    assert read.bypassed("Buffer") == frozenset({"Weights"})
+    assert (read.bypassed("Buffer"), dict(stated.keep)["Buffer"]) == ({"Weights"}, {"Inputs"})
     same = read_constraints("mapspace: {constraints: [{target: DRAM, type: temporal, factors: C=4}]}", work, machine)
     assert same.slot("DRAM", "temporal").exact == (("C", 4),)
 
@@ -38,7 +40,8 @@ def test_sections(arch: str, problem: str) -> None:
 )
 def test_split(arch: str, problem: str, split: str, x: str, y: str) -> None:
     text = f"mapspace_constraints: [{{target: Buffer, type: spatial, permutation: CK{split}}}]"
-    slot = read_constraints(text, read_problem(problem), read_architecture(arch)).slot("Buffer", "spatial")
+    work, machine = read_problem(problem), read_architecture(arch)
+    slot = resolve(read_constraints(text, work, machine), work, machine).slot("Buffer", "spatial")
     assert ("".join(slot.axis_x), "".join(slot.axis_y)) == (x, y)
 
 
@@ -78,8 +81,14 @@ architecture:
 
 
 def test_nodes(problem: str) -> None:
+    work = read_problem(problem)
     machine, description = read_description(V4)
-    read = read_constraints(V4, read_problem(problem), machine, description.containers)
+    stated = read_constraints(V4, work, machine, description.containers)
+    carrying = read_architecture(V4)
+    assert stated == read_constraints(V4, architecture=carrying)
+    assert (carrying.level("Buffer").bypass, carrying.constraints.bypass) == ({"Weights"}, ())  # in one place
+    read = resolve(stated, work, machine)
+    assert set(resolve(carrying.constraints, work, carrying).slots) == set(read.slots)
     assert read.slot("Buffer", "temporal").innermost == ("P",)
     assert read.bypassed("Buffer") == frozenset({"Weights"})
     slot = read.slot("Buffer", "spatial")
@@ -126,3 +135,19 @@ def test_errors(arch: str, problem: str, first: str, second: str, sentence: str)
 def test_bad_sections(arch: str, problem: str, text: str, error: type[DlcoError], sentence: str) -> None:
     with pytest.raises(error, match=sentence):
         read_constraints(text, read_problem(problem), read_architecture(arch))
+
+
+def test_a_mapping_leaves_out_what_a_node_does_not_list(problem: str) -> None:
+    """`keep_only` of v0.4 keeps all else out of the level, in mappings that say nothing of it too."""
+    text = V4.replace("dataspace: {keep: [Inputs], bypass: [Weights]}", "dataspace: {keep_only: [Inputs]}")
+    work = read_problem(problem)
+    machine, _ = read_description(text)
+    mapping = read_mapping("mapping: [{target: DRAM, type: temporal, factors: R=3}]", work, machine)
+    assert [sorted(names) for names in mapping.bypass] == [[], ["Outputs", "Weights"], []]
+    with pytest.raises(InvalidMapping, match="Buffer is to keep Weights, which it bypasses"):
+        read_mapping("mapping: [{target: Buffer, type: dataspace, keep: [Weights]}]", work, machine)
+    for kind in ("temporal", "spatial"):  # they change what is counted, of a given mapping too
+        with pytest.raises(NotSupported, match="no_reuse is given for"):
+            read_description(V4.replace(f"{kind}: {{factors", f"{kind}: {{no_reuse: [Inputs], factors", 1))
+    with pytest.raises(NotSupported, match="no_coalesce is given for 'Buffer'"):
+        read_description(V4.replace("keep: [Inputs]", "keep: [Inputs], no_coalesce: [Inputs]"))

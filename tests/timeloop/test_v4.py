@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import dlco
 from dlco.errors import InvalidInput
 from dlco.hardware import eyeriss_like, gemmini_like, simba_like
+from dlco.mapping.constraints import resolve
 from dlco.timeloop import read_architecture, read_constraints, read_mapping, read_problem, write, write_architecture
 from dlco.timeloop.architecture import read_description
 from dlco.timeloop.document import load
@@ -95,7 +96,8 @@ def test_a_parallel_branch_bypasses_what_others_keep() -> None:
 def test_constraints_stand_in_a_section_of_their_own() -> None:
     machine, description = read_description(DOCUMENT)
     problem = dlco.conv2d("layer", C=6, M=8, P=6, Q=6, R=4, S=3).problem
-    constraints = read_constraints(DOCUMENT, problem, machine, description.containers)
+    stated = read_constraints(DOCUMENT, problem, machine, description.containers)
+    constraints = resolve(stated, problem, machine)
     (fanout,) = constraints.slots
     assert fanout.level == "buffer"
     assert dict(fanout.exact)["R"] == 2

@@ -39,7 +39,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--constraints",
             metavar="FILE",
-            help="what is fixed of the mappings: a file of Timeloop mapspace constraints",
+            help="what is fixed of the mappings, beside what the architecture's own file fixes: Timeloop's constraints",
         )
     )
     parser.add_argument(
