@@ -2,13 +2,18 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import inf, isclose
 from typing import Any
 
 from dlco.errors import InvalidInput
+from dlco.fields import GARBLED, read_figure, read_flag, read_text, read_word
 from dlco.files import check_stamp, read_json, stamp, write_whole
 from dlco.optimize.budget import OBJECTIVES
-from dlco.optimize.solution import Solution, is_figure
+from dlco.optimize.front.dominance import nondominated
+from dlco.optimize.solution import SAME, Solution
+from dlco.workload.problem import check_count
 
 STATUSES = {
     "solved": "the search ended by itself and every limit holds",
@@ -140,34 +145,98 @@ class CoDesign:
         """The inverse of `to_dict`. Raises `InvalidInput` for anything else."""
         data = check_stamp("co-design", KIND, FORMAT, data)
         try:
-            given = {item.name: data[item.name] for item in fields(CoDesign) if item.name in data}
-            given |= {name: tuple(_point(one) for one in data[name]) for name in ("trace", "front")}
-            given |= {
-                name: str(data[name]) for name in ("status", "message", "method", "objective", "space", "network")
-            }
-            given |= {"sizes": tuple(map(str, data["sizes"])), "solution": Solution.from_dict(data["solution"])}
-            found = CoDesign(**given)
-            _check_numbers(found, "accuracy", "seed", "evaluations", "queries", "mappings", "seconds")
-            _check_numbers(found, *(["least_accuracy"] if found.least_accuracy is not None else []))
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-            raise InvalidInput(f"co-design file lacks or garbles a field: {error}") from None
-        if found.status not in STATUSES:
-            raise InvalidInput(f"status of the co-design is {found.status!r}; allowed: {', '.join(STATUSES)}")
-        if found.objective not in ("accuracy", *OBJECTIVES):
-            raise InvalidInput(
-                f"objective of the co-design is {found.objective!r}; allowed: accuracy, {', '.join(OBJECTIVES)}"
+            found = CoDesign(
+                status=read_word("status of the co-design", data["status"], STATUSES),
+                objective=read_word("objective of the co-design", data["objective"], ("accuracy", *OBJECTIVES)),
+                **{name: _of(data, name) for name in (*_TEXTS, *_COUNTS)},
+                least_accuracy=None if data["least_accuracy"] is None else _percent(data["least_accuracy"]),
+                accuracy=_percent(data["accuracy"]),
+                solution=Solution.from_dict(data["solution"]),
+                trace=tuple(_point(one) for one in data["trace"]),
+                front=tuple(_point(one) for one in data["front"]),
+                sizes=tuple(read_text("sizes of the co-design", name) for name in data["sizes"]),
+                seconds=read_figure("seconds of the co-design", data["seconds"]),
             )
+            _check_true(found)
+        except InvalidInput:
+            raise
+        except GARBLED as error:
+            raise InvalidInput(f"co-design file lacks or garbles a field: {error}") from None
         return found
 
 
+_TEXTS = ("message", "method", "space", "network")
+_COUNTS = ("seed", "evaluations", "queries", "mappings")
+
+
+def _of(data: dict[str, Any], name: str) -> Any:
+    """A text, or a number that `_check_true` looks at."""
+    return read_text(f"{name} of the co-design", data[name]) if name in _TEXTS else data[name]
+
+
+def _percent(value: object) -> float:
+    """An accuracy; a predictor's may be any number."""
+    return read_figure("accuracy in the co-design", value, -inf)
+
+
 def _point(data: dict[str, Any]) -> CoPoint:
-    point = CoPoint(**data | {"sizes": tuple(map(float, data["sizes"])), "network": str(data["network"])})
-    _check_numbers(point, *(item.name for item in fields(CoPoint) if item.name not in ("sizes", "network", "feasible")))
-    return point
+    return CoPoint(
+        **data
+        | {name: read_figure(f"{name} in the co-design", data[name]) for name in ("energy_pj", "latency_s", "area_mm2")}
+        | {
+            "network": read_text("network in the co-design", data["network"]),
+            "sizes": tuple(read_figure("size in the co-design", size) for size in data["sizes"]),
+            "accuracy": _percent(data["accuracy"]),
+            "memory_bits": read_figure("memory_bits in the co-design", data.get("memory_bits", 0.0)),
+            "feasible": read_flag("feasible in the co-design", data.get("feasible", True)),
+        }
+    )
 
 
-def _check_numbers(record: CoDesign | CoPoint, *names: str) -> None:
-    for name in names:
-        value = getattr(record, name)
-        if not is_figure(value):
-            raise InvalidInput(f"{name} in the co-design is {value!r}; it must be a number")
+def _check_true(found: CoDesign) -> None:
+    """Raise `InvalidInput` unless the status holds, and the pairs are those of one search that ended with this one.
+
+    What the design costs its solution's reader has looked at already.
+    """
+    for name in _COUNTS:
+        check_count(f"{name} of the co-design", getattr(found, name))
+    met = 0
+    for point in (*found.front, *found.trace):
+        for name in ("evaluations", "queries", "macs"):
+            check_count(f"{name} in the co-design", getattr(point, name))
+        if point.evaluations > found.evaluations or point.queries > found.queries:
+            raise InvalidInput(
+                f"a pair in the co-design was found after {point.evaluations} evaluations and {point.queries} "
+                f"queries; there were {found.evaluations} and {found.queries}"
+            )
+        if len(point.sizes) != len(found.sizes):
+            raise InvalidInput(f"sizes in the co-design are {list(point.sizes)}, for {len(found.sizes)} names")
+    for point in found.trace:
+        if point.evaluations < met:
+            raise InvalidInput(f"trace of the co-design goes back from {met} to {point.evaluations} evaluations")
+        met = point.evaluations
+    if found.trace and (found.trace[-1].network, found.trace[-1].accuracy) != (found.network, found.accuracy):
+        raise InvalidInput(
+            f"network of the co-design is {found.network!r} of {found.accuracy!r} %; its trace ends with "
+            f"{found.trace[-1].network!r} of {found.trace[-1].accuracy!r} %"
+        )
+    if found.trace and not isclose(found.trace[-1].area_mm2, found.solution.cost.area_mm2, rel_tol=SAME):
+        raise InvalidInput(
+            f"area_mm2 at the end of the trace is {found.trace[-1].area_mm2!r}; the machine's is another"
+        )
+    least = -inf if found.least_accuracy is None else found.least_accuracy
+    if best_pairs(found.front) != list(range(len(found.front))) or not all(
+        point.feasible and point.accuracy >= least for point in found.front
+    ):
+        raise InvalidInput("front of the co-design is not in order, or one pair beats another or breaks a limit")
+    kept = found.solution.status != "infeasible" and found.accuracy >= least
+    if found.status != "interrupted" and kept != (found.status == "solved"):
+        raise InvalidInput(
+            f"status of the co-design is {found.status!r}, but its limits are {'kept' if kept else 'broken'}"
+        )
+
+
+def best_pairs(pairs: Sequence[CoPoint]) -> list[int]:
+    """Places of the pairs that no other beats in accuracy, energy and latency at once; the most accurate first."""
+    kept = nondominated([(100 - one.accuracy, one.energy_pj, one.latency_s) for one in pairs])
+    return sorted(kept, key=lambda i: (-pairs[i].accuracy, pairs[i].energy_pj))

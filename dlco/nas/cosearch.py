@@ -15,7 +15,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import announce
 from dlco.nas.checkpoint import identity
-from dlco.nas.codesign import STATUSES, CoDesign, CoPoint
+from dlco.nas.codesign import STATUSES, CoDesign, CoPoint, best_pairs
 from dlco.nas.evaluator import Evaluator, Exhausted
 from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.methods import find_method
@@ -24,13 +24,11 @@ from dlco.nas.problem import Candidate, CoProblem
 from dlco.nas.space import Space
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.front.dominance import nondominated
 from dlco.optimize.journal import Journal, recording
 from dlco.optimize.progress import Listener, Progress, listening
 from dlco.optimize.request import make_request
 from dlco.optimize.run import Run
-from dlco.optimize.score import BROKEN
-from dlco.optimize.solution import Solution, price
+from dlco.optimize.solution import Solution, broken_limits, price
 from dlco.optimize.tasks import single_thread
 from dlco.workload.problem import check_count, check_positive_int
 
@@ -152,7 +150,8 @@ def cosearch(
                 interrupted = True
         with suppress(KeyboardInterrupt):  # too late to stop anything
             listener(Progress("done", 1.0, problem.value(best), time.perf_counter() - started))
-    status = "interrupted" if interrupted else "solved" if best.feasible else "infeasible"
+    kept = solution.status != "infeasible" and best.accuracy >= (problem.least_accuracy or 0.0)
+    status = "interrupted" if interrupted else "solved" if kept else "infeasible"
     return CoDesign(
         status=status,
         message=STATUSES[status],
@@ -213,9 +212,8 @@ def _as_found(problem: CoProblem, evaluator: Evaluator, best: Candidate, seed: i
     }
     architecture = problem.architecture(best.pair.machine)
     layer_costs, cost = price(layers, architecture, mappings)
-    status = "solved" if point.score < BROKEN else "infeasible"
     return Solution(
-        status=status,
+        status="infeasible" if broken_limits(problem.budget, architecture, layer_costs, cost) else "solved",
         message="mappings of the co-search's evaluation",
         objective=problem.score.objective,
         budget=problem.budget,
@@ -250,10 +248,8 @@ def _totals(solution: Solution) -> list[Tensor]:
 
 def _front(problem: CoProblem, evaluator: Evaluator) -> tuple[CoPoint, ...]:
     """The pairs evaluated that keep the limits and that no other beats in accuracy, energy and latency at once."""
-    pairs = [one for one in evaluator.candidates.values() if one.feasible]
-    kept = nondominated([(100 - one.accuracy, one.energy_pj, one.cycles) for one in pairs])
-    best = sorted((pairs[i] for i in kept), key=lambda one: (-one.accuracy, one.energy_pj))
-    return tuple(_point(problem, one) for one in best)
+    pairs = [_point(problem, one) for one in evaluator.candidates.values() if one.feasible]
+    return tuple(pairs[i] for i in best_pairs(pairs))
 
 
 def _point(problem: CoProblem, one: Candidate, evaluations: int = 0, queries: int = 0) -> CoPoint:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from dlco.nas.layer_costs import LayerCosts, MachineIndex
 from dlco.nas.problem import Candidate, CoProblem, Pair
 from dlco.optimize.journal import Journal, fingerprint, recorded
 from dlco.workload.problem import Problem
+
+Part = TypeVar("Part")
 
 IDLE = 50  # calls in a row that bring nothing new, after which a method has seen what it can
 
@@ -103,12 +105,13 @@ class Evaluator:
             raise Exhausted
         return torch.tensor([self._accuracies[network] for network in networks], dtype=torch.float64)
 
-    def part(self, name: str, compute: Callable[[], Any]) -> Any:
-        """What `compute` returns, or what it returned when the run that is resumed came to the part of that name.
+    def part(self, name: str, compute: Callable[[], Any], read: Callable[[Any], Part]) -> Part:
+        """What `read` makes of what `compute` returns, or returned when the run that is resumed came to that part.
 
-        For work of a method's own that is worth keeping; what is evaluated here is kept anyway.
+        For work of a method's own that is worth keeping; what is evaluated here is kept anyway. `read` raises where a
+        checkpoint has something else under that name.
         """
-        return recorded(self.journal, name, compute)
+        return recorded(self.journal, name, compute, read)
 
     @property
     def judged(self) -> dict[Any, float]:
@@ -147,8 +150,14 @@ class Evaluator:
     def _asked(self, networks: Sequence[Any]) -> list[float]:
         """The oracle's answers, percent: it is asked unless the journal has them."""
         name = f"accuracy {fingerprint(networks)}" if self.journal else ""
-        answers: list[float] = self.part(name, lambda: self.problem.oracle.accuracy(networks).tolist())
-        return answers
+
+        def read(answers: Any) -> list[float]:
+            found = [float(answer) for answer in answers]
+            if len(found) != len(networks):
+                raise ValueError(f"it has {len(found)} accuracies of {len(networks)} networks")
+            return found
+
+        return self.part(name, lambda: self.problem.oracle.accuracy(networks).tolist(), read)
 
     def _evaluate(self, pairs: Sequence[Pair]) -> None:
         if not pairs:

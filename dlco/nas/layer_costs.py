@@ -22,7 +22,7 @@ from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.group import Group, make_groups
-from dlco.optimize.journal import Journal, fingerprint, recorded
+from dlco.optimize.journal import Journal, check_table, fingerprint, recorded
 from dlco.optimize.local_search import UNFIT, Effort, Items, Population, assess, local_search, random_start
 from dlco.optimize.score import BROKEN, Score, choose
 from dlco.optimize.tasks import derive_seed, run_tasks
@@ -198,14 +198,29 @@ class LayerCosts:
             return
         self.prepare(Layer("layer", problem) for problem, _ in wanted)
         name = f"layers {self._calls} {fingerprint(wanted)}" if self._journal else ""
-        done = recorded(self._journal, name, lambda: self._searched(wanted))
+        found, evaluated = recorded(
+            self._journal, name, lambda: self._searched(wanted), lambda plain: self._read(plain, wanted)
+        )
         self._calls += 1
         self.searches += len(wanted)
-        self.evaluations += done["evaluations"]
-        for pair, tables in zip(wanted, done["points"], strict=True):
+        self.evaluations += evaluated
+        for pair, points in zip(wanted, found, strict=True):
             if pair not in self._known:
                 self._machines_of.setdefault(pair[0], []).append(pair[1])
-            self._known[pair] = LayerPoints(**tables)
+            self._known[pair] = points
+
+    def _read(
+        self, plain: dict[str, Any], wanted: Sequence[tuple[Problem, MachineIndex]]
+    ) -> tuple[list[LayerPoints], int]:
+        """(points of each pair, mappings evaluated) of what `_searched` returns."""
+        found = [LayerPoints(**tables) for tables in plain["points"]]
+        for (problem, _), points in zip(wanted, found, strict=True):
+            group, n = self._group(problem), len(points.cycles)
+            check_table("energy_pj", points.energy_pj, (n,))
+            check_table("cycles", points.cycles, (n,))
+            check_table("assignment", points.assignment, (n, None), len(group.space.slots))
+            check_table("position", points.position, (n, group.levels, group.dims), group.dims)
+        return found, int(plain["evaluations"])
 
     def _searched(self, wanted: Sequence[tuple[Problem, MachineIndex]]) -> dict[str, Any]:
         """The points of layers on machines, as plain tables in the order asked for, and how many mappings it took."""

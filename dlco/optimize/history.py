@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlco.errors import InvalidInput
+from dlco.fields import read_figure, read_text
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,17 @@ def read_history(rows: Any) -> tuple[HistoryPoint, ...]:
     """The inverse of `dataclasses.asdict` for a list of points.
 
     Raises:
-        InvalidInput: a figure is no number; `TypeError`: it is no list of points at all.
+        InvalidInput: a figure is no number, or one of the past is ahead; `TypeError`: it is no list of points at all.
     """
     points = tuple(HistoryPoint(**row) for row in rows)
+    last = 0.0
     for point in points:
-        for name, value in vars(point).items():
-            good = isinstance(value, int | float) and not isinstance(value, bool)
-            if name != "phase" and not good and (value is not None or name == "seconds"):
-                raise InvalidInput(f"{name} in the history of the solution is {value!r}; it must be a number")
+        read_text("phase in the history of the solution", point.phase)
+        for name in ("relaxed", "best", "bound"):
+            if getattr(point, name) is not None:
+                read_figure(f"{name} in the history of the solution", getattr(point, name))
+        seconds = read_figure("seconds in the history of the solution", point.seconds)
+        if seconds < last:
+            raise InvalidInput(f"seconds in the history of the solution go back from {last!r} to {seconds!r}")
+        last = seconds
     return points

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 
@@ -26,14 +27,14 @@ from dlco.optimize.group import Group, make_groups
 from dlco.optimize.guide import guided_seeds
 from dlco.optimize.history import History
 from dlco.optimize.imperfect import refine
-from dlco.optimize.journal import Journal, fingerprint
+from dlco.optimize.journal import Journal, check_table, fingerprint
 from dlco.optimize.local_search import Effort, random_start
 from dlco.optimize.progress import Listener, Progress, silent
 from dlco.optimize.relaxed import Relaxed, relax, round_factors, round_sizes
 from dlco.optimize.request import Request
 from dlco.optimize.score import BROKEN, Score
 from dlco.optimize.search import Candidates, Design, Seeds, Workbench
-from dlco.optimize.solution import NetworkCost, Solution, broken_limits, price
+from dlco.optimize.solution import NetworkCost, Solution, broken_limits, price, sound
 from dlco.optimize.tasks import derive_seed, single_thread
 from dlco.optimize.warm import seeds_of, sizes_of
 
@@ -109,7 +110,7 @@ class Run:
         if status != "interrupted":
             with suppress(KeyboardInterrupt):  # too late to stop anything
                 self._tick("done", 1.0)
-        return self._finish(status, lower, diagnosis)
+        return sound(self._finish(status, lower, diagnosis))
 
     def _search(self) -> None:
         effort = self.effort
@@ -153,11 +154,16 @@ class Run:
         return self.proofs[key]
 
     def _recall_proof(self, name: str) -> Certificate | None:
-        found = self.journal.recall(name) if self.journal else None
-        if found is None:
-            return None
-        guides = {layer: guide.numpy() for layer, guide in found["guides"].items()}
-        return Certificate(found["value"], found["how"], guides=guides)
+        return self.journal.recall(name, self._read_proof) if self.journal else None
+
+    def _read_proof(self, plain: dict[str, Any]) -> Certificate:
+        """The inverse of what `_prove` records."""
+        guides = {}
+        groups = {layer.name: group for group in self.groups for layer in group.layers}
+        for layer, guide in plain["guides"].items():
+            check_table(f"guide of {layer!r}", guide, (groups[layer].levels, 2, groups[layer].dims))
+            guides[layer] = guide.numpy()
+        return Certificate(float(plain["value"]), str(plain["how"]), guides=guides)
 
     def _prove(self, name: str, hardware: Architecture | HardwareSpace, effort: BoundEffort) -> Certificate:
         proof = lower_bound(
@@ -183,11 +189,11 @@ class Run:
         Both are those of earlier solutions and of the relaxed problem, whose factors are rounded; some random mappings
         join them.
         """
-        found = self.journal.recall("begin") if self.journal else None
+        found = self.journal.recall("begin", self._read_begin) if self.journal else None
         if found:
-            for totals in found.get("relaxed", ()):
+            for totals in found[2]:
                 self.history.note("relax", relaxed=self._objective(*totals))
-            return found["sizes"], Seeds(**found["seeds"])
+            return found[:2]
         sizes = []
         stages: list[tuple[float, float, float]] = []
 
@@ -217,6 +223,16 @@ class Run:
         if self.journal:
             self.journal.record("begin", {"sizes": begin[0], "seeds": dict(vars(begin[1])), "relaxed": stages})
         return begin
+
+    def _read_begin(self, plain: dict[str, Any]) -> tuple[torch.Tensor, Seeds, list[list[float]]]:
+        """(sizes, mappings, totals on the way there) that `_begin` recorded."""
+        sizes = plain["sizes"]
+        if isinstance(self.hardware, HardwareSpace) and len(sizes):
+            check_table("sizes", sizes, (None, len(self.hardware.parameters)))
+        stages = [[float(total) for total in totals] for totals in plain["relaxed"]]
+        if any(len(totals) != 3 for totals in stages):
+            raise ValueError("relaxed has other figures than three")
+        return sizes, Seeds.from_plain(plain["seeds"], self.groups), stages
 
     def _search_hardware(self, sizes: torch.Tensor, seeds: Seeds) -> Design:
         assert isinstance(self.hardware, HardwareSpace)

@@ -14,7 +14,7 @@ import torch
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.group import Group
-from dlco.optimize.journal import Journal
+from dlco.optimize.journal import Journal, check_table
 from dlco.optimize.local_search import UNFIT, Effort, Items, Population, assess, local_search
 from dlco.optimize.score import BROKEN, Score, choose
 from dlco.optimize.steps import longest_reach, steps
@@ -47,6 +47,16 @@ class Seeds:
             parts[0].rate,
         )
 
+    @staticmethod
+    def from_plain(data: dict[str, Any], groups: Sequence[Group]) -> "Seeds":
+        """The inverse of `vars`; `ValueError` where it holds no mappings of these groups' layers."""
+        seeds = Seeds(list(data["assignment"]), list(data["position"]), float(data["rate"]))
+        for group, units, places in zip(groups, seeds.assignment, seeds.position, strict=True):
+            layers, most = group.primes.shape
+            check_table("assignment", units, (layers, None, most), len(group.space.slots))
+            check_table("position", places, (layers, units.shape[1], group.levels, group.dims), group.dims)
+        return seeds
+
 
 @dataclass(frozen=True)
 class Design:
@@ -73,9 +83,18 @@ class Design:
         return vars(self) | {"chosen": dict(vars(self.chosen)), "seeds": dict(vars(self.seeds))}
 
     @staticmethod
-    def from_plain(data: dict[str, Any]) -> "Design":
-        """The inverse of `to_plain`."""
-        return Design(**data | {"chosen": Seeds(**data["chosen"]), "seeds": Seeds(**data["seeds"])})
+    def from_plain(data: dict[str, Any], groups: Sequence[Group], hardware: Architecture | HardwareSpace) -> "Design":
+        """The inverse of `to_plain`; `ValueError` where it is no design of these layers on this hardware."""
+        chosen, seeds = (Seeds.from_plain(data[name], groups) for name in ("chosen", "seeds"))
+        energy, cycles, area = (float(data[name]) for name in ("energy_pj", "cycles", "area_mm2"))
+        index = data["index"]
+        if isinstance(hardware, HardwareSpace):
+            check_table("index", index, (len(hardware.parameters),))
+            if not all(0 <= i < len(p.grid) for i, p in zip(index.tolist(), hardware.parameters, strict=True)):
+                raise ValueError("index lies outside the grid")
+        elif index is not None:
+            raise ValueError("index is given, but the machine is fixed")
+        return Design(index, float(data["score"]), chosen, seeds, energy, cycles, area)
 
 
 @dataclass(frozen=True)
@@ -151,10 +170,10 @@ class Workbench:
         """
         self.searches += 1
         name = f"search {self.searches}"
-        done = self.journal.recall(name) if self.journal else None
+        done = self.journal.recall(name, self._read) if self.journal else None
         if done:
-            results = [Design.from_plain(one) for one in done["designs"]]
-            self.evaluations += done["evaluations"]
+            results, evaluated = done
+            self.evaluations += evaluated
         else:
             before = self.evaluations
             results = self._fit(indices, seeds, effort)
@@ -166,6 +185,13 @@ class Workbench:
         for design in results:
             self.on_design(design)
         return results
+
+    def _read(self, plain: dict[str, Any]) -> tuple[list[Design], int]:
+        """(designs, mappings evaluated) of a search that a journal has."""
+        designs = [Design.from_plain(one, self.groups, self.hardware) for one in plain["designs"]]
+        if not designs:
+            raise ValueError("it has no design")
+        return designs, int(plain["evaluations"])
 
     def _fit(self, indices: torch.Tensor | None, seeds: Sequence[Seeds], effort: Effort) -> list[Design]:
         designs = len(seeds)

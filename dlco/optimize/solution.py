@@ -2,15 +2,16 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import asdict, dataclass, field
-from math import inf
+from math import inf, isclose, isfinite
 from typing import TYPE_CHECKING, Any
 
+from dlco.cost.imperfect import evaluate_imperfect
 from dlco.cost.model import Cost, evaluate
-from dlco.errors import InvalidInput, InvalidMapping
+from dlco.errors import DlcoError, InvalidInput
+from dlco.fields import GARBLED, read_figure, read_flag, read_text, read_word
 from dlco.files import check_stamp, read_json, stamp, write_whole
 from dlco.hardware.architecture import Architecture, Container, Level
 from dlco.hardware.constraints import Constraints
@@ -18,8 +19,8 @@ from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.budget import Budget, Conflict, check_objective
 from dlco.optimize.history import HistoryPoint, read_history
-from dlco.workload.layer import Layer
-from dlco.workload.problem import Dataspace, Problem
+from dlco.workload.layer import Layer, check_layers
+from dlco.workload.problem import Dataspace, Problem, check_count
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -33,6 +34,7 @@ STATUSES = {
 }
 FORMAT = 1  # of the JSON: goes up when older readers could no longer read it
 KIND = "dlco solution"
+SAME = 1e-9  # relative: what figures of the same design may differ by
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,9 @@ class Solution:
     @property
     def gap(self) -> float | None:
         """How much better than this any design could be at most, as a fraction of this one's objective."""
-        return None if self.lower_bound is None else 1 - self.lower_bound / self.value
+        if self.lower_bound is None:
+            return None
+        return 1 - self.lower_bound / self.value if self.value else 0.0
 
     @property
     def certificate(self) -> str:
@@ -187,28 +191,31 @@ class Solution:
         data = check_stamp("solution", KIND, FORMAT, data)
         try:
             solution = Solution(
-                status=str(data["status"]),
-                message=str(data["message"]),
-                objective=str(data["objective"]),
+                status=read_word("status of the solution", data["status"], STATUSES),
+                message=read_text("message of the solution", data["message"]),
+                objective=check_objective(data["objective"]),
                 budget=Budget(**data["budget"]),
-                seed=int(data["seed"]),
+                seed=data["seed"],
                 layers=tuple(_layer(one) for one in data["layers"]),
                 architecture=_architecture(data["architecture"]),
                 mappings={name: _mapping(one) for name, one in data["mappings"].items()},
                 layer_costs={name: LayerCost(**one) for name, one in data["layer_costs"].items()},
                 cost=NetworkCost(**data["cost"]),
-                lower_bound=data["lower_bound"],
-                imperfect=bool(data.get("imperfect", False)),
+                lower_bound=_bound(data["lower_bound"]),
+                imperfect=read_flag("imperfect of the solution", data.get("imperfect", False)),
                 conflicts=tuple(_conflict(one) for one in data.get("conflicts", ())),
-                evaluations=int(data["evaluations"]),
-                seconds=float(data["seconds"]),
-                trace=tuple((float(t), float(v)) for t, v in data["trace"]),
+                evaluations=data["evaluations"],
+                seconds=read_figure("seconds of the solution", data["seconds"]),
+                trace=tuple((read_figure("trace", t), read_figure("trace", v)) for t, v in data["trace"]),
                 history=read_history(data.get("history", ())),
                 effort=dict(data.get("effort", {})),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            _check_complete(solution)
+            _check_true(sound(solution), data.get("gap", solution.gap))
+        except DlcoError as error:
+            raise InvalidInput(str(error)) from None
+        except GARBLED as error:
             raise InvalidInput(f"solution file lacks or garbles a field: {error}") from None
-        _check_complete(solution)
         return solution
 
     def __str__(self) -> str:
@@ -253,6 +260,17 @@ def price(
     return costs, NetworkCost(cycles, energy, latency, energy * 1e-12 / latency, architecture.area_mm2, energy * cycles)
 
 
+def sound(solution: Solution) -> Solution:
+    """The solution, unless its lower bound is refuted by the solution itself, which is then a `DlcoError`."""
+    bound, value = solution.lower_bound, solution.value
+    if bound is not None and solution.status != "infeasible" and bound > value * (1 + SAME):
+        raise DlcoError(
+            f"lower_bound of the solution is {bound!r}, but its own {solution.objective} is {value!r}; what no design "
+            "can beat is at most that"
+        )
+    return solution
+
+
 def broken_limits(
     budget: Budget, architecture: Architecture, layer_costs: Dict[str, LayerCost], cost: NetworkCost
 ) -> list[str]:
@@ -267,50 +285,88 @@ def broken_limits(
 
 
 def _check_complete(solution: Solution) -> None:
-    """Raise `InvalidInput` unless every layer has its cost and its mapping, and every figure is a number."""
-    check_objective(solution.objective)
-    if solution.status not in STATUSES:
-        raise InvalidInput(f"status of the solution is {solution.status!r}; allowed: {', '.join(STATUSES)}")
-    _check_numbers("cost", vars(solution.cost))
-    _check_numbers("solution", {"lower_bound": 0.0 if solution.lower_bound is None else solution.lower_bound})
+    """Raise `InvalidInput` unless everything is there, is of its type, and belongs to the same layers and levels."""
+    check_count("seed of the solution", solution.seed)
+    check_count("evaluations of the solution", solution.evaluations)
+    names = [layer.name for layer in check_layers(solution.layers)]
     levels = tuple(level.name for level in solution.architecture.levels)
-    for layer in solution.layers:
-        cost, mapping = solution.layer_costs.get(layer.name), solution.mappings.get(layer.name)
+    for name in names:
+        cost, mapping = solution.layer_costs.get(name), solution.mappings.get(name)
         if cost is None or mapping is None or mapping.levels != levels:
-            raise InvalidInput(f"solution has no cost or no mapping of layer {layer.name!r} on its machine")
+            raise InvalidInput(f"solution has no cost or no mapping of layer {name!r} on its machine")
+    for name in (*solution.layer_costs, *solution.mappings):
+        if name not in names:
+            raise InvalidInput(f"solution has a cost or a mapping of layer {name!r}; its layers are {', '.join(names)}")
+    for name, value in vars(solution.cost).items():
+        read_figure(f"{name} of the cost", value)
+    for name, cost in solution.layer_costs.items():
+        if not isinstance(cost.level_pj, dict) or tuple(cost.level_pj) != levels:
+            raise InvalidInput(f"level_pj of layer {name!r} is {cost.level_pj!r}; it must name {', '.join(levels)}")
+        for part, value in _flat(cost).items():
+            read_figure(f"{part} layer {name!r}", value)
+
+
+def _check_true(solution: Solution, gap: object) -> None:
+    """Raise `InvalidInput` unless every figure is what the mappings come to on the machine, and the status holds."""
+    for layer in solution.layers:
         try:
+            mapping = solution.mappings[layer.name]
             check_mapping(layer.problem, solution.architecture, mapping, imperfect=solution.imperfect)
-        except InvalidMapping as error:
+        except DlcoError as error:
             raise InvalidInput(f"mapping of layer {layer.name!r} does not fit: {error}") from None
-        parts = cost.level_pj
-        if not isinstance(parts, dict) or tuple(parts) != levels:
-            raise InvalidInput(f"level_pj of layer {layer.name!r} is {parts!r}; it must name {', '.join(levels)}")
-        _check_numbers(f"cost of layer {layer.name!r}", vars(cost) | {"level_pj": 0.0})
-        _check_numbers(f"level_pj of layer {layer.name!r}", parts)
+    model = evaluate_imperfect if solution.imperfect else evaluate
+    try:
+        costs, cost = price(solution.layers, solution.architecture, solution.mappings, model)
+    except DlcoError as error:
+        raise InvalidInput(f"mappings of the solution cannot be evaluated: {error}") from None
+    for name, true in costs.items():
+        _check_same(f"layer {name!r}", _flat(solution.layer_costs[name]), _flat(true))
+    _check_same("of the cost", vars(solution.cost), vars(cost))
+    if (gap is None) != (solution.gap is None) or (
+        gap is not None and abs(read_figure("gap", gap, -inf) - (solution.gap or 0.0)) > SAME
+    ):
+        raise InvalidInput(f"gap of the solution is {gap!r}; its lower_bound and its cost make it {solution.gap!r}")
+    broken = broken_limits(solution.budget, solution.architecture, costs, cost)
+    if bool(broken) != (solution.status == "infeasible"):
+        raise InvalidInput(
+            f"status of the solution is {solution.status!r}, but "
+            + (f"its budget is exceeded: {', '.join(broken)}" if broken else "its budget is kept")
+        )
+    limits = solution.budget.limits
+    for one in solution.conflicts:
+        if one.limit not in limits or not isclose(
+            read_figure("value of a conflict", one.value), limits[one.limit], rel_tol=SAME
+        ):
+            raise InvalidInput(f"conflict of the solution is over {one.limit} {one.value!r}; its budget says otherwise")
+        if one.reached is not None and read_figure("reached of a conflict", one.reached) < one.least * (1 - SAME):
+            raise InvalidInput(f"conflict over {one.limit} reaches {one.reached!r}, below the least, {one.least!r}")
+    for point in solution.history:
+        if point.bound is not None and solution.status != "infeasible" and point.bound > solution.value * (1 + SAME):
+            raise InvalidInput(f"history of the solution has a bound of {point.bound!r}, above {solution.value!r}")
 
 
-def _check_numbers(what: str, figures: Dict[str, object]) -> None:
-    for name, value in figures.items():
-        if not is_figure(value):
-            raise InvalidInput(f"{name} of the {what} is {value!r}; it must be a number")
+def _flat(cost: LayerCost) -> dict[str, Any]:
+    """The figures of a layer's cost, each level's among them, by what to call them before the layer's name."""
+    figures = {f"{name} of the cost of": value for name, value in vars(cost).items() if name != "level_pj"}
+    return figures | {f"{level} of the level_pj of": pj for level, pj in cost.level_pj.items()}
 
 
-def is_figure(value: object) -> bool:
-    """Whether it is a number that float64 can hold, and no NaN."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return abs(value) <= sys.float_info.max or value in (inf, -inf)
+def _check_same(what: str, said: Dict[str, Any], true: Dict[str, Any]) -> None:
+    """Raise `InvalidInput` for a figure that is another than it should be, beyond what rounding may do (`SAME`)."""
+    for name, value in true.items():
+        if said[name] != value and (isinstance(value, int) or not isclose(said[name], value, rel_tol=SAME)):
+            raise InvalidInput(f"{name} {what} is {said[name]!r}; the mappings come to {value!r}")
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no infinity and no sets: infinities become null, sets sorted lists."""
+    """JSON has no infinity and no sets: infinities (and what is no number) become null, sets sorted lists."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
-    return None if isinstance(value, float) and value == inf else value
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _tuple(value: Any) -> Any:
@@ -319,6 +375,10 @@ def _tuple(value: Any) -> Any:
 
 def _from_plain(name: str, value: Any) -> Any:
     return frozenset(value) if name == "bypass" else inf if value is None else value
+
+
+def _bound(value: object) -> float | None:
+    return None if value is None else read_figure("lower_bound of the solution", value)
 
 
 def _layer(data: dict[str, Any]) -> Layer:

@@ -7,6 +7,7 @@ import dlco.cli.pareto as command
 from dlco.hardware import Architecture, HardwareSpace
 from dlco.optimize.budget import Budget
 from dlco.optimize.front import Front, FrontPoint
+from dlco.optimize.solution import price
 from dlco.report.front import front_text
 
 
@@ -15,9 +16,10 @@ def front(solution) -> Front:
     """Two designs, of the same machine and mapping but for their clock."""
     found = []
     for share in (1.0, 0.5):
-        latency, power = solution.cost.latency_s / share, solution.cost.power_w * share
-        one = replace(solution, cost=replace(solution.cost, latency_s=latency, power_w=power))
-        found.append(FrontPoint((latency, power), one, {"latency": latency}))
+        machine = replace(solution.architecture, cycle_s=solution.architecture.cycle_s / share)
+        costs, cost = price(solution.layers, machine, solution.mappings)
+        one = replace(solution, architecture=machine, layer_costs=costs, cost=cost)
+        found.append(FrontPoint((cost.latency_s, cost.power_w), one, {"latency": cost.latency_s}))
     return Front.of(found, ("latency", "power"), Budget(), 0)
 
 

@@ -29,6 +29,7 @@ from dlco.nas.network_model import AccuracyModel, NetworkModel
 from dlco.nas.problem import Candidate, CoProblem, Pair
 from dlco.nas.relaxation import Relaxed, relax_jointly, round_network
 from dlco.nas.space import FactoredSpace, Network
+from dlco.optimize.journal import check_table
 from dlco.optimize.relaxed import round_sizes
 from dlco.optimize.score import BROKEN
 from dlco.optimize.steps import longest_reach, steps
@@ -72,9 +73,10 @@ class _Search:
         if not self.accuracy.exact:
             self._design()
         if not self._start_on_fixed_machine():
-            part = self.evaluator.part(f"relaxation {self.evaluator.evaluations}", self._relax)
-            self.generator.set_state(part["generator"])
-            self._round(Relaxed(**part["relaxed"]))
+            name = f"relaxation {self.evaluator.evaluations}"
+            relaxed, state = self.evaluator.part(name, self._relax, self._relaxed)
+            self.generator.set_state(state)
+            self._round(relaxed)
         while True:
             best = self._best()
             self.accuracy.learn(self.evaluator.judged)
@@ -118,6 +120,19 @@ class _Search:
             tick=lambda share: self.evaluator.on_call(self.evaluator),
         )
         return {"relaxed": dict(vars(relaxed)), "generator": self.generator.get_state()}
+
+    def _relaxed(self, plain: dict[str, Any]) -> tuple[Relaxed, torch.Tensor]:
+        """(the relaxation, the generator's state after it) of what `_relax` returns."""
+        relaxed = Relaxed(**plain["relaxed"])
+        starts, features = len(relaxed.value), sum(len(decision.options) for decision in self.space.decisions)
+        check_table("value", relaxed.value, (starts,))
+        check_table("violation", relaxed.violation, (starts,))
+        check_table("probabilities", relaxed.probabilities, (starts, features))
+        check_table("sizes", relaxed.sizes, (starts, None))
+        for name in ("energy_pj", "cycles"):
+            check_table(name, getattr(relaxed, name), (starts, len(self.space.layers)))
+        torch.Generator().set_state(plain["generator"])
+        return relaxed, plain["generator"]
 
     def _best(self) -> Candidate:
         assert self.evaluator.best is not None

@@ -181,14 +181,17 @@ class Attempts:
         return FrontPoint(values, solution, limits, self.evaluations)
 
     def _recorded(self) -> bool:
-        return self.journal is not None and self.journal.recall(f"solve {self.asked}") is not None
+        return self.journal is not None and self.journal.has(f"solve {self.asked}")
 
     def _recall(self) -> Answer | None:
         """The next answer, where an earlier run recorded it."""
-        text = self.journal.recall(f"solve {self.asked}") if self.journal else None
-        if text is None:
-            return None
+        return self.journal.recall(f"solve {self.asked}", self._read) if self.journal else None
+
+    def _read(self, text: str) -> Answer:
+        """The answer that `_take` recorded."""
         solution, *others = map(Solution.from_dict, json.loads(text))
+        if any(one.layers != self.request.layers for one in (solution, *others)):
+            raise ValueError("its solution is of another network")
         return Answer(solution, tuple(others))
 
     def _tell(self, share: float) -> None:

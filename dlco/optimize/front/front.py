@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlco.errors import InvalidInput
+from dlco.fields import GARBLED, read_figure, read_text, read_word
 from dlco.files import check_stamp, read_json, stamp, write_whole
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.budget import OBJECTIVES, Budget, check_objective
 from dlco.optimize.front import dominance
-from dlco.optimize.solution import Solution
+from dlco.optimize.solution import SAME, Solution, broken_limits
+from dlco.workload.problem import check_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -228,24 +230,52 @@ class Front:
         try:
             axes = check_axes(data["axes"])
             front = Front(
-                status=str(data["status"]),
-                message=str(data["message"]),
+                status=read_word("status of the front", data["status"], STATUSES),
+                message=read_text("message of the front", data["message"]),
                 axes=axes,
                 points=tuple(_read_point(one, axes) for one in data["points"]),
                 dominated=tuple(_read_point(one, axes) for one in data["dominated"]),
                 budget=Budget(**data["budget"]),
-                seed=int(data["seed"]),
-                evaluations=int(data["evaluations"]),
-                seconds=float(data["seconds"]),
-                trace=tuple((int(n), tuple(float(value) for value in values)) for n, values in data.get("trace", ())),
+                seed=data["seed"],
+                evaluations=data["evaluations"],
+                seconds=read_figure("seconds of the front", data["seconds"]),
+                trace=tuple((n, _read_values(values, axes)) for n, values in data.get("trace", ())),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+            _check_true(front)
+        except InvalidInput:
+            raise
+        except GARBLED as error:
             raise InvalidInput(f"front file lacks or garbles a field: {error}") from None
-        if front.status not in STATUSES:
-            raise InvalidInput(f"status of the front is {front.status!r}; allowed: {', '.join(STATUSES)}")
-        if dominance.nondominated([point.values for point in front.points]) != list(range(len(front.points))):
-            raise InvalidInput("points of the front are not in order, or one dominates another")
         return front
+
+
+def _check_true(front: Front) -> None:
+    """Raise `InvalidInput` unless the points are a front within its budget, and all that it says of them holds.
+
+    What each design costs its solution's reader has looked at already.
+    """
+    check_count("seed of the front", front.seed)
+    every = [*front.points, *front.dominated]
+    for found in (front.evaluations, *(point.evaluations for point in every), *(n for n, _ in front.trace)):
+        check_count("evaluations of the front", found)
+        if found > front.evaluations:
+            raise InvalidInput(f"evaluations of a design in the front are {found}, of all {front.evaluations}")
+    if dominance.nondominated([point.values for point in every]) != list(range(len(front.points))):
+        raise InvalidInput("points of the front are not in order, or one dominates another or none of the dominated")
+    if front.status == ("infeasible" if every else "solved"):
+        raise InvalidInput(f"status of the front is {front.status!r}, but it has {len(every)} designs")
+    for point in every:
+        one = point.solution
+        if one.layers != every[0].solution.layers:
+            raise InvalidInput("points of the front are of different networks")
+        broken = broken_limits(front.budget, one.architecture, one.layer_costs, one.cost)
+        broken += [
+            f"{axis} {one.cost.objective(axis):.4g} > {limit:g}"
+            for axis, limit in point.limits.items()
+            if one.cost.objective(axis) > limit * (1 + SAME)
+        ]
+        if broken or one.status == "infeasible":
+            raise InvalidInput(f"a point of the front breaks its limits: {', '.join(broken) or one.status}")
 
 
 def check_axes(axes: Sequence[object]) -> tuple[str, ...]:
@@ -287,8 +317,12 @@ def _point(point: FrontPoint) -> dict[str, Any]:
 
 def _read_point(data: dict[str, Any], axes: tuple[str, ...]) -> FrontPoint:
     solution = Solution.from_dict(data["solution"])
-    values = tuple(float(value) for value in data["values"])
+    values = _read_values(data["values"], axes)
     if values != tuple(solution.cost.objective(axis) for axis in axes):
         raise InvalidInput(f"values of a point are {values}, which is not what its solution costs")
-    limits = {check_objective(axis): float(value) for axis, value in data["limits"].items()}
-    return FrontPoint(values, solution, limits, int(data["evaluations"]))
+    limits = {check_objective(axis): read_figure("limit of a point", value) for axis, value in data["limits"].items()}
+    return FrontPoint(values, solution, limits, data["evaluations"])
+
+
+def _read_values(values: Sequence[object], axes: Sequence[str]) -> tuple[float, ...]:
+    return tuple(read_figure(f"{axis} of a point", value) for axis, value in zip(axes, values, strict=True))
