@@ -1,8 +1,13 @@
 """The errors dlco raises for what a user gave it. Each message is one sentence: field, value, what is allowed."""
 
+from dlco.texts import printable
+
 
 class DlcoError(Exception):
-    """Base class of every error that dlco raises on purpose."""
+    """Base class of every error that dlco raises on purpose; what it says may be shown on any terminal."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class InvalidInput(DlcoError, ValueError):

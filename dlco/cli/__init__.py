@@ -4,16 +4,16 @@ Results go to stdout, everything else to stderr. Exit codes: 0 where all went we
 that differs, 2 where the input is at fault or no design meets the limits, 130 after Ctrl-C.
 """
 
-import io
 import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from threading import current_thread, main_thread
 from types import FrameType
 
+from dlco.cli.streams import let_go, open_streams, say
 from dlco.errors import DlcoError
 
 BAD_INPUT = 2
@@ -25,9 +25,13 @@ _STOPPED = "dlco: interrupted; nothing was written"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `argv` is what follows the program's name."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not stop it
+    open_streams()
+    code = _run(argv)
+    stopped = let_go()
+    return _lost(stopped) if stopped is not None and code == 0 else code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     try:
         from dlco.cli.arguments import make_parser  # here, so that Ctrl-C is heard while it loads
 
@@ -40,18 +44,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     except DlcoError as error:
-        print(f"dlco: error: {' '.join(str(error).split())}", file=sys.stderr)
+        say(f"dlco: error: {' '.join(str(error).split())}")
         return BAD_INPUT
     except KeyboardInterrupt:
-        print(_STOPPED, file=sys.stderr)
+        say(_STOPPED)
         return INTERRUPTED
-    except BrokenPipeError:  # what reads stdout has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        return _lost(error)
+
+
+def _lost(error: OSError) -> int:
+    """The exit code where a file or stdout could not be written."""
+    if isinstance(error, BrokenPipeError):  # what reads stdout has gone, as `| head` does
         return BROKEN_PIPE
-    except OSError as error:  # a full disk, a folder that has gone
-        place = "" if error.filename is None else f"{error.filename!r}: "
-        print(f"dlco: error: {place}{error.strerror or error}", file=sys.stderr)
-        return BAD_INPUT
+    place = "" if error.filename is None else f"{error.filename!r}: "  # a full disk, a folder that has gone
+    say(f"dlco: error: {place}{error.strerror or error}")
+    return BAD_INPUT
 
 
 @contextmanager
@@ -62,7 +70,8 @@ def _leaving_at_once() -> Iterator[None]:
         return
 
     def leave(number: int, frame: FrameType | None) -> None:
-        os.write(2, f"{_STOPPED}\n".encode())
+        with suppress(OSError):
+            os.write(2, f"{_STOPPED}\n".encode())
         os._exit(INTERRUPTED)
 
     signal.signal(signal.SIGINT, leave)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from dlco.cli.outputs import to_json
+from dlco.cli.streams import tell
 from dlco.errors import InvalidInput
 from dlco.timeloop.run import program
 from dlco.version import __version__
@@ -29,7 +30,7 @@ EXTRAS = {
 def run(arguments: argparse.Namespace) -> int:
     """Examine and print; returns the exit code."""
     findings = examine()
-    print(to_json(findings) if arguments.json else _text(findings))
+    tell(to_json(findings) if arguments.json else _text(findings))
     return 0
 
 

@@ -3,6 +3,7 @@
 import argparse
 
 from dlco.cli.outputs import to_json
+from dlco.cli.streams import tell
 from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.report.evaluation import evaluation_text, with_totals
 from dlco.timeloop.case import Case
@@ -17,7 +18,7 @@ def run(arguments: argparse.Namespace) -> int:
     problem, architecture, mapping = Case("", files).parts
     figures = with_totals(account(problem, architecture, mapping, RULES[arguments.rules]), architecture)
     if arguments.json:
-        print(to_json(figures | {"rules": arguments.rules}))
+        tell(to_json(figures | {"rules": arguments.rules}))
     else:
-        print(evaluation_text(problem, architecture, mapping, figures, arguments.rules))
+        tell(evaluation_text(problem, architecture, mapping, figures, arguments.rules))
     return 0

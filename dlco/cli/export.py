@@ -33,8 +33,10 @@ def run(arguments: argparse.Namespace) -> int:
         writers[arguments.timeloop] = lambda path: write(solution, path, arguments.timeloop_version)
     if arguments.gemmini is not None:
         text = GEMMINI[suffix](solution)
-        writers[arguments.gemmini] = lambda path: path.write_text(text)
+        writers[arguments.gemmini] = lambda path: path.write_text(text, encoding="utf-8")
     if arguments.csv is not None:
-        writers[arguments.csv] = lambda path: path.write_text(to_csv(layer_rows(solution)))
+        writers[arguments.csv] = lambda path: path.write_text(
+            to_csv(layer_rows(solution)), encoding="utf-8", newline=""
+        )
     write_outputs(writers)
     return 0

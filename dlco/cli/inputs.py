@@ -1,10 +1,10 @@
 """What a command's arguments name: networks and hardware, built-in or in files."""
 
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dlco.cli.streams import say
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, HardwareSpace, get_hardware
 from dlco.hardware.presets import ARCHITECTURES
@@ -62,7 +62,7 @@ def _say_what_is_missing(network: ImportedNetwork) -> None:
     if share != 1:
         kinds = ", ".join(operators.kind for operators in network.unmapped if operators.macs != 0)
         amount = "an unknown share" if share is None else f"{1 - share:.2%}"
-        print(f"dlco: {amount} of the network's MACs is in operators that are not mapped: {kinds}", file=sys.stderr)
+        say(f"dlco: {amount} of the network's MACs is in operators that are not mapped: {kinds}")
 
 
 def network_name(source: str) -> str:

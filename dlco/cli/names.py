@@ -17,6 +17,7 @@ METHODS = (
     "random",
 )
 PREDICTORS = ("ridge", "ensemble")
+EFFORTS = ("low", "normal", "high")
 RULES = ("refetch", "overlap", "timeloop")
 COPIES = ("1", "2", "fit")
 PICTURES = (".png", ".svg", ".pdf")

@@ -8,7 +8,7 @@ from typing import Any
 
 from dlco.cli.inputs import read_hardware
 from dlco.cli.outputs import check_outputs
-from dlco.cli.question import read_totals
+from dlco.cli.question import read_effort, read_totals
 from dlco.cli.results import deliver
 from dlco.errors import InvalidInput
 from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, OfaMobileNetV3, ResNet, Space, cosearch
@@ -61,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.objective,
             least_accuracy=arguments.accuracy,
             network=network,
+            effort=read_effort(arguments),
             progress=False if arguments.quiet else bar,
             **{
                 name: getattr(arguments, name)

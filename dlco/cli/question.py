@@ -9,6 +9,7 @@ from dlco.cli.inputs import read_hardware, read_network
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, HardwareSpace
 from dlco.optimize.budget import Budget
+from dlco.optimize.effort import EFFORTS, SolveEffort
 from dlco.timeloop import read_constraints
 from dlco.workload import Layer
 
@@ -22,6 +23,11 @@ def read_totals(arguments: argparse.Namespace) -> dict[str, Any]:
         "energy_j": arguments.energy,
         "pe_count": arguments.pe_count,
     }
+
+
+def read_effort(arguments: argparse.Namespace) -> SolveEffort | None:
+    """That of `add_effort`, None where it is not given."""
+    return None if arguments.effort is None else EFFORTS[arguments.effort]
 
 
 def read_budget(arguments: argparse.Namespace) -> Budget:

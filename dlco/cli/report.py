@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from dlco.cli.names import PAGES, PICTURES
 from dlco.cli.outputs import check_outputs, write_outputs
+from dlco.cli.streams import tell
 from dlco.errors import InvalidInput
 from dlco.files import read_json
 from dlco.nas.codesign import KIND as CODESIGN
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     kind = _kind(data)
     result, title = kind.read(data), arguments.solution.stem
     if output is None:
-        print(kind.text(result))
+        tell(kind.text(result))
     elif suffix in PAGES:
         page = kind.page(result, title, _source(arguments.solution, data))
         write_outputs({output: lambda path: path.write_text(page, encoding="utf-8")})

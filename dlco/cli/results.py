@@ -1,12 +1,12 @@
 """What a search ends with: its files, its table or JSON, and its exit code."""
 
 import argparse
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from dlco.cli.outputs import to_json, write_outputs
+from dlco.cli.streams import say, tell
 
 INFEASIBLE = 2
 INTERRUPTED = 130
@@ -48,14 +48,14 @@ def deliver(
     if found:
         write_outputs(writers)
     if arguments.json:
-        print(to_json(result.to_dict()))
+        tell(to_json(result.to_dict()))
     elif found and not arguments.quiet:
-        print(text())
+        tell(text())
     if result.status == "infeasible":
-        print(f"dlco: error: infeasible: {why}", file=sys.stderr)
+        say(f"dlco: error: infeasible: {why}")
         return INFEASIBLE
     if result.status == "interrupted":
         if not found:
-            print("dlco: interrupted; nothing was written", file=sys.stderr)
+            say("dlco: interrupted; nothing was written")
         return INTERRUPTED
     return 0

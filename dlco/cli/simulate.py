@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from dlco.cli.outputs import check_outputs, to_json, write_outputs
+from dlco.cli.streams import tell
 from dlco.errors import InvalidInput
 from dlco.optimize.solution import Solution
 from dlco.simulate import Density, TimingModel, plot_timing, write_trace
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     }
     write_outputs({path: write for path, write in writers.items() if path is not None})
     if arguments.json:
-        print(to_json(simulation.to_dict()))
+        tell(to_json(simulation.to_dict()))
     elif not arguments.quiet:
-        print(simulation)
+        tell(simulation)
     return 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dlco.cli.inputs import network_name
 from dlco.cli.outputs import check_outputs
-from dlco.cli.question import read_budget, read_question
+from dlco.cli.question import read_budget, read_effort, read_question
 from dlco.cli.results import deliver
 from dlco.optimize.budget import check_objective
 from dlco.optimize.solution import Solution
@@ -30,7 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     layers, hardware, options = read_question(arguments, budget)
     with ProgressBar(objective) as bar:
         listener = False if arguments.quiet else bar
-        solution = solve(layers, hardware=hardware, objective=objective, progress=listener, **options)
+        effort = read_effort(arguments)
+        solution = solve(layers, hardware=hardware, objective=objective, progress=listener, effort=effort, **options)
     found, writers = solution.status != "infeasible", _writers(arguments, solution)
     return deliver(arguments, solution, writers, lambda: solution_text(solution), solution.message, found=found)
 

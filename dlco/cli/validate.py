@@ -3,6 +3,7 @@
 import argparse
 
 from dlco.cli.outputs import to_json
+from dlco.cli.streams import tell
 from dlco.timeloop.compare import Row, compare
 
 TOLERANCE = 1e-6  # relative, of what is no count: Timeloop prints it rounded
@@ -14,10 +15,10 @@ def run(arguments: argparse.Namespace) -> int:
     comparison = compare(arguments.folder)
     apart = [row for row in comparison.rows if not agrees(row)]
     if arguments.json:
-        print(to_json(comparison.to_dict() | {"agrees": not apart, "differing": len(apart)}))
+        tell(to_json(comparison.to_dict() | {"agrees": not apart, "differing": len(apart)}))
     elif not arguments.quiet:
         verdict = f"{len(apart)} of them differ" if apart else "all agree"
-        print(f"{comparison}\n{len(comparison.rows)} figures: {verdict}")
+        tell(f"{comparison}\n{len(comparison.rows)} figures: {verdict}")
     return DIFFERENT if apart else 0
 
 

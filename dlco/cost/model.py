@@ -151,6 +151,7 @@ def evaluate(
         >>> cost.counts.reads[1].tolist()  # from DRAM: weights stay while M steps, sums are written only
         [12, 6, 0]
     """
+    _check_arguments(layer, architecture, mapping, rules)
     problem = layer.problem if isinstance(layer, Layer) else layer
     if isinstance(mapping, Mapping):
         if isinstance(architecture, Architecture):
@@ -186,6 +187,19 @@ def evaluate(
             accesses = count_accesses(counted, kept, rules, WHOLE)
     counts = tabulate_counts(kept, batch, counted, counted, accesses, arithmetic, dtype)
     return tabulate(machine, kept, batch, nest, counts, spent, covered)
+
+
+def _check_arguments(layer: object, architecture: object, mapping: object, rules: object) -> None:
+    for name, value, kinds in (
+        ("layer", layer, (Layer, Problem)),
+        ("architecture", architecture, (Architecture, Machine)),
+        ("mapping", mapping, (Mapping, MappingBatch)),
+        ("rules", rules, (CountingRules,)),
+    ):
+        if not isinstance(value, kinds):
+            raise InvalidInput(
+                f"{name} is {value!r}; it must be a dlco.{' or a '.join(kind.__name__ for kind in kinds)}"
+            )
 
 
 def evaluate_totals(

@@ -8,6 +8,7 @@ from math import ceil, inf, log2
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
+from dlco.texts import printable
 
 DATASPACES = ("Weights", "Inputs", "Outputs")
 DATAFLOWS: dict[tuple[str, ...], str] = {("Weights",): "WS", ("Outputs",): "OS"}
@@ -109,7 +110,8 @@ def gemmini_scala(architecture: Architecture) -> str:
     lines = ",\n".join(f"    {name} = {value}" for name, value in values.items())
     return (
         "package gemmini\n\nimport chisel3._\n\n"
-        f"// {architecture.name}: {architecture.macs} MAC units, a cycle of {architecture.cycle_s * 1e9:g} ns\n"
+        f"// {printable(architecture.name)}: {architecture.macs} MAC units, "
+        f"a cycle of {architecture.cycle_s * 1e9:g} ns\n"
         f"object DlcoGemminiConfig {{\n  val config = GemminiConfigs.defaultConfig.copy(\n{lines}\n  )\n}}\n"
     )
 

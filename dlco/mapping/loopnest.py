@@ -7,6 +7,7 @@ from math import prod
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.checks import kept_dataspaces, tile_words
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
+from dlco.texts import printable
 from dlco.workload.problem import Problem
 
 
@@ -30,7 +31,8 @@ class NestLine:
 def render_loop_nest(mapping: Mapping, problem: Problem | None = None, architecture: Architecture | None = None) -> str:
     """The loops of a mapping as text, outermost level first, loops of bound 1 left out; arguments as `nest_lines`."""
     lines = nest_lines(mapping, problem, architecture)
-    return "\n".join(line.text if line.kind == "level" else f"{'  ' * (line.depth + 1)}{line.text}" for line in lines)
+    indents = ["" if line.kind == "level" else "  " * (line.depth + 1) for line in lines]
+    return "\n".join(indent + printable(line.text) for indent, line in zip(indents, lines, strict=True))
 
 
 def nest_lines(

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import inf, isclose
 from typing import Any
 
@@ -13,6 +13,7 @@ from dlco.files import check_stamp, read_json, stamp, write_whole
 from dlco.optimize.budget import OBJECTIVES
 from dlco.optimize.front.dominance import nondominated
 from dlco.optimize.solution import SAME, Solution
+from dlco.texts import printable
 from dlco.workload.problem import check_count
 
 STATUSES = {
@@ -116,14 +117,16 @@ class CoDesign:
     def __str__(self) -> str:
         cost = self.solution.cost
         wanted = "" if self.least_accuracy is None else f" (at least {self.least_accuracy:g} asked for)"
+        every = replace(self.solution, evaluations=self.mappings, seconds=self.seconds)  # not of the last solve alone
         lines = [
-            f"{self.space} {self.network}",
+            f"{printable(self.space)} {printable(self.network)}",
             f"accuracy {self.accuracy:.2f} %{wanted}, {self.message}",
             f"energy {cost.energy_pj * 1e-9:.4g} mJ, latency {cost.latency_s * 1e3:.4g} ms, "
             f"power {cost.power_w:.4g} W, area {cost.area_mm2:.4g} mm2",
-            f"{self.method}: {self.evaluations} pairs evaluated, {self.queries} networks judged",
+            f"{printable(self.method)}: {self.evaluations:,} pairs evaluated, {self.queries:,} networks judged, "
+            f"{self.mappings:,} mappings",
         ]
-        return "\n".join([*lines, "", str(self.solution)])
+        return "\n".join([*lines, "", str(every)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the co-design as JSON; the file is replaced whole or not at all."""

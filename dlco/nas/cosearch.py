@@ -19,18 +19,18 @@ from dlco.nas.codesign import STATUSES, CoDesign, CoPoint, best_pairs
 from dlco.nas.evaluator import Evaluator, Exhausted
 from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.methods import find_method
-from dlco.nas.oracles.accuracy import Accuracy
+from dlco.nas.oracles.accuracy import Accuracy, most_accurate
 from dlco.nas.problem import Candidate, CoProblem
 from dlco.nas.space import Space
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.journal import Journal, recording
 from dlco.optimize.progress import Listener, Progress, listening
-from dlco.optimize.request import make_request
+from dlco.optimize.request import check_flag, check_seed, make_request
 from dlco.optimize.run import Run
 from dlco.optimize.solution import Solution, broken_limits, price
 from dlco.optimize.tasks import single_thread
-from dlco.workload.problem import check_count, check_positive_int
+from dlco.workload.problem import check_positive_int
 
 log = logging.getLogger("dlco")
 
@@ -97,6 +97,7 @@ def cosearch(
 
     Raises:
         InvalidInput: an argument is not what it should be, or the method does not work on this kind of space.
+        Infeasible: the oracle knows of no network that is so accurate.
     """
     problem = CoProblem(
         space,
@@ -106,17 +107,20 @@ def cosearch(
         Budget() if budget is None else budget,
         least_accuracy,
         network,
-        None if machine is None else tuple(machine),
+        machine,  # type: ignore[arg-type]  # checked there
     )
     find_method(method)
     check_positive_int("evaluations", evaluations)
     if queries is not None:
         check_positive_int("queries", queries)
-    check_count("seed", seed)
+    check_seed(seed)
+    check_flag("bound", bound)
     if effort is not None and not isinstance(effort, SolveEffort):
         raise InvalidInput(f"effort is {effort!r}; it must be a dlco.SolveEffort")
     if costs is None:
         costs = LayerCosts(hardware, problem.score, seed=seed)
+    elif not isinstance(costs, LayerCosts):
+        raise InvalidInput(f"costs is {costs!r}; it must be a dlco.nas.LayerCosts")
     elif costs.hardware != hardware or costs.score != problem.score:
         raise InvalidInput("costs were found on other hardware, or for another objective or other limits")
     started = time.perf_counter()
@@ -130,6 +134,7 @@ def cosearch(
         costs.recording(journal),
     ):
         evaluator = Evaluator(problem, costs, evaluations, queries, _ticker(listener, started), journal)
+        _check_reach(problem, evaluator)
         try:
             explore(problem, evaluator, method, seed)
         except KeyboardInterrupt:
@@ -139,12 +144,12 @@ def cosearch(
             raise InvalidInput(f"method {method!r} was stopped before any pair was evaluated; let it run for longer")
         best = evaluator.best
         start = _as_found(problem, evaluator, best, seed)
-        solution = start
+        solution, solved = start, 0
         if not interrupted:
             tell = _final_ticker(listener, started, problem.value(best) if best.feasible else None)
             try:
                 found = _solved(start, seed, effort or FINAL, bound, tell, journal)
-                interrupted = found.status == "interrupted"
+                interrupted, solved = found.status == "interrupted", found.evaluations
                 solution = min((found, start), key=lambda one: float(problem.score(*_totals(one))))
             except KeyboardInterrupt:  # between the parts of the solve, which returns what it has by itself
                 interrupted = True
@@ -168,9 +173,22 @@ def cosearch(
         sizes=hardware.names if isinstance(hardware, HardwareSpace) else (),
         evaluations=evaluator.evaluations,
         queries=evaluator.queries,
-        mappings=costs.evaluations - mappings + solution.evaluations,
+        mappings=costs.evaluations - mappings + solved,
         seconds=time.perf_counter() - started,
     )
+
+
+def _check_reach(problem: CoProblem, evaluator: Evaluator) -> None:
+    """Refuse an accuracy that no network has, as far as the oracle knows: `Infeasible`."""
+    least, network = problem.least_accuracy, problem.network
+    if least is None:
+        return
+    if network is not None:  # the search would ask for it anyway
+        most, whose = float(evaluator.accuracy([network])[0]), "the only network allowed has"
+    else:
+        most, whose = most_accurate(problem.oracle), f"no network of {problem.space.name!r} has more than"
+    if most < least:
+        raise Infeasible(f"least_accuracy is {least:g} %; {whose} {most:.4g} % by this oracle")
 
 
 def explore(problem: CoProblem, evaluator: Evaluator, method: str, seed: int) -> None:

@@ -113,6 +113,8 @@ class CoProblem:
             object.__setattr__(self, "machine", ())
 
     def _checked(self, machine: Sequence[int]) -> MachineIndex:
+        if not isinstance(machine, Sequence) or not all(type(i) is int for i in machine):
+            raise InvalidInput(f"machine is {machine!r}; it must be a tuple of grid positions, or None")
         if isinstance(self.hardware, Architecture):
             if len(machine):
                 raise InvalidInput(f"machine is {machine!r}; fixed hardware has no grid, so it must be () or None")

@@ -44,3 +44,34 @@ class SolveEffort:
             check_positive_int(f"{name} of the effort", getattr(self, name))
         for name in ("starts", "relax_rounds", "survey", "steps", "polishes"):
             check_count(f"{name} of the effort", getattr(self, name))
+
+
+EFFORTS = {
+    "low": SolveEffort(
+        starts=1,
+        relax_rounds=2,
+        survey=8,
+        fleet=FleetEffort(generations=8),
+        machines=2,
+        roundings=2,
+        steps=4,
+        fit=Effort(rounds=20, patience=6, islands=2),
+        step=Effort(rounds=8, patience=4, population=4, neighbours=12),
+        polish=Effort(rounds=40, patience=10, population=8, neighbours=6, islands=6),
+        polishes=1,
+        bound=BoundEffort(nodes=400, side=60, boxes=0),
+    ),
+    "normal": SolveEffort(),
+    "high": SolveEffort(
+        starts=8,
+        survey=48,
+        fleet=FleetEffort(generations=80, patience=20),
+        machines=8,
+        descents=2,
+        fit=Effort(rounds=80, patience=16, islands=6),
+        polish=Effort(rounds=160, patience=40, population=16, neighbours=6, islands=32),
+        polishes=3,
+        bound=BoundEffort(nodes=6000, side=500, boxes=8),
+    ),
+}
+"""By name, as the command line has them: less than the defaults, these, and more."""

@@ -18,6 +18,7 @@ from dlco.workload.layer import Layer, check_layers
 from dlco.workload.problem import check_count, check_countable
 
 OBJECTIVE_OF = {"area_mm2": "area", "power_w": "power", "latency_s": "latency", "energy_j": "energy"}
+LARGEST_SEED = 2**63 - 1  # that torch's generators take
 UNIT_OF = {"area_mm2": 1.0, "power_w": 1.0, "latency_s": 1.0, "energy_j": 1e-12}  # of the objective, in the limit's
 
 
@@ -60,9 +61,8 @@ def make_request(
         raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
     if constraints is not None and not isinstance(constraints, Constraints):
         raise InvalidInput(f"constraints is {constraints!r}; it must be a dlco.mapping.Constraints")
-    if not isinstance(imperfect, bool):
-        raise InvalidInput(f"imperfect is {imperfect!r}; it must be True or False")
-    check_count("seed", seed)
+    imperfect = check_flag("imperfect", imperfect)
+    check_seed(seed)
     budget = budget or Budget()
     check_constraints(hardware.base, [layer.problem for layer in net], constraints)
     limited = without_bypassed(_within_levels(hardware, budget), constraints, net)
@@ -87,6 +87,20 @@ def some_mapping() -> Iterator[None]:
         raise InvalidInput(
             f"no mapping was found that meets the constraints and fits the machine; of the nearest, {error}"
         ) from None
+
+
+def check_flag(name: str, value: object) -> bool:
+    """True or False as it is; `InvalidInput`, naming the argument, for anything else."""
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{name} is {value!r}; it must be True or False")
+    return value
+
+
+def check_seed(seed: object) -> None:
+    """Raise `InvalidInput` unless it is a seed: an integer from 0 that fits 64 bits."""
+    check_count("seed", seed)
+    if seed > LARGEST_SEED:  # type: ignore[operator]
+        raise InvalidInput(f"seed is {seed!r}; it must be at most {LARGEST_SEED}")
 
 
 def _check_device(device: object) -> torch.device:

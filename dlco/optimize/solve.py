@@ -12,7 +12,7 @@ from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.journal import recording
 from dlco.optimize.progress import Listener, listening
-from dlco.optimize.request import make_request, some_mapping
+from dlco.optimize.request import check_flag, make_request, some_mapping
 from dlco.optimize.run import Run
 from dlco.optimize.solution import Solution
 from dlco.workload.layer import Layer
@@ -77,6 +77,7 @@ def solve(
     """
     effort = _check_effort(effort)
     starts = _check_starts(start)
+    check_flag("bound", bound)
     request = make_request(layers, hardware, objective, budget, constraints, imperfect, seed, device)
     announce(request.hardware.base, request.layers, constraints)
     asked = (request, effort, starts)

@@ -10,6 +10,7 @@ from dlco.cost.model import Cost
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.solution import Solution
+from dlco.texts import guarded, printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -78,11 +79,11 @@ def to_frame(rows: Sequence[Row], columns: Sequence[str] | None = None) -> "Data
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """Rows as CSV with a header."""
+    """Rows as CSV with a header; its texts are printable, with a ' before those that a spreadsheet would compute."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(text, lineterminator="\n")
+    for row in ([list(rows[0])] if rows else [[]]) + [list(row.values()) for row in rows]:
+        writer.writerow([guarded(printable(cell)) if isinstance(cell, str) else cell for cell in row])
     return text.getvalue()
 
 

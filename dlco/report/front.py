@@ -25,6 +25,7 @@ from dlco.report.style import (
     check_picture,
     finish,
     new_figure,
+    plain,
     plain_ticks,
 )
 from dlco.report.svg import set_hover
@@ -121,7 +122,7 @@ def plot_front(
     names = " and ".join("EDP" if axis == "edp" else axis for axis in front.axes)
     limits = _limits(front).replace(" u", " µ")
     heading = f"{title or 'network'}: {names}" + (f" within {_pretty(limits)}" if limits else "")
-    axes.set_title(heading.replace("$", r"\$"), fontsize=10, loc="left")
+    axes.set_title(plain(heading), fontsize=10, loc="left")
     return finish(figure, path)
 
 

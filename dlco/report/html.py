@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from dlco.report.layout import Table
 from dlco.report.svg import svg_fragment
+from dlco.texts import printable_lines
 
 STYLE = """
 :root{color-scheme:light}
@@ -72,13 +73,15 @@ def document(title: str, lead: str, sections: Sequence[Section]) -> str:
         title: text of the heading.
         lead: HTML between the heading and the first section.
         sections: what follows, listed at the top.
+
+    What nobody could see of its texts is left out.
     """
     links = "".join(f'<a href="#{anchor}">{escape(heading)}</a>' for anchor, heading, _ in sections)
     body = "\n".join(
         f'<section id="{anchor}">\n<h2>{escape(heading)}</h2>\n{content}\n</section>'
         for anchor, heading, content in sections
     )
-    return f"""<!DOCTYPE html>
+    return printable_lines(f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -96,7 +99,7 @@ def document(title: str, lead: str, sections: Sequence[Section]) -> str:
 <script>{SCRIPT}</script>
 </body>
 </html>
-"""
+""")
 
 
 def picture(figure: Figure, name: str, caption: str) -> str:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from math import floor, isfinite, log10
 
+from dlco.texts import printable, printable_lines
+
 _PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _MICRO = re.compile(r"(?<=\d) u(?=[JWs]\b)")
@@ -40,7 +42,7 @@ def scaled(largest: float, unit: str) -> tuple[float, str]:
 
 def clip(text: str, width: int) -> str:
     """The text in one line of at most `width` characters, dots where it was cut."""
-    line = " ".join(text.split())
+    line = " ".join(printable(text).split())
     return line if len(line) <= width else line[: width - 2] + ".."
 
 
@@ -54,6 +56,8 @@ class Table:
         rows: as many cells each as the header.
         text_columns: columns that hold words, so are aligned left; all others hold numbers.
         note: what a reader must know of the columns, or nothing.
+
+    Whatever the texts hold, what is kept of them can be shown on any terminal and page (`dlco.texts.printable`).
     """
 
     title: str
@@ -61,6 +65,12 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     text_columns: frozenset[int] = frozenset({0})
     note: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", printable_lines(self.title))
+        object.__setattr__(self, "note", printable_lines(self.note))
+        object.__setattr__(self, "header", tuple(map(printable, self.header)))
+        object.__setattr__(self, "rows", tuple(tuple(map(printable, row)) for row in self.rows))
 
     def to_text(self) -> str:
         """Title, header, rows and note in fixed width, without a line break at the end."""

@@ -28,6 +28,7 @@ from dlco.report.style import (
     check_picture,
     finish,
     new_figure,
+    plain,
     plain_ticks,
     style_axes,
 )
@@ -153,7 +154,7 @@ def plot_progress(
     axes.set_xlabel("pairs evaluated", fontsize=9)
     axes.set_ylabel(f"best {label}", fontsize=9)
     axes.legend(frameon=False, fontsize=9)
-    axes.set_title(_plain(title), fontsize=10, loc="left")
+    axes.set_title(plain(title), fontsize=10, loc="left")
     return finish(figure, path)
 
 
@@ -226,7 +227,7 @@ def _heading(designs: Sequence[CoDesign], title: str) -> str:
     goals = dict.fromkeys("most accurate" if d.objective == "accuracy" else f"least {d.objective}" for d in designs)
     pairs = sum(design.evaluations for design in designs)
     heading = f"{title or designs[0].space}: {', '.join(goals).replace('edp', 'EDP')}, {names}, {pairs:,} pairs"
-    return _plain(
+    return plain(
         f"{heading} evaluated" + ("" if any(design.front for design in designs) else "; none keeps the limits")
     )
 
@@ -234,7 +235,3 @@ def _heading(designs: Sequence[CoDesign], title: str) -> str:
 def _spread(order: Sequence[int]) -> list[int]:
     """Some of a sequence, evenly: those whose names hardly crowd each other."""
     return list(order[:: max(1, len(order) // 6)])
-
-
-def _plain(text: str) -> str:
-    return text.replace("$", r"\$")

@@ -19,7 +19,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.report.layout import RAISED, clip, scaled
-from dlco.report.svg import printable, svg_document
+from dlco.report.svg import show_plainly, svg_document
+from dlco.texts import printable_lines
 
 PICTURES = (".png", ".svg", ".pdf")
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, YELLOW = (
@@ -57,6 +58,7 @@ def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
             Path(path).write_text(svg_document(figure), encoding="utf-8")
         else:
             with rc_context({"hatch.linewidth": _HATCH_WIDTH}):
+                show_plainly(figure)
                 figure.savefig(path, dpi=150)
     return figure
 
@@ -116,7 +118,7 @@ def layer_label(name: str, count: int) -> str:
 
 def plain(text: str) -> str:
     """The text so that matplotlib shows it as it is: it reads formulas between dollars, and hides labels like _x."""
-    shown = printable(text).replace("$", r"\$")
+    shown = printable_lines(text).replace("$", r"\$")
     return f" {shown}" if shown.startswith("_") else shown
 
 

@@ -8,6 +8,9 @@ from xml.etree import ElementTree
 from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from dlco.texts import printable_lines
 
 _HOVER = "hover:"  # begins the id of what has a text
 _SVG = "http://www.w3.org/2000/svg"
@@ -18,18 +21,20 @@ _COORDINATES = ("d", "x", "y", "points", "width", "height")
 
 def set_hover(artist: Artist, text: str) -> None:
     """Show a text where a pointer rests on the artist, in SVG; other formats know nothing of it."""
-    artist.set_gid(_HOVER + printable(text))
+    artist.set_gid(_HOVER + printable_lines(text))
+
+
+def show_plainly(figure: Figure) -> None:
+    """Leave out of a figure's texts what nobody could see, and XML cannot hold."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_text(printable_lines(text.get_text()))
 
 
 def hover_of(artist: Artist) -> str:
     """The text that `set_hover` gave it, or nothing."""
     gid = artist.get_gid() or ""
     return gid.removeprefix(_HOVER) if gid.startswith(_HOVER) else ""
-
-
-def printable(text: str) -> str:
-    """The text with a blank for every character that XML cannot hold or nobody could see."""
-    return "".join(c if c.isprintable() or c in "\n\N{NO-BREAK SPACE}" else " " for c in text)
 
 
 def svg_document(figure: Figure) -> str:
@@ -49,7 +54,7 @@ def svg_fragment(figure: Figure, name: str, description: str) -> str:
         description: for those who cannot see it.
     """
     root = _drawn(figure, salt=name)
-    root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": description}
+    root.attrib = {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": printable_lines(description)}
     for parent in root.iter():
         parent.tag = parent.tag.removeprefix(f"{{{_SVG}}}")
         if _LINK in parent.attrib:
@@ -66,6 +71,7 @@ def svg_fragment(figure: Figure, name: str, description: str) -> str:
 def _drawn(figure: Figure, salt: str) -> ElementTree.Element:
     """The figure's `svg` element: texts as text, coordinates short, hovers as titles, and nothing of when and where."""
     buffer = BytesIO()
+    show_plainly(figure)
     settings: Any = {  # matplotlib's own type of its keys is in some versions only
         "svg.fonttype": "none",
         "svg.hashsalt": salt,

@@ -8,6 +8,7 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.mapping import Factors, Mapping
 from dlco.optimize.solution import Solution
 from dlco.report.layout import Table, clip, si
+from dlco.texts import printable_lines
 
 EDP_UNIT = "pJ x cycles"
 NAME_WIDTH = 22
@@ -89,13 +90,13 @@ def solution_tables(solution: Solution) -> list[Table]:
 def solution_text(solution: Solution) -> str:
     """The whole solution as plain text in fixed width, at most some 115 columns wide."""
     tables = "\n\n".join(table.to_text() for table in solution_tables(solution))
-    return f"{headline(solution)}\n\n{tables}"
+    return f"{printable_lines(headline(solution))}\n\n{tables}"
 
 
 def solution_html(solution: Solution) -> str:
     """The whole solution as a fragment of HTML that needs nothing else."""
     tables = "\n".join(table.to_html() for table in solution_tables(solution))
-    return f"<div>\n<p>{escape(headline(solution))}</p>\n{tables}\n</div>"
+    return f"<div>\n<p>{escape(printable_lines(headline(solution)))}</p>\n{tables}\n</div>"
 
 
 def objective_text(objective: str, value: float) -> str:

@@ -11,6 +11,7 @@ from dlco.mapping.mapping import Mapping
 from dlco.simulate.engine import simulate_timing
 from dlco.simulate.sparse import DENSE, Density
 from dlco.simulate.timing import Timing, TimingModel
+from dlco.texts import printable
 from dlco.workload.layer import Layer, check_layers
 
 TOLD = 1e-3  # share of a layer's cycles from which on a cause is worth telling
@@ -106,7 +107,7 @@ class Simulation:
 
     def __str__(self) -> str:
         head = ("layer", "count", "cycles", "analytical", "ratio", "compute", "fill", "drain", "stalls", "utilisation")
-        rows = [head, *(_row(one) for one in self.layers)]
+        rows = [head, *(tuple(map(printable, _row(one))) for one in self.layers)]
         if len(self.layers) > 1:
             total = ["all", "", f"{self.cycles:,.0f}", _whole(self.analytical_cycles), _ratio(self.ratio)]
             rows.append((*total, *[""] * (len(head) - len(total))))
@@ -115,7 +116,7 @@ class Simulation:
             "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
             for row in rows
         ]
-        return "\n".join([*lines, "", *(f"{one.name}: {one.explanation}" for one in self.layers)])
+        return "\n".join([*lines, "", *(printable(f"{one.name}: {one.explanation}") for one in self.layers)])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dictionaries."""

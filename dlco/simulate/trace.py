@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dlco.errors import InvalidInput
 from dlco.files import write_whole
 from dlco.simulate.timing import Timing
+from dlco.texts import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,14 +59,19 @@ def plot_timing(timing: Timing, path: str | os.PathLike[str] | None = None, *, t
         colour = _MAC_COLOUR if name == "MACs" else _PORT_COLOUR
         axes.stairs(100 * share, edges, fill=True, color=colour)
         axes.set_ylim(0, 105)
-        axes.set_title(name, loc="left", fontsize=9)
+        axes.set_title(_shown(name), loc="left", fontsize=9)
         axes.set_ylabel("% used", fontsize=8)
     rows[-1].set_xlim(0, timing.cycles)
     rows[-1].set_xlabel("cycles")
-    figure.suptitle(title)
+    figure.suptitle(_shown(title))
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure
+
+
+def _shown(text: str) -> str:
+    """The text as matplotlib is to show it, which reads formulas between dollars."""
+    return printable(text).replace("$", r"\$")
 
 
 def chrome_trace(timing: Timing, cycle_s: float, *, name: str = "layer") -> dict[str, Any]:

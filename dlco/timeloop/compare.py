@@ -8,6 +8,7 @@ from math import inf
 
 from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.errors import InvalidInput
+from dlco.texts import printable
 from dlco.timeloop.case import Case, find_cases
 from dlco.timeloop.document import Source
 from dlco.timeloop.model import account
@@ -54,9 +55,14 @@ class Comparison:
         return {"max_relative_error": self.max_relative_error, "rows": [asdict(row) for row in self.rows]}
 
     def __str__(self) -> str:
-        head = ("case", "level", "dataspace", "quantity", "ours", "theirs", "error")
+        head: tuple[str, ...] = ("case", "level", "dataspace", "quantity", "ours", "theirs", "error")
         body = [
-            (r.case, r.level, r.dataspace, r.quantity, f"{r.ours:.10g}", f"{r.theirs:.10g}", f"{r.relative_error:.2%}")
+            (
+                *map(printable, (r.case, r.level, r.dataspace, r.quantity)),
+                f"{r.ours:.10g}",
+                f"{r.theirs:.10g}",
+                f"{r.relative_error:.2%}",
+            )
             for r in self.rows
         ]
         widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]

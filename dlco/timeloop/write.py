@@ -2,14 +2,16 @@
 
 import os
 import re
-import tempfile
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Table
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Protocol
 
 from dlco.errors import InvalidInput, InvalidMapping
+from dlco.files import write_whole
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping
@@ -20,6 +22,8 @@ from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, qu
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
+_LONGEST = 60  # characters of a folder's name, of up to four bytes each
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))}  # of Windows
 _COEFFICIENTS = {"P": "Wstride", "Q": "Hstride", "R": "Wdilation", "S": "Hdilation"}
 
 
@@ -66,7 +70,7 @@ def write(solution: Solved, folder: Source, version: str = "0.3") -> list[Path]:
             raise InvalidMapping(f"layer {layer.name!r} has no mapping; every layer needs one")
         mapping = write_mapping(solution.mappings[layer.name], layer.problem, solution.architecture, version)
         files = {"arch.yaml": machine, "problem.yaml": write_problem(layer.problem, version), "mapping.yaml": mapping}
-        texts[_folder_name(layer.name, texts)] = files
+        texts[folder_name(layer.name, texts)] = files
     root = Path(folder)
     for place, files in texts.items():
         for file, text in files.items():
@@ -78,15 +82,7 @@ def write_file(path: Path, text: str) -> None:
     """Write a text file so that it is there whole or not at all; raises `InvalidInput` where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(draft, 0o644)
-            os.replace(draft, path)
-        except BaseException:
-            os.unlink(draft)
-            raise
+        write_whole(path, text)
     except OSError as error:
         raise InvalidInput(f"{os.fspath(path)!r} cannot be written: {error.strerror or error}") from None
 
@@ -219,9 +215,20 @@ def _spatial_order(mapping: Mapping, level: int) -> tuple[tuple[str, ...], int]:
     return order, split
 
 
-def _folder_name(layer: str, taken: Table[str, object]) -> str:
-    """A folder for a layer: its name without what file systems do not take."""
-    place = re.sub(r"[^\w.-]", "_", layer).lstrip(".") or "layer"
-    while place in taken:
-        place += "_"
-    return place
+def folder_name(layer: str, taken: Iterable[str] = ()) -> str:
+    """A folder for a layer: its name, as far as the file systems of all computers take it, and not one that is taken.
+
+    They tell neither upper from lower case nor the ways to write an accent, keep a few names for devices and the dot
+    for themselves at either end, and take 255 bytes.
+    """
+    place = re.sub(r"[^\w.-]", "_", unicodedata.normalize("NFC", layer)).lstrip(".-")[:_LONGEST].rstrip(".") or "layer"
+    if place.split(".")[0].upper() in _DEVICES:
+        place = f"_{place}"
+    used = {_alike(one) for one in taken}
+    places = chain((place, f"{place}_"), (f"{place}_{n}" for n in count(2)))
+    return next(one for one in places if _alike(one) not in used)
+
+
+def _alike(name: str) -> str:
+    """The same for names that some file system takes for one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())

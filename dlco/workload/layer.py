@@ -51,7 +51,10 @@ class Layer:
 
 def check_layers(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     """The layers as a tuple; raises `InvalidInput` for an empty list, a stranger in it or a name used twice."""
-    checked = tuple(layers)
+    try:
+        checked = tuple(layers)
+    except TypeError:
+        raise InvalidInput(f"layers is {layers!r}; it must be a list of dlco.Layer") from None
     if not checked:
         raise InvalidInput("layers is empty; it must hold at least one Layer")
     seen: set[str] = set()

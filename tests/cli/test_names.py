@@ -8,6 +8,7 @@ from dlco.nas.methods import METHODS
 from dlco.nas.oracles.fit import KINDS
 from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.optimize.budget import OBJECTIVES
+from dlco.optimize.effort import EFFORTS
 from dlco.optimize.front.pareto import LIMIT_OF
 from dlco.report.style import PICTURES
 from dlco.simulate import TimingModel
@@ -24,6 +25,7 @@ def test_names_are_those_of_their_rooms() -> None:
     assert tuple(nas.SPACES) == names.SPACES
     assert tuple(METHODS) == names.METHODS
     assert tuple(KINDS) == names.PREDICTORS
+    assert tuple(EFFORTS) == names.EFFORTS
     assert tuple(evaluate.RULES) == names.RULES
     assert tuple(simulate.COPIES) == names.COPIES
     assert tuple(PICTURES) == names.PICTURES

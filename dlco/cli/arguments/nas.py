@@ -3,7 +3,14 @@
 import argparse
 
 from dlco.cli.arguments import completed
-from dlco.cli.arguments.question import add_checkpoint, add_hardware, add_printing, add_run, add_totals
+from dlco.cli.arguments.question import (
+    add_checkpoint,
+    add_effort,
+    add_hardware,
+    add_printing,
+    add_run,
+    add_totals,
+)
 from dlco.cli.names import METHODS, OBJECTIVES, PICTURES, PREDICTORS, SPACES
 
 
@@ -55,6 +62,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     search.add_argument("--queries", metavar="N", type=int, help="networks to judge at most")
     search.add_argument("--network", metavar="ARCH", help="allow this network alone, as the table writes it")
     search.add_argument("--bound", action="store_true", help="prove a lower bound for the network on its machine")
+    add_effort(search, "the final solve of the pair's mappings", "from those found, briefly")
     add_run(search)
     add_checkpoint(search)
     results = parser.add_argument_group("results, beside the table on stdout")

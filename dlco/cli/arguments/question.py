@@ -4,7 +4,7 @@ import argparse
 import re
 
 from dlco.cli.arguments import completed
-from dlco.cli.names import DEVICES, MACHINES, NETWORKS
+from dlco.cli.names import DEVICES, EFFORTS, MACHINES, NETWORKS
 
 Group = argparse._ActionsContainer  # a parser, or a group of its arguments
 
@@ -78,6 +78,15 @@ def add_run(parser: Group) -> None:
     """Add `--batch` and `--seed`."""
     parser.add_argument("--batch", metavar="N", type=int, default=1, help="images at once (default: %(default)s)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all randomness (default: %(default)s)")
+
+
+def add_effort(parser: Group, what: str, otherwise: str) -> None:
+    """Add `--effort`: how hard `what` tries, and how hard `otherwise`."""
+    parser.add_argument(
+        "--effort",
+        choices=EFFORTS,
+        help=f"how hard {what} tries: {', '.join(EFFORTS)} (default: {otherwise})",
+    )
 
 
 def add_checkpoint(parser: Group) -> None:

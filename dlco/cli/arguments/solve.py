@@ -3,7 +3,7 @@
 import argparse
 
 from dlco.cli.arguments import completed
-from dlco.cli.arguments.question import add_printing, add_question
+from dlco.cli.arguments.question import add_effort, add_printing, add_question
 from dlco.cli.names import OBJECTIVES, PICTURES
 
 
@@ -24,6 +24,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help=f"what to minimise: {', '.join(OBJECTIVES)} (default: %(default)s)",
     )
     completed.names(objective, OBJECTIVES)
+    add_effort(parser, "the search", "normal")
     results = parser.add_argument_group("results, beside the table on stdout")
     pictures = ", ".join(PICTURES)
     output = results.add_argument(

@@ -1,6 +1,7 @@
 """`Accuracy`: what judges networks, and `Counted`, which keeps count of what it was asked."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -27,6 +28,19 @@ class DifferentiableAccuracy(Accuracy, Protocol):
 
     def accuracy_of_encoding(self, encoding: Tensor) -> Tensor:
         """Accuracy in percent `[...]` of encodings `[..., features]`, those of `space.encode` or between them."""
+
+
+@runtime_checkable
+class BoundedAccuracy(Accuracy, Protocol):
+    """An oracle that knows how good its answers can be."""
+
+    def most(self) -> float:
+        """Percent that no network of the space exceeds; infinite where it cannot tell."""
+
+
+def most_accurate(oracle: Accuracy) -> float:
+    """Percent that the oracle gives no network more than, as far as it knows; infinite where it does not."""
+    return float(oracle.most()) if isinstance(oracle, BoundedAccuracy) else inf
 
 
 class Counted:
@@ -56,6 +70,10 @@ class Counted:
     def answers(self) -> dict[Any, float]:
         """The accuracy of every network asked about, in percent, in the order in which they were asked."""
         return dict(self._known)
+
+    def most(self) -> float:
+        """Percent that no network of the space exceeds; infinite where the oracle cannot tell."""
+        return most_accurate(self.oracle)
 
     def accuracy(self, networks: Sequence[Any]) -> Tensor:
         """Accuracy of each network in percent: `[n]`, float64."""

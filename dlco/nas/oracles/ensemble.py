@@ -1,7 +1,7 @@
 """An ensemble of small networks on the encoding: options that work together or against each other are seen."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
@@ -14,6 +14,8 @@ from torch.nn.functional import silu
 from dlco.nas.oracles.predictor import Predictor, Quality
 from dlco.nas.space import Space
 from dlco.optimize.progress import Listener, Progress, silent
+
+SILU_DIP = -1.2784645427610738  # where silu is least
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,21 @@ class Ensemble(Predictor):
         layers = [(weights.to(encoding), biases.to(encoding)) for weights, biases in self.layers]
         flat = forward(layers, encoding.reshape(-1, encoding.shape[-1]))
         return self.mean + self.scale * flat.reshape(-1, *encoding.shape[:-1])
+
+    def most_of_options(self, sizes: Sequence[int]) -> float:
+        """A bound by intervals: each unit at its most or its least, layer by layer, whatever the others do."""
+        (weights, biases), *rest = self.layers
+        options = weights.split(list(sizes), 1)
+        low, high = (biases[:, 0] + sum(pick(part, 1) for part in options) for pick in (torch.amin, torch.amax))
+        for weights, biases in rest:
+            ends = silu(low), silu(high)
+            most = torch.maximum(*ends)
+            dips = (low < SILU_DIP) & (SILU_DIP < high)  # silu falls up to there and rises from there on
+            least = torch.where(dips, silu(torch.tensor(SILU_DIP, dtype=low.dtype)), torch.minimum(*ends))
+            up, down = weights.clamp(min=0), weights.clamp(max=0)
+            high = (most[:, None] @ up + least[:, None] @ down + biases)[:, 0]
+            low = (least[:, None] @ up + most[:, None] @ down + biases)[:, 0]
+        return float(self.mean + self.scale * high.mean())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The fitted numbers, by name; single precision, in which they were trained."""

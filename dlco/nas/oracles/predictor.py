@@ -10,6 +10,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -74,6 +75,15 @@ class Predictor(ABC):
     @abstractmethod
     def from_arrays(cls, space: Space[Any], quality: Quality, arrays: Mapping[str, np.ndarray]) -> Self:
         """The predictor of what `arrays` gave."""
+
+    def most(self) -> float:
+        """Percent that it gives no network of the space more than; infinite where the space has no decisions."""
+        sizes = [len(decision.options) for decision in self.space.decisions]
+        return self.most_of_options(sizes) if sum(sizes) == self.features else inf
+
+    @abstractmethod
+    def most_of_options(self, sizes: Sequence[int]) -> float:
+        """Percent that it gives no encoding more than in which each decision chooses one of so many options."""
 
     def accuracy(self, networks: Sequence[Any]) -> Tensor:
         """Accuracy of each network in percent: `[n]`, float64."""

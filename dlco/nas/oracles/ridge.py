@@ -1,6 +1,6 @@
 """Ridge regression on the encoding: the accuracy as a sum of what each option contributes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -37,6 +37,10 @@ class Ridge(Predictor):
     def accuracy_of_encoding(self, encoding: Tensor) -> Tensor:
         """Accuracy in percent `[...]` of encodings `[..., features]`; gradients are `weights` everywhere."""
         return encoding @ self.weights.to(encoding) + self.intercept.to(encoding)
+
+    def most_of_options(self, sizes: Sequence[int]) -> float:
+        """That of the best option of every decision."""
+        return float(self.intercept + sum(options.max() for options in self.weights.split(list(sizes))))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The fitted numbers, by name."""

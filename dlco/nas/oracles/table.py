@@ -95,6 +95,10 @@ class TableAccuracy:
     def __contains__(self, network: object) -> bool:
         return network in self._means
 
+    def most(self) -> float:
+        """The largest accuracy in the table: it knows no other network."""
+        return float(self.accuracies.max())
+
     def accuracy(self, networks: Sequence[Any]) -> Tensor:
         """Accuracy of each network in percent: `[n]`, float64.
 

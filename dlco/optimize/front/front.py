@@ -17,6 +17,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.optimize.budget import OBJECTIVES, Budget, check_objective
 from dlco.optimize.front import dominance
 from dlco.optimize.solution import SAME, Solution, broken_limits
+from dlco.texts import guarded, printable
 from dlco.workload.problem import check_count
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ class Front:
         text = io.StringIO()
         header, rows = self._rows()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(header)
+        writer.writerow(guarded(printable(name)) for name in header)
         writer.writerows(rows)
         return text.getvalue()
 

@@ -14,8 +14,9 @@ from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.front.front import check_axes
 from dlco.optimize.local_search import Effort
+from dlco.optimize.request import check_flag, check_seed
 from dlco.workload.layer import Layer, check_layers
-from dlco.workload.problem import check_count, check_positive_int
+from dlco.workload.problem import check_positive_int
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def front_request(
         raise InvalidInput(f"area is an axis, but that of machine {hardware.name!r} is fixed; give a HardwareSpace")
     if budget is not None and not isinstance(budget, Budget):
         raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
-    check_count("seed", seed)
+    check_seed(seed)
+    check_flag("bound", bound)
     if effort is not None and not isinstance(effort, FrontEffort):
         raise InvalidInput(f"effort is {effort!r}; it must be a dlco.optimize.FrontEffort")
     if isinstance(span, bool) or not isinstance(span, int | float) or not 1 < span < inf:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import overload
 
 from dlco.errors import InvalidInput
+from dlco.texts import printable
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
@@ -81,7 +82,7 @@ class ImportedNetwork(Sequence[Layer]):
             amount = "unknown" if share is None else "none" if share == 1 else f"{1 - share:.2%} of all"
             lines.append(f"not mapped, MACs: {amount}")
             lines += _table([("operator", "count", "MACs", "results", "first in")], map(_beside, self.unmapped))
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork:
