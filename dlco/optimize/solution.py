@@ -211,7 +211,7 @@ class Solution:
                 effort=dict(data.get("effort", {})),
             )
             _check_complete(solution)
-            _check_true(sound(solution), data.get("gap", solution.gap))
+            _check_true(solution, data.get("gap", solution.gap))
         except DlcoError as error:
             raise InvalidInput(str(error)) from None
         except GARBLED as error:
@@ -322,6 +322,7 @@ def _check_true(solution: Solution, gap: object) -> None:
     for name, true in costs.items():
         _check_same(f"layer {name!r}", _flat(solution.layer_costs[name]), _flat(true))
     _check_same("of the cost", vars(solution.cost), vars(cost))
+    sound(solution)
     if (gap is None) != (solution.gap is None) or (
         gap is not None and abs(read_figure("gap", gap, -inf) - (solution.gap or 0.0)) > SAME
     ):

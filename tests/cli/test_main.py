@@ -65,6 +65,34 @@ def test_a_reader_that_leaves_early_is_no_error(case):
     assert done.stderr == ""
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the shell is POSIX's")
+@pytest.mark.parametrize(
+    ("tail", "code", "out", "err"),
+    [
+        ("completion bash >&-", 0, "", ""),
+        ("completion bash 2>&-", 0, "shtab", ""),
+        ("completion bash >/dev/full", 2, "", "dlco: error: No space left on device\n"),
+        ("report {saved} <&- >&- 2>&-", 0, "", ""),
+        ("--nonsense 2>&-", 2, "", ""),
+        ("doctor --nonsense >&-", 2, "", "dlco: error: unrecognized arguments: --nonsense (see dlco --help)\n"),
+        ("--help >/dev/full", 2, "", "dlco: error: No space left on device\n"),
+        ("--help | true; exit ${PIPESTATUS[0]}", 141, "", ""),
+        ("--nonsense 2>&1 | true; exit ${PIPESTATUS[0]}", 2, "", ""),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_no_reason_to_fail(saved, tail, code, out, err):
+    """Nor is what reads them; and a file that is written takes the place of none of them."""
+    if "/dev/full" in tail and not os.path.exists("/dev/full"):
+        pytest.skip("a device of Linux")
+    command = f"{sys.executable} -m dlco {tail.format(saved=saved) if 'saved' in tail else tail}"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment)
+    assert done.returncode == code
+    assert out in done.stdout
+    assert bool(out) == bool(done.stdout)
+    assert done.stderr == err
+
+
 def test_what_the_terminal_cannot_show_is_escaped():
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = run_module("evaluate", "arch.yaml", "größe.yaml", "mapping.yaml", env=environment)

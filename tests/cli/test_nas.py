@@ -1,5 +1,6 @@
 import csv
 import json
+import sys
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from dlco.hardware import Architecture, HardwareSpace
 from dlco.nas import NasBench201, OfaMobileNetV3
 from dlco.nas.codesign import STATUSES, CoDesign, CoPoint
 from dlco.nas.oracles import Ensemble, Ridge, TableAccuracy
+from dlco.optimize.effort import EFFORTS
 
 OFA = Path(__file__).parents[1] / "data/nas/ofa_mobilenetv3.csv"
 
@@ -84,7 +86,7 @@ def test_every_argument_reaches_the_search(dlco, stub):
     network = OfaMobileNetV3().format(OfaMobileNetV3().sample(1, torch.Generator().manual_seed(0))[0])
     limits = ("--power", 0.5, "--latency", 1e-3, "--energy", 2e-3, "--pe-count", 256)
     search = ("--method", "random", "--evaluations", 9, "--queries", 5, "--network", network, "--seed", 3, "--bound")
-    judge = ("--predictor", "ridge", "--batch", 2, "--checkpoint", "run.ckpt")
+    judge = ("--predictor", "ridge", "--batch", 2, "--checkpoint", "run.ckpt", "--effort", "low")
     ran = dlco("nas", "ofa", "--hardware", "simba", "--fixed", *limits, *search, *judge)
     assert ran.code == 0
     assert isinstance(stub["hardware"], Architecture)
@@ -94,6 +96,7 @@ def test_every_argument_reaches_the_search(dlco, stub):
     assert (stub["method"], stub["evaluations"], stub["queries"], stub["seed"]) == ("random", 9, 5, 3)
     assert stub["space"].format(stub["network"]) == network
     assert (stub["bound"], stub["checkpoint"], stub["resume"]) == (True, "run.ckpt", None)
+    assert stub["effort"] == EFFORTS["low"]
     assert {layer.problem.sizes["N"] for layer in stub["space"].layers} == {2}
 
 
@@ -172,6 +175,7 @@ def test_the_exit_code_tells_how_it_ended(dlco, stub, design, tmp_path, status, 
         (("ofa", "--progress", "out.txt"), "its suffix must be one of .png, .svg, .pdf"),
         (("ofa", "-o", "missing/out.json"), "there is no folder"),
         (("ofa", "--checkpoint", "a", "--resume", "b"), "not allowed with argument"),
+        (("ofa", "--effort", "much"), "argument --effort: invalid choice: 'much'"),
     ],
 )
 def test_bad_arguments_are_one_sentence(dlco, stub, tmp_path, arguments, said):
@@ -191,3 +195,25 @@ def test_what_the_search_refuses_is_one_sentence(dlco, option, said):
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.count("\n") == 1
     assert said in ran.err
+
+
+@pytest.mark.parametrize(
+    ("judge", "most"),
+    [
+        (("ofa",), "86.43"),
+        (("ofa", "--predictor", "ridge"), "78.45"),
+        (("nasbench201", "--table", "{table}", "--column", "c10", "--networks", "net"), "74"),
+        (("nasbench201", "--table", "{table}", "--column", "c10", "--networks", "net", "--predictor", "ridge"), "7"),
+    ],
+)
+def test_an_accuracy_out_of_reach_is_said_at_once(dlco, table, monkeypatch, judge, most):
+    def refuse(*arguments):
+        raise AssertionError("nothing is to be searched")
+
+    monkeypatch.setattr(sys.modules["dlco.nas.cosearch"], "explore", refuse)
+    judge = [one.format(table=table) for one in judge]
+    ran = dlco("nas", *judge, "--hardware", "eyeriss", "--accuracy", "99.9", "--quiet")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("dlco: error: least_accuracy is 99.9 %; no network of ")
+    assert f"has more than {most}" in ran.err
+    assert ran.err.count("\n") == 1

@@ -5,6 +5,7 @@ import pytest
 
 import dlco.cli.solve as command
 from dlco.hardware import Architecture, HardwareSpace
+from dlco.optimize.effort import EFFORTS, SolveEffort
 from dlco.optimize.solution import Solution
 from dlco.report.table import solution_text
 
@@ -193,3 +194,12 @@ def test_a_small_network_for_real(dlco, case, tmp_path):
     figures = json.loads(dlco("evaluate", *files, "--json").out)
     assert figures["cycles"] == solution.cost.cycles
     assert figures["energy_pj"] == pytest.approx(solution.cost.energy_pj, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", EFFORTS)
+def test_efforts_have_names(dlco, stub, name):
+    assert dlco("solve", "alexnet", "--hardware", "eyeriss", "--effort", name).code == 0
+    assert stub["effort"] == EFFORTS[name]
+    assert dlco("solve", "alexnet", "--hardware", "eyeriss").code == 0
+    assert stub["effort"] is None
+    assert EFFORTS["normal"] == SolveEffort()

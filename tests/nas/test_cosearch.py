@@ -1,5 +1,6 @@
 """Co-search against all pairs of a small space, method by method; and what an answer carries."""
 
+import json
 import sys
 from dataclasses import replace
 from math import exp, log
@@ -8,11 +9,13 @@ import pytest
 import torch
 
 from dlco import Budget, Progress, SolveEffort, evaluate
-from dlco.errors import InvalidInput
+from dlco.errors import Infeasible, InvalidInput
 from dlco.nas.codesign import CoDesign
 from dlco.nas.cosearch import cosearch
+from dlco.nas.evaluator import Evaluator
 from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.methods import METHODS
+from dlco.nas.oracles import Counted
 from dlco.nas.problem import CoProblem
 from dlco.nas.space import Space
 from dlco.optimize.local_search import Effort
@@ -200,6 +203,123 @@ def test_a_design_survives_its_file(costs, tmp_path):
             CoDesign.load(tmp_path / name)
 
 
+def test_the_front_has_what_none_of_the_pairs_evaluated_beats(costs, monkeypatch):
+    """Accuracy, energy and latency, each of which some pair of the front owes its place to."""
+    evaluators = []
+
+    class Watched(Evaluator):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            evaluators.append(self)
+
+    monkeypatch.setattr(sys.modules["dlco.nas.cosearch"], "Evaluator", Watched)
+    front = ask(costs, "random", evaluations=60, seed=3).front
+    pairs = [(-one.accuracy, one.energy_pj, one.cycles) for one in evaluators[0].candidates.values()]
+    best = best_of(pairs, 3)
+    cycle_s = HARDWARE.base.cycle_s
+    found = [(-one.accuracy, one.energy_pj, one.latency_s / cycle_s) for one in front]
+    assert found == sorted(found, key=lambda one: one[:2])
+    assert sorted(found) == [pytest.approx(one) for one in sorted(best)]
+    for axis in range(3):
+        others = [i for i in range(3) if i != axis]
+        assert len(best_of([tuple(one[i] for i in others) for one in pairs], 2)) < len(best), "all axes count"
+
+
+def best_of(pairs, axes):
+    """The different figures that no other matches on every axis and beats on one, by looking at all."""
+    return [one for one in set(pairs) if not any(all(o[i] <= one[i] for i in range(axes)) and o != one for o in pairs)]
+
+
+UNTRUE = {
+    "status": (("status",), "infeasible", "its limits are kept"),
+    "accuracy": (("accuracy",), 99.0, "its trace ends with"),
+    "accuracy nan": (("accuracy",), None, "accuracy in the co-design is None"),
+    "network": (("network",), "8-8-8", "its trace ends with"),
+    "least accuracy": (("least_accuracy",), 99.5, "breaks a limit"),
+    "figures of the solution": (("solution", "cost", "cycles"), 1.0, "the mappings come to"),
+    "one pair too many": (
+        ("front",),
+        lambda data: [*data["front"], data["front"][-1] | {"accuracy": 0.0}],
+        "front of the co-design is not in order",
+    ),
+    "order of the front": (("front",), lambda data: data["front"][::-1], "front of the co-design is not in order"),
+    "infeasible on the front": (("front", 0, "feasible"), False, "breaks a limit"),
+    "area of the chosen": (("trace", -1, "area_mm2"), 1e-3, "area_mm2 at the end of the trace"),
+    "sizes": (("front", 0, "sizes"), [1.0], "for 2 names"),
+    "evaluations": (("trace", -1, "evaluations"), 1000, "found after 1000 evaluations"),
+    "trace": (("trace", 0, "evaluations"), 10, "goes back from 10"),
+    "mappings": (("mappings",), -1, "mappings of the co-design is -1"),
+    "queries": (("queries",), "many", "queries of the co-design is 'many'"),
+    "objective": (("objective",), "speed", "objective of the co-design is 'speed'"),
+    "space": (("space",), 5, "space of the co-design is 5"),
+    "macs": (("front", 0, "macs"), 1.5, "macs in the co-design is 1.5"),
+}
+
+
+@pytest.fixture(scope="module")
+def document(costs):
+    found = ask(costs, "random", evaluations=10)
+    assert len(found.front) > 1
+    assert len(found.trace) > 1
+    return json.dumps(found.to_dict())
+
+
+@pytest.mark.parametrize("what", UNTRUE)
+def test_a_design_that_does_not_hold_is_one_sentence(document, what):
+    (*path, last), value, said = UNTRUE[what]
+    data = json.loads(document)
+    assert CoDesign.from_dict(json.loads(document))
+    place = data
+    for key in path:
+        place = place[key]
+    place[last] = value(data) if callable(value) else value
+    with pytest.raises(InvalidInput) as caught:
+        CoDesign.from_dict(data)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_all_mappings_are_counted_and_said():
+    """Those of the candidates and those of the final solve, whichever of the two is better."""
+    fresh = LayerCosts(HARDWARE, CoProblem(SPACE, Linear(SPACE), HARDWARE, "energy").score, effort=FAST)
+    found = cosearch(
+        SPACE, Linear(SPACE), HARDWARE, None, "energy", method="random", evaluations=4, costs=fresh, effort=QUICK
+    )
+    assert fresh.evaluations > 0
+    assert found.mappings > fresh.evaluations, "the final solve's, too"
+    assert f"{found.mappings:,} mappings\n" in str(found)
+    assert f"{found.mappings:,} mappings evaluated in {found.seconds:.1f} s" in str(found)
+
+
+class Table(Linear):
+    """Knows how good it can be."""
+
+    def most(self):
+        return 94.0
+
+
+@pytest.mark.parametrize(
+    ("oracle", "options", "said"),
+    [
+        (Table, {}, "no network of 'small' has more than 94 % by this oracle"),
+        (lambda space: Counted(Table(space)), {}, "no network of 'small' has more than 94 %"),
+        (Linear, {"network": (0, 0, 0)}, "the only network allowed has 80 %"),
+    ],
+)
+def test_an_accuracy_out_of_reach_is_said_before_the_search(costs, monkeypatch, oracle, options, said):
+    def refuse(*arguments, **options):
+        raise AssertionError("nothing is to be searched")
+
+    monkeypatch.setattr(sys.modules["dlco.nas.cosearch"], "explore", refuse)
+    with pytest.raises(Infeasible, match=r"least_accuracy is 99\.9 %; ") as caught:
+        ask(costs, oracle=oracle(SPACE), least_accuracy=99.9, **options)
+    assert said in str(caught.value)
+
+
+def test_an_accuracy_just_in_reach_is_searched_for(costs):
+    assert ask(costs, oracle=Table(SPACE), least_accuracy=94.0).accuracy == 94.0
+
+
 class Plain(Space):
     """The same networks without decisions, as a space of graphs has none."""
 
@@ -230,6 +350,22 @@ def test_a_space_without_factors_works_with_all_methods_but_the_relaxed(costs):
         ({"evaluations": 0}, "evaluations is 0"),
         ({"queries": 0}, "queries is 0"),
         ({"seed": -1}, "seed is -1"),
+        ({"seed": None}, "seed is None"),
+        ({"seed": True}, "seed is True"),
+        ({"seed": 1.5}, r"seed is 1\.5"),
+        ({"seed": 2**70}, "seed is 1180591620717411303424; it must be at most"),
+        ({"evaluations": True}, "evaluations is True"),
+        ({"bound": None}, "bound is None; it must be True or False"),
+        ({"effort": 1}, "effort is 1"),
+        ({"progress": 3}, "progress is 3"),
+        ({"checkpoint": 5}, "checkpoint is 5"),
+        ({"checkpoint": ""}, "checkpoint is ''"),
+        ({"resume": ""}, "resume is ''"),
+        ({"machine": 3}, "machine is 3"),
+        ({"machine": "x"}, "machine is 'x'"),
+        ({"machine": (0.5, 1)}, r"machine is \(0\.5, 1\)"),
+        ({"least_accuracy": True}, "least_accuracy is True"),
+        ({"budget": 5}, "budget is 5"),
         ({"method": "fixed-network"}, "network is None"),
     ],
 )
@@ -241,6 +377,8 @@ def test_bad_input_is_refused(costs, options, message):
 def test_costs_of_another_question_are_refused(costs):
     with pytest.raises(InvalidInput, match="costs"):
         cosearch(SPACE, Linear(SPACE), HARDWARE, None, "latency", costs=costs)
+    with pytest.raises(InvalidInput, match=r"costs is 3; it must be a dlco\.nas\.LayerCosts"):
+        cosearch(SPACE, Linear(SPACE), HARDWARE, costs=3)
 
 
 def test_fixed_hardware_is_a_space_of_one_machine():

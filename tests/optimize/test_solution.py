@@ -336,3 +336,121 @@ def test_a_garbled_field_is_refused(
     (tmp_path / "solution.json").write_text(json.dumps(data))
     with pytest.raises(InvalidInput):
         Solution.load(tmp_path / "solution.json")
+
+
+# --- figures ---------------------------------------------------------------------------------------------------
+
+
+def numbers(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where there are numbers in a document."""
+    if isinstance(data, dict | list):
+        items = data.items() if isinstance(data, dict) else enumerate(data)
+        return [found for key, value in items for found in numbers(value, (*path, key))]
+    return [path] if isinstance(data, int | float) and not isinstance(data, bool) else []
+
+
+def test_every_figure_is_what_the_mappings_come_to(solution: Solution) -> None:
+    """Each number of the costs in turn, off by a millionth (or one), is refused; nothing else is in its way."""
+    data = json.loads(json.dumps(solution.to_dict()))
+    assert Solution.from_dict(data) == solution
+    places = [path for path in numbers(data) if path[0] in ("layer_costs", "cost", "gap")]
+    assert len(places) == 6 + 1 + len(solution.layers) * (7 + len(solution.architecture.levels))
+    for path in places:
+        bad = json.loads(json.dumps(data))
+        *parents, last = path
+        place = bad
+        for key in parents:
+            place = place[key]
+        place[last] = place[last] + 1 if isinstance(place[last], int) else place[last] * (1 + 1e-6) + 1e-12
+        with pytest.raises(InvalidInput, match=str(last)):
+            Solution.from_dict(bad)
+
+
+def test_rounding_is_let_pass(solution: Solution) -> None:
+    data = json.loads(json.dumps(solution.to_dict()))
+    data["cost"]["energy_pj"] *= 1 + 1e-12
+    assert Solution.from_dict(data).mappings == solution.mappings
+
+
+UNTRUE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
+    "another mapping": (_set("mappings", "product", "bypass", 1, ["Inputs"]), "the mappings come to"),
+    "another energy of the machine": (_set("architecture", "levels", 2, "read_pj", 91.0), "the mappings come to"),
+    "another count": (_set("layers", 0, "count", 77), "count of the cost of layer"),
+    "edp 0": (_set("cost", "edp", 0.0), "edp of the cost is 0.0"),
+    "energy infinite": (_set("cost", "energy_pj", float("inf")), "must be a finite number"),
+    "latency nan": (_set("cost", "latency_s", float("nan")), "must be a finite number"),
+    "power below 0": (_set("cost", "power_w", -1.0), "must be a finite number of at least 0"),
+    "cycles huge": (_set("layer_costs", "product", "cycles", 10**400), "must be a finite number"),
+    "bound infinite": (_set("lower_bound", float("inf")), "lower_bound of the solution is inf"),
+    "bound below 0": (_set("lower_bound", -1.0), "lower_bound of the solution is -1.0"),
+    "bound beyond the value": (_set("lower_bound", 1e300), "what no design can beat"),
+    "no bound": (_set("lower_bound", None), "gap of the solution"),
+    "a limit that is broken": (_set("budget", "latency_s", 1e-12), "its budget is exceeded: latency_s"),
+    "a broken limit of a level": (_set("budget", "capacity", {"Buffer": 1}), "its budget is exceeded: capacity"),
+    "infeasible though all holds": (_set("status", "infeasible"), "its budget is kept"),
+    "a conflict over nothing": (
+        _set("conflicts", [{"limit": "power_w", "value": 1.0, "least": 2.0, "reached": 3.0}]),
+        "its budget says otherwise",
+    ),
+    "a conflict of another limit": (
+        _set("conflicts", [{"limit": "latency_s", "value": 2.0, "least": 2.0, "reached": 3.0}]),
+        "its budget says otherwise",
+    ),
+    "a conflict below its least": (
+        _set("conflicts", [{"limit": "latency_s", "value": 1.0, "least": 2.0, "reached": 1.5}]),
+        "below the least",
+    ),
+    "a bound above the value in its history": (
+        _set("history", [{"seconds": 1.0, "phase": "bound", "bound": 1e300}]),
+        "history of the solution has a bound",
+    ),
+    "time that goes back": (
+        _set("history", [{"seconds": 2.0, "phase": "a"}, {"seconds": 1.0, "phase": "b"}]),
+        "go back",
+    ),
+    "a phase of no name": (_set("history", [{"seconds": 2.0, "phase": None}]), "phase in the history"),
+    "a mapping too many": (lambda data: data["mappings"].update(x=data["mappings"]["product"]), "of layer 'x'"),
+    "seed of text": (_set("seed", "4"), "seed of the solution is '4'"),
+    "seed not whole": (_set("seed", 4.5), "seed of the solution is 4.5"),
+    "evaluations below 0": (_set("evaluations", -1), "evaluations of the solution is -1"),
+    "seconds of text": (_set("seconds", "long"), "seconds of the solution is 'long'"),
+    "imperfect 1": (_set("imperfect", 1), "imperfect of the solution is 1"),
+    "message no text": (_set("message", ["a"]), "message of the solution is"),
+    "two layers of a name": (lambda data: data["layers"].append(data["layers"][0]), "two layers named"),
+}
+
+
+@pytest.mark.parametrize("what", UNTRUE)
+def test_what_does_not_add_up_is_one_sentence(what: str, solution: Solution) -> None:
+    change, said = UNTRUE[what]
+    data = json.loads(json.dumps(solution.to_dict()))
+    change(data)
+    with pytest.raises(InvalidInput) as caught:
+        Solution.from_dict(data)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bound_that_its_own_design_refutes_is_no_answer(
+    network: list[Layer], machine: Architecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlco.optimize.run.Run._bound", lambda run: 1.01 * run._value(run.best))
+    with pytest.raises(dlco.errors.DlcoError, match=r"lower_bound of the solution is .* what no design can beat"):
+        dlco.solve(network, machine, "edp", effort=QUICK)
+
+
+def test_nothing_is_better_than_what_costs_nothing(network: list[Layer]) -> None:
+    levels = (dlco.Level("Registers", "regfile", capacity=64), dlco.Level("DRAM", "DRAM"))
+    free = dlco.solve(network, dlco.Architecture(levels, mac_pj=0.0), "latency", effort=QUICK)
+    assert (free.cost.edp, free.cost.power_w) == (0.0, 0.0)
+    assert replace(free, objective="energy", lower_bound=0.0).gap == 0.0
+    assert Solution.from_dict(json.loads(json.dumps(free.to_dict()))) == free
+
+
+def test_imperfect_solutions_are_priced_again_too(network: list[Layer], machine: Architecture) -> None:
+    found = dlco.solve(network, machine, "edp", effort=QUICK, imperfect=True, bound=False)
+    data = json.loads(json.dumps(found.to_dict()))
+    assert Solution.from_dict(data) == found
+    data["cost"]["cycles"] += 1
+    with pytest.raises(InvalidInput, match="cycles of the cost"):
+        Solution.from_dict(data)

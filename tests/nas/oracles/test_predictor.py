@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from dlco.errors import InvalidInput
 from dlco.nas import OfaMobileNetV3
 from dlco.nas.oracles import (
+    Counted,
     DifferentiableAccuracy,
     EnsembleTraining,
+    FunctionAccuracy,
     TableAccuracy,
     fit_predictor,
     kendall_tau,
     load_predictor,
 )
+from dlco.nas.oracles.accuracy import most_accurate
 from dlco.nas.oracles.ofa import ofa_accuracy
 from dlco.nas.oracles.ridge import fit_ridge
 from dlco.nas.spaces.digits import Digits
@@ -151,3 +154,36 @@ def test_ridge_reaches_its_target_on_other_splits() -> None:
     qualities = [fit_predictor(table, seed=seed).quality for seed in range(1, 5)]
     assert max(quality.rmse for quality in qualities) <= 0.17
     assert sum(quality.kendall_tau for quality in qualities) / 4 >= 0.92
+
+
+# --- how good an answer can be ---------------------------------------------------------------------------------
+
+
+def test_the_most_of_a_ridge_is_that_of_its_best_network() -> None:
+    ridge = fit_predictor(interacting_table())
+    answers = ridge.accuracy(list(ridge.space.networks()))
+    assert ridge.most() == pytest.approx(answers.max().item(), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_network_goes_beyond_the_most_of_an_ensemble(seed: int) -> None:
+    """Of few training steps and of many, so that units lie on all sides of where their slope turns."""
+    for epochs in (1, 60):
+        training = EnsembleTraining(epochs=epochs, width=8)
+        ensemble = fit_predictor(interacting_table(), "ensemble", training=training, seed=seed)
+        most = ensemble.accuracy(list(ensemble.space.networks())).max().item()
+        assert most <= ensemble.most() < 200
+
+
+def test_what_comes_with_dlco_tells_an_accuracy_out_of_reach() -> None:
+    for kind, bound in (("ridge", 78.5), ("ensemble", 90.0)):
+        oracle = ofa_accuracy(kind)
+        sampled = oracle.accuracy(oracle.space.sample(2000, torch.Generator().manual_seed(0))).max().item()
+        assert sampled <= oracle.most() < bound
+
+
+def test_tables_know_their_best_and_counted_oracles_what_theirs_does() -> None:
+    table = interacting_table()
+    assert table.most() == Counted(table).most() == pytest.approx(60 + 6 + 3 + 0.8 * 36)
+    assert most_accurate(FunctionAccuracy(table.space, lambda network: 50.0)) == float("inf")
+    assert Counted(FunctionAccuracy(table.space, lambda network: 50.0)).most() == float("inf")

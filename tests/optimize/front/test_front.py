@@ -143,6 +143,40 @@ def test_files_with_points_in_disorder_are_refused(real: Front) -> None:
         Front.load("no such file")
 
 
+UNTRUE = {
+    "a value": (("points", 0, "values", 0), 2.0, "which is not what its solution costs"),
+    "a value of none": (("points", 0, "values"), [1.0], "lacks or garbles"),
+    "a figure of a design": (("points", 1, "solution", "cost", "energy_pj"), 1.0, "the mappings come to"),
+    "a figure of a dominated one": (("dominated", 0, "solution", "cost", "cycles"), 1.0, "the mappings come to"),
+    "a limit below its figure": (("points", 1, "limits", "latency"), 1e-12, "breaks its limits: latency"),
+    "a budget that is broken": (("budget", "power_w"), 1e-12, "breaks its limits: power_w"),
+    "evaluations of a point": (("points", 0, "evaluations"), 10, "are 10, of all 9"),
+    "evaluations of text": (("evaluations",), "9", "evaluations of the front is '9'"),
+    "evaluations in the trace": (("trace", 0, 0), 10, "are 10, of all 9"),
+    "a figure of the trace": (("trace", 0, 1, 0), -1.0, "latency of a point is -1.0"),
+    "seed": (("seed",), 1.5, "seed of the front is 1.5"),
+    "seconds": (("seconds",), -1.0, "seconds of the front is -1.0"),
+    "status": (("status",), "infeasible", "but it has 4 designs"),
+    "another network": (("points", 0, "solution", "layers", 0, "problem", "name"), "X", "different networks"),
+    "dominated by none": (("dominated",), lambda data: [data["points"].pop()], "none of the dominated"),
+    "no points": (("points",), lambda data: [], "not in order"),
+}
+
+
+@pytest.mark.parametrize("what", UNTRUE)
+def test_a_front_that_does_not_hold_is_one_sentence(real: Front, what: str) -> None:
+    (*path, last), value, said = UNTRUE[what]
+    data = json.loads(json.dumps(real.to_dict()))
+    place = data
+    for key in path:
+        place = place[key]
+    place[last] = value(data) if callable(value) else value
+    with pytest.raises(InvalidInput) as caught:
+        Front.from_dict(data)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_fronts_of_one_point_and_of_none(solution: Solution) -> None:
     alone = Front.of([at(solution, 1e-3, 2.0)], ("latency", "power"), Budget(), 0)
     assert alone.knee is alone.points[0]
