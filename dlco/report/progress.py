@@ -43,7 +43,7 @@ class ProgressBar:
         self._display: RichProgress | None = None
 
     def __enter__(self) -> Self:
-        if ProgressBar._shown is None and sys.stderr.isatty():
+        if ProgressBar._shown is None and sys.stderr is not None and sys.stderr.isatty():
             ProgressBar._shown = self
             self._display = RichProgress(
                 TextColumn("{task.description}"),
