@@ -163,7 +163,7 @@ def test_a_checkpoint_comes_into_being_whole(tmp_path: Path, monkeypatch: pytest
 
     path = tmp_path / "run.ckpt"
     with monkeypatch.context() as patch:
-        patch.setattr("dlco.optimize.journal.os.replace", killed)
+        patch.setattr("dlco.optimize.journal.os.link", killed)
         with pytest.raises(SystemExit):
             Journal(path, "asked", resume=False)
     assert not path.exists()
