@@ -7,7 +7,7 @@ spreadsheet would take for a formula is marked as text.
 import re
 
 _NBSP = "\N{NO-BREAK SPACE}"
-_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_FORMULA = re.compile(r"[=+\-@\t\r\n]")
 
 
 def printable(text: str) -> str:
@@ -21,10 +21,5 @@ def printable_lines(text: str) -> str:
 
 
 def guarded(cell: str) -> str:
-    """A text as a cell of a table in a file: with a ' before what a spreadsheet would compute; see `unguarded`."""
+    """A text as a cell of a table in a file: with a ' before what a spreadsheet would compute."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
-
-
-def unguarded(cell: str) -> str:
-    """The text that `guarded` made a cell of."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
