@@ -8,8 +8,8 @@ from typing import Any
 
 import dlco
 from dlco import Architecture, Layer, Level, Mapping
-from dlco.cost.imperfect import evaluate_imperfect
-from dlco.cost.model import Cost
+from dlco.cost.cost import Cost
+from dlco.cost.model import evaluate
 from dlco.mapping.checks import tile_words
 
 OPERANDS = frozenset({"Weights", "Inputs", "Outputs"})
@@ -73,7 +73,7 @@ def best_cost(layer: Layer, architecture: Architecture, mappings: Iterator[Mappi
     costs, reasons = [], []
     for mapping in mappings:
         try:
-            costs.append(evaluate_imperfect(layer, architecture, mapping))
+            costs.append(evaluate(layer, architecture, mapping))
         except dlco.InvalidMapping as error:
             reasons.append(str(error))
     if not costs:

@@ -22,8 +22,10 @@ from common import Stopwatch, environment, table
 
 import dlco
 from dlco import Budget, HardwareSpace, Layer
-from dlco.cost.model import build_nest, evaluate_totals, overflow, positions
+from dlco.cost.model import evaluate_totals
+from dlco.cost.nest import build_nest, positions
 from dlco.cost.shape import compile_problem
+from dlco.cost.tabulate import overflow
 from dlco.hardware import eyeriss_space
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y

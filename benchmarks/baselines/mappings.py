@@ -5,8 +5,7 @@ from math import inf
 import torch
 
 from baselines.problem import Task
-from dlco.cost.model import build_nest
-from dlco.cost.nest import product
+from dlco.cost.nest import build_nest, product
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
 from dlco.mapping.mapspace import AXES

@@ -1,7 +1,8 @@
 """The matrix-form cost model: exact on integer mappings, differentiable on real ones."""
 
 from dlco.cost.arithmetic import EXACT, SMOOTH, WHOLE, Exact, Smooth, Whole
-from dlco.cost.model import Cost, Counts, Totals, evaluate, evaluate_many
+from dlco.cost.cost import Cost, Counts, Totals
+from dlco.cost.model import evaluate, evaluate_many
 from dlco.cost.rules import DEFAULT_RULES, TIMELOOP_RULES, CountingRules
 
 __all__ = [

@@ -22,8 +22,10 @@ class Arithmetic(Protocol):
     def maximum(self, candidates: Sequence[torch.Tensor]) -> torch.Tensor:
         """The largest of the candidates."""
 
-    def cycles_for(self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor) -> torch.Tensor:
-        """Cycles to move all of `words` at `bandwidth` words per cycle, in an execution of `compute` cycles."""
+    def cycles_for(
+        self, words: Sequence[Sequence[torch.Tensor]], bandwidth: torch.Tensor, compute: torch.Tensor
+    ) -> torch.Tensor:
+        """Cycles to move groups of `words` at `bandwidth` words per cycle, in an execution of `compute` cycles."""
 
     def common_step(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """The grid that steps of `a` and of `b` share: their greatest common divisor."""
@@ -66,11 +68,17 @@ class Exact:
             best = torch.maximum(best, other)
         return best
 
-    def cycles_for(self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor) -> torch.Tensor:
-        """Compute cycles over the slow-down, in Timeloop's order of operations, so that its ceiling falls alike."""
-        if any(part.requires_grad for part in words):
-            return total(words) / bandwidth
-        return compute / (bandwidth / total([part / compute for part in words]))
+    def cycles_for(
+        self, words: Sequence[Sequence[torch.Tensor]], bandwidth: torch.Tensor, compute: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute cycles over the slow-down, in Timeloop's order of operations, so that its ceiling falls alike.
+
+        It adds up words a cycle dataspace by dataspace, writes by themselves and reads by themselves, and those two
+        sums only where a port is shared; the slow-down is the bandwidth over that.
+        """
+        if any(part.requires_grad for group in words for part in group):
+            return total([total(group) for group in words]) / bandwidth
+        return compute / (bandwidth / total([total([part / compute for part in group]) for group in words]))
 
     def common_step(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Greatest common divisor; factors that are no integers share their smaller step."""
@@ -142,9 +150,11 @@ class Smooth:
         logs = rows.clamp(min=torch.finfo(rows.dtype).tiny).log()
         return (torch.logsumexp(logs * self.sharpness, dim=0) / self.sharpness).exp()
 
-    def cycles_for(self, words: Sequence[torch.Tensor], bandwidth: torch.Tensor, compute: torch.Tensor) -> torch.Tensor:
+    def cycles_for(
+        self, words: Sequence[Sequence[torch.Tensor]], bandwidth: torch.Tensor, compute: torch.Tensor
+    ) -> torch.Tensor:
         """Words over bandwidth."""
-        return total(words) / bandwidth
+        return total([total(group) for group in words]) / bandwidth
 
     def common_step(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """The smaller step: equal to the divisor wherever one step divides the other, as a sliding window's do."""

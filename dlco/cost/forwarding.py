@@ -54,12 +54,7 @@ def supply(problem: Problem, batch: MappingBatch, fanout_x: Sequence[int]) -> li
     shape = batch.batch_shape
     mappings = [batch.mapping(*index) for index in np.ndindex(*shape)]
     for mapping in mappings:
-        for level, (_, x, y) in zip(mapping.levels, mapping.factors, strict=True):
-            if prod((*x, *y)) > MOST_CHILDREN:
-                raise NotSupported(
-                    f"{level} serves {prod((*x, *y))} children; words that neighbours pass on are counted for up to "
-                    f"{MOST_CHILDREN} (rules without neighbour_forwarding have no limit)"
-                )
+        check_children(mapping)
 
     def one(level: int, space: Dataspace) -> Supply:
         counts = [_supply(_Children(problem, m, level, space), fanout_x[level]) for m in mappings]
@@ -68,6 +63,16 @@ def supply(problem: Problem, batch: MappingBatch, fanout_x: Sequence[int]) -> li
         )
 
     return [[one(level, space) for space in problem.dataspaces] for level in range(len(batch.levels))]
+
+
+def check_children(mapping: Mapping) -> None:
+    """Raise `NotSupported` where a level has more children than can be listed."""
+    for level, (_, x, y) in zip(mapping.levels, mapping.factors, strict=True):
+        if prod((*x, *y)) > MOST_CHILDREN:
+            raise NotSupported(
+                f"{level} serves {prod((*x, *y))} children; Timeloop's rules count them one by one, up to "
+                f"{MOST_CHILDREN} (the default rules have no limit)"
+            )
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ and the temporal loop has W_(k-1) / W_k iterations, the spatial one f_k. Others 
 W_-1 over all dimensions: exactly the steps of the executed nest. Bandwidths are charged with this nest, whose words
 are never fewer than those of any instance; so is leakage, with all instances that are ever used.
 
-Where factors multiply to the bounds all three nests are the same integers, and every figure is that of `evaluate`.
+Where factors multiply to the bounds all three nests are the same integers, and every figure is that of perfect factors.
 """
 
 from collections.abc import Sequence
@@ -41,16 +41,14 @@ import torch
 
 from dlco.cost.accesses import Kept, count_accesses
 from dlco.cost.arithmetic import EXACT
-from dlco.cost.model import Axes, Cost, Totals, build_nest, overflow, positions, tabulate, tabulate_counts
-from dlco.cost.nest import Nest, Row, is_one
-from dlco.cost.performance import Performance, kept_table, performance
+from dlco.cost.cost import Cost, Totals
+from dlco.cost.nest import Axes, Nest, Row, build_nest, is_one, positions
+from dlco.cost.performance import Performance, performance
 from dlco.cost.rules import DEFAULT_RULES
-from dlco.cost.shape import Shape, compile_problem
-from dlco.hardware.architecture import Architecture, Machine
-from dlco.mapping.checks import check_mapping
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
-from dlco.workload.layer import Layer
-from dlco.workload.problem import Problem
+from dlco.cost.shape import Shape
+from dlco.cost.tabulate import overflow, tabulate, tabulate_counts
+from dlco.hardware.architecture import Machine
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, MappingBatch
 
 INWARDS = (TEMPORAL, SPATIAL_Y, SPATIAL_X)  # slots of a level, outermost first
 
@@ -151,7 +149,7 @@ def imperfect_nests(
                 busy[..., level, axis, :] = torch.minimum(n, children)
                 full, cut = full + cut * (last > 1), cut * (last == 1)
             tiles = children
-    nests = [_fields(build_nest(shape, table, position, axes)) for table in (factors, mean, busy)]
+    nests = [loops_of(build_nest(shape, table, position, axes)) for table in (factors, mean, busy)]
     whole = WholeNest(**nests[0], bounds=bounds)
     return (
         whole,
@@ -187,35 +185,41 @@ def imperfect_totals(
     return Totals(*(row.expand(batch) for row in rows))
 
 
-def evaluate_imperfect(layer: Layer | Problem, architecture: Architecture, mapping: Mapping) -> Cost:
-    """What a mapping costs whose factors may multiply to more than the bounds, under the default counting rules.
+def imperfect_cost(shape: Shape, machine: Machine, kept: Kept, mapping: MappingBatch, bounds: torch.Tensor) -> Cost:
+    """What mappings cost whose factors may multiply to more than the bounds, under the default counting rules.
 
     Args:
-        layer: the work.
-        architecture: the machine.
-        mapping: perfect (then the result is that of `evaluate`) or not.
+        shape: compiled problem.
+        machine: its leading dimensions broadcast against the batch.
+        kept: `[levels][spaces]` whether a level keeps a dataspace.
+        mapping: whole factors, of any leading shape. Those that multiply to less than the bounds are not valid, and
+            are counted as if the bounds were no larger.
+        bounds: `[dims]`.
 
     Returns:
-        A `Cost` without leading dimensions. Counts are means over the instances of a level, `Counts.instances` their
-        mean number and `Counts.tile` the largest tile; so products of the first two are totals.
-
-    Raises:
-        InvalidMapping: the mapping does not fit the layer or the architecture.
+        A `Cost` whose counts are means over the instances of a level, `Counts.instances` their mean number and
+        `Counts.tile` the largest tile; so products of the first two are totals.
     """
-    problem = layer.problem if isinstance(layer, Layer) else layer
-    check_mapping(problem, architecture, mapping, imperfect=True)
-    batch = mapping.batch()
-    machine = architecture.tensors()
-    bypasses = [own | level.bypass for own, level in zip(mapping.bypass, architecture.levels, strict=True)]
-    kept = kept_table([space.name for space in problem.dataspaces], bypasses)
-    bounds = torch.tensor(problem.bounds, dtype=torch.float64)
-    place = positions(batch.order)
-    whole, mean, busy = imperfect_nests(compile_problem(problem), batch.factors, place, bounds)
+    reach = mapping.factors.flatten(-3, -2).prod(-2)
+    place = positions(mapping.order)
+    whole, mean, busy = imperfect_nests(shape, mapping.factors, place, torch.minimum(reach, bounds))
     accesses = count_accesses(mean, kept, DEFAULT_RULES, EXACT)
     spent = _spent(mean, busy, machine, kept)
-    covered = (batch.factors.flatten(-3, -2).prod(-2) >= bounds).all(-1)
-    counts = tabulate_counts(kept, batch.batch_shape, mean, whole, accesses, EXACT, torch.float64)
-    return tabulate(machine, kept, batch.batch_shape, whole, counts, spent, covered)
+    batch = torch.broadcast_shapes(mapping.batch_shape, machine.capacity.shape[:-1])
+    counts = tabulate_counts(kept, batch, mean, whole, accesses, EXACT, machine.mac_pj.dtype)
+    return tabulate(machine, kept, batch, whole, counts, spent, covers(mapping.factors, bounds))
+
+
+def covers(factors: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
+    """`[...]` whether whole factors cover the bounds, none of them larger than the number of tiles that it counts."""
+    tiles = bounds.to(factors.dtype).expand(*factors.shape[:-3], factors.shape[-1])
+    fit = torch.ones(factors.shape[:-3], dtype=torch.bool, device=factors.device)
+    for level in range(factors.shape[-3]):
+        for axis in reversed(INWARDS):
+            n = factors[..., level, axis, :]
+            fit = fit & (n <= tiles).all(-1)
+            tiles = (tiles / n).ceil()
+    return fit & (tiles <= 1).all(-1)
 
 
 def _spent(mean: MeanNest, busy: BusyNest, machine: Machine, kept: Kept) -> Performance:
@@ -223,9 +227,20 @@ def _spent(mean: MeanNest, busy: BusyNest, machine: Machine, kept: Kept) -> Perf
     words, time = (
         performance(nest, machine, count_accesses(nest, kept, DEFAULT_RULES, EXACT), EXACT) for nest in (mean, busy)
     )
-    return replace(words, cycles=time.cycles, level_cycles=time.level_cycles, leak_pj=time.leak_pj)
+    return paced(words, time)
 
 
-def _fields(nest: Nest) -> dict[str, Any]:
-    """The fields of a nest."""
+def paced(words: Performance, time: Performance) -> Performance:
+    """The energies of accesses with the cycles, and so the leakage, of others."""
+    return replace(
+        words,
+        cycles=time.cycles,
+        compute_cycles=time.compute_cycles,
+        level_cycles=time.level_cycles,
+        leak_pj=time.leak_pj,
+    )
+
+
+def loops_of(nest: Nest) -> dict[str, Any]:
+    """The fields of a nest, for one with more."""
     return {name: getattr(nest, name) for name in ("shape", "temporal", "spatial", "position")}

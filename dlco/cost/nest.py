@@ -17,6 +17,8 @@ from dlco.cost.shape import Coefficient, Shape, Space
 Row = torch.Tensor | float  # what is no tensor is a whole number, so that rows of integers stay integers
 Position = torch.Tensor | int
 
+Axes = Sequence[tuple[bool, bool]]  # for each level, whether there may be loops over its children along X and Y
+
 NOWHERE = 127  # a position beyond every loop (fits int8)
 
 
@@ -152,6 +154,11 @@ class Nest:
         """Compute cycles: all temporal iterations."""
         return product(self.steps)
 
+    @property
+    def macs(self) -> Row:
+        """Multiply-accumulates done."""
+        return product(self.tile[-1])
+
     def box(self, space: Space, extents: Sequence[Row]) -> tuple[Row, ...]:
         """Extent of each rank of a dataspace over the given dimension extents."""
         return tuple(extent(rank, extents) for rank in space.ranks)
@@ -165,3 +172,43 @@ class Nest:
     def words(self) -> tuple[tuple[Row, ...], ...]:
         """`[levels][spaces]` words of each tile (of its bounding box, as Timeloop counts)."""
         return tuple(tuple(product(box) for box in row) for row in self.boxes)
+
+
+def positions(order: torch.Tensor) -> torch.Tensor:
+    """Place of every dimension in an order: the inverse permutation, `[..., levels, dims]` of int8."""
+    places = torch.arange(order.shape[-1], dtype=torch.int8, device=order.device).expand(order.shape)
+    return torch.empty_like(order, dtype=torch.int8).scatter_(-1, order, places)
+
+
+def build_nest(
+    shape: Shape,
+    factors: torch.Tensor,
+    position: torch.Tensor | Sequence[Sequence[int]],
+    axes: Axes | None = None,
+) -> Nest:
+    """The rows of a batch of factors `[..., levels, 3, dims]`; see `Nest`.
+
+    Spatial loops along axes that `axes` denies are left out (their factors are taken to be 1).
+    """
+    levels = factors.shape[-3]
+    live = frozenset(shape.live)
+    axes = axes or [(True, True)] * levels
+    rows = factors.movedim((-3, -2, -1), (0, 1, 2))
+    if factors.dim() > 3 and not factors.requires_grad and rows.stride(-1) != 1:
+        rows = rows.contiguous()  # the batch's values of one loop side by side in memory
+
+    def loops(level: int, slot: int, there: bool = True) -> tuple[Row, ...]:
+        return tuple(rows[level, slot, d] if there and d in live else 1.0 for d in range(shape.dims))
+
+    place: tuple[tuple[Position, ...], ...]
+    if isinstance(position, torch.Tensor):
+        turned = position.to(torch.int8).movedim((-2, -1), (0, 1)).contiguous()
+        place = tuple(tuple(turned[lv, d] for d in range(shape.dims)) for lv in range(levels))
+    else:
+        place = tuple(tuple(row) for row in position)
+    return Nest(
+        shape,
+        temporal=tuple(loops(lv, 0) for lv in range(levels)),
+        spatial=tuple((loops(lv, 1, x), loops(lv, 2, y)) for lv, (x, y) in enumerate(axes)),
+        position=place,
+    )

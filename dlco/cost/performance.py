@@ -16,11 +16,13 @@ class Performance:
     """Rows of what an execution costs.
 
     Attributes:
-        cycles: `[...]` total; `level_cycles`: `[levels]` of what each level alone would need.
+        cycles: `[...]` total; `compute_cycles`: of the loops alone; `level_cycles`: `[levels]` of what each level alone
+            would need.
         level_pj: `[levels][spaces]` access energy of all instances, pJ; `leak_pj`: `[levels]`; `mac_pj`: MACs'.
     """
 
     cycles: torch.Tensor
+    compute_cycles: torch.Tensor
     level_cycles: list[torch.Tensor]
     level_pj: list[list[Row]]
     leak_pj: list[Row]
@@ -53,7 +55,7 @@ def performance(nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Ar
         product((cycles * machine.leak_pj[..., level], instances[level])) if _any(machine.leak_pj[..., level]) else 0.0
         for level in range(nest.levels)
     ]
-    return Performance(cycles, level_cycles, level_pj, leak, product((*nest.tile[-1], machine.mac_pj)))
+    return Performance(cycles, compute, level_cycles, level_pj, leak, product((nest.macs, machine.mac_pj)))
 
 
 def _level_cycles(
@@ -66,13 +68,13 @@ def _level_cycles(
         if any(isinstance(row, torch.Tensor) for row in pair)
     ]
     needs = [
-        arithmetic.cycles_for(words, bandwidth, compute)
+        arithmetic.cycles_for([group for group in words if group], bandwidth, compute)
         for words, bandwidth in (
-            (reads, machine.read_bandwidth[..., level]),
-            (writes, machine.write_bandwidth[..., level]),
-            ([*reads, *writes], machine.shared_bandwidth[..., level]),
+            ((reads,), machine.read_bandwidth[..., level]),
+            ((writes,), machine.write_bandwidth[..., level]),
+            ((writes, reads), machine.shared_bandwidth[..., level]),
         )
-        if words and not bool(torch.isinf(bandwidth).all())
+        if any(words) and not bool(torch.isinf(bandwidth).all())
     ]
     return arithmetic.ceil(arithmetic.maximum([compute, *needs])) if needs else compute
 

@@ -9,25 +9,26 @@ from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.workload.problem import Dataspace, Problem
 
 
-def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping, *, imperfect: bool = False) -> None:
+def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping) -> None:
     """Refuse a mapping that the machine cannot run.
 
     Checked in this order: names, factors against bounds, every dataspace kept somewhere; then, level by level
     from the innermost outwards as Timeloop does, fan-outs and capacity. A level's capacity must hold the bounding
     boxes of the tiles it keeps, together.
 
+    The factors of a dimension may multiply to more than its bound (imperfect factors, the last tile of a loop being
+    cut short: `dlco.cost.imperfect`), as long as each is of use: at most the number of tiles that it counts.
+
     Args:
         problem: the work.
         architecture: the machine.
         mapping: what is checked.
-        imperfect: let the factors of a dimension multiply to more than its bound, the last tile of a loop being cut
-            short (`dlco.cost.imperfect`), as long as each is of use: at most the number of tiles that it counts.
 
     Raises:
         InvalidMapping: the first thing wrong; its `level` names the level, where it is one level's fault.
     """
     _check_names(problem, architecture, mapping)
-    (_check_cover if imperfect else _check_factors)(problem, mapping)
+    _check_cover(problem, mapping)
     tiles = tile_words(problem, mapping)
     kept = kept_dataspaces(problem, mapping, architecture)
     for space in problem.dataspaces:
@@ -51,6 +52,12 @@ def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping
                 f"tile at {level.name} needs {sum(needed.values())} words ({parts}) but there is room for {room}",
                 level.name,
             )
+
+
+def is_imperfect(problem: Problem, mapping: Mapping) -> bool:
+    """Whether the factors of some dimension multiply to more than its bound, so that last tiles are cut short."""
+    products = (prod(column) for column in zip(*(row for level in mapping.factors for row in level), strict=True))
+    return any(product > bound for product, bound in zip(products, problem.bounds, strict=True))
 
 
 def tile_words(problem: Problem, mapping: Mapping) -> dict[str, dict[str, int]]:
@@ -96,27 +103,21 @@ def _check_names(problem: Problem, architecture: Architecture, mapping: Mapping)
             raise InvalidMapping(f"bypass at {level} names dataspace {name!r}; the problem has {_list(names)}", level)
 
 
-def _check_factors(problem: Problem, mapping: Mapping) -> None:
-    for i, (dim, bound) in enumerate(problem.sizes.items()):
-        product = prod(row[i] for level in mapping.factors for row in level)
-        if product != bound:
-            raise InvalidMapping(f"factors of {dim} multiply to {product}; they must multiply to its bound {bound}")
-
-
 def _check_cover(problem: Problem, mapping: Mapping) -> None:
     for i, (dim, bound) in enumerate(problem.sizes.items()):
-        tiles = bound
+        tiles, reach = bound, prod(row[i] for level in mapping.factors for row in level)
         for level, slots in zip(mapping.levels, mapping.factors, strict=True):
             for slot in (SPATIAL_X, SPATIAL_Y, TEMPORAL):
                 factor = slots[slot][i]
                 if factor > tiles:
                     raise InvalidMapping(
-                        f"factor of {dim} at {level} is {factor}; there it counts {tiles} tiles", level
+                        f"factors of {dim} multiply to {reach}; they must multiply to its bound {bound}, "
+                        f"or each count tiles that there are ({factor} at {level} counts {tiles})",
+                        level,
                     )
                 tiles = -(-tiles // factor)
         if tiles > 1:
-            reach = prod(row[i] for level in mapping.factors for row in level)
-            raise InvalidMapping(f"factors of {dim} multiply to {reach}; they must cover its bound {bound}")
+            raise InvalidMapping(f"factors of {dim} multiply to {reach}; they must multiply to its bound {bound}")
 
 
 def _box(space: Dataspace, extents: dict[str, int]) -> int:

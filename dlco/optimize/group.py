@@ -13,7 +13,7 @@ from math import prod
 import torch
 
 from dlco.cost.accesses import Kept
-from dlco.cost.model import Axes
+from dlco.cost.nest import Axes
 from dlco.cost.performance import kept_table
 from dlco.cost.shape import Shape, compile_problems, structure
 from dlco.errors import InvalidInput, NotSupported

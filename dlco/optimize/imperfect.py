@@ -102,7 +102,7 @@ def refine(
         constraints: what is fixed of the mappings.
 
     Returns:
-        (mappings by layer name, how many were evaluated). `dlco.cost.imperfect.evaluate_imperfect` prices them; the
+        (mappings by layer name, how many were evaluated). `dlco.evaluate` prices them; the
         network never has more layers over their own limits than at the start, and as many only with no worse score.
 
     Raises:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from dlco.cost.model import Totals, evaluate_totals
+from dlco.cost.cost import Totals
+from dlco.cost.model import evaluate_totals
 from dlco.cost.shape import Shape
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y

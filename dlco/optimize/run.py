@@ -14,8 +14,6 @@ from typing import Any
 
 import torch
 
-from dlco.cost.imperfect import evaluate_imperfect
-from dlco.cost.model import evaluate
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapping import Mapping
@@ -339,7 +337,7 @@ class Run:
         effort = replace(self.effort, machines=1, descents=1, polishes=min(1, self.effort.polishes))
         assert self.best is not None
         architecture, mappings = self.unfolded(self.best)
-        costs, cost = price(self.request.layers, architecture, mappings, evaluate)
+        costs, cost = price(self.request.layers, architecture, mappings)
 
         def least_found(request: Request) -> float | None:
             run = Run(request, effort, (), lambda progress: self._tick("diagnosis", 1.0), None)
@@ -401,8 +399,7 @@ class Run:
         architecture, mappings = self.unfolded(self.best)
         if request.imperfect:
             mappings = self._imperfect(architecture, mappings)
-        model = evaluate_imperfect if request.imperfect else evaluate
-        costs, cost = price(request.layers, architecture, mappings, model)
+        costs, cost = price(request.layers, architecture, mappings)
         broken = broken_limits(request.budget, architecture, costs, cost)
         if broken:
             status = "infeasible"

@@ -2,20 +2,19 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from math import inf, isclose, isfinite
 from typing import TYPE_CHECKING, Any
 
-from dlco.cost.imperfect import evaluate_imperfect
-from dlco.cost.model import Cost, evaluate
+from dlco.cost.model import evaluate
 from dlco.errors import DlcoError, InvalidInput
 from dlco.fields import GARBLED, read_figure, read_flag, read_text, read_word
 from dlco.files import check_stamp, read_json, stamp, write_whole
 from dlco.hardware.architecture import Architecture, Container, Level
 from dlco.hardware.constraints import Constraints
-from dlco.mapping.checks import check_mapping
+from dlco.mapping.checks import check_mapping, is_imperfect
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.budget import Budget, Conflict, check_objective
 from dlco.optimize.history import HistoryPoint, read_history
@@ -230,18 +229,12 @@ class Solution:
 
 
 def price(
-    layers: tuple[Layer, ...],
-    architecture: Architecture,
-    mappings: Dict[str, Mapping],
-    model: Callable[[Layer, Architecture, Mapping], Cost] = evaluate,
+    layers: tuple[Layer, ...], architecture: Architecture, mappings: Dict[str, Mapping]
 ) -> tuple[dict[str, LayerCost], NetworkCost]:
-    """Cost of mapped layers: each layer's, and the network's. Raises `InvalidMapping` where one does not fit.
-
-    `model` is `evaluate`, or `evaluate_imperfect` where factors need not divide the layers' bounds.
-    """
+    """Cost of mapped layers: each layer's, and the network's. Raises `InvalidMapping` where one does not fit."""
     costs: dict[str, LayerCost] = {}
     for layer in layers:
-        cost = model(layer, architecture, mappings[layer.name])
+        cost = evaluate(layer, architecture, mappings[layer.name])
         costs[layer.name] = LayerCost(
             count=layer.count,
             macs=layer.macs,
@@ -309,14 +302,15 @@ def _check_complete(solution: Solution) -> None:
 def _check_true(solution: Solution, gap: object) -> None:
     """Raise `InvalidInput` unless every figure is what the mappings come to on the machine, and the status holds."""
     for layer in solution.layers:
+        mapping = solution.mappings[layer.name]
         try:
-            mapping = solution.mappings[layer.name]
-            check_mapping(layer.problem, solution.architecture, mapping, imperfect=solution.imperfect)
+            check_mapping(layer.problem, solution.architecture, mapping)
         except DlcoError as error:
             raise InvalidInput(f"mapping of layer {layer.name!r} does not fit: {error}") from None
-    model = evaluate_imperfect if solution.imperfect else evaluate
+        if is_imperfect(layer.problem, mapping) and not solution.imperfect:
+            raise InvalidInput(f"imperfect is False; factors of layer {layer.name!r} multiply to more than its bounds")
     try:
-        costs, cost = price(solution.layers, solution.architecture, solution.mappings, model)
+        costs, cost = price(solution.layers, solution.architecture, solution.mappings)
     except DlcoError as error:
         raise InvalidInput(f"mappings of the solution cannot be evaluated: {error}") from None
     for name, true in costs.items():

@@ -7,8 +7,9 @@ from math import inf, prod
 
 import torch
 
-from dlco.cost.imperfect import evaluate_imperfect, imperfect_nests
-from dlco.cost.model import evaluate, positions
+from dlco.cost.imperfect import imperfect_nests
+from dlco.cost.model import evaluate
+from dlco.cost.nest import positions
 from dlco.cost.shape import compile_problem
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.mapping import Mapping
@@ -55,10 +56,7 @@ class Breakdown:
 
 def breakdowns(solution: Solution) -> tuple[Breakdown, ...]:
     """One a layer, in the network's order."""
-    return tuple(
-        _breakdown(layer, solution.architecture, solution.mappings[layer.name], solution.imperfect)
-        for layer in solution.layers
-    )
+    return tuple(_breakdown(layer, solution.architecture, solution.mappings[layer.name]) for layer in solution.layers)
 
 
 def dataspaces(rows: Sequence[Breakdown]) -> tuple[str, ...]:
@@ -67,11 +65,11 @@ def dataspaces(rows: Sequence[Breakdown]) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)  # every picture of a page asks for the same ones
-def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping, imperfect: bool) -> Breakdown:
-    cost = evaluate_imperfect(layer, machine, mapping) if imperfect else evaluate(layer, machine, mapping)
+def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping) -> Breakdown:
+    cost = evaluate(layer, machine, mapping)
     counts = cost.counts
     names = [space.name for space in layer.problem.dataspaces]
-    compute, used = _steps_and_macs(layer, mapping)
+    compute, used = cost.compute_cycles.item(), _macs_in_use(layer, mapping)
     reads, writes = counts.reads.double().sum(-1), (counts.fills + counts.updates).double().sum(-1)
     level_cycles, filled = {}, {}
     for i, level in enumerate(machine.levels):
@@ -101,12 +99,12 @@ def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping, imperfect:
     )
 
 
-def _steps_and_macs(layer: Layer, mapping: Mapping) -> tuple[float, float]:
-    """Iterations of all temporal loops (the busiest MAC's, with short last tiles), and the MACs in use (their mean)."""
+def _macs_in_use(layer: Layer, mapping: Mapping) -> float:
+    """MACs that work, on average where last tiles are short."""
     batch = mapping.batch()
     bounds = torch.tensor(layer.problem.bounds, dtype=torch.float64)
-    _, mean, busy = imperfect_nests(compile_problem(layer.problem), batch.factors, positions(batch.order), bounds)
-    return float(busy.cycles), prod(float(n) for n in mean.fanout)
+    _, mean, _ = imperfect_nests(compile_problem(layer.problem), batch.factors, positions(batch.order), bounds)
+    return prod(float(n) for n in mean.fanout)
 
 
 def _transfer_cycles(level: Level, reads: float, writes: float) -> float | None:

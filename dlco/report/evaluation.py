@@ -42,7 +42,7 @@ def _accesses(problem: Problem, architecture: Architecture, mapping: Mapping, fi
         for space in kept[level.name]:
             one = figures["levels"][level.name][space]
             counts = (one[key] for key in ("utilized_capacity", "reads", "fills", "updates", "utilized_instances"))
-            rows.append((level.name, space, *(f"{count:,}" for count in counts), _energy(one["energy_pj_total"])))
+            rows.append((level.name, space, *map(_count, counts), _energy(one["energy_pj_total"])))
     return Table(
         "Accesses",
         ("level", "dataspace", "tile", "reads", "fills", "updates", "instances", "energy"),
@@ -81,6 +81,11 @@ def _totals(figures: dict[str, Any], rules: str) -> str:
             f"rules        {rules}",
         )
     )
+
+
+def _count(words: float) -> str:
+    """Whole, or a mean over instances (imperfect factors)."""
+    return f"{words:,}" if isinstance(words, int) else f"{words:,.2f}"
 
 
 def _energy(pj: float) -> str:

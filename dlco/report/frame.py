@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from dlco.cost.model import Cost
+from dlco.cost.cost import Cost
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.solution import Solution

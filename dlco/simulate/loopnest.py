@@ -137,7 +137,7 @@ def check_perfect(problem: Problem, architecture: Architecture, mapping: Mapping
     for i, (dim, bound) in enumerate(problem.sizes.items() if same else ()):
         reach = prod(row[i] for level in mapping.factors for row in level)
         if reach > bound:
-            check_mapping(problem, architecture, mapping, imperfect=True)
+            check_mapping(problem, architecture, mapping)
             raise NotSupported(
                 f"factors of {dim} multiply to {reach}, beyond its bound {bound}; only execute() cuts tiles short"
             )

@@ -86,6 +86,15 @@ def _target(entry: Entry, kind: str, architecture: Architecture, containers: Tab
     raise entry.error(f"target is {entry.shown}; {architecture.name!r} has {', '.join([*names, *containers])}")
 
 
+@dataclass(frozen=True)
+class Factor:
+    """One factor as written: `sign` "=" or "<=", `end`, and the `residual` of imperfect ones (`end` of others)."""
+
+    sign: str
+    end: int
+    residual: int
+
+
 def read_factors(entry: Entry | None, problem: Problem, where: str) -> dict[str, tuple[str, int]]:
     """(sign, factor) by dimension of "C=16 M<=8", "C16,M8" or ["C=16", "M=8"]; the sign is "=" or "<=".
 
@@ -93,12 +102,23 @@ def read_factors(entry: Entry | None, problem: Problem, where: str) -> dict[str,
 
     Raises:
         InvalidInput: an unknown dimension, one given twice, or anything else between the factors.
-        NotSupported: a factor with a remainder of its own, such as P=4,2.
+        NotSupported: a factor with a residual of its own, such as P=4,2; only mappings have them.
     """
-    found: dict[str, tuple[str, int]] = {}
+    found = read_loops(entry, problem, where)
+    for dim, factor in found.items():
+        if factor.residual != factor.end:
+            raise NotSupported(
+                f"factors of {where} have {dim}={factor.end},{factor.residual}; a residual is for mappings only"
+            )
+    return {dim: (factor.sign, factor.end) for dim, factor in found.items()}
+
+
+def read_loops(entry: Entry | None, problem: Problem, where: str) -> dict[str, Factor]:
+    """Factors by dimension, as `read_factors`, with residuals: "P=4,2" ends at 4, and its last run at 2."""
+    found: dict[str, Factor] = {}
     pattern = _pattern(problem.dimensions)
-    for item in _parts(entry):
-        text = item.text().partition("#")[0]
+    for item, words in _parts(entry):
+        text = words.partition("#")[0]
         while text := text.lstrip(" \t\n,"):
             match = pattern.match(text)
             if match is None:
@@ -111,13 +131,11 @@ def read_factors(entry: Entry | None, problem: Problem, where: str) -> dict[str,
             dim, factor = match["name"], int(match["factor"])
             if dim in found:
                 raise item.error(f"factors of {where} name {dim} twice; once is allowed")
-            if match["rest"] and int(match["rest"]) != factor:
-                raise NotSupported(
-                    f"imperfect factors ({dim}={factor},{match['rest']} at {where}) are not supported yet"
-                )
-            if factor >= 2**31:
+            end = factor or problem.sizes[dim]
+            residual = end if match["rest"] is None else int(match["rest"])
+            if max(factor, residual) >= 2**31:
                 raise item.error(f"factors of {where} have {dim}={match['factor'][:20]}; they must be below 2^31")
-            found[dim] = ("<=" if match["sign"] == "<=" else "=", factor or problem.sizes[dim])
+            found[dim] = Factor("<=" if match["sign"] == "<=" else "=", end, residual)
             text = text[match.end() :]
     return found
 
@@ -138,8 +156,8 @@ def read_permutation(entry: Entry | None, problem: Problem, where: str) -> tuple
         InvalidInput: an unknown dimension, or one given twice.
     """
     dims: list[str] = []
-    for item in _parts(entry):
-        for word in re.split(r"[\s,]+", item.text()):
+    for item, words in _parts(entry):
+        for word in re.split(r"[\s,]+", words):
             dims += [word] if word in problem.sizes else list(word)
         for dim in dims:
             if dim not in problem.sizes:
@@ -166,7 +184,17 @@ def read_dataspaces(entry: Entry | None, problem: Problem, where: str) -> list[s
     return names
 
 
-def _parts(entry: Entry | None) -> list[Entry]:
+def _parts(entry: Entry | None) -> list[tuple[Entry, str]]:
+    """The texts of a list or of a scalar, and where they stand.
+
+    A number of its own belongs to the factor before it: YAML parts the items of [M=4,3] at its comma.
+    """
     if entry is None or not entry.value:
         return []
-    return entry.items() if isinstance(entry.value, list) else [entry]
+    parts: list[tuple[Entry, str]] = []
+    for item in entry.items() if isinstance(entry.value, list) else [entry]:
+        text = item.text()
+        if parts and text.isdecimal():
+            item, text = parts[-1][0], f"{parts.pop()[1]},{text}"
+        parts.append((item, text))
+    return parts

@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from dlco.cost.model import Cost, evaluate
+from dlco.cost.cost import Cost
+from dlco.cost.model import evaluate
 from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
@@ -54,33 +55,35 @@ def account(
     if problem.macs > _MOST_MACS:
         raise InvalidInput(f"problem has {problem.macs} multiply-accumulates; there may be 2^53")
     cost = evaluate(problem, architecture, mapping, rules)
-    compute_cycles = math.prod(factor for row in mapping.temporal for factor in row)
-    cycles, energy = _whole(cost.cycles), float(cost.energy_pj)
+    cycles, energy = _figure(cost.cycles), float(cost.energy_pj)
+    computes = _figure(cost.counts.computes)
     return {
         "cycles": cycles,
         "utilization_percent": 100 * float(cost.utilization),
         "energy_pj": energy,
         "energy_uj_printed": round(energy * 1e-6, 2),
-        "fj_per_compute": energy * 1e3 / problem.macs,
+        "fj_per_compute": energy * 1e3 / computes,
         "area_mm2": architecture.area_mm2,
         "area_mm2_printed": 0.0,
         "compute": {
             "energy_pj": float(cost.mac_pj),
             "area_um2": architecture.mac_area_um2,
-            "cycles": compute_cycles,
-            "computes": problem.macs,
-            "utilized_instances": problem.macs // compute_cycles,
+            "cycles": _figure(cost.compute_cycles),
+            "computes": computes,
+            "utilized_instances": math.prod(_children(mapping)),
         },
         "levels": {
-            level.name: _level(i, problem, architecture, mapping, cost, compute_cycles)
-            for i, level in enumerate(architecture.levels)
+            level.name: _level(i, problem, architecture, mapping, cost) for i, level in enumerate(architecture.levels)
         },
     }
 
 
-def _level(
-    index: int, problem: Problem, architecture: Architecture, mapping: Mapping, cost: Cost, compute_cycles: int
-) -> dict:
+def _children(mapping: Mapping) -> list[int]:
+    """`[levels]` children of each level in use at some time."""
+    return [math.prod((*x, *y)) for x, y in zip(mapping.spatial_x, mapping.spatial_y, strict=True)]
+
+
+def _level(index: int, problem: Problem, architecture: Architecture, mapping: Mapping, cost: Cost) -> dict:
     """One level's entry."""
     level = architecture.levels[index]
     kept = kept_dataspaces(problem, mapping, architecture)[level.name]
@@ -89,18 +92,21 @@ def _level(
         for s, space in enumerate(problem.dataspaces)
     }
     return entry | {
-        "cycles": _whole(cost.level_cycles[index]),
-        "throttling": _throttling(level, entry, compute_cycles),
+        "cycles": _figure(cost.level_cycles[index]),
+        "throttling": _throttling(level, entry, math.prod(_children(mapping)[index + 1 :]), float(cost.compute_cycles)),
         "leakage_pj_total": float(cost.leak_pj[index]),
         "area_um2": level.area_um2,
         "instances": architecture.instances[index],
     }
 
 
-def _throttling(level: Level, spaces: dict, compute_cycles: int) -> float:
-    """Share of the MACs' speed that a level's bandwidths allow."""
-    reads = sum(figures["reads"] for figures in spaces.values())
-    writes = sum(figures["fills"] + figures["updates"] for figures in spaces.values())
+def _throttling(level: Level, spaces: dict, most: int, compute_cycles: float) -> float:
+    """Share of the MACs' speed that a level's bandwidths allow, of which `most` instances are in use at some time."""
+    reads = writes = 0.0
+    for one in spaces.values():
+        spread = most / one["utilized_instances"]
+        reads += math.ceil(one["reads"] / spread)
+        writes += math.ceil((one["fills"] + one["updates"]) / spread)
     needs = ((reads, level.read_bandwidth), (writes, level.write_bandwidth), (reads + writes, level.shared_bandwidth))
     return min([1.0, *(bandwidth * compute_cycles / words for words, bandwidth in needs if words)])
 
@@ -108,8 +114,8 @@ def _throttling(level: Level, spaces: dict, compute_cycles: int) -> float:
 def _dataspace(index: int, space: int, read_write: bool, kept: bool, cost: Cost) -> dict:
     """One dataspace's entry at one level; a bypassed one counts nothing and has no total energy."""
     counts = cost.counts
-    reads, fills, updates = (_whole(table[index, space]) for table in (counts.reads, counts.fills, counts.updates))
-    instances = _whole(counts.instances[index])
+    reads, fills, updates = (_figure(table[index, space]) for table in (counts.reads, counts.fills, counts.updates))
+    instances = _figure(counts.instances[index])
     energy = float(cost.access_pj[index, space])
     entry = {
         "reads": reads,
@@ -117,17 +123,17 @@ def _dataspace(index: int, space: int, read_write: bool, kept: bool, cost: Cost)
         "updates": updates,
         "temporal_reductions": reads if read_write else 0,
         "address_generations": (updates if read_write else reads) + fills,
-        "utilized_capacity": _whole(counts.tile[index, space]),
+        "utilized_capacity": _figure(counts.tile[index, space]),
         "utilized_instances": instances,
-        "partition_size": _whole(counts.partition[index, space]),
+        "partition_size": _figure(counts.partition[index, space]),
         "energy_pj_per_instance": energy / instances,
     }
     return entry | ({"energy_pj_total": energy} if kept else {})
 
 
-def _whole(value: torch.Tensor) -> int:
-    """A count as an integer."""
+def _figure(value: torch.Tensor) -> float:
+    """A count: an integer, but for the means of imperfect factors under dlco's own rules."""
     number = float(value)
     if not math.isfinite(number):
         raise InvalidInput(f"a count comes out as {number}; bandwidths and sizes must be within reason")
-    return round(number)
+    return round(number) if abs(number - round(number)) <= 1e-9 * abs(number) else number

@@ -3,18 +3,20 @@
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import replace
 from itertools import chain, count
+from math import prod
 from pathlib import Path
 from typing import Protocol
 
+from dlco.cost.residual import residuals
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.files import write_whole
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
-from dlco.mapping.mapping import Mapping
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.timeloop.architecture import fanout_names
 from dlco.timeloop.document import Source
 from dlco.timeloop.write_architecture import write_architecture
@@ -141,7 +143,8 @@ def write_mapping(
 
     Args:
         mapping: what to write.
-        problem: where given, every level says which dataspaces it keeps, beside those it bypasses.
+        problem: where given, every level says which dataspaces it keeps, beside those it bypasses, and imperfect
+            factors are written with their residuals (M=4,3).
         architecture: where given, what its levels bypass is bypassed, and exactly the levels with a fan-out get a
             spatial directive; otherwise those with spatial loops. Version 0.4 needs it.
         version: "0.3" or "0.4".
@@ -154,16 +157,19 @@ def write_mapping(
     if version == "0.4" and architecture is None:
         raise InvalidInput("architecture is None; version 0.4 needs it, since its spatial loops belong to containers")
     containers = fanout_names(architecture) if architecture else {}
+    last = _residuals(mapping, problem)
     lines = ["mapping:"]
     for i in reversed(range(len(mapping.levels))):
         level = name(mapping.levels[i], "name of a level")
-        lines.append(_directive(level, "temporal", mapping.temporal[i], mapping.order[i], mapping, version))
+        factors = _spelled(mapping.temporal[i], last[i][TEMPORAL])
+        lines.append(_directive(level, "temporal", factors, mapping.order[i], mapping, version))
         order, split = _spatial_order(mapping, i)
         spatial = [x * y for x, y in zip(mapping.spatial_x[i], mapping.spatial_y[i], strict=True)]
+        cut = [x * y for x, y in zip(last[i][SPATIAL_X], last[i][SPATIAL_Y], strict=True)]  # one of them is 1
         wanted = level in containers if architecture else max(spatial) > 1 or order != mapping.dimensions
         if wanted or max(spatial) > 1:
             target = containers.get(level, level) if version == "0.4" else level
-            lines.append(_directive(target, "spatial", tuple(spatial), order, mapping, version, split))
+            lines.append(_directive(target, "spatial", _spelled(spatial, cut), order, mapping, version, split))
         bypass = mapping.bypass[i] | (architecture.levels[i].bypass if architecture else frozenset())
         lines += [f"- target: {level}", f"  type: {'bypass' if version == '0.3' else 'dataspace'}"]
         if problem is not None:
@@ -179,7 +185,7 @@ def write_mapping(
 def _directive(
     target: str,
     kind: str,
-    factors: tuple[int, ...],
+    factors: Sequence[str],
     order: tuple[str, ...],
     mapping: Mapping,
     version: str,
@@ -189,10 +195,29 @@ def _directive(
     fields = {"target": target, "type": kind}
     if version == "0.3":
         joint = "" if all(len(dim) == 1 for dim in order) else " "
-        fields |= {"factors": " ".join(pairs), "permutation": joint.join(order)}
+        text = " ".join(pairs)
+        fields |= {"factors": f'"{text}"' if "," in text else text, "permutation": joint.join(order)}
     else:
+        pairs = [f'"{pair}"' if "," in pair else pair for pair in pairs]
         fields |= {"factors": flow_list(pairs), "permutation": flow_list(order)}
     return f"- {flow_map(fields | ({} if split is None else {'split': str(split)}))}"
+
+
+def _residuals(mapping: Mapping, problem: Problem | None) -> list[list[list[int]]]:
+    """`[levels][3][dims]` iterations of each loop's last run; those of all runs where no problem says otherwise."""
+    table = [[list(row) for row in level] for level in mapping.factors]
+    chain = [(i, slot) for i in range(len(table)) for slot in (SPATIAL_X, SPATIAL_Y, TEMPORAL)]
+    for d, bound in enumerate(problem.bounds if problem else ()):
+        ends = [table[i][slot][d] for i, slot in chain]
+        if prod(ends) > bound:
+            for (i, slot), residual in zip(chain, residuals(bound, ends), strict=True):
+                table[i][slot][d] = residual
+    return table
+
+
+def _spelled(factors: Sequence[int], last: Sequence[int]) -> list[str]:
+    """Factors as Timeloop writes them, with a residual where it differs."""
+    return [str(n) if n == residual else f"{n},{residual}" for n, residual in zip(factors, last, strict=True)]
 
 
 def _spatial_order(mapping: Mapping, level: int) -> tuple[tuple[str, ...], int]:

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlco.cost.model import Counts, evaluate
+from dlco.cost.cost import Counts
+from dlco.cost.model import evaluate
 from dlco.cost.rules import RESTARTS, CountingRules
 from dlco.workload import Dataspace, Problem
 

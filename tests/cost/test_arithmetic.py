@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlco.cost.arithmetic import EXACT, SMOOTH, Smooth
-from dlco.cost.model import Cost, Counts, evaluate
+from dlco.cost.cost import Cost, Counts
+from dlco.cost.model import evaluate
 from dlco.cost.rules import RESTARTS, CountingRules
 
 from .cases import DENSE, FAMILIES, Case, Sizes, block, cases, make_case

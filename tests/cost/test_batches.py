@@ -8,7 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlco.cost.model import Cost, Totals, evaluate, evaluate_many, evaluate_totals, positions
+from dlco.cost.cost import Cost, Totals
+from dlco.cost.model import evaluate, evaluate_many, evaluate_totals
+from dlco.cost.nest import positions
 from dlco.cost.performance import kept_table
 from dlco.cost.rules import RESTARTS, TIMELOOP_RULES, CountingRules
 from dlco.cost.shape import compile_problems
@@ -350,12 +352,13 @@ class TestValidity:
         assert evaluate(case.problem, machine, batch).valid.tolist() == [fits]
 
     def test_factors_that_do_not_multiply_to_the_bounds(self) -> None:
-        batch = random_batch(LAYERS[0], 2)
-        batch.factors[1, 2, 0, 0] += 1
-        assert evaluate(LAYERS[0], Architecture((*map(bare, hierarchy().levels),)), batch).valid.tolist() == [
-            True,
-            False,
-        ]
+        layer, batch = LAYERS[0], random_batch(LAYERS[0], 4)
+        c = layer.problem.dimensions.index("C")
+        batch.factors[1:, :, :, c] = 1
+        for i, (inner, outer) in enumerate(((3, 2), (3, 1), (3, 3)), start=1):  # of 4 channels
+            batch.factors[i, 0, 0, c], batch.factors[i, 2, 0, c] = inner, outer
+        cost = evaluate(layer, Architecture((*map(bare, hierarchy().levels),)), batch)
+        assert cost.valid.tolist() == [True, True, False, False]  # perfect, imperfect, too few and too many
 
 
 def bare(level: Level) -> Level:

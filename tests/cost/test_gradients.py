@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from dlco.cost.arithmetic import SMOOTH
-from dlco.cost.model import Cost, build_nest, evaluate, overflow, positions
+from dlco.cost.cost import Cost
+from dlco.cost.model import evaluate
+from dlco.cost.nest import build_nest, positions
 from dlco.cost.performance import kept_table
 from dlco.cost.rules import CountingRules
 from dlco.cost.shape import compile_problem
+from dlco.cost.tabulate import overflow
 from dlco.hardware.architecture import Machine
 
 from .cases import FAMILIES, SPACES, Block, Case, Pair, block, make_case

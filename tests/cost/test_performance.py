@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from dlco.cost.arithmetic import SMOOTH
-from dlco.cost.model import Cost, evaluate
+from dlco.cost.cost import Cost
+from dlco.cost.model import evaluate
 from dlco.hardware.architecture import Architecture, Level
 from dlco.workload import conv2d, transposed_conv2d
 

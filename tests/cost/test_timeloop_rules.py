@@ -2,7 +2,8 @@
 
 import pytest
 
-from dlco.cost.model import Cost, evaluate
+from dlco.cost.cost import Cost
+from dlco.cost.model import evaluate
 from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.mapping.checks import tile_words
 

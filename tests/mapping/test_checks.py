@@ -105,7 +105,10 @@ def test_an_unknown_dataspace_in_a_bypass_is_named(problem, machine, mapping):
 
 def test_a_wrong_product_names_dimension_product_and_bound(problem, machine, mapping):
     error = refusal(problem, machine, replace(mapping, temporal=((2, 1, 2, 3), (1, 5, 2, 1), (1, 1, 2, 1))))
-    assert str(error) == "factors of M multiply to 10; they must multiply to its bound 6"
+    assert str(error) == (
+        "factors of M multiply to 10; they must multiply to its bound 6, "
+        "or each count tiles that there are (5 at Buffer counts 3)"
+    )
 
 
 def test_a_dataspace_that_no_level_keeps_is_named(problem, machine, mapping):

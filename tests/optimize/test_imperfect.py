@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlco import conv2d, matmul
-from dlco.cost.imperfect import evaluate_imperfect
+from dlco.cost.model import evaluate
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping import Constraints, SlotConstraint
@@ -42,7 +42,7 @@ def refined(layers, machine, mappings, objective="edp", budget=None, seed=0, con
 
 
 def network_cost(layers, machine, mappings):
-    costs = [(evaluate_imperfect(x, machine, mappings[x.name]), x.count) for x in layers]
+    costs = [(evaluate(x, machine, mappings[x.name]), x.count) for x in layers]
     return sum(c.energy_pj.item() * n for c, n in costs), sum(c.cycles.item() * n for c, n in costs)
 
 
@@ -53,7 +53,7 @@ def test_primes_no_longer_waste_the_array(x, y, best_cycles):
     front = enumerate_layer(PRIME_LAYER, machine)
     best = front.best("latency")
     found = refined([PRIME_LAYER], machine, {"prime": front.mappings[best]}, "latency", effort=EFFORT)["prime"]
-    cost = evaluate_imperfect(PRIME_LAYER, machine, found)
+    cost = evaluate(PRIME_LAYER, machine, found)
     assert PRIME_LAYER.macs / (x * y) <= cost.cycles.item() <= best_cycles < front.cycles[best].item()
 
 
@@ -81,10 +81,10 @@ def test_a_limit_on_one_layer_is_met():
     machine = array(4, 4)
     layers = [PRIME_LAYER, matmul("other", M=11, K=4, N=5)]
     start = enumerate_network(layers, machine, "energy").mappings
-    free = evaluate_imperfect(layers[0], machine, refined(layers, machine, start, "energy")["prime"]).cycles.item()
+    free = evaluate(layers[0], machine, refined(layers, machine, start, "energy")["prime"]).cycles.item()
     limit = 0.7 * free * machine.cycle_s
     held = refined(layers, machine, start, "energy", Budget(layer_latency_s={"prime": limit}))
-    cycles = evaluate_imperfect(layers[0], machine, held["prime"]).cycles.item()
+    cycles = evaluate(layers[0], machine, held["prime"]).cycles.item()
     assert cycles * machine.cycle_s <= limit < free * machine.cycle_s
 
 
@@ -106,7 +106,7 @@ def test_constraints_hold():
     assert found.temporal[1][size["M"]] == 1
     assert found.temporal[0][size["C"]] == 2
     assert found.order[1][:2] == ("C", "P")
-    check_mapping(PRIME_LAYER.problem, machine, found, imperfect=True)
+    check_mapping(PRIME_LAYER.problem, machine, found)
     odd = replace(start, bypass=(frozenset({"Weights"}), frozenset(), frozenset()))
     with pytest.raises(InvalidInput, match="bypass of the mapping of 'prime'"):
         refined([PRIME_LAYER], machine, {"prime": odd})

@@ -5,7 +5,6 @@ from math import ceil, inf, prod
 
 import pytest
 
-from dlco.cost.imperfect import evaluate_imperfect
 from dlco.optimize.solution import Solution, price
 from dlco.report.breakdown import breakdowns, dataspaces
 from dlco.simulate import count_accesses
@@ -141,7 +140,7 @@ def test_tiles_cut_short_leave_macs_idle(solution):
 
     # Q = 6 as 4 side by side, twice: the second time 2 of the 4 idle
     cut = replace(mapping, spatial_x=put(mapping.spatial_x, 1, 4), temporal=put(mapping.temporal, 2, 2))
-    costs, cost = price((layer,), solution.architecture, {"conv1": cut}, evaluate_imperfect)
+    costs, cost = price((layer,), solution.architecture, {"conv1": cut})
     one = replace(
         solution,
         layers=(layer,),

@@ -109,8 +109,8 @@ def test_several_containers_make_one_fanout(work: Problem, machine: Architecture
         (
             "C=2 K=1 R=1 P=8",
             "'C=2 K=1 R=1 P=4,2'",
-            NotSupported,
-            r"^imperfect factors \(P=4,2 at DRAM\) are not supported yet$",
+            InvalidMapping,
+            r"^factors P=4,2 at DRAM come to 2; they must come to the bound of P, 8$",
         ),
         ("P=8", "X=8", InvalidInput, r"factors of DRAM name 'X'; the problem has C, K, R, P"),
         ("P=8", "P=", InvalidInput, r"factors of DRAM have 'P='; they must be such as C=16"),

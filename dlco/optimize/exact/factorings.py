@@ -12,10 +12,10 @@ from functools import cached_property
 import torch
 
 from dlco.cost.accesses import Kept
-from dlco.cost.model import overflow
 from dlco.cost.nest import Nest, Position, Row
 from dlco.cost.performance import kept_table
 from dlco.cost.shape import Shape, compile_problem
+from dlco.cost.tabulate import overflow
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.constraints import Constraints

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import torch
 
-from dlco.cost.model import build_nest, overflow
+from dlco.cost.nest import build_nest
+from dlco.cost.tabulate import overflow
 from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.group import Group

@@ -5,7 +5,7 @@ import random
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dlco.cost.imperfect import evaluate_imperfect
+from dlco.cost.model import evaluate
 from dlco.errors import InvalidMapping
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import Mapping
@@ -43,7 +43,7 @@ def test_no_imperfect_mapping_beats_the_bound(layer: Layer, machine: Architectur
     draw, points = random.Random(seed), []
     for _ in range(30):
         try:
-            cost = evaluate_imperfect(layer, machine, any_mapping(layer, machine, draw))
+            cost = evaluate(layer, machine, any_mapping(layer, machine, draw))
         except InvalidMapping:
             continue
         if cost.valid.item():
