@@ -20,6 +20,7 @@ from dlco.nas.oracles.ofa import ofa_accuracy
 from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.nas.space import FactoredSpace
 from dlco.optimize.budget import Budget
+from dlco.optimize.interrupts import held
 from dlco.report.nas import plot_codesign, plot_progress
 from dlco.report.progress import ProgressBar
 from dlco.report.style import check_picture
@@ -52,24 +53,25 @@ def run(arguments: argparse.Namespace) -> int:
     hardware = read_hardware(arguments.hardware, arguments.fixed)
     oracle = read_oracle(arguments)
     network = None if arguments.network is None else oracle.space.parse(arguments.network)
-    with ProgressBar(arguments.objective) as bar:
-        design = cosearch(
-            oracle.space,
-            oracle,
-            hardware,
-            budget,
-            arguments.objective,
-            least_accuracy=arguments.accuracy,
-            network=network,
-            effort=read_effort(arguments),
-            progress=False if arguments.quiet else bar,
-            **{
-                name: getattr(arguments, name)
-                for name in ("method", "evaluations", "queries", "seed", "bound", "checkpoint", "resume")
-            },
-        )
-    found, why = design.status != "infeasible", f"{design.message}: {_shortfall(design)}"
-    return deliver(arguments, design, _writers(arguments, design), lambda: design, why, found=found)
+    with held():  # what is found is delivered, whatever Ctrl-C says
+        with ProgressBar(arguments.objective) as bar:
+            design = cosearch(
+                oracle.space,
+                oracle,
+                hardware,
+                budget,
+                arguments.objective,
+                least_accuracy=arguments.accuracy,
+                network=network,
+                effort=read_effort(arguments),
+                progress=False if arguments.quiet else bar,
+                **{
+                    name: getattr(arguments, name)
+                    for name in ("method", "evaluations", "queries", "seed", "bound", "checkpoint", "resume")
+                },
+            )
+        found, why = design.status != "infeasible", f"{design.message}: {_shortfall(design)}"
+        return deliver(arguments, design, _writers(arguments, design), lambda: design, why, found=found)
 
 
 def read_space(name: str, batch: int) -> FactoredSpace:

@@ -11,6 +11,7 @@ from dlco.cli.results import deliver
 from dlco.errors import InvalidInput
 from dlco.optimize.front import Front
 from dlco.optimize.front.pareto import pareto
+from dlco.optimize.interrupts import held
 from dlco.report.front import front_text, plot_front
 from dlco.report.progress import ProgressBar
 from dlco.report.style import check_picture
@@ -25,21 +26,22 @@ def run(arguments: argparse.Namespace) -> int:
             raise InvalidInput(f"{option} is {path!r}; its suffix must be {suffix}")
     check_outputs({"--output": arguments.output, "--csv": arguments.csv, "--plot": arguments.plot})
     layers, hardware, options = read_question(arguments, budget)
-    with ProgressBar() as bar:
-        front = pareto(
-            layers,
-            hardware,
-            arguments.x,
-            arguments.y,
-            arguments.z,
-            arguments.points,
-            bound=arguments.bound,
-            progress=False if arguments.quiet else bar,
-            span=arguments.span,
-            **options,
-        )
-    found, writers = bool(front.points), _writers(arguments, front)
-    return deliver(arguments, front, writers, lambda: front_text(front), front.message, found=found)
+    with held():  # what is found is delivered, whatever Ctrl-C says
+        with ProgressBar() as bar:
+            front = pareto(
+                layers,
+                hardware,
+                arguments.x,
+                arguments.y,
+                arguments.z,
+                arguments.points,
+                bound=arguments.bound,
+                progress=False if arguments.quiet else bar,
+                span=arguments.span,
+                **options,
+            )
+        found, writers = bool(front.points), _writers(arguments, front)
+        return deliver(arguments, front, writers, lambda: front_text(front), front.message, found=found)
 
 
 def _writers(arguments: argparse.Namespace, front: Front) -> dict[str, Callable[[Path], object]]:

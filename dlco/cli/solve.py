@@ -9,6 +9,7 @@ from dlco.cli.outputs import check_outputs
 from dlco.cli.question import read_budget, read_effort, read_question
 from dlco.cli.results import deliver
 from dlco.optimize.budget import check_objective
+from dlco.optimize.interrupts import held
 from dlco.optimize.solution import Solution
 from dlco.optimize.solve import solve
 from dlco.report.picture import plot_solution
@@ -28,12 +29,15 @@ def run(arguments: argparse.Namespace) -> int:
         {"--timeloop": arguments.timeloop},
     )
     layers, hardware, options = read_question(arguments, budget)
-    with ProgressBar(objective) as bar:
-        listener = False if arguments.quiet else bar
-        effort = read_effort(arguments)
-        solution = solve(layers, hardware=hardware, objective=objective, progress=listener, effort=effort, **options)
-    found, writers = solution.status != "infeasible", _writers(arguments, solution)
-    return deliver(arguments, solution, writers, lambda: solution_text(solution), solution.message, found=found)
+    with held():  # what is found is delivered, whatever Ctrl-C says
+        with ProgressBar(objective) as bar:
+            listener = False if arguments.quiet else bar
+            effort = read_effort(arguments)
+            solution = solve(
+                layers, hardware=hardware, objective=objective, progress=listener, effort=effort, **options
+            )
+        found, writers = solution.status != "infeasible", _writers(arguments, solution)
+        return deliver(arguments, solution, writers, lambda: solution_text(solution), solution.message, found=found)
 
 
 def _writers(arguments: argparse.Namespace, solution: Solution) -> dict[str, Callable[[Path], object]]:

@@ -20,10 +20,11 @@ from dlco.nas.evaluator import Evaluator, Exhausted
 from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.methods import find_method
 from dlco.nas.oracles.accuracy import Accuracy, most_accurate
-from dlco.nas.problem import Candidate, CoProblem
+from dlco.nas.problem import Candidate, CoProblem, Pair
 from dlco.nas.space import Space
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.interrupts import Interrupts, held
 from dlco.optimize.journal import Journal, recording
 from dlco.optimize.progress import Listener, Progress, listening
 from dlco.optimize.request import check_flag, check_seed, make_request
@@ -35,6 +36,7 @@ from dlco.workload.problem import check_positive_int
 log = logging.getLogger("dlco")
 
 FINAL = SolveEffort(starts=0, polishes=1)  # the pair's mappings are there to start from
+ATTEMPTS = 3  # at a pair, whose accuracy may take long, where interrupts come before the first
 SEARCH_SHARE = 0.9  # of the progress; the rest is the final solve's
 
 
@@ -129,6 +131,7 @@ def cosearch(
     kept = checkpoint is not None or resume is not None
     asked = identity(problem, costs, method, evaluations, queries, seed, effort, bound) if kept else None
     with (
+        held() as interrupts,
         listening(progress, objective) as listener,
         recording(checkpoint, resume, asked) as journal,
         costs.recording(journal),
@@ -136,18 +139,21 @@ def cosearch(
         evaluator = Evaluator(problem, costs, evaluations, queries, _ticker(listener, started), journal)
         _check_reach(problem, evaluator)
         try:
-            explore(problem, evaluator, method, seed)
+            with interrupts.heard():
+                explore(problem, evaluator, method, seed)
         except KeyboardInterrupt:
             interrupted = True
             log.warning("interrupted; returning the best pair so far")
         if evaluator.best is None:
-            raise InvalidInput(f"method {method!r} was stopped before any pair was evaluated; let it run for longer")
+            _evaluate_any(problem, evaluator, method, seed, interrupts)
         best = evaluator.best
-        start = _as_found(problem, evaluator, best, seed)
+        assert best is not None
+        start = interrupts.insist(lambda: _as_found(problem, evaluator, best, seed))
         solution, solved = start, 0
         if not interrupted:
             tell = _final_ticker(listener, started, problem.value(best) if best.feasible else None)
             try:
+                interrupts.check()
                 found = _solved(start, seed, effort or FINAL, bound, tell, journal)
                 interrupted, solved = found.status == "interrupted", found.evaluations
                 solution = min((found, start), key=lambda one: float(problem.score(*_totals(one))))
@@ -155,27 +161,47 @@ def cosearch(
                 interrupted = True
         with suppress(KeyboardInterrupt):  # too late to stop anything
             listener(Progress("done", 1.0, problem.value(best), time.perf_counter() - started))
-    kept = solution.status != "infeasible" and best.accuracy >= (problem.least_accuracy or 0.0)
-    status = "interrupted" if interrupted else "solved" if kept else "infeasible"
-    return CoDesign(
-        status=status,
-        message=STATUSES[status],
-        method=method,
-        objective=objective,
-        seed=seed,
-        least_accuracy=least_accuracy,
-        space=space.name,
-        network=space.format(best.pair.network),
-        accuracy=best.accuracy,
-        solution=solution,
-        trace=tuple(_point(problem, s.best, s.evaluations, s.queries) for s in evaluator.trace),
-        front=_front(problem, evaluator),
-        sizes=hardware.names if isinstance(hardware, HardwareSpace) else (),
-        evaluations=evaluator.evaluations,
-        queries=evaluator.queries,
-        mappings=costs.evaluations - mappings + solved,
-        seconds=time.perf_counter() - started,
-    )
+        kept = solution.status != "infeasible" and best.accuracy >= (problem.least_accuracy or 0.0)
+        status = "interrupted" if interrupted else "solved" if kept else "infeasible"
+
+        def design() -> CoDesign:
+            return CoDesign(
+                status=status,
+                message=STATUSES[status],
+                method=method,
+                objective=objective,
+                seed=seed,
+                least_accuracy=least_accuracy,
+                space=space.name,
+                network=space.format(best.pair.network),
+                accuracy=best.accuracy,
+                solution=solution,
+                trace=tuple(_point(problem, s.best, s.evaluations, s.queries) for s in evaluator.trace),
+                front=_front(problem, evaluator),
+                sizes=hardware.names if isinstance(hardware, HardwareSpace) else (),
+                evaluations=evaluator.evaluations,
+                queries=evaluator.queries,
+                mappings=costs.evaluations - mappings + solved,
+                seconds=time.perf_counter() - started,
+            )
+
+        return interrupts.insist(design)
+
+
+def _evaluate_any(problem: CoProblem, evaluator: Evaluator, method: str, seed: int, interrupts: Interrupts) -> None:
+    """Some pair, where the search ended before the first; `InvalidInput` where this is interrupted every time."""
+    generator = torch.Generator().manual_seed(seed)
+    evaluator.on_call = lambda evaluator: None
+    for _ in range(ATTEMPTS):
+        try:
+            with interrupts.heard(), single_thread(), suppress(Exhausted):
+                network, machine = problem.sample_networks(1, generator)[0], problem.sample_machines(1, generator)[0]
+                evaluator.evaluate([Pair(network, machine)])
+        except KeyboardInterrupt:
+            continue
+        break
+    if evaluator.best is None:
+        raise InvalidInput(f"method {method!r} was stopped before any pair was evaluated; let it run for longer")
 
 
 def _check_reach(problem: CoProblem, evaluator: Evaluator) -> None:

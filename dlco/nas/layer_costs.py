@@ -24,7 +24,7 @@ from dlco.mapping.mapping import Mapping
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.journal import Journal, check_table, fingerprint, recorded
 from dlco.optimize.local_search import UNFIT, Effort, Items, Population, assess, local_search, random_start
-from dlco.optimize.score import BROKEN, Score, choose
+from dlco.optimize.score import BROKEN, Score, choose, rate_of
 from dlco.optimize.tasks import derive_seed, run_tasks
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
@@ -344,9 +344,9 @@ class LayerCosts:
 def rates_of(machines: Machine) -> Tensor:
     """About what a busy cycle costs, pJ, `[...]`: all MACs and four accesses of the innermost memory for each.
 
-    Only the unit in which time is priced: `Score.prices` searches around it.
+    Only the unit in which time is priced: `Score.prices` searches around it. Where these cost nothing, it is 1.
     """
-    return machines.macs * (machines.mac_pj + 4 * machines.read_pj[..., 0])
+    return rate_of(machines.macs * (machines.mac_pj + 4 * machines.read_pj[..., 0]), torch.ones_like(machines.macs))
 
 
 @dataclass(frozen=True)

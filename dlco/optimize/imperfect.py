@@ -8,9 +8,9 @@ As in `local_search`, an item is one layer at one price of time with a small pop
 a group of layers go through the cost model together.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 
@@ -23,11 +23,13 @@ from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, Mappin
 from dlco.mapping.mapspace import AXES
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.local_search import UNFIT, Effort, best_of, merit_of
-from dlco.optimize.score import Score, choose
+from dlco.optimize.score import Score, choose, rate_of
 from dlco.workload.layer import Layer
 
 SLICE = 8192  # mappings evaluated at once: their rows stay near the caches
 PRIMES = (2.0, 2.0, 3.0, 5.0, 7.0)
+CHOSEN = ("factors", "order", "spatial_order")
+TURNS = 2  # searches of the whole network; the second at the rate of the first one's result
 EFFORT = Effort(rounds=150, patience=30, population=8, neighbours=64, islands=4)
 
 
@@ -89,6 +91,9 @@ def refine(
     generator: torch.Generator,
     effort: Effort | None = None,
     constraints: Constraints | None = None,
+    *,
+    keep: Callable[[dict[str, Mapping]], None] = lambda mappings: None,
+    tick: Callable[[float], None] = lambda share: None,
 ) -> tuple[dict[str, Mapping], int]:
     """Imperfect mappings that serve the network better than the given ones, or those themselves.
 
@@ -100,6 +105,8 @@ def refine(
         generator: source of randomness.
         effort: how long to search; `EFFORT` by default.
         constraints: what is fixed of the mappings.
+        keep: told the best mappings whenever better ones are found, also where `KeyboardInterrupt` ends the search.
+        tick: told the share of the work done.
 
     Returns:
         (mappings by layer name, how many were evaluated). `dlco.evaluate` prices them; the
@@ -110,37 +117,113 @@ def refine(
     """
     effort = effort or EFFORT
     machine = architecture.tensors(device=generator.device)
-    searches = [
-        _Search(group.to(generator.device), machine, generator)
-        for group in make_groups(layers, architecture, constraints=constraints)
-    ]
-    counts = torch.tensor([float(x.count) for s in searches for x in s.group.layers], dtype=torch.float64)
-    area = machine.area_mm2.cpu()[None]
-    second = architecture.cycle_s
-    names = [x.name for s in searches for x in s.group.layers]
-    deadlines = torch.tensor([score.budget.layer_limit(name) / second * (1 + 1e-9) for name in names])[:, None]
-    best = [search.given(mappings) for search in searches]
-    energy, cycles = _totals(best, counts)
-    rank = (_late(best, deadlines), float(score(energy, cycles, area)))
-    for _ in range(2):  # the second time at the rate of the first one's result
-        rate = float(energy / cycles)
-        found = [search.run(mine, score, rate, effort) for search, mine in zip(searches, best, strict=True)]
-        trial = [Tables.join(pair, 1) for pair in zip(best, found, strict=True)]
-        columns = [torch.cat([getattr(part, name) for part in trial]) for name in ("energy_pj", "cycles", "merit")]
-        fits = columns[2] < UNFIT
-        in_time = fits & (columns[1] <= deadlines)
+    groups = make_groups(layers, architecture, constraints=constraints)
+    searches = [_Search(group.to(generator.device), machine, generator, mappings) for group in groups]
+    best = _Network.of(searches, score, machine.area_mm2.cpu())
+
+    def improve() -> None:
+        nonlocal best
+        better = best.improved([search.found for search in searches])
+        if better is not best:
+            best = better
+            keep(named())
+
+    def named() -> dict[str, Mapping]:
+        results: dict[str, Mapping] = {}
+        for search, part in zip(searches, best.parts, strict=True):
+            results |= search.mappings(part)
+        return {layer.name: results[layer.name] for layer in layers}
+
+    try:
+        for turn in range(TURNS):
+            for g, search in enumerate(searches):
+                for share in search.run(best.parts[g], score, best.rate, effort):
+                    tick((turn + (g + share) / len(searches)) / TURNS)
+            improve()
+    except KeyboardInterrupt:
+        improve()
+        raise
+    return named(), sum(search.evaluated for search in searches)
+
+
+@dataclass(frozen=True)
+class _Network:
+    """One mapping for every layer.
+
+    Attributes:
+        parts: for each group the mappings `[layers, 1]`.
+        score: what counts; `counts`: `[layers]` executions; `deadlines`: `[layers, 1]` cycles; `area_mm2`: `[1]`.
+    """
+
+    parts: list[Tables]
+    score: Score
+    counts: torch.Tensor
+    deadlines: torch.Tensor
+    area_mm2: torch.Tensor
+
+    @staticmethod
+    def of(searches: "Sequence[_Search]", score: Score, area_mm2: torch.Tensor) -> "_Network":
+        """The mappings that the searches start from."""
+        layers = [layer for search in searches for layer in search.group.layers]
+        counts = torch.tensor([float(layer.count) for layer in layers], dtype=torch.float64)
+        limits = [score.budget.layer_limit(layer.name) / score.cycle_s * (1 + 1e-9) for layer in layers]
+        deadlines = torch.tensor(limits, dtype=torch.float64)[:, None]
+        return _Network([search.start for search in searches], score, counts, deadlines, area_mm2[None])
+
+    @property
+    def totals(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(energy pJ, cycles), scalars."""
+        energy = torch.cat([part.energy_pj[:, 0] for part in self.parts])
+        cycles = torch.cat([part.cycles[:, 0] for part in self.parts])
+        return (energy * self.counts).sum(), (cycles * self.counts).sum()
+
+    @property
+    def rate(self) -> float:
+        """PJ a cycle, the unit of prices."""
+        return float(rate_of(*self.totals))
+
+    @property
+    def rank(self) -> tuple[int, float]:
+        """How many layers take more cycles than they may, and the score; lower is better."""
+        late = torch.cat([part.cycles for part in self.parts]) > self.deadlines
+        return int(late.sum()), float(self.score(*self.totals, self.area_mm2))
+
+    def improved(self, found: Sequence[Tables]) -> "_Network":
+        """The best choice of one mapping a layer among its own and those found, where that is better; else this.
+
+        Args:
+            found: for each group `[layers, candidates]`.
+        """
+        trial = [Tables.join(pair, 1) for pair in zip(self.parts, found, strict=True)]
+        width = max(part.merit.shape[1] for part in trial)
+        # a group whose search has not begun has fewer: some of them again
+        trial = [part.pick(torch.arange(width).expand(len(part.merit), -1) % part.merit.shape[1]) for part in trial]
+        energy, cycles, merit = (
+            torch.cat([getattr(part, name) for part in trial]) for name in ("energy_pj", "cycles", "merit")
+        )
+        fits = merit < UNFIT
+        in_time = fits & (cycles <= self.deadlines)
         fits = torch.where(in_time.any(1, keepdim=True), in_time, fits)
-        picked = choose(score, columns[0][None], columns[1][None], fits[None], counts, area)[0][0]
-        sizes = [len(search.group.layers) for search in searches]
-        chosen = [part.pick(rows[:, None]) for part, rows in zip(trial, picked.split(sizes), strict=True)]
-        totals = _totals(chosen, counts)
-        now = (_late(chosen, deadlines), float(score(*totals, area)))
-        if now < rank:
-            best, rank, (energy, cycles) = chosen, now, totals
-    results: dict[str, Mapping] = {}
-    for search, part in zip(searches, best, strict=True):
-        results |= search.mappings(part)
-    return {layer.name: results[layer.name] for layer in layers}, sum(search.evaluated for search in searches)
+        picked = choose(self.score, energy[None], cycles[None], fits[None], self.counts, self.area_mm2)[0][0]
+        rows = picked.split([len(part.merit) for part in trial])
+        chosen = replace(self, parts=[part.pick(row[:, None]) for part, row in zip(trial, rows, strict=True)])
+        return chosen if chosen.rank < self.rank else self
+
+
+def to_tables(mappings: Dict[str, Mapping]) -> dict[str, dict[str, torch.Tensor]]:
+    """What a search chose of mappings, by layer name, for a `Journal`."""
+    batches = {name: mapping.batch() for name, mapping in mappings.items()}
+    return {name: {chosen: getattr(batch, chosen) for chosen in CHOSEN} for name, batch in batches.items()}
+
+
+def from_tables(tables: Dict[str, Dict[str, torch.Tensor]], like: Dict[str, Mapping]) -> dict[str, Mapping]:
+    """The inverse of `to_tables`, for mappings of the same layers on the same levels as `like`."""
+    return {
+        name: replace(
+            like[name].batch(), factors=of["factors"], order=of["order"], spatial_order=of["spatial_order"]
+        ).mapping()
+        for name, of in tables.items()
+    }
 
 
 def normal_form(factors: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
@@ -173,10 +256,13 @@ class _Search:
 
     Attributes:
         group: the layers.
+        start: `[layers, 1]` the given mappings, on the CPU.
         evaluated: mappings evaluated so far.
     """
 
-    def __init__(self, group: Group, machine: Machine, generator: torch.Generator) -> None:
+    def __init__(
+        self, group: Group, machine: Machine, generator: torch.Generator, mappings: Dict[str, Mapping]
+    ) -> None:
         self.group, self.machine, self.generator = group, machine, generator
         self.evaluated = 0
         device = group.bounds.device
@@ -185,9 +271,11 @@ class _Search:
         )
         self.open[:, group.slot_cell] = group.open_slots
         self.limits = group.space.limits.to(device, torch.float64)
+        self.start = self._begin = self._given(mappings)
+        self._parts: list[Tables] = []
+        self._each = 1
 
-    def given(self, mappings: Dict[str, Mapping]) -> Tables:
-        """`[layers, 1]` the given mappings, on the CPU."""
+    def _given(self, mappings: Dict[str, Mapping]) -> Tables:
         mine = [mappings[layer.name] for layer in self.group.layers]
         for layer, mapping in zip(self.group.layers, mine, strict=True):
             if mapping.bypass != self.group.space.bypass:
@@ -199,10 +287,12 @@ class _Search:
         terms = Terms(torch.arange(n, device=place.device), torch.ones_like(free), free, free)
         return self._assess(terms, batch.factors[:, None], place[:, None]).each(torch.Tensor.cpu)
 
-    def run(self, start: Tables, score: Score, rate: float, effort: Effort) -> Tables:
-        """`[layers, candidates]` mappings found from `[layers, 1]` given ones, on the CPU."""
+    def run(self, start: Tables, score: Score, rate: float, effort: Effort) -> Iterator[float]:
+        """Search from mappings `[layers, 1]` at a rate, pJ a cycle; yields the share done."""
+        self._begin, self._parts = start, []
         prices, caps = score.prices(torch.tensor([rate], dtype=torch.float64))
         axes = (len(self.group.layers), effort.islands, prices.shape[1])
+        self._each = axes[1] * axes[2]
         device = self.group.bounds.device
         layer, island, price = (
             axis.flatten() for axis in torch.meshgrid(*(torch.arange(n, device=device) for n in axes), indexing="ij")
@@ -212,13 +302,26 @@ class _Search:
         terms = Terms(layer, prices[0].to(device)[price], caps[0].to(device)[price], deadline)
         factors, position = self._starts(start.each(lambda table: table.to(device)), layer, island, effort.population)
         width = max(1, SLICE // (effort.population * effort.neighbours))
-        parts = []
         for first in range(0, len(layer), width):
             rows = slice(first, first + width)
             some = terms.slice(first, first + width)
-            parts.append(self._climb(some, self._assess(some, factors[rows], position[rows]), effort))
-        found = Tables.join(parts, 0)
-        return found.each(lambda table: table.reshape(axes[0], -1, *table.shape[2:]).cpu())
+            climbed = self._climb(some, self._assess(some, factors[rows], position[rows]), effort)
+            self._parts.append(climbed.each(torch.Tensor.cpu))
+            yield min(1.0, (first + width) / len(layer))
+
+    @property
+    def found(self) -> Tables:
+        """`[layers, candidates]` what the last search has found so far, on the CPU.
+
+        A layer whose items have not all been searched has the mapping that it began with, all over.
+        """
+        if not self._parts:
+            return self._begin
+        items = Tables.join(self._parts, 0)
+        layers, width = len(items.merit) // self._each, self._each * items.merit.shape[1]
+        done = items.each(lambda table: table[: layers * self._each].reshape(layers, width, *table.shape[2:]))
+        left = self._begin.each(lambda table: table[layers:].expand(-1, width, *table.shape[2:]))
+        return Tables.join([done, left], 0)
 
     def mappings(self, best: Tables) -> dict[str, Mapping]:
         """The mappings `[layers, 1]` of the group by layer name."""
@@ -335,14 +438,3 @@ class _Search:
 
     def _draw(self, *shape: int) -> torch.Tensor:
         return torch.rand(*shape, generator=self.generator, device=self.group.bounds.device)
-
-
-def _late(best: Sequence[Tables], deadlines: torch.Tensor) -> int:
-    """How many layers take more cycles than they may, `deadlines` `[layers, 1]`."""
-    return int((torch.cat([part.cycles for part in best]) > deadlines).sum())
-
-
-def _totals(best: Sequence[Tables], counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(energy pJ, cycles) of the network, scalars, from the mappings `[layers, 1]` of every group."""
-    energy, cycles = (torch.cat([getattr(part, name)[:, 0] for part in best]) for name in ("energy_pj", "cycles"))
-    return (energy * counts).sum(), (cycles * counts).sum()

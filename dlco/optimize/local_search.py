@@ -17,9 +17,10 @@ from dlco.cost.shape import Shape
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
 from dlco.optimize.group import Group
+from dlco.optimize.score import unit_of
 from dlco.workload.problem import check_positive_int
 
-UNFIT = 1e30  # merits from here on belong to mappings that do not fit
+UNFIT = 1e300  # merits from here on belong to mappings that do not fit
 LATE = 10.0  # a mapping that takes twice its time loses this many times its merit
 
 
@@ -52,7 +53,7 @@ class Items:
     Attributes:
         layer: `[items]` position of the layer in its group.
         machine: machines of batch shape `[items, 1]`.
-        price: `[items]` pJ that a cycle is worth.
+        price: `[items]` pJ that a cycle is worth, above 0.
         cap: `[items]` pJ a cycle above which a mapping is charged for being too fast for its energy.
         deadline: `[items]` cycles above which a mapping is charged for being late.
     """
@@ -76,7 +77,7 @@ class Population:
 
     Attributes:
         assignment: `[items, n, units]`; `position`: `[items, n, levels, dims]`.
-        energy_pj, cycles, merit: `[items, n]`; merit is from `UNFIT` where the mapping does not fit.
+        energy_pj, cycles, merit: `[items, n]`; merit (see `merit_of`) is from `UNFIT` where the mapping does not fit.
     """
 
     assignment: torch.Tensor
@@ -172,12 +173,15 @@ def merit_of(
     """What mappings are ranked by, lower is better; all `[items, n]` or broadcast to it.
 
     Energy and the price of the cycles, with charges for being too fast for the cap on energy a cycle and for being
-    late (see `Items`); a mapping that does not fit, whose `excess` is above 0, ranks behind all that do.
+    late (see `Items`), in the unit of `unit_of`; a mapping that does not fit, whose `excess` is above 0, ranks behind
+    all that do.
     """
+    unit = unit_of(price)
+    energy, price, limit = energy_pj / unit, price / unit, cap.nan_to_num(posinf=0) / unit
     hurry = (energy_pj / cap - cycles).clamp(min=0)  # cycles missing to the cap
-    merit = energy_pj + price * cycles + (2 * price + cap.nan_to_num(posinf=0)) * hurry
+    merit = energy + price * cycles + (2 * price + limit) * hurry
     merit = merit * (1 + LATE * (cycles / deadline - 1).clamp(min=0))
-    return torch.where(excess > 0, UNFIT * (1 + excess), merit)
+    return torch.where(excess > 0, UNFIT * (1 + excess.log1p()), merit.clamp(max=UNFIT / 2))
 
 
 def best_of(merit: torch.Tensor, n: int) -> torch.Tensor:

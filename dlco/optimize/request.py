@@ -175,7 +175,8 @@ def _check_room(request: Request) -> None:
 def _check_priced(request: Request) -> None:
     """Refuse a question about energy where nothing costs any."""
     base, budget = request.hardware.base, request.budget
-    priced = base.mac_pj > 0 or any(level.read_pj or level.write_pj or level.update_pj for level in base.levels)
+    figures = [(level.read_pj, level.write_pj, level.update_pj, level.leak_pj) for level in base.levels]
+    priced = base.mac_pj > 0 or any(map(any, figures))
     asked = request.objective in ("energy", "edp", "power")
     if (asked or budget.power_w is not None or budget.energy_j is not None) and not priced:
         raise InvalidInput(

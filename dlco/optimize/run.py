@@ -1,44 +1,52 @@
 """`Run`: one search for a design, from the relaxed problem to the proof.
 
 The relaxed problem is solved and rounded; generations of machines begin there; the best of them are fitted for longer
-and stepped through the grid; the best one's mappings are searched once more near the design at the bound; what is left
-of the gap is proved. Every part is a pure function of the request and of the parts before, so that a `Journal` can
-stand in for those that are done.
+and stepped through the grid; the best one's mappings are searched once more near the design at the bound, and where it
+is asked for among imperfect ones; what is left of the gap is proved. Every part is a pure function of the request and
+of the parts before, so that a `Journal` can stand in for those that are done. An interrupt ends the run at any moment
+with the best design so far.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
+from functools import partial
+from itertools import product
+from math import inf
 from typing import Any
 
 import torch
 
-from dlco.hardware.architecture import Architecture, Machine
+from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapping import Mapping
-from dlco.optimize.bound import BoundEffort, Certificate, compulsory_bound, lower_bound
+from dlco.optimize.beginning import machine_of, relaxed_starts
+from dlco.optimize.bound import BoundEffort, compulsory_bound
 from dlco.optimize.diagnosis import Diagnosis, diagnose
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fleet import explore
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.guide import guided_seeds
 from dlco.optimize.history import History
-from dlco.optimize.imperfect import refine
-from dlco.optimize.journal import Journal, check_table, fingerprint
+from dlco.optimize.imperfect import from_tables, refine, to_tables
+from dlco.optimize.interrupts import Interrupts, held
+from dlco.optimize.journal import Journal, check_table, recorded
 from dlco.optimize.local_search import Effort, random_start
-from dlco.optimize.progress import Listener, Progress, silent
-from dlco.optimize.relaxed import Relaxed, relax, round_factors, round_sizes
+from dlco.optimize.progress import Listener, Progress
+from dlco.optimize.proofs import Proofs
+from dlco.optimize.relaxed import round_sizes
 from dlco.optimize.request import Request
 from dlco.optimize.score import BROKEN, Score
 from dlco.optimize.search import Candidates, Design, Seeds, Workbench
-from dlco.optimize.solution import NetworkCost, Solution, broken_limits, price, sound
+from dlco.optimize.solution import LayerCost, NetworkCost, Solution, broken_limits, price, sound
 from dlco.optimize.tasks import derive_seed, single_thread
 from dlco.optimize.warm import seeds_of, sizes_of
 
 log = logging.getLogger("dlco")
 
 GLANCE = BoundEffort(nodes=60, side=20, boxes=0)  # of a bound that only guides the search
+REFINING = 0.7  # of the time that searches take, before imperfect factors are searched
 TO_THE_BUDGET = 40  # steps of the hardware that a design outside the budget may take
 
 
@@ -72,12 +80,16 @@ class Run:
         self.score = score or Score(request.objective, request.budget, request.hardware.base.cycle_s)
         self.bench = Workbench(self.groups, self.hardware, self.score, request.seed, self._note, journal, on_candidates)
         self.best: Design | None = None
-        self.proofs: dict[str, Certificate] = {}
+        self.proofs = Proofs(request, journal, lambda: self._tick(self.phase, self.done), self._bounded)
         self.pool: list[Seeds] = []  # mappings found for different machines
         self.trace: list[tuple[float, float]] = []
+        self.refined: dict[str, Mapping] | None = None  # the best design's, where factors need not divide the bounds
+        self.diagnosis: Diagnosis | None = None
+        self.lower: float | None = None
+        self.interrupts = Interrupts()
         self.phase = "relax"
         self.done = 0.0
-        self.share = 1.0  # of the whole run that the search takes
+        self.part = 0.0, 1.0  # of the whole run that the present part takes
 
     def solution(self, bound: bool, reasons: bool = True) -> Solution:
         """Run, and return the best design whatever ends the run.
@@ -86,29 +98,31 @@ class Run:
             bound: whether to prove a lower bound.
             reasons: whether to look for the reasons where no design keeps the budget.
         """
-        request = self.request
-        status, lower, diagnosis = "solved", None, None
-        self.share = 0.85 if bound else 1.0
-        with single_thread():
+        status = "solved"
+        self.part = 0.0, (0.85 if bound else 1.0) * (REFINING if self.request.imperfect else 1.0)
+        with held() as self.interrupts, single_thread():
             try:
-                self._search()
-                if self.best is not None and self.best.score >= BROKEN:
-                    diagnosis = self._diagnosis() if reasons else None
-                elif bound:
-                    lower = self._bound()
+                with self.interrupts.heard():
+                    self._work(bound, reasons)
+                with suppress(KeyboardInterrupt):  # too late to stop anything
+                    self._tell("done", 1.0)
             except KeyboardInterrupt:
                 status = "interrupted"
                 log.warning("interrupted; returning the best design so far")
-            if self.best is None:
-                self.listener = silent
-                self.bench.journal = None  # this search is not part of the run
-                self.bench.fit(self._smallest(), [self._random_seeds(8)], Effort(rounds=20))
-        if bound and lower is None and diagnosis is None:
-            lower = compulsory_bound(request.layers, self.hardware, request.objective, request.budget) or None
-        if status != "interrupted":
-            with suppress(KeyboardInterrupt):  # too late to stop anything
-                self._tick("done", 1.0)
-        return sound(self._finish(status, lower, diagnosis))
+            if not self._is_found:
+                self._find_any()
+            return sound(self.interrupts.insist(lambda: self._finish(status, bound)))
+
+    def _work(self, bound: bool, reasons: bool) -> None:
+        """All phases; what they find is in the attributes."""
+        self._search()
+        if self.request.imperfect:
+            self._refine()
+        architecture, _, costs, cost = self._priced()
+        if broken_limits(self.request.budget, architecture, costs, cost):
+            self.diagnosis = self._diagnosis() if reasons else None
+        elif bound:
+            self.lower = self._bound()
 
     def _search(self) -> None:
         effort = self.effort
@@ -133,10 +147,6 @@ class Run:
         seeds = Seeds.join([best.chosen, guided, self._random_seeds(fresh)])  # dealt out to all islands
         return min(best, self.bench.fit(index, [seeds], self.effort.polish)[0], key=lambda design: design.score)
 
-    def _machine(self, index: torch.Tensor | None) -> Machine:
-        """The machine at grid indices `[1, parameters]` (None: the fixed one), of batch shape `[1, 1, 1, 1]`."""
-        return self.bench.machines(index, 1).select(torch.zeros(1, 1, 1, 1, dtype=torch.long))
-
     def _architecture(self, design: Design) -> Architecture:
         """The design's machine."""
         if isinstance(self.hardware, Architecture):
@@ -144,54 +154,17 @@ class Run:
         assert design.index is not None
         return self.hardware.architecture_at(design.index)
 
-    def _proof(self, hardware: Architecture | HardwareSpace, effort: BoundEffort) -> Certificate:
-        """The lower bound over some hardware, proved once."""
-        key = fingerprint((hardware, effort))
-        if key not in self.proofs:
-            self.proofs[key] = self._recall_proof(f"proof {key}") or self._prove(f"proof {key}", hardware, effort)
-        return self.proofs[key]
-
-    def _recall_proof(self, name: str) -> Certificate | None:
-        return self.journal.recall(name, self._read_proof) if self.journal else None
-
-    def _read_proof(self, plain: dict[str, Any]) -> Certificate:
-        """The inverse of what `_prove` records."""
-        guides = {}
-        groups = {layer.name: group for group in self.groups for layer in group.layers}
-        for layer, guide in plain["guides"].items():
-            check_table(f"guide of {layer!r}", guide, (groups[layer].levels, 2, groups[layer].dims))
-            guides[layer] = guide.numpy()
-        return Certificate(float(plain["value"]), str(plain["how"]), guides=guides)
-
-    def _prove(self, name: str, hardware: Architecture | HardwareSpace, effort: BoundEffort) -> Certificate:
-        proof = lower_bound(
-            self.request.layers,
-            hardware,
-            self.request.objective,
-            self.request.budget,
-            constraints=self.request.constraints,
-            imperfect=self.request.imperfect,
-            effort=effort,
-            tick=lambda share: self._tick(self.phase, self.done),
-            proved=self._bounded if hardware is self.hardware else None,
-        )
-        log.info("bound: %s", proof.how)
-        if self.journal:
-            guides = {layer: torch.from_numpy(guide) for layer, guide in proof.guides.items()}
-            self.journal.record(name, {"value": proof.value, "how": proof.how, "guides": guides})
-        return proof
-
     def _begin(self) -> tuple[torch.Tensor, Seeds]:
         """Sizes `[starts, parameters]` and mappings to begin from, the most promising first.
 
         Both are those of earlier solutions and of the relaxed problem, whose factors are rounded; some random mappings
         join them.
         """
-        found = self.journal.recall("begin", self._read_begin) if self.journal else None
-        if found:
-            for totals in found[2]:
+        done = self.journal.recall("begin", self._read_begin) if self.journal else None
+        if done:
+            for totals in done[2]:
                 self.history.note("relax", relaxed=self._objective(*totals))
-            return found[:2]
+            return done[:2]
         sizes = []
         stages: list[tuple[float, float, float]] = []
 
@@ -203,20 +176,8 @@ class Run:
         if isinstance(self.hardware, HardwareSpace):
             sizes = [sizes_of(solution.architecture, self.hardware) for solution in self.starts]
         if self.effort.starts:
-            relaxed = relax(
-                self.groups,
-                self.hardware,
-                self.score.smooth,
-                self.bench.counts,
-                starts=self.effort.starts,
-                generator=self._generator("relax"),
-                rounds=self.effort.relax_rounds,
-                report=note,
-            )
-            log.info("relaxed: value %s, violation %s", relaxed.value.tolist(), relaxed.violation.tolist())
-            order = (relaxed.value + torch.where(relaxed.violation > 1e-2, BROKEN, 0.0)).argsort().tolist()
-            sizes += list(relaxed.sizes[order].cpu())
-            seeds += [self._rounded(relaxed, start) for start in order]
+            found = relaxed_starts(self.bench, self.effort, self._generator, note)
+            sizes, seeds = sizes + found[0], seeds + found[1]
         begin = torch.stack(sizes) if sizes else torch.zeros(0), Seeds.join([*seeds, self._random_seeds(8)])
         if self.journal:
             self.journal.record("begin", {"sizes": begin[0], "seeds": dict(vars(begin[1])), "relaxed": stages})
@@ -275,8 +236,8 @@ class Run:
 
     def _guided(self, design: Design, copies: int, part: str, effort: BoundEffort) -> Seeds:
         """So many mappings of every layer near a lower bound of the design's machine."""
-        guides = self._proof(self._architecture(design), effort).guides
-        machine = self._machine(None if design.index is None else design.index[None])
+        guides = self.proofs(self._architecture(design), effort).guides
+        machine = machine_of(self.bench, None if design.index is None else design.index[None])
         generator = self._generator(part, self.bench.searches)
         return guided_seeds(guides, self.groups, machine, copies, generator, design.chosen.rate)
 
@@ -288,21 +249,6 @@ class Run:
         """Step the hardware; on the way to a first design within the budget, for as long as it takes."""
         steps = self.effort.steps if design.score < BROKEN else max(self.effort.steps, TO_THE_BUDGET)
         return self.bench.descend(design, self.effort.step, steps, tick, self.pool)
-
-    def _rounded(self, relaxed: Relaxed, start: int) -> Seeds:
-        """Roundings of one relaxed solution's mappings, for its machine rounded to the grid."""
-        copies = self.effort.roundings
-        assignment, position = [], []
-        generator = self._generator("round", start)
-        index = (
-            self._on_the_grid(relaxed.sizes[start].cpu())[None] if isinstance(self.hardware, HardwareSpace) else None
-        )
-        machine = self._machine(index)
-        for group, logs, places in zip(self.groups, relaxed.logs, relaxed.position, strict=True):
-            rounded = round_factors(group, logs[start : start + 1], copies, generator, machine=machine)[0]
-            assignment.append(rounded)
-            position.append(places[start][:, None].expand(-1, copies, -1, -1))
-        return Seeds(assignment, position, float(relaxed.rate[start]))
 
     def _on_the_grid(self, sizes: torch.Tensor) -> torch.Tensor:
         """Grid indices `[parameters]` of the machine within the limits that is nearest to real sizes."""
@@ -320,24 +266,60 @@ class Run:
         generator = torch.Generator(device or self.request.device)
         return generator.manual_seed(derive_seed(self.request.seed, *part))
 
-    def _smallest(self) -> torch.Tensor | None:
+    def _ends(self) -> list[torch.Tensor | None]:
+        """The machines `[1, parameters]` of all least and of all largest sizes."""
         if not isinstance(self.hardware, HardwareSpace):
-            return None
-        return torch.zeros(1, len(self.hardware.parameters), dtype=torch.long)
+            return [None]
+        last = torch.tensor([[len(parameter.grid) - 1 for parameter in self.hardware.parameters]])
+        return [last * 0, last]
 
     def _bound(self) -> float | None:
         """A value of the objective that no design goes below, None where nothing but 0 is proved."""
-        self.phase, self.done, self.share = "bound", self.share, 1.0
-        self._tick(self.phase, self.done)
-        return self._proof(self.hardware, self.effort.bound).value or None
+        self.part = self.part[1], 1.0
+        self._tick("bound", 0.0)
+        return self.proofs(self.hardware, self.effort.bound).value or None
+
+    def _refine(self) -> None:
+        """The best design's mappings, improved by tiles that do not divide their layers."""
+        assert self.best is not None
+        architecture, mappings = self.unfolded(self.best)
+        self.part = self.part[1], self.part[1] / REFINING
+        self._tick("refine", 0.0)
+
+        def search() -> dict[str, Any]:
+            refined, evaluated = refine(
+                self.request.layers,
+                architecture,
+                mappings,
+                self.score,
+                self._generator("imperfect"),
+                constraints=self.request.constraints,
+                keep=self._keep,
+                tick=lambda share: self._tick("refine", share),
+            )
+            return {"tables": to_tables(refined), "evaluated": evaluated}
+
+        def read(plain: dict[str, Any]) -> tuple[dict[str, Mapping], int]:
+            return from_tables(plain["tables"], mappings), int(plain["evaluated"])
+
+        refined, evaluated = recorded(self.journal, "imperfect", search, read)
+        self.bench.evaluations += evaluated
+        self._keep(refined)
+
+    def _keep(self, mappings: dict[str, Mapping]) -> None:
+        """Take imperfect mappings of the best design, which are no worse than its own."""
+        self.refined = mappings
+        architecture, _, costs, cost = self._priced()
+        value = cost.objective(self.request.objective)
+        if not broken_limits(self.request.budget, architecture, costs, cost) and value < self._least:
+            self.trace.append((self.history.seconds, value))
+            self.history.note(self.phase, best=value)
 
     def _diagnosis(self) -> Diagnosis:
         """Why no design keeps the budget; the nearest values come from short searches for them."""
         self._tick("diagnosis", 1.0)
         effort = replace(self.effort, machines=1, descents=1, polishes=min(1, self.effort.polishes))
-        assert self.best is not None
-        architecture, mappings = self.unfolded(self.best)
-        costs, cost = price(self.request.layers, architecture, mappings)
+        architecture, _, costs, cost = self._priced()
 
         def least_found(request: Request) -> float | None:
             run = Run(request, effort, (), lambda progress: self._tick("diagnosis", 1.0), None)
@@ -354,20 +336,33 @@ class Run:
         return diagnose(self.request, least_found, light)
 
     def _note(self, design: Design) -> None:
+        self._take(design)
+        self._tick(self.phase, self.done)
+
+    def _take(self, design: Design) -> None:
         if self.best is None or design.score < self.best.score:
             self.best = design
             if design.score < BROKEN:
                 self.trace.append((self.history.seconds, self._value(design)))
                 self.history.note(self.phase, best=self._value(design))
-        self._tick(self.phase, self.done)
 
     def _tick(self, phase: str, done: float) -> None:
+        """Report, at a share of the present part; raises `KeyboardInterrupt` to end the run."""
+        self.interrupts.check()
         self.phase, self.done = phase, done
+        begin, end = self.part
+        self._tell(phase, begin + (end - begin) * done)
+
+    def _tell(self, phase: str, done: float) -> None:
         self.history.note(phase)
-        done *= self.share if phase != "done" else 1.0
-        best = self._value(self.best) if self.best is not None and self.best.score < BROKEN else None
+        best = self._least if self._least < inf else None
         bound = self.history.points[-1].bound
         self.listener(Progress(phase, done, best, self.history.seconds, bound))
+
+    @property
+    def _least(self) -> float:
+        """The least objective found within the limits, infinite before the first."""
+        return self.trace[-1][1] if self.trace else inf
 
     def _value(self, design: Design) -> float:
         """The objective of a design, in the unit of `NetworkCost.objective`."""
@@ -393,13 +388,44 @@ class Run:
         }
         return self._architecture(design), {layer.name: mappings[layer.name] for layer in self.request.layers}
 
-    def _finish(self, status: str, lower: float | None, diagnosis: Diagnosis | None) -> Solution:
+    def _priced(self) -> tuple[Architecture, dict[str, Mapping], dict[str, LayerCost], NetworkCost]:
+        """The best design so far: its machine, its mappings, and what they cost."""
         assert self.best is not None
         request = self.request
         architecture, mappings = self.unfolded(self.best)
-        if request.imperfect:
-            mappings = self._imperfect(architecture, mappings)
-        costs, cost = price(request.layers, architecture, mappings)
+        mappings = self.refined or mappings
+        return architecture, mappings, *price(request.layers, architecture, mappings)
+
+    def _find_any(self) -> None:
+        """Some design, where the run ended before the first: after a brief search, unless that is interrupted too.
+
+        On the machine of all least sizes or, where a layer does not fit there, on that of all largest.
+        """
+        self.bench.journal, self.bench.on_design = None, self._take  # this search is not part of the run
+        machines = self._ends()
+        try:
+            with self.interrupts.heard():
+                for index in machines:
+                    self.bench.fit(index, [self._random_seeds(8)], Effort(rounds=20))
+                    if self._is_found:
+                        return
+        except KeyboardInterrupt:
+            pass
+        for index, rounds in product(machines, (1, 100)):
+            if not self._is_found:
+                effort = Effort(rounds=rounds, population=1, neighbours=1 if rounds == 1 else 16)
+                self.interrupts.insist(partial(self.bench.fit, index, [self._random_seeds(8)], effort))
+
+    @property
+    def _is_found(self) -> bool:
+        """Whether there is a design whose mappings fit."""
+        return self.best is not None and self.best.score < inf
+
+    def _finish(self, status: str, bound: bool) -> Solution:
+        request, diagnosis, lower = self.request, self.diagnosis, self.lower
+        if bound and lower is None and diagnosis is None:
+            lower = compulsory_bound(request.layers, self.hardware, request.objective, request.budget) or None
+        architecture, mappings, costs, cost = self._priced()
         broken = broken_limits(request.budget, architecture, costs, cost)
         if broken:
             status = "infeasible"
@@ -429,14 +455,3 @@ class Run:
             history=tuple(self.history.points),
             effort=asdict(self.effort),
         )
-
-    def _imperfect(self, architecture: Architecture, mappings: dict[str, Mapping]) -> dict[str, Mapping]:
-        """The mappings, improved by tiles that do not divide their layers."""
-        request = self.request
-        generator = self._generator("imperfect")
-        with single_thread():
-            refined, evaluated = refine(
-                request.layers, architecture, mappings, self.score, generator, constraints=request.constraints
-            )
-        self.bench.evaluations += evaluated
-        return refined

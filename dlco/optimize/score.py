@@ -1,5 +1,6 @@
 """How designs rank: limits first, then the objective; and the best choice of one mapping a layer."""
 
+import sys
 from dataclasses import dataclass
 from math import log
 
@@ -9,6 +10,7 @@ from dlco.hardware.architecture import Machine
 from dlco.optimize.budget import Budget
 
 BROKEN = 1e6  # scores from here on belong to designs that break a limit
+LEAST = sys.float_info.min  # stands for 0 under a logarithm: a machine may have no energies, or no areas
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,17 @@ class Score:
         return self
 
     def value(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
-        """Log of the objective, `[...]`; "area" is followed, far behind, by EDP."""
-        energy, time = energy_pj.log(), cycles.log()
+        """Log of the objective, `[...]`; "area" is followed, far behind, by EDP.
+
+        Of designs without any energy, whose energy and power are all 0, the faster is better.
+        """
+        energy, time = log_of(energy_pj), cycles.log()
         return {
             "latency": time + 1e-6 * energy,
             "energy": energy + 1e-6 * time,
             "edp": energy + time,
-            "power": energy - time,
-            "area": area_mm2.clamp(min=1e-12).log() + 1e-6 * (energy + time),
+            "power": torch.where(energy_pj > 0, energy - time, 2 * log(LEAST) + time),
+            "area": log_of(area_mm2) + 1e-6 * (energy + time),
         }[self.objective]
 
     def floor(self, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
@@ -52,17 +57,17 @@ class Score:
         if self.objective == "latency":
             return cycles.log()
         if self.objective == "area":
-            return area_mm2.clamp(min=1e-12).log()
+            return log_of(area_mm2)
         return torch.full_like(cycles, -torch.inf)
 
     def excess(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> list[torch.Tensor]:
         """Log of each limited quantity over its limit, `[...]` each; above 0 where the limit is broken."""
         pico, time = log(1e-12), cycles.log() + log(self.cycle_s)
         quantities = {
-            "area_mm2": area_mm2.clamp(min=1e-12).log(),
-            "power_w": energy_pj.log() + pico - time,
+            "area_mm2": log_of(area_mm2),
+            "power_w": log_of(energy_pj) + pico - time,
             "latency_s": time,
-            "energy_j": energy_pj.log() + pico,
+            "energy_j": log_of(energy_pj) + pico,
         }
         return [quantities[name] - log(limit) for name, limit in self.budget.limits.items()]
 
@@ -71,7 +76,7 @@ class Score:
         excess = torch.zeros_like(machines.mac_pj)
         for used, limit in ((machines.area_mm2, self.budget.area_mm2), (machines.macs, self.budget.pe_count)):
             if limit is not None:
-                over = (used.clamp(min=1e-12) / limit).log()
+                over = (used.clamp(min=LEAST) / limit).log()
                 excess = excess + torch.where(over > 1e-12, over, 0.0)
         return excess
 
@@ -116,6 +121,25 @@ class Score:
         return torch.stack(prices, -1), torch.stack(caps, -1)
 
 
+def log_of(figures: torch.Tensor) -> torch.Tensor:
+    """Natural logarithms; of 0 a number below all others."""
+    return figures.clamp(min=LEAST).log()
+
+
+def rate_of(energy_pj: torch.Tensor, cycles: torch.Tensor) -> torch.Tensor:
+    """Energy a cycle, pJ: the unit in which time is priced. Where nothing costs energy, any unit does: 1."""
+    rate = energy_pj / cycles
+    return torch.where((rate > 0) & rate.isfinite(), rate, 1.0)
+
+
+def unit_of(price: torch.Tensor) -> torch.Tensor:
+    """What energies and prices are to be divided by, so that their sums stay within float64: mostly 1.
+
+    For prices that are far from 1 it is the power of two next above them, which rounds nothing.
+    """
+    return torch.where((price > 1e-100) & (price < 1e100), 1.0, price / torch.frexp(price).mantissa)
+
+
 def choose(
     score: Score,
     energy_pj: torch.Tensor,
@@ -140,31 +164,28 @@ def choose(
         (chosen candidate `[designs, layers]`, score `[designs]`; infinite where a layer has none that fits).
     """
     designs, layers, _ = energy_pj.shape
-    energy = torch.where(fits, energy_pj, torch.inf) * counts[:, None]
-    time = torch.where(fits, cycles, torch.inf) * counts[:, None]
+    energy = torch.where(fits, energy_pj, 0.0) * counts[:, None]
+    time = torch.where(fits, cycles, 1.0) * counts[:, None]
     possible = fits.any(-1).all(-1)
-    finite_energy = torch.where(possible[:, None, None], energy.nan_to_num(posinf=1e30), 1.0)
-    finite_time = torch.where(possible[:, None, None], time.nan_to_num(posinf=1e30), 1.0)
-    rate = (finite_energy.amin(-1).sum(-1) / finite_time.amin(-1).sum(-1))[:, None, None]
+    least = [torch.where(fits, table, torch.inf).amin(-1).sum(-1) for table in (energy, time)]
+    rate = rate_of(*least)[:, None, None]
+    unit = unit_of(rate)
     best_score = torch.full((designs,), torch.inf, dtype=energy.dtype, device=energy.device)
     best = torch.zeros(designs, layers, dtype=torch.long, device=energy.device)
     for price in _exchange_rates(score, rate):
-        pick = (finite_energy + price * finite_time + torch.where(fits, 0.0, 1e35)).argmin(-1)
-        totals = [_picked(table, pick).sum(-1) for table in (finite_energy, finite_time)]
+        pick = torch.where(fits, energy / unit + price / unit * time, torch.inf).argmin(-1)
+        totals = [_picked(table, pick).sum(-1) for table in (energy, time)]
         now = score(totals[0], totals[1], area_mm2)
         better = now < best_score
         best_score, best = torch.where(better, now, best_score), torch.where(better[:, None], pick, best)
     for _ in range(4):
         before = best_score
         for layer in range(layers):
-            totals = [_picked(table, best).sum(-1) for table in (finite_energy, finite_time)]
-            others = [
-                t - _picked(table, best)[:, layer]
-                for t, table in zip(totals, (finite_energy, finite_time), strict=True)
-            ]
+            totals = [_picked(table, best).sum(-1) for table in (energy, time)]
+            others = [t - _picked(table, best)[:, layer] for t, table in zip(totals, (energy, time), strict=True)]
             trial = score(
-                others[0][:, None] + finite_energy[:, layer],
-                others[1][:, None] + finite_time[:, layer],
+                others[0][:, None] + energy[:, layer],
+                others[1][:, None] + time[:, layer],
                 area_mm2[:, None],
             )
             found = torch.where(fits[:, layer], trial, torch.inf).min(-1)

@@ -16,7 +16,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.optimize.group import Group
 from dlco.optimize.journal import Journal, check_table
 from dlco.optimize.local_search import UNFIT, Effort, Items, Population, assess, local_search
-from dlco.optimize.score import BROKEN, Score, choose
+from dlco.optimize.score import BROKEN, Score, choose, rate_of
 from dlco.optimize.steps import longest_reach, steps
 from dlco.optimize.tasks import derive_seed, run_tasks
 
@@ -31,12 +31,12 @@ class Seeds:
 
     Attributes:
         assignment: for each group `[layers, n, units]`; `position`: `[layers, n, levels, dims]`.
-        rate: pJ a cycle of the design they came from, the unit of prices; 0 where unknown.
+        rate: pJ a cycle of the design they came from, the unit of prices; above 0.
     """
 
     assignment: list[torch.Tensor]
     position: list[torch.Tensor]
-    rate: float = 0.0
+    rate: float = 1.0
 
     @staticmethod
     def join(parts: Sequence["Seeds"]) -> "Seeds":
@@ -212,7 +212,7 @@ class Workbench:
         totals = [(table.gather(-1, picked[..., None])[..., 0] * counts).sum(-1) for table in (energy, cycles)]
         results = []
         for d in range(designs):
-            rate = float(totals[0][d] / totals[1][d])
+            rate = float(rate_of(totals[0][d], totals[1][d]))
             results.append(
                 Design(
                     index=None if indices is None else indices[d],

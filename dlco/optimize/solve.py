@@ -10,6 +10,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import announce
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.interrupts import held
 from dlco.optimize.journal import recording
 from dlco.optimize.progress import Listener, listening
 from dlco.optimize.request import check_flag, make_request, some_mapping
@@ -82,6 +83,7 @@ def solve(
     announce(request.hardware.base, request.layers, constraints)
     asked = (request, effort, starts)
     with (
+        held(),
         listening(progress, request.objective) as listener,
         recording(checkpoint, resume, asked) as journal,
         some_mapping(),

@@ -2,25 +2,48 @@
 
 Under `joblib.parallel_config(backend="loky", n_jobs=2)`, or a Dask or Ray backend, tasks go to other processes; with
 nothing configured they run here, one after another. Every task carries its own seed, so its result depends neither
-on where it runs nor on what runs beside it. A task lost with its worker is run again by the backend.
+on where it runs nor on what runs beside it. Tasks lost with a worker that was killed are run again: by the backend
+itself (Dask, Ray), or all together where the death of one worker breaks the others' pool (loky).
 """
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import joblib
 import torch
 
+from dlco.errors import DlcoError
+
+log = logging.getLogger("dlco")
+
 Result = TypeVar("Result")
+
+TRIES = 4  # of tasks whose workers are killed
 
 
 def run_tasks(function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]) -> list[Result]:
-    """`[function(*job) for job in jobs]`, wherever joblib's configuration sends them; results in the jobs' order."""
+    """`[function(*job) for job in jobs]`, wherever joblib's configuration sends them; results in the jobs' order.
+
+    Raises:
+        DlcoError: workers were killed in each of `TRIES` tries.
+    """
     if len(jobs) < 2:
         return [_alone(function, job) for job in jobs]
-    return list(joblib.Parallel()(joblib.delayed(_alone)(function, job) for job in jobs))
+    for tried in range(1, TRIES + 1):
+        try:
+            return list(joblib.Parallel()(joblib.delayed(_alone)(function, job) for job in jobs))
+        except BrokenProcessPool as error:  # joblib puts another in its place
+            log.warning("a worker process was killed; its tasks are run again (try %d of %d)", tried, TRIES)
+            last = error
+    reason = " ".join(str(last).split())[:200]
+    raise DlcoError(
+        f"worker processes were killed in each of {TRIES} tries, perhaps for lack of memory; "
+        f"use fewer of them (n_jobs of joblib.parallel_config): {reason}"
+    )
 
 
 def derive_seed(*parts: int | str) -> int:

@@ -8,6 +8,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.group import Group
+from dlco.optimize.score import rate_of
 from dlco.optimize.search import Seeds
 from dlco.optimize.solution import Solution
 
@@ -19,7 +20,9 @@ def seeds_of(solution: Solution, groups: Sequence[Group]) -> Seeds:
         pairs = [_start(solution.mappings.get(layer.name), group, i) for i, layer in enumerate(group.layers)]
         assignment.append(torch.stack([a for a, _ in pairs])[:, None].to(group.primes.device))
         position.append(torch.stack([p for _, p in pairs])[:, None].to(group.primes.device))
-    return Seeds(assignment, position, solution.cost.energy_pj / solution.cost.cycles)
+    cost = solution.cost
+    rate = rate_of(*(torch.tensor(one, dtype=torch.float64) for one in (cost.energy_pj, cost.cycles)))
+    return Seeds(assignment, position, float(rate))
 
 
 def sizes_of(architecture: Architecture, space: HardwareSpace) -> torch.Tensor:

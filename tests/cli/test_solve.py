@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -203,3 +205,41 @@ def test_efforts_have_names(dlco, stub, name):
     assert dlco("solve", "alexnet", "--hardware", "eyeriss").code == 0
     assert stub["effort"] is None
     assert EFFORTS["normal"] == SolveEffort()
+
+
+PRESSED = """
+import os, signal, sys
+from threading import Thread
+from time import sleep
+
+import dlco.cli.solve as command
+from dlco.cli import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background of a shell has it ignored
+deliver, solve = command.deliver, command.solve
+
+def press(seconds):
+    sleep(seconds)
+    os.kill(os.getpid(), signal.SIGINT)
+
+def press_at_search(progress):
+    if progress.phase == "search":
+        for seconds in (0.0, 0.01, 0.1):
+            Thread(target=press, args=(seconds,)).start()
+
+def pressed(*arguments, **named):
+    os.kill(os.getpid(), signal.SIGINT)
+    return deliver(*arguments, **named)
+
+command.deliver = pressed
+command.solve = lambda layers, **named: solve(layers, **named | {"progress": press_at_search})
+raise SystemExit(main(["solve", "alexnet", "--hardware", "generic", "-o", "out.json"]))
+"""
+
+
+def test_ctrl_c_four_times_prints_and_writes_the_best_so_far(tmp_path):
+    """During the search, right after, and while the answer is written."""
+    done = subprocess.run([sys.executable, "-c", PRESSED], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "interrupted; returning the best design so far\n")
+    assert done.stdout.startswith("interrupted: stopped early")
+    assert Solution.load(tmp_path / "out.json").status == "interrupted"

@@ -84,7 +84,7 @@ def test_what_is_done_is_done_only_once(tmp_path, monkeypatch):
 
     for place in ("layer_costs._search", "methods.relaxed.relax_jointly"):
         monkeypatch.setattr(f"dlco.nas.{place}", refuse)
-    monkeypatch.setattr("dlco.optimize.run.lower_bound", refuse)
+    monkeypatch.setattr("dlco.optimize.proofs.lower_bound", refuse)
     monkeypatch.setattr("dlco.optimize.search.Workbench._fit", refuse)
     again = search(Linear(SPACE), bound=True, resume=tmp_path / "run.ckpt")
     assert timeless(again) == timeless(whole)

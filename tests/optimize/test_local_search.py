@@ -12,7 +12,18 @@ from dlco.hardware.architecture import Architecture, Machine
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
 from dlco.optimize.group import Group, make_groups
-from dlco.optimize.local_search import UNFIT, Effort, Items, Population, assess, local_search, random_start
+from dlco.optimize.local_search import (
+    LATE,
+    UNFIT,
+    Effort,
+    Items,
+    Population,
+    assess,
+    best_of,
+    local_search,
+    merit_of,
+    random_start,
+)
 from dlco.workload import Layer
 
 from .exhaustive import Point, every_point
@@ -182,3 +193,40 @@ def test_a_layer_of_a_single_mac_is_searched_like_any_other(machine: Architectur
     _, found = searched(group, items_for(machine, [0], [1.0]))
     ((energy, cycles),) = points_of(layer, machine)
     assert found.merit[0, 0].item() == pytest.approx(energy + cycles)
+
+
+def merit(energy: float, cycles: float, excess: float = 0.0, price: float = 1.0, cap: float = torch.inf) -> float:
+    rows = (torch.tensor(x, dtype=torch.float64) for x in (energy, cycles, excess, price, cap, torch.inf))
+    return merit_of(*rows).item()
+
+
+def test_merits_by_hand() -> None:
+    assert merit(10.0, 3.0, price=2.0) == 16.0
+    # at 2 pJ a cycle 10 pJ last 5 cycles; each of the 2 missing is charged twice its price, and the cap
+    assert merit(10.0, 3.0, cap=2.0) == 13.0 + 2 * (2 * 1.0 + 2.0)
+    assert merit(10.0, 5.0, cap=2.0) == 15.0
+    assert merit(10.0, 7.0, cap=2.0) == 17.0
+    late = [torch.tensor(x, dtype=torch.float64) for x in (10.0, 6.0, 0.0, 1.0, torch.inf, 4.0)]
+    assert merit_of(*late).item() == 16.0 * (1 + LATE * 0.5)
+    late[1] = torch.tensor(4.0, dtype=torch.float64)
+    assert merit_of(*late).item() == 14.0
+
+
+def test_mappings_that_do_not_fit_rank_behind_all_that_do_the_less_they_overflow_the_better() -> None:
+    rows = [merit(1e280, 1e15), merit(0.0, 1.0, excess=1e-9), merit(0.0, 1.0, excess=1.0), merit(0.0, 1.0, excess=1e12)]
+    assert rows == sorted(rows)
+    assert len(set(rows)) == 4
+    assert rows[0] < UNFIT <= rows[1]
+
+
+def test_being_too_fast_for_the_cap_never_pays() -> None:
+    """Of two mappings of one energy, the one that goes beyond the cap is worse than one at the cap."""
+    for cap in (0.5, 2.0, 7.0):
+        for price in (1e-3 * cap, cap):
+            at_cap = merit(14.0, 14.0 / cap, price=price, cap=cap)
+            assert all(merit(14.0, 14.0 / cap * share, price=price, cap=cap) > at_cap for share in (0.2, 0.6, 0.95))
+
+
+def test_the_best_come_first_and_equals_once() -> None:
+    merits = torch.tensor([[3.0, 1.0, 2.0, 1.0, 3.0], [5.0, 5.0, 5.0, 5.0, 4.0]], dtype=torch.float64)
+    assert best_of(merits, 3).tolist() == [[1, 2, 0], [4, 0, 1]]  # too few others: an equal fills up

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dlco import Budget
 from dlco.optimize.budget import OBJECTIVES
 from dlco.optimize.front.weighted import WeightedScore
-from dlco.optimize.score import Score, choose
+from dlco.optimize.score import BROKEN, Score, choose
 
 CYCLE_S = 2e-9
 LIMITS = ("area_mm2", "power_w", "latency_s", "energy_j")
@@ -226,3 +226,24 @@ def test_no_network_is_below_the_floor(score: Score) -> None:
     cycles, more, energy, area = torch.rand(4, 500, generator=generator, dtype=torch.float64) * 1e4 + 1.5
     value = score.value(energy, cycles + more, area)
     assert (score.floor(cycles, area) <= value).all()
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_limit_broken_by_a_hair_is_broken(limit: str) -> None:
+    design = (5e9, 3e6, 2.0)
+    used = figures(*design)[limit]
+    within, broken = (
+        scored(Score("edp", Budget(**{limit: used * share}), CYCLE_S), *design) for share in (1, 1 - 1e-9)
+    )
+    assert within < BROKEN <= broken
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_power_limit_caps_some_searches_at_its_energy_a_cycle(objective: str) -> None:
+    """2 W are 2 J a second, so 4e-9 J, which is 4000 pJ, a cycle of 2 ns."""
+    rates = torch.tensor([5.0, 50.0], dtype=torch.float64)
+    _, free = Score(objective, Budget(), CYCLE_S).prices(rates)
+    _, limited = Score(objective, Budget(power_w=2.0), CYCLE_S).prices(rates)
+    added = limited[:, (limited[0, :, None] != free[0]).all(-1)]
+    assert added.shape[1] > 0
+    assert added.flatten().tolist() == pytest.approx([4000.0] * added.numel())

@@ -3,13 +3,16 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import joblib
 import pytest
 import torch
 
 from dlco import Budget, SolveEffort, solve
+from dlco.errors import DlcoError
 from dlco.hardware import eyeriss_space
+from dlco.optimize import tasks
 from dlco.optimize.bound import BoundEffort
 from dlco.optimize.local_search import Effort
 from dlco.optimize.progress import Progress
@@ -17,6 +20,7 @@ from dlco.optimize.tasks import derive_seed, run_tasks
 from dlco.workload import Layer, conv2d
 
 from .efforts import FLEET
+from .killed import always_killed, killed_once
 
 EFFORT = SolveEffort(
     starts=1,
@@ -99,3 +103,20 @@ def test_nothing_is_lost_with_a_worker_of_a_dask_cluster(two_workers: object) ->
     assert shared.mappings == alone.mappings
     assert shared.architecture == alone.architecture
     assert shared.evaluations == alone.evaluations
+
+
+def test_tasks_of_a_killed_worker_are_run_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Of loky too, whose pool breaks with one worker."""
+    with joblib.parallel_config(backend="loky", n_jobs=2), caplog.at_level("WARNING", logger="dlco"):
+        found = run_tasks(killed_once, [(str(tmp_path / "mark"), i) for i in range(6)])
+    assert found == [i**2 for i in range(6)]
+    assert "a worker process was killed; its tasks are run again" in caplog.text
+
+
+def test_workers_killed_again_and_again_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "TRIES", 2)
+    with (
+        joblib.parallel_config(backend="loky", n_jobs=2),
+        pytest.raises(DlcoError, match="worker processes were killed in each of 2 tries, perhaps for lack of memory"),
+    ):
+        run_tasks(always_killed, [(1,), (2,)])

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from dlco.cost.model import evaluate
 from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture, Level
+from dlco.mapping.mapping import Mapping
 from dlco.simulate import Density, Policy, TimingModel, count_accesses, simulate_timing
 from dlco.simulate.links import links_of
 from dlco.simulate.loopnest import LoopNest
@@ -289,3 +291,60 @@ def test_densities_scale_work_and_words() -> None:
 def test_models_that_cannot_be(options: dict, said: str) -> None:
     with pytest.raises(InvalidInput, match=said):
         TimingModel(**options)
+
+
+DEEP = {
+    "five places": (
+        {"M": 30},
+        ({}, {}, {"M": 30}),
+        ("BMKN", "BMKN", "BMKN"),
+        ((0.5, inf, 0.3), (1.0, inf, inf), (2.0, inf, inf)),
+        TimingModel(5, 7.0, "refetch"),
+    ),
+    "three places": (
+        {"M": 12},
+        ({}, {"M": 12}, {}),
+        ("BMKN", "BMKN", "BMKN"),
+        ((inf, 1.0, 0.5), (2.0, 0.5, 0.5), (0.5, 1.0, 1.0)),
+        TimingModel(3, 30.5, "overlap"),
+    ),
+    "first turns": (
+        {"M": 30, "K": 2, "N": 8},
+        ({"M": 10}, {"K": 2, "N": 8}, {"M": 3}),
+        ("NMBK", "BMKN", "BKNM"),
+        ((1.0, 1.0, 3.0), (2.0, 0.5, 0.3), (0.3, 2.0, inf)),
+        TimingModel(3, 0.0, "overlap"),
+    ),
+}
+"""Bounds; temporal factors, orders, bandwidths (reads, writes, both) a level; places and latency."""
+
+
+@pytest.mark.parametrize(("bounds", "factors", "orders", "ports", "model"), DEEP.values(), ids=DEEP)
+def test_no_turn_is_added_up_that_what_is_loaded_ahead_makes_different(
+    bounds: dict, factors: tuple, orders: tuple, ports: tuple, model: TimingModel
+) -> None:
+    """With many places a level, transfers of a loop's first and last turns are unlike those between."""
+    problem = matmul("layer", **{"M": 1, "K": 1, "N": 1} | bounds).problem
+    dims, names = problem.dimensions, tuple(f"L{i}" for i in range(len(ports)))
+    ones = ((1,) * len(dims),) * len(names)
+    mapping = Mapping(
+        dims,
+        names,
+        tuple(tuple(row.get(dim, 1) for dim in dims) for row in factors),
+        ones,
+        ones,
+        tuple(map(tuple, orders)),
+        (dims,) * len(names),
+        (frozenset(),) * len(names),
+    )
+    widths = [dict(zip(("read_bandwidth", "write_bandwidth", "shared_bandwidth"), port, strict=True)) for port in ports]
+    kinds = ["SRAM"] * (len(names) - 1) + ["DRAM"]
+    machine = Architecture(
+        tuple(Level(name, kind, **width) for name, kind, width in zip(names, kinds, widths, strict=True))
+    )
+    short = simulate_timing(problem, machine, mapping, model)
+    long = simulate_timing(problem, machine, mapping, model, repeat=False)
+    assert short.events <= long.events
+    for name in ("cycles", "fill_cycles", "drain_cycles"):
+        assert getattr(short, name) == pytest.approx(getattr(long, name), abs=1e-5)
+    np.testing.assert_allclose(short.timeline[-1], long.timeline[-1], rtol=1e-6)

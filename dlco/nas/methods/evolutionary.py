@@ -21,7 +21,7 @@ from pymoo.optimize import minimize
 from dlco.nas.evaluator import Evaluator
 from dlco.nas.methods.local_search import walk
 from dlco.nas.problem import CoProblem, Pair
-from dlco.optimize.score import BROKEN
+from dlco.optimize.score import BROKEN, LEAST
 
 POPULATION = 40
 MUTATED = 0.9  # share of the children that are mutated, by one to three changes
@@ -49,7 +49,7 @@ class _Pairs(Problem):
         found = self.evaluator.evaluate(list(x[:, 0]))
         by_accuracy = self.question.objective == "accuracy"
         cost = [one.energy_pj * one.cycles if by_accuracy else self.question.value(one) for one in found]
-        out["F"] = np.array([[np.log(c), -one.accuracy] for c, one in zip(cost, found, strict=True)])
+        out["F"] = np.array([[np.log(max(c, LEAST)), -one.accuracy] for c, one in zip(cost, found, strict=True)])
         out["G"] = np.array([[0.0 if one.feasible else one.merit - BROKEN] for one in found])
 
 

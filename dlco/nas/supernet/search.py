@@ -30,6 +30,7 @@ from dlco.nas.space import FactoredSpace, Network
 from dlco.nas.supernet.costs import OperatorCosts
 from dlco.nas.supernet.images import Images, Labelled, percent_right
 from dlco.nas.supernet.training import batches, train_shared
+from dlco.optimize.interrupts import held
 from dlco.optimize.progress import Listener, Progress, listening
 
 EXPONENTS = {"accuracy": (0, 0), "energy": (1, 0), "latency": (0, 1), "edp": (1, 1)}
@@ -160,43 +161,35 @@ def search_supernet(
     history: list[Epoch] = []
     interrupted = False
     started = time.perf_counter()
-    with listening(progress, "loss") as listener:
+    with held() as interrupts, listening(progress, "loss") as listener:
 
         def report(phase: str, done: float, loss: float | None) -> None:
+            interrupts.check()
             listener(Progress(phase, done, loss, time.perf_counter() - started))
 
         total = training.warm_up + training.epochs
         try:
-            warming = training.warm_up / max(1, total)
-            train_shared(
-                supernet,
-                space,
-                images.train,
-                training.warm_up,
-                seed,
-                listener=lambda p: report("train", warming * p.done, p.best),
-            )
-            for epoch in range(training.epochs):
-                history.append(search.epoch(epoch))
-                report("search", (training.warm_up + epoch + 1) / total, history[-1].cross_entropy)
+            with interrupts.heard():
+                warming = training.warm_up / max(1, total)
+                train_shared(
+                    supernet,
+                    space,
+                    images.train,
+                    training.warm_up,
+                    seed,
+                    listener=lambda p: report("train", warming * p.done, p.best),
+                )
+                for epoch in range(training.epochs):
+                    history.append(search.epoch(epoch))
+                    report("search", (training.warm_up + epoch + 1) / total, history[-1].cross_entropy)
         except KeyboardInterrupt:
             interrupted = True
-    network, machine = search.rounded()
-    energy, time_ = (float(total[machine]) for total in costs.expected(search.one_hot(network)))
-    excess = search.excess(torch.tensor([energy, time_]))
-    pixels, labels = images.validation
-    return Searched(
-        network,
-        machine,
-        percent_right(search.logits_of(network, pixels), labels),
-        energy,
-        time_,
-        bool((excess <= 0).all()),
-        tuple(p.detach() for p in search.probabilities()),
-        search.machine_logits.detach().softmax(0),
-        tuple(history),
-        interrupted,
-    )
+        try:
+            with interrupts.heard():
+                search.round()
+        except KeyboardInterrupt:
+            interrupted = True
+        return interrupts.insist(lambda: search.answer(history, interrupted))
 
 
 def _check(
@@ -239,6 +232,7 @@ class _Search:
         self.machine_logits = torch.zeros(costs.machines, dtype=torch.float64, requires_grad=True)
         self.multipliers = torch.zeros(2, dtype=torch.float64)
         self.choosing = torch.optim.Adam([*self.logits, self.machine_logits], training.choice_rate, betas=(0.5, 0.999))
+        self.best: tuple[Network, int] | None = None
         self.learning = torch.optim.AdamW(supernet.parameters(), training.rate, weight_decay=1e-3)
 
     def probabilities(self) -> list[Tensor]:
@@ -319,21 +313,16 @@ class _Search:
         with torch.no_grad():
             return self.supernet(pixels, self.space.encode([network])[0])
 
-    def rounded(self) -> tuple[Network, int]:
-        """The likeliest network on the likeliest machine, improved by single changes until none helps.
+    def round(self) -> None:
+        """Improve the likeliest network on the likeliest machine by single changes until none helps, in `best`.
 
         What breaks limits less is better; among those that keep them, what has the lower loss.
         """
-        likeliest = tuple(int(p.argmax()) for p in self.probabilities())
-        if not self.space.is_valid(likeliest):
-            drawn = self.space.sample(100, torch.Generator().manual_seed(0))
-            scores = (self.space.encode(drawn) * torch.cat(self.probabilities()).detach().log()).sum(1)
-            likeliest = drawn[int(scores.argmax())]
-        best = (likeliest, int(self.machine_logits.argmax()))
+        self.best = self.likeliest()
         known: dict[tuple[Network, int], tuple[float, float]] = {}
-        rank = self._rank(best, known, (float("inf"), float("inf")))
+        rank = self._rank(self.best, known, (float("inf"), float("inf")))
         while True:
-            network, machine = best
+            network, machine = self.best
             changed = chain(
                 zip(self.space.neighbours(network), repeat(machine)), zip(repeat(network), range(self.costs.machines))
             )
@@ -341,9 +330,37 @@ class _Search:
             for pair in changed:
                 found = self._rank(pair, known, rank)
                 if found < rank:
-                    best, rank = pair, found
+                    self.best, rank = pair, found
             if rank == before:
-                return best
+                return
+
+    def likeliest(self) -> tuple[Network, int]:
+        """The likeliest network that there is, and the likeliest machine."""
+        network = tuple(int(p.argmax()) for p in self.probabilities())
+        if not self.space.is_valid(network):
+            drawn = self.space.sample(100, torch.Generator().manual_seed(0))
+            scores = (self.space.encode(drawn) * torch.cat(self.probabilities()).detach().log()).sum(1)
+            network = drawn[int(scores.argmax())]
+        return network, int(self.machine_logits.argmax())
+
+    def answer(self, history: Sequence[Epoch], interrupted: bool) -> Searched:
+        """The best so far, with its figures."""
+        network, machine = self.best or self.likeliest()
+        energy, time_ = (float(total[machine]) for total in self.costs.expected(self.one_hot(network)))
+        excess = self.excess(torch.tensor([energy, time_]))
+        pixels, labels = self.images.validation
+        return Searched(
+            network,
+            machine,
+            percent_right(self.logits_of(network, pixels), labels),
+            energy,
+            time_,
+            bool((excess <= 0).all()),
+            tuple(p.detach() for p in self.probabilities()),
+            self.machine_logits.detach().softmax(0),
+            tuple(history),
+            interrupted,
+        )
 
     def _rank(
         self, pair: tuple[Network, int], known: dict[tuple[Network, int], tuple[float, float]], best: Sequence[float]

@@ -14,6 +14,7 @@ from dlco.nas.oracles.accuracy import Accuracy
 from dlco.nas.space import Space
 from dlco.nas.surrogate.designs import networks_of
 from dlco.nas.surrogate.search import Proposer, Settings, round_size
+from dlco.optimize.interrupts import held
 from dlco.optimize.progress import Listener, Progress, listening
 from dlco.optimize.tasks import single_thread
 from dlco.workload.problem import check_count, check_positive_int
@@ -84,17 +85,19 @@ def boshnas(
     check_count("seed", seed)
     started, interrupted = time.perf_counter(), False
     asked: dict[Any, float] = {}
-    with listening(progress, "accuracy") as listener, single_thread():
+    with held() as interrupts, listening(progress, "accuracy") as listener, single_thread():
         try:
-            generator = torch.Generator().manual_seed(seed)
-            proposer = Proposer(networks_of(space, generator), settings or Settings(), generator)
-            size = round_size(queries)
-            while len(asked) < queries and (networks := proposer.ask(size)[: queries - len(asked)]):
-                accuracies = oracle.accuracy(networks).tolist()
-                asked |= zip(networks, accuracies, strict=True)
-                proposer.tell(networks, [-accuracy for accuracy in accuracies])
-                best, seconds = max(asked.values()), time.perf_counter() - started
-                listener(Progress("search", len(asked) / queries, best, seconds))
+            with interrupts.heard():
+                generator = torch.Generator().manual_seed(seed)
+                proposer = Proposer(networks_of(space, generator), settings or Settings(), generator)
+                size = round_size(queries)
+                while len(asked) < queries and (networks := proposer.ask(size)[: queries - len(asked)]):
+                    accuracies = oracle.accuracy(networks).tolist()
+                    asked |= zip(networks, accuracies, strict=True)
+                    proposer.tell(networks, [-accuracy for accuracy in accuracies])
+                    best, seconds = max(asked.values()), time.perf_counter() - started
+                    interrupts.check()
+                    listener(Progress("search", len(asked) / queries, best, seconds))
         except KeyboardInterrupt:
             if not asked:
                 raise InvalidInput(
@@ -103,4 +106,4 @@ def boshnas(
             interrupted = True
         with suppress(KeyboardInterrupt):  # too late to stop anything
             listener(Progress("done", 1.0, max(asked.values()), time.perf_counter() - started))
-    return NetworkSearch(tuple(asked), tuple(asked.values()), interrupted)
+        return NetworkSearch(tuple(asked), tuple(asked.values()), interrupted)

@@ -227,7 +227,8 @@ class _Bounding:
         rate = self.energy / self.time
         fast, frugal = self.objective == "latency", self.objective == "energy"
         self._cut(0.0, 1.0, nodes if fast else side, boxes if fast else 0)
-        if rate < 1e-30 or (fast and not limited):  # there are no energies, or they do not matter
+        costs_none = rate < 1e-30 and not any(level.leak_pj > 0 for level in self.base.levels)
+        if costs_none or (fast and not limited):  # there are no energies, or they do not matter
             return
         self._cut(1.0, 0.0, nodes if frugal else side, boxes if frugal else 0)
         for factor in (0.25, 1.0, 4.0) if limited else ():

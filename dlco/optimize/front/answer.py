@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.budget import Budget
@@ -85,11 +86,12 @@ def solve_from(
     run = Run(asked, effort, starts, progress, None, score(cycle_s) if score else None, harvest)
     with some_mapping():
         solution = run.solution(request.bound, reasons=False)
-    others = [_aside(run, design, solution, front_budget) for design in harvest.designs]
+    aside = partial(_aside, run, solution, front_budget)
+    others = [run.interrupts.insist(partial(aside, design)) for design in harvest.designs]
     return Answer(solution, tuple(other for other in others if other.cost != solution.cost))
 
 
-def _aside(run: Run, design: Design, solution: Solution, budget: Budget) -> Solution:
+def _aside(run: Run, solution: Solution, budget: Budget, design: Design) -> Solution:
     """A design that a search came across, on its way to a solution."""
     architecture, mappings = run.unfolded(design)
     costs, cost = price(solution.layers, architecture, mappings)

@@ -17,6 +17,7 @@ from dlco.optimize.front.dominance import Values, logs, nondominated
 from dlco.optimize.front.front import Front, FrontPoint
 from dlco.optimize.front.harvest import cell_of
 from dlco.optimize.front.request import FrontRequest
+from dlco.optimize.interrupts import Interrupts, held
 from dlco.optimize.journal import Journal
 from dlco.optimize.progress import Listener, Progress, silent
 from dlco.optimize.solution import Solution
@@ -60,16 +61,21 @@ class Attempts:
         self.trace: list[tuple[int, tuple[float, ...]]] = []
         self.evaluations = 0
         self.asked = 0
+        self.interrupts = Interrupts()
         self.started = time.perf_counter()
 
     def run(self, search: Callable[["Attempts"], None]) -> Front:
         """Both ends, then what `search` adds to them; what was found as a front, whatever ends the run."""
         interrupted = False
-        try:
-            if self.ends():
-                search(self)
-        except KeyboardInterrupt:
-            interrupted = True
+        with held() as self.interrupts:  # what is long within hears Ctrl-C
+            try:
+                if self.ends():
+                    search(self)
+            except KeyboardInterrupt:
+                interrupted = True
+            return self.interrupts.insist(lambda: self._front(interrupted))
+
+    def _front(self, interrupted: bool) -> Front:
         return Front.of(
             self.found,
             self.request.axes,
@@ -125,7 +131,8 @@ class Attempts:
         seeds = [derive_seed(self.request.seed, "front", self.asked + i) for i in range(len(questions))]
         if joblib.effective_n_jobs(None) > 1 and len(questions) > 1 and not self._recorded():
             self._tell(0.0)
-            answers = run_tasks(_ask, [(one, seed, silent) for one, seed in zip(questions, seeds, strict=True)])
+            with self.interrupts.heard():
+                answers = run_tasks(_ask, [(one, seed, silent) for one, seed in zip(questions, seeds, strict=True)])
             points = [self._take(one, answer) for one, answer in zip(questions, answers, strict=True)]
             if any(answer is not None and answer.solution.status == "interrupted" for answer in answers):
                 raise KeyboardInterrupt  # Ctrl-C reaches the processes of a terminal all at once
@@ -152,15 +159,13 @@ class Attempts:
         answer = _ask(question, seed, watch)
         stopped = answer is not None and (watch.stopped or answer.solution.status == "interrupted")
         point = self._take(question, answer, finished=not stopped)
-        if stopped:
+        if stopped or watch.interrupted:
             raise KeyboardInterrupt
         return point
 
     def _take(self, question: Question, answer: Answer | None, *, finished: bool = True) -> FrontPoint | None:
         """Keep an answer, as the points that it is; in the journal only a search that got to its end."""
-        if self.journal and finished and answer is not None and answer.solution.status != "interrupted":
-            every = [one.to_dict() for one in (answer.solution, *answer.others)]
-            self.journal.record(f"solve {self.asked}", json.dumps(every))
+        name = f"solve {self.asked}"
         self.asked += 1
         if answer is None:
             return None
@@ -173,6 +178,9 @@ class Attempts:
             cell = cell_of(logs(point.values))
             if cell not in self.aside or point.values[-1] < self.aside[cell].values[-1]:
                 self.aside[cell] = point
+        if self.journal and finished and answer.solution.status != "interrupted":
+            every = [one.to_dict() for one in (answer.solution, *answer.others)]
+            self.journal.record(name, json.dumps(every))
         return self.answers[-1] if feasible else None
 
     def _point(self, solution: Solution, limits: dict[str, float]) -> FrontPoint:
@@ -197,20 +205,29 @@ class Attempts:
     def _tell(self, share: float) -> None:
         """Report that so many solves are done, and a share of the next."""
         total = max(self.request.points + 1, self.asked + 1)  # one end is looked at twice
+        self.interrupts.check()
         phase = f"design {self.asked + 1} of {total}"
         done = min(1.0, (self.asked + share) / total)
         self.listener(Progress(phase, done, None, time.perf_counter() - self.started))
 
 
 class _Watch:
-    """Hands on how far a solve is, and remembers whether it got to its end: a stopped one need not say so."""
+    """Hands on how far a solve is, and remembers whether it got to its end: a stopped one need not say so.
+
+    Attributes:
+        stopped: whether it did not; `interrupted`: whether a report, perhaps the last, raised `KeyboardInterrupt`.
+    """
 
     def __init__(self, tell: Callable[[float], None]) -> None:
-        self.tell, self.stopped = tell, True
+        self.tell, self.stopped, self.interrupted = tell, True, False
 
     def __call__(self, progress: Progress) -> None:
         self.stopped = progress.done < 1
-        self.tell(progress.done)
+        try:
+            self.tell(progress.done)
+        except KeyboardInterrupt:
+            self.interrupted = True
+            raise
 
 
 def _ask(question: Question, seed: int, listener: Listener) -> Answer | None:

@@ -4,12 +4,13 @@ All of it happens in logs, so that no unit and no scale matters: a point half as
 half the power.
 """
 
+import sys
 from collections.abc import Sequence
 from math import log
 
 Values = Sequence[float]
 
-LEAST = 1e-12  # what stands for a figure of 0, such as the area of a machine without areas
+LEAST = sys.float_info.min  # what stands for a figure of 0, such as the area of a machine without areas
 
 
 def logs(values: Values) -> tuple[float, ...]:

@@ -11,8 +11,8 @@ from math import floor, log
 
 import torch
 
-from dlco.optimize.front.dominance import LEAST, Values, logs
-from dlco.optimize.score import BROKEN, Score
+from dlco.optimize.front.dominance import Values, logs
+from dlco.optimize.score import BROKEN, Score, log_of, rate_of, unit_of
 from dlco.optimize.search import Candidates, Design, Seeds
 
 STEPS = {2: 0.05, 3: 0.2}  # logs, by axes: of the designs in a cell so wide on all axes but the last, one is kept
@@ -58,13 +58,13 @@ class Harvest:
 
     def _logs(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """`[n, axes]` logs of the figures in the unit of `NetworkCost.objective`."""
-        energy, time = energy_pj.log(), cycles.log() + log(self.score.cycle_s)
+        energy, time = log_of(energy_pj), cycles.log() + log(self.score.cycle_s)
         columns = {
             "latency": time,
             "energy": energy,
             "edp": energy + cycles.log(),
             "power": energy + log(1e-12) - time,
-            "area": area_mm2.clamp(min=LEAST).log(),
+            "area": log_of(area_mm2),
         }
         return torch.stack([columns[axis] for axis in self.axes], -1)
 
@@ -82,8 +82,9 @@ def _sweep(found: Candidates, prices: Sequence[float]) -> tuple[torch.Tensor, to
     counts = found.counts[:, None]
     energy = torch.where(found.fits, found.energy_pj * counts, torch.inf)
     cycles = torch.where(found.fits, found.cycles * counts, torch.inf)
-    rate = (energy.amin(-1).sum(-1) / cycles.amin(-1).sum(-1)).nan_to_num()[:, None, None]
-    merits = (torch.where(found.fits, energy + rate * price * cycles, torch.inf) for price in prices)
+    rate = rate_of(energy.amin(-1).sum(-1), cycles.amin(-1).sum(-1))[:, None, None]
+    unit = unit_of(rate)
+    merits = (torch.where(found.fits, energy / unit + rate / unit * price * cycles, torch.inf) for price in prices)
     picked = torch.stack([merit.argmin(-1) for merit in merits], 1)
 
     def total(table: torch.Tensor) -> torch.Tensor:
@@ -103,7 +104,7 @@ def _design(
         rows = torch.arange(len(mine), device=mine.device)
         assignment.append(population.assignment[design][rows, mine][:, None])
         position.append(population.position[design][rows, mine][:, None])
-    chosen = Seeds(assignment, position, energy_pj / cycles)
+    chosen = Seeds(assignment, position, energy_pj / cycles or 1.0)
     index = None if found.indices is None else found.indices[design]
     return Design(index, 0.0, chosen, chosen, energy_pj, cycles, area_mm2)
 

@@ -23,6 +23,7 @@ from dlco.optimize.front.attempts import Attempts, Question
 from dlco.optimize.front.dominance import logs
 from dlco.optimize.front.front import Front, FrontPoint, spread
 from dlco.optimize.front.request import FrontEffort, front_request
+from dlco.optimize.interrupts import held
 from dlco.optimize.journal import recording
 from dlco.optimize.progress import Listener, listening
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
@@ -102,7 +103,7 @@ def pareto(
     others = {"device": device, "constraints": constraints, "imperfect": imperfect}
     request = front_request(layers, hardware, axes, points, budget, seed, bound, effort, span, **others)
     announce(request.hardware.base, request.layers, constraints)
-    with listening(progress) as listener, recording(checkpoint, resume, ("pareto", request)) as journal:
+    with held(), listening(progress) as listener, recording(checkpoint, resume, ("pareto", request)) as journal:
         return Attempts(request, listener, journal).run(_pair if z is None else _triple)
 
 

@@ -23,6 +23,7 @@ from dlco.optimize.front.attempts import Attempts, Question
 from dlco.optimize.front.dominance import logs
 from dlco.optimize.front.front import Front, FrontPoint
 from dlco.optimize.front.request import FrontEffort, front_request
+from dlco.optimize.interrupts import held
 from dlco.optimize.journal import recording
 from dlco.optimize.progress import Listener, listening
 from dlco.optimize.score import Score
@@ -119,7 +120,7 @@ def weighted_sum_front(
     """
     request = front_request(layers, hardware, (x, y), points, budget, seed, False, effort, span)
     asked = ("weighted sum", request)
-    with listening(progress) as listener, recording(checkpoint, resume, asked) as journal:
+    with held(), listening(progress) as listener, recording(checkpoint, resume, asked) as journal:
         return Attempts(request, listener, journal).run(_sweep)
 
 

@@ -247,3 +247,12 @@ def test_a_machine_at_work_draws_power(name: str) -> None:
     bound = compulsory_bound([layer], machine, "power")
     least = (totals.energy_pj / totals.cycles).min().item() * 1e-12 / machine.cycle_s
     assert 0 < bound <= least
+
+
+def test_whole_cycles_are_allowed_for_where_power_is_bounded() -> None:
+    """Two words at 1.5 a cycle take two cycles: 1 pJ a cycle, although the port could move 1.5 pJ's worth."""
+    layer = linear("one", C=1, M=1)
+    machine = Architecture((Level("DRAM", kind="DRAM", read_pj=1.0, read_bandwidth=1.5),), mac_pj=0.0)
+    (only,) = every_choice([layer], machine, trim=False)
+    assert (only.energy_pj, only.cycles) == (2.0, 2.0)
+    assert 0 < compulsory_bound([layer], machine, "power") <= only.value("power")

@@ -1,0 +1,69 @@
+"""Where a search begins: solutions of the relaxed problem, their sizes and factors rounded."""
+
+import logging
+from collections.abc import Callable
+
+import torch
+
+from dlco.hardware.architecture import Machine
+from dlco.hardware.space import HardwareSpace
+from dlco.optimize.effort import SolveEffort
+from dlco.optimize.relaxed import Relaxed, relax, round_factors, round_sizes
+from dlco.optimize.score import BROKEN
+from dlco.optimize.search import Seeds, Workbench
+
+log = logging.getLogger("dlco")
+
+
+def relaxed_starts(
+    bench: Workbench,
+    effort: SolveEffort,
+    generator: Callable[..., torch.Generator],
+    report: Callable[[float, float, float], None],
+) -> tuple[list[torch.Tensor], list[Seeds]]:
+    """(real sizes `[parameters]`, mappings rounded for them) of the relaxed problem's solutions, the best first.
+
+    Both are empty where its numbers are beyond float64, as with energies near the largest.
+
+    Args:
+        bench: what is searched.
+        effort: how many solutions, and how many roundings of each.
+        generator: of randomness, by the names of the part that it is for.
+        report: told energy, cycles and area of the best after each stage, see `relax`.
+    """
+    try:
+        relaxed = relax(
+            bench.groups,
+            bench.hardware,
+            bench.score.smooth,
+            bench.counts,
+            starts=effort.starts,
+            generator=generator("relax"),
+            rounds=effort.relax_rounds,
+            report=report,
+        )
+    except torch.linalg.LinAlgError as error:
+        log.warning("the relaxed problem is left out: %s", str(error).split(":")[0])
+        return [], []
+    log.info("relaxed: value %s, violation %s", relaxed.value.tolist(), relaxed.violation.tolist())
+    order = (relaxed.value + torch.where(relaxed.violation > 1e-2, BROKEN, 0.0)).argsort().tolist()
+    seeds = [_rounded(bench, relaxed, start, effort.roundings, generator("round", start)) for start in order]
+    return list(relaxed.sizes[order].cpu()), seeds
+
+
+def machine_of(bench: Workbench, index: torch.Tensor | None) -> Machine:
+    """The machine at grid indices `[1, parameters]` (None: the fixed one), of batch shape `[1, 1, 1, 1]`."""
+    return bench.machines(index, 1).select(torch.zeros(1, 1, 1, 1, dtype=torch.long))
+
+
+def _rounded(bench: Workbench, relaxed: Relaxed, start: int, copies: int, generator: torch.Generator) -> Seeds:
+    """Roundings of one relaxed solution's mappings, for its machine rounded to the grid."""
+    index = None
+    if isinstance(bench.hardware, HardwareSpace):
+        index = round_sizes(bench.hardware, relaxed.sizes[start].cpu(), bench.score.machine_excess)[None]
+    machine = machine_of(bench, index)
+    assignment, position = [], []
+    for group, logs, places in zip(bench.groups, relaxed.logs, relaxed.position, strict=True):
+        assignment.append(round_factors(group, logs[start : start + 1], copies, generator, machine=machine)[0])
+        position.append(places[start][:, None].expand(-1, copies, -1, -1))
+    return Seeds(assignment, position, float(relaxed.rate[start]))
