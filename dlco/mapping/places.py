@@ -8,6 +8,8 @@ from math import comb, inf, prod
 
 from dlco.hardware.constraints import SlotConstraint
 
+_LAST_DIVISOR = 10_000  # tried one by one
+
 
 @dataclass(frozen=True)
 class Place:
@@ -83,9 +85,14 @@ def _free_splits(bound: int, slots: Sequence[int]) -> int:
 @lru_cache(maxsize=4096)
 def prime_factors(number: int) -> tuple[int, ...]:
     """The primes of a positive integer, smallest first, with multiplicity."""
-    primes = []
+    primes: list[int] = []
     divisor = 2
     while divisor * divisor <= number:
+        if divisor > _LAST_DIVISOR:
+            from sympy import factorint  # takes a moment to import, and few bounds have such primes
+
+            rest = factorint(number)
+            return (*primes, *(prime for prime in sorted(rest) for _ in range(rest[prime])))
         while number % divisor == 0:
             primes.append(divisor)
             number //= divisor

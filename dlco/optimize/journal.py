@@ -19,12 +19,12 @@ from contextlib import closing, contextmanager
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
-from zipfile import ZipFile
 
 import torch
 
 from dlco.errors import InvalidInput
 from dlco.files import draft_beside
+from dlco.reading import check_archive
 from dlco.version import __version__
 
 log = logging.getLogger("dlco")
@@ -132,7 +132,7 @@ class Journal:
             self._refuse(name, "the part is gone")
         content = self._unsealed(name, *row)
         try:
-            _check_size(content)
+            check_archive(content, len(content))  # torch compresses none of its own
             return read(torch.load(io.BytesIO(content), weights_only=True))
         except Exception as error:  # what a part of another kind raises is of many kinds
             self._refuse(name, _reason(error))
@@ -223,13 +223,6 @@ def _create(path: Path, head: list[tuple[str, bytes, bytes]]) -> None:
             os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _check_size(content: bytes) -> None:
-    """Raise `ValueError` where an archive would take more room than its file: torch compresses none of its own."""
-    with ZipFile(io.BytesIO(content)) as archive:
-        if sum(part.file_size for part in archive.infolist()) > len(content):
-            raise ValueError("its archive is compressed")
 
 
 def _reason(error: BaseException) -> str:

@@ -14,6 +14,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import check_constraints
 from dlco.optimize.bound import compulsory_bound, without_bypassed
 from dlco.optimize.budget import Budget, check_objective
+from dlco.optimize.orders import check_loops
 from dlco.workload.layer import Layer, check_layers
 from dlco.workload.problem import check_count, check_countable
 
@@ -72,6 +73,7 @@ def make_request(
     _check_layer_names(request)
     for layer in net:
         check_countable(layer.problem)
+    check_loops(net)
     _check_room(request)
     _check_priced(request)
     _check_reach(request)

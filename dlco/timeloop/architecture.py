@@ -11,17 +11,12 @@ from dlco.mapping.constraints import check_constraints
 from dlco.timeloop import attributes as attr
 from dlco.timeloop import tables
 from dlco.timeloop.components import Component, Description, describe
-from dlco.timeloop.document import Entry, Source, load
+from dlco.timeloop.document import Entry, Source, sections
 from dlco.timeloop.expressions import read_symbols
 from dlco.timeloop.stated import stated_constraints
 
 logger = logging.getLogger("dlco")
 
-TOP_KEYS = (
-    *("architecture", "ERT", "ART", "problem", "mapping", "mapspace_constraints", "architecture_constraints"),
-    *("mapspace", "mapper", "components", "compound_components", "sparse_optimizations", "variables", "globals"),
-    *("constraints", "extra_mapping_constraints", "arch_constraints", "dumped_by_timeloop_front_end"),
-)
 _REGISTERS = ("regfile", "RF", "register")
 
 
@@ -66,12 +61,12 @@ def _nodes(architecture: Entry) -> dict[str, Entry]:
 
 def _read(source: Source, ert: Source | None, art: Source | None) -> tuple[dict[str, Entry], Architecture, Description]:
     """(the document's keys, the machine without constraints, what the file calls its parts)."""
-    top = load(source, "architecture").fields(["architecture"], TOP_KEYS)
-    if "sparse_optimizations" in top and top["sparse_optimizations"].value:
+    top = sections(source, "architecture", ["architecture"])
+    if "sparse_optimizations" in top and not top["sparse_optimizations"].empty:
         raise NotSupported(f"{top['sparse_optimizations'].where}: sparse_optimizations are given; dlco is dense")
     machine = describe(top["architecture"], read_symbols(top.get("variables")))
-    ert_entry = load(ert, "ERT").fields(["ERT"], TOP_KEYS)["ERT"] if ert is not None else top.get("ERT")
-    art_entry = load(art, "ART").fields(["ART"], TOP_KEYS)["ART"] if art is not None else top.get("ART")
+    ert_entry = sections(ert, "ERT", ["ERT"])["ERT"] if ert is not None else top.get("ERT")
+    art_entry = sections(art, "ART", ["ART"])["ART"] if art is not None else top.get("ART")
     energies = tables.energies(ert_entry) if ert_entry else {}
     areas = tables.areas(art_entry) if art_entry else {}
     if any(energies.get(wire, {}).get("transfer_random") for wire in ("wire", "Wire")):

@@ -15,7 +15,10 @@ from dlco.timeloop.problem import read_problem
 from dlco.workload.problem import Problem
 
 _SECTIONS = ("architecture", "problem", "mapping", "ERT", "ART")
-_OUTPUTS = ("timeloop-model.", "timeloop-mapper.", "parsed-processed-input")
+_MAPPER = "timeloop-mapper."
+_FOUND = _MAPPER + "map.yaml"
+_OUTPUTS = ("timeloop-model.", _MAPPER, "parsed-processed-input")
+_LISTS = ("flattened_architecture", "_summary")  # no trees and no tables: they list components by their paths
 
 
 @dataclass(frozen=True)
@@ -80,24 +83,32 @@ def find_cases(folder: Source) -> list[Case]:
 
 
 def _case(folder: Path) -> Case | None:
-    """The case whose files stand in a folder, or None; what Timeloop itself wrote there is second choice."""
+    """The case whose files stand in a folder, or None.
+
+    What Timeloop itself wrote there is second choice, but for the mapping of the mapper's own figures; sections that
+    are empty, as its front end leaves them, count as none.
+    """
     files: dict[str, Path] = {}
     inputs = [path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".yml") and path.is_file()]
     for path in sorted(inputs, key=lambda path: path.name.startswith(_OUTPUTS)):
         is_output = path.name.startswith(_OUTPUTS)
-        if is_output and "flattened_architecture" in path.name:  # not a tree: it lists components by their path
+        if is_output and any(mark in path.name for mark in _LISTS):
             continue
         document = load(path, "YAML")
         keys = document.value if isinstance(document.value, dict) else {}
         for section in _SECTIONS:
-            if section not in keys or (section in files and is_output):
+            if section not in keys or keys[section].empty or (section in files and is_output):
                 continue
             if section in files:
                 raise InvalidInput(f"{section} stands in both {files[section].name} and {path.name} of {folder.name!r}")
             files[section] = path
     if not {"architecture", "problem", "mapping"} <= set(files):
         return None
-    return Case(folder.resolve().name, files, _only(folder, "*stats.txt"), _only(folder, "*map+stats.xml"))
+    stats, xml = _only(folder, "*stats.txt"), _only(folder, "*map+stats.xml")
+    figures = [path for path in (stats, xml) if path is not None]
+    if figures and all(path.name.startswith(_MAPPER) for path in figures) and (folder / _FOUND).is_file():
+        files["mapping"] = folder / _FOUND  # what the figures are of, whatever other mapping lies beside it
+    return Case(folder.resolve().name, files, stats, xml)
 
 
 def _only(folder: Path, pattern: str) -> Path | None:

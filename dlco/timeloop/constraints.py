@@ -6,8 +6,8 @@ from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.constraints import check_constraints, resolve, stated
-from dlco.timeloop.architecture import TOP_KEYS, container_names
-from dlco.timeloop.document import Source, load
+from dlco.timeloop.architecture import container_names
+from dlco.timeloop.document import Source, load, sections
 from dlco.timeloop.stated import SECTIONS, SECTIONS_V4, stated_constraints
 from dlco.workload.problem import Problem
 
@@ -46,8 +46,8 @@ def read_constraints(
     """
     if architecture is None:
         raise InvalidInput("architecture is not given; constraints target its levels")
+    top = sections(source, "constraints")
     entry = load(source, "constraints")
-    top = entry.fields([], TOP_KEYS)
     if not {*SECTIONS, *SECTIONS_V4, "architecture"} & entry.mapping().keys():
         raise entry.error(f"there are no constraints; they stand under {', '.join((*SECTIONS, *SECTIONS_V4))}")
     boxes = container_names(architecture) if containers is None else containers.items()

@@ -15,6 +15,7 @@ _UNMODELLED = (
     *("no_multicast_no_reduction", "no_multicast", "no_coalesce", "passthrough"),
 )
 _OTHER_KINDS = ("skew", "max_overbooked_proportion", "utilization", "parallelism")
+_LABELS = ("name", "notes")
 _BYPASS = ("bypass", "datatype", "dataspace", "bypassing")
 
 
@@ -54,7 +55,9 @@ def read_directive(entry: Entry, architecture: Architecture, containers: Table[s
     given = entry.mapping().get("type")
     if given is not None and given.value in _OTHER_KINDS:
         raise NotSupported(f"{entry.where}: type is {given.shown}; dlco does not model it")
-    fields = entry.fields(["target", "type"], ["factors", "permutation", "split", "keep", "bypass"], _UNMODELLED)
+    fields = entry.fields(
+        ["target", "type"], ["factors", "permutation", "split", "keep", "bypass"], (*_UNMODELLED, *_LABELS)
+    )
     kind = fields["type"].text()
     if kind in _BYPASS:
         kind = "bypass"

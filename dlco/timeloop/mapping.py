@@ -5,8 +5,8 @@ from collections.abc import Mapping as Table
 from dlco.errors import InvalidMapping, NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import Mapping
-from dlco.timeloop.architecture import TOP_KEYS, container_names
-from dlco.timeloop.document import Source, load
+from dlco.timeloop.architecture import container_names
+from dlco.timeloop.document import Source, sections
 from dlco.timeloop.loops import (
     Directive,
     Factor,
@@ -46,7 +46,7 @@ def read_mapping(
             is to keep what the architecture bypasses there.
         NotSupported: a directive that dlco does not model.
     """
-    entry = load(as_mapping_file(source, problem), "mapping").fields(["mapping"], TOP_KEYS)["mapping"]
+    entry = sections(as_mapping_file(source, problem), "mapping", ["mapping"])["mapping"]
     containers = dict(container_names(architecture)) if containers is None else containers
     directives: dict[tuple[str, str], Directive] = {}
     for item in entry.items():

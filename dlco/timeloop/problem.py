@@ -4,48 +4,47 @@ import re
 from dataclasses import replace
 
 from dlco.errors import NotSupported
-from dlco.timeloop.architecture import TOP_KEYS
-from dlco.timeloop.document import Entry, Source, load
+from dlco.timeloop.document import Entry, Source, folder_of, sections
 from dlco.timeloop.expressions import Symbols, read_symbols, resolve
-from dlco.workload.problem import Dataspace, Problem, Rank
+from dlco.timeloop.shapes import find_shape
+from dlco.workload.problem import MOST_DATASPACES, MOST_DIMENSIONS, Dataspace, Problem, Rank
 
 Terms = list[tuple[str, str | int]]
 
 _SPARSITY = ("densities", "commonDensity")
-_CNN = {
-    "dimensions": ("R", "S", "P", "Q", "C", "K", "N"),
-    "Weights": "C K R S",
-    "Inputs": "N C R*Wdilation+P*Wstride S*Hdilation+Q*Hstride",
-    "Outputs": "N K Q P",
-}
-_GEMM = {"dimensions": ("M", "N", "K"), "A": "M K", "B": "N K", "Z": "M N"}
-_BUILT_IN = {"cnn_layer": ("CNN_Layer", _CNN), "gemm_abz": ("gemm_ABZ", _GEMM)}
-_CNN_COEFFICIENTS = ("Wstride", "Hstride", "Wdilation", "Hdilation")
+_WIDTHS = ("commonBitwidth", "commonDatawidth", "commonWordwidth", "bitwidths", "datawidths", "wordwidths")
+_NOTES = ("name", "type", "notes", "dnn_name", "histograms")  # that tools around Timeloop put beside the rest
+_SIZES_OF_TOOLS = (
+    *("H", "W", "Hpad", "Wpad", "Hpadding", "Wpadding", "Hstride", "Wstride", "Hdilation", "Wdilation", "Groups"),
+    *("N", "C", "M", "K", "G", "P", "Q", "R", "S"),
+)
 
 
 def read_problem(source: Source) -> Problem:
     """The work that a Timeloop problem describes.
 
     Args:
-        source: path or text of a YAML document with `problem`: a shape of one's own or the name of one of
-            Timeloop's, and the bounds, with coefficients where they differ from their defaults.
+        source: path or text of a YAML document with `problem`: a shape of one's own or the name of one (Timeloop's, or
+            that of a file, see `dlco.timeloop.shapes`), and the bounds, with coefficients where they differ from their
+            defaults. Of what Timeloop does not look up a warning says that it is passed over.
 
     Raises:
         InvalidInput: not such a document; the message names file, line, key and what is allowed.
-        NotSupported: dataspaces with zeros in them (densities below 1).
+        NotSupported: dataspaces with zeros in them (densities below 1), of their own widths, or with dimensions that
+            are flattened into one.
 
     Examples:
         >>> text = "problem: {shape: cnn-layer, C: 3, M: 8, R: 3, S: 3, P: 32, Q: 32, N: 1}"
         >>> dlco.timeloop.read_problem(text).macs
         221184
     """
-    top = load(source, "problem").fields(["problem"], TOP_KEYS)
+    top = sections(source, "problem", ["problem"])
     entry = _resolved(top["problem"], read_symbols(top.get("variables")))
     keys = entry.mapping()
     shape = keys.get("shape")
-    if shape is None or isinstance(shape.value, str):
-        return _built_in(entry, shape)
-    return _own_shape(shape, _instance(entry))
+    if shape is None or not isinstance(shape.value, dict):
+        shape = find_shape(shape, folder_of(source), (keys["instance"] if "instance" in keys else entry).mapping())
+    return _read(shape, entry)
 
 
 def _resolved(entry: Entry, symbols: Symbols) -> Entry:
@@ -56,57 +55,56 @@ def _resolved(entry: Entry, symbols: Symbols) -> Entry:
     return replace(entry, value=keys | {"instance": resolve(keys["instance"], symbols)})
 
 
-def _built_in(entry: Entry, shape: Entry | None) -> Problem:
-    """One of Timeloop's own shapes; without a name, the convolution."""
-    key = shape.text().lower().replace("-", "_") if shape else "cnn_layer"
-    if key not in _BUILT_IN:
-        assert shape is not None
-        raise shape.error(f"shape is {shape.shown}; allowed: cnn_layer, gemm_ABZ or a shape of its own")
-    name, table = _BUILT_IN[key]
-    instance = _instance(entry)
-    rename = {"K": "M"} if name == "CNN_Layer" and "M" in instance and "K" not in instance else {}
-    coefficients = dict.fromkeys(_CNN_COEFFICIENTS, 1) if name == "CNN_Layer" else {}
-    dimensions = tuple(rename.get(dim, dim) for dim in table["dimensions"])
-    bounds, coefficients = _values(entry, instance, dimensions, coefficients)
-    spaces = [key for key in table if key != "dimensions"]
-    dataspaces = []
-    for space in spaces:
-        ranks = [[_term(term) for term in rank.split("+")] for rank in str(table[space]).split()]
-        projection = tuple(_rank([(rename.get(d, d), c) for d, c in terms], coefficients) for terms in ranks)
-        dataspaces.append(Dataspace(space, projection, read_write=space == spaces[-1]))
-    return Problem(dimensions, bounds, tuple(dataspaces), name)
-
-
-def _own_shape(shape: Entry, instance: dict[str, Entry]) -> Problem:
-    fields = shape.fields(["dimensions", "data_spaces"], ["name", "coefficients", "version"])
+def _read(shape: Entry, problem: Entry) -> Problem:
+    """The problem of a shape and the bounds that are given for it."""
+    if "flatten" in shape.mapping() and not shape.mapping()["flatten"].empty:
+        raise NotSupported(f"{shape.where}: flatten is given; dlco takes every dimension for itself")
+    fields = shape.looked_up(
+        ["dimensions", "data_spaces"], ["name", "coefficients", "version"], [*_NOTES, "flatten"], ["flatten"]
+    )
     dimensions = tuple(fields["dimensions"].texts())
+    if len(dimensions) > MOST_DIMENSIONS:
+        raise fields["dimensions"].error(f"dimensions are {len(dimensions)}; there may be {MOST_DIMENSIONS}")
     defaults: dict[str, int] = {}
     for item in fields["coefficients"].items() if "coefficients" in fields else ():
-        coefficient = item.fields(["name"], ["default"])
-        default = coefficient["default"].integer() if "default" in coefficient else 1
+        coefficient = item.looked_up(["name"], ["default"])
+        default = coefficient["default"].integer(0) if "default" in coefficient else 1
         defaults[coefficient["name"].text()] = default
-    bounds, coefficients = _values(shape, instance, dimensions, defaults)
+    instance = _instance(problem, [*dimensions, *defaults])
+    bounds, coefficients = _values(problem, instance, dimensions, defaults)
     dataspaces = []
+    if len(fields["data_spaces"].items()) > MOST_DATASPACES:
+        raise fields["data_spaces"].error(f"data_spaces are more than {MOST_DATASPACES}")
     for item in fields["data_spaces"].items():
-        space = item.fields(["name", "projection"], ["read_write"])
-        projection = tuple(
-            _rank(_terms(rank, dimensions, coefficients), coefficients) for rank in space["projection"].items()
-        )
+        space = item.looked_up(["name", "projection"], ["read_write", "ranks"], _NOTES)
+        ranks = space["projection"].items()
+        if "ranks" in space and len(space["ranks"].texts()) != len(ranks):
+            raise space["ranks"].error(
+                f"ranks has {len(space['ranks'].items())} names; the projection has {len(ranks)} ranks"
+            )
+        projection = tuple(_rank(_terms(rank, dimensions, coefficients), coefficients) for rank in ranks)
         read_write = "read_write" in space and space["read_write"].flag()
-        dataspaces.append(Dataspace(space["name"].text(), projection, read_write))
+        dataspaces.append(Dataspace(space["name"].text(), tuple(filter(None, projection)), read_write))
     name = fields["name"].text() if "name" in fields and fields["name"].value else "problem"
     return Problem(dimensions, bounds, tuple(dataspaces), name)
 
 
-def _instance(entry: Entry) -> dict[str, Entry]:
+def _instance(problem: Entry, known: list[str]) -> dict[str, Entry]:
     """Bounds and coefficients: those under `instance`, or beside `shape` as old files have them."""
-    keys = entry.mapping()
-    given = entry.fields(["instance"], ["version", "shape"])["instance"] if "instance" in keys else entry
-    values = {key: value for key, value in given.mapping().items() if key not in ("version", "shape")}
+    keys = problem.mapping()
+    unmodelled = [*_SPARSITY, *_WIDTHS]
+    if "instance" in keys:
+        given = problem.looked_up(["instance"], ["version", "shape"], [*_NOTES, *_SIZES_OF_TOOLS])["instance"]
+        values = given.looked_up([], [*known, *unmodelled], [*_NOTES, *_SIZES_OF_TOOLS])
+    else:
+        values = problem.looked_up([], [*known, *unmodelled, "version", "shape"], [*_NOTES, *_SIZES_OF_TOOLS])
     for key in _SPARSITY:
         if key in values and _sparse(values[key]):
             raise NotSupported(f"{values[key].where}: {key} are given; dlco takes every dataspace to be dense")
-    return {key: value for key, value in values.items() if key not in _SPARSITY}
+    for key in _WIDTHS:
+        if key in values and not values[key].empty:
+            raise NotSupported(f"{values[key].where}: {key} is given; dlco takes word widths from the architecture")
+    return {key: value for key, value in values.items() if key in known}
 
 
 def _sparse(entry: Entry) -> bool:
@@ -121,14 +119,11 @@ def _values(
     entry: Entry, instance: dict[str, Entry], dimensions: tuple[str, ...], defaults: dict[str, int]
 ) -> tuple[tuple[int, ...], dict[str, int]]:
     """Bounds of the dimensions in order, and coefficients by name."""
-    for key, value in instance.items():
-        if key not in dimensions and key not in defaults:
-            raise value.error(f"unknown key {key!r} in instance; allowed: {', '.join([*dimensions, *defaults])}")
     for dim in dimensions:
         if dim not in instance:
             raise entry.error(f"instance has no {dim!r}; every dimension ({', '.join(dimensions)}) needs a bound")
     coefficients = {
-        name: instance[name].integer() if name in instance else default for name, default in defaults.items()
+        name: instance[name].integer(0) if name in instance else default for name, default in defaults.items()
     }
     return tuple(instance[dim].integer() for dim in dimensions), coefficients
 
@@ -169,9 +164,9 @@ def _term(text: str) -> tuple[str, str | int]:
 
 
 def _rank(terms: Terms, coefficients: dict[str, int]) -> Rank:
-    """A rank with numbers for coefficients; a dimension that occurs twice counts twice."""
+    """A rank with numbers for coefficients; a dimension that occurs twice counts twice, one times 0 not at all."""
     total: dict[str, int] = {}
     for dim, coefficient in terms:
         value = coefficient if isinstance(coefficient, int) else coefficients[coefficient]
         total[dim] = total.get(dim, 0) + value
-    return tuple(total.items())
+    return tuple((dim, value) for dim, value in total.items() if value)

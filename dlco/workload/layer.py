@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dlco.errors import InvalidInput
-from dlco.workload.problem import Problem, check_positive_int
+from dlco.workload.problem import Problem, check_positive_int, shown
+
+MOST_RUNS = 2**63 - 1  # of a layer in its network
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Layer:
         if not isinstance(self.name, str) or not self.name:
             raise InvalidInput(f"name of a layer is {self.name!r}; it must be a non-empty string")
         check_positive_int(f"count of layer {self.name}", self.count)
+        if self.count > MOST_RUNS:
+            raise InvalidInput(f"count of layer {self.name} is {shown(self.count)}; it may be 2^63 - 1")
 
     @property
     def macs(self) -> int:
@@ -50,17 +54,16 @@ class Layer:
 
 
 def check_layers(layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    """The layers as a tuple; raises `InvalidInput` for an empty list, a stranger in it or a name used twice."""
-    try:
-        checked = tuple(layers)
-    except TypeError:
-        raise InvalidInput(f"layers is {layers!r}; it must be a list of dlco.Layer") from None
+    """The layers as a tuple; raises `InvalidInput` for no list, an empty one, a stranger in it or a name used twice."""
+    if isinstance(layers, Layer | str) or not isinstance(layers, Iterable):
+        raise InvalidInput(f"layers is {shown(layers)}; it must be a list of dlco.Layer")
+    checked = tuple(layers)
     if not checked:
         raise InvalidInput("layers is empty; it must hold at least one Layer")
     seen: set[str] = set()
     for layer in checked:
         if not isinstance(layer, Layer):
-            raise InvalidInput(f"layers holds {layer!r}; every entry must be a dlco.Layer")
+            raise InvalidInput(f"layers holds {shown(layer)}; every entry must be a dlco.Layer")
         if layer.name in seen:
             raise InvalidInput(f"layers holds two layers named {layer.name!r}; names must be distinct")
         seen.add(layer.name)

@@ -12,19 +12,29 @@ from dlco.errors import InvalidInput
 
 Rank = tuple[tuple[str, int], ...]
 
+MOST_DIMENSIONS = 64
+MOST_DATASPACES = 64
 MOST_WORDS = 2**63 - 1  # that are counted in 64 bits
 
 
 def check_positive_int(field: str, value: object) -> None:
     """Raise `InvalidInput`, naming `field`, unless `value` is an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidInput(f"{field} is {value!r}; it must be an integer of at least 1")
+        raise InvalidInput(f"{field} is {shown(value)}; it must be an integer of at least 1")
 
 
 def check_count(field: str, value: object) -> None:
     """Raise `InvalidInput`, naming `field`, unless `value` is an integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidInput(f"{field} is {value!r}; it must be an integer of at least 0")
+        raise InvalidInput(f"{field} is {shown(value)}; it must be an integer of at least 0")
+
+
+def shown(value: object) -> str:
+    """A value in short, for an error."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= 200 else text[:197] + "..."
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,11 @@ class Problem:
                 raise InvalidInput(f"a name in the problem is {text!r}; dimensions, dataspaces and shape have texts")
         if len(self.dimensions) != len(self.bounds):
             raise InvalidInput(f"problem has {len(self.dimensions)} dimensions but {len(self.bounds)} bounds")
+        if len(self.dimensions) > MOST_DIMENSIONS or len(self.dataspaces) > MOST_DATASPACES:
+            raise InvalidInput(
+                f"problem has {len(self.dimensions)} dimensions and {len(self.dataspaces)} dataspaces; there may be "
+                f"{MOST_DIMENSIONS} of the first and {MOST_DATASPACES} of the second"
+            )
         if not self.dimensions or len(set(self.dimensions)) != len(self.dimensions):
             raise InvalidInput(f"dimensions is {self.dimensions!r}; it must be one or more distinct names")
         for dim, bound in zip(self.dimensions, self.bounds, strict=True):

@@ -1,32 +1,35 @@
 """Feed damaged files to dlco's readers, guided by the code they reach: `python tests/reliability/fuzz.py xml onnx`.
 
-Needs atheris (`pip install atheris`). Every input is a good file damaged in bytes, tokens, lines or entries, or what
-libFuzzer bred from such files. A reader may read it or raise a `DlcoError`; any other exception, more than 20 seconds
-for an input, or more than 1 GiB of memory ends the reader's run, and the input is kept in a file that is named.
+Every input is a good file damaged in bytes, tokens, lines or entries, blown up by aliases or packing, or what libFuzzer
+bred from such files. A reader may read it, and use what it read, or raise a `DlcoError`; any other exception, more
+memory than 300 MiB above what the process began with, or more time than a file of its size may take ends the reader's
+run, and the input is kept in a file that is named. Needs atheris (`pip install atheris`), but for `--unguided`.
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import random
 import re
+import resource
 import sys
 import tempfile
 import traceback
 import warnings
 from pathlib import Path
 
-import atheris
-
 ROOT = Path(__file__).parents[2]
+UNGUIDED = "--unguided" in sys.argv
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-with atheris.instrument_imports(include=["dlco"]):
+if not UNGUIDED:
+    import atheris
+with contextlib.nullcontext() if UNGUIDED else atheris.instrument_imports(include=["dlco"]):
     from tests.reliability.mutate import mutate
-    from tests.reliability.readers import READERS
+    from tests.reliability.readers import LIMIT_MB, READERS, bounded
 
-LIMIT_MB = 1024
-LIMIT_S = 20
+LIMIT_S = 60  # after which libFuzzer gives up, where the alarm of `bounded` could not
 LARGEST = 1 << 16
 
 
@@ -42,7 +45,8 @@ def fuzz(name: str, runs: int, seed: int, folder: Path) -> None:
         (corpus / str(i)).write_bytes(content)
 
     def one_input(data: bytes) -> None:
-        reader.survives(data)
+        with bounded(len(data)):
+            reader.survives(data)
 
     def mutator(data: bytes, max_size: int, seed: int) -> bytes:
         rng = random.Random(seed)
@@ -52,10 +56,26 @@ def fuzz(name: str, runs: int, seed: int, folder: Path) -> None:
             return atheris.Mutate(data, max_size)
         return mutate(data, reader.kind, rng)[:max_size]
 
-    options = [f"-runs={runs}", f"-seed={seed}", f"-timeout={LIMIT_S}", f"-rss_limit_mb={LIMIT_MB}"]
+    most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + LIMIT_MB
+    options = [f"-runs={runs}", f"-seed={seed}", f"-timeout={LIMIT_S}", f"-rss_limit_mb={most_mb}"]
     options += [f"-max_len={LARGEST}", "-print_final_stats=1", f"-artifact_prefix={folder}/", str(corpus)]
     atheris.Setup([sys.argv[0], *options], one_input, custom_mutator=mutator)
     atheris.Fuzz()
+
+
+def damage(name: str, runs: int, seed: int, folder: Path) -> None:
+    """Run one reader on damaged good files in this process; an input that fails is left in `folder`."""
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
+    reader = READERS[name]
+    for number in range(runs):
+        rng = random.Random(f"{name} {seed} {number}")
+        data = mutate(rng.choice(reader.seeds), reader.kind, rng)
+        (folder / "input").write_bytes(data)
+        with bounded(len(data)):
+            reader.survives(data)
+    print(f"number_of_executed_units: {runs}", flush=True)
+    os._exit(0)
 
 
 def supervised(name: str, runs: int, seed: int) -> bool:
@@ -68,7 +88,7 @@ def supervised(name: str, runs: int, seed: int) -> bool:
         os.dup2(out, 1)
         os.dup2(out, 2)
         try:
-            fuzz(name, runs, seed, folder)
+            (damage if UNGUIDED else fuzz)(name, runs, seed, folder)
         except BaseException:
             traceback.print_exc()
             sys.stderr.flush()
@@ -92,6 +112,7 @@ def main() -> None:
     parser.add_argument("readers", nargs="*", metavar="reader", help=f"all, where none is named: {', '.join(READERS)}")
     parser.add_argument("--runs", type=int, default=100_000, help="inputs, shared out among the readers")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--unguided", action="store_true", help="damaged good files alone, without atheris")
     options = parser.parse_args()
     if unknown := set(options.readers) - set(READERS):
         parser.error(f"no reader {', '.join(sorted(unknown))}; there are {', '.join(READERS)}")

@@ -1,9 +1,17 @@
-"""Damage to files that a reader must survive: bytes, tokens, lines, and entries of YAML and JSON trees."""
+"""Damage to files that a reader must survive: bytes, tokens, lines, trees, aliases, and what is packed in archives."""
 
+import gzip
+import io
 import json
 import random
 import re
+import sqlite3
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -54,6 +62,15 @@ NASTY = (
         "C=-1",
     ),
     *(
+        "{{ 'a' * 10**9 }}",
+        "{% for i in range(10**9) %}{% endfor %}",
+        "{{ include_text('file.yaml') }}",
+        "{{",
+        "{% set a = 1 %}",
+        "{{ a }}",
+        "<<<: *a",
+    ),
+    *(
         "<!DOCTYPE a [<!ENTITY b 'c'>]>",
         "<a>",
         "</a>",
@@ -75,18 +92,22 @@ def mutate(data: bytes, kind: str, rng: random.Random) -> bytes:
 
     Args:
         data: the file.
-        kind: "yaml", "json", "text" or "bytes": what it holds.
+        kind: "yaml", "json", "text", "gzip", "zip", "checkpoint" or "bytes": what it holds.
         rng: says where and how.
     """
-    ways = [_bytes]
-    if kind != "bytes":
+    ways: list[Callable[[bytes, str, random.Random], bytes]] = [_bytes]
+    if kind in ("yaml", "json", "text"):
         ways += [_tokens, _tokens, _lines]
     if kind in ("yaml", "json"):
         ways += [_tree] * 3
+    if kind == "yaml":
+        ways += [_aliases] * 2
+    if kind in _PACKED:
+        ways += [_PACKED[kind]] * 3
     for _ in range(rng.choice((1, 1, 1, 1, 1, 2, 3))):
         way = rng.choice(ways)
         data = way(data, kind, rng)
-    return data[:_LARGEST]
+    return data if kind in _PACKED else data[:_LARGEST]
 
 
 def _bytes(data: bytes, kind: str, rng: random.Random) -> bytes:
@@ -140,6 +161,102 @@ def _tree(data: bytes, kind: str, rng: random.Random) -> bytes:
         return yaml.dump(tree, Dumper=yaml.CDumper, sort_keys=False).encode("utf-8", "replace")
     except (ValueError, RecursionError, yaml.YAMLError):
         return _tokens(data, kind, rng)
+
+
+def _aliases(data: bytes, kind: str, rng: random.Random) -> bytes:
+    """One entry somewhere said over and over by aliases of aliases: the billion laughs, in place."""
+    try:
+        tree = yaml.load(_text(data), Loader=yaml.CBaseLoader)
+        parent, key = rng.choice(_places(tree))
+        laugh = parent[key]
+        for _ in range(rng.choice((1, 2, 10, 40))):
+            times = rng.choice((2, 9, 300))
+            laugh = rng.choice(([laugh] * times, {str(i): laugh for i in range(times)}, {"<<": [laugh] * times}))
+        parent[key] = laugh
+        return yaml.dump(tree, Dumper=yaml.CDumper, sort_keys=False).encode("utf-8", "replace")
+    except (ValueError, IndexError, RecursionError, yaml.YAMLError):
+        return _tokens(data, kind, rng)
+
+
+def _places(tree: Any) -> list[tuple[Any, Any]]:
+    """(parent, key) of entries of a tree, the first thousand."""
+    found: list[tuple[Any, Any]] = []
+    for parent in (rest := [tree] if isinstance(tree, dict | list) else []):
+        inner = list(parent.items() if isinstance(parent, dict) else enumerate(parent))
+        found += [(parent, key) for key, _ in inner]
+        rest += [value for _, value in inner if isinstance(value, dict | list)]
+        if len(found) > 1000:
+            break
+    return found
+
+
+def _gzip(data: bytes, kind: str, rng: random.Random) -> bytes:
+    """Its content damaged, or grown to many times its size."""
+    try:
+        content = gzip.GzipFile(fileobj=io.BytesIO(data)).read(_LARGEST)
+    except (OSError, EOFError, zlib.error):
+        return _bytes(data, kind, rng)
+    times = rng.choice((1, 1, 1, 1, 1, 2, 100, 20_000))
+    if times == 1:
+        content = mutate(content, "text", rng)
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as file:
+        for _ in range(min(times, (1 << 27) // max(1, len(content)) + 1)):
+            file.write(content)
+    return packed.getvalue()
+
+
+def _zip(data: bytes, kind: str, rng: random.Random) -> bytes:
+    """One part damaged, dropped, said twice, or grown to many times its size."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts = [(part.filename, archive.open(part).read(_LARGEST)) for part in archive.infolist()]
+        at = rng.randrange(len(parts))
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zlib.error):
+        return _bytes(data, kind, rng)
+    change = rng.randrange(4)
+    grown = rng.choice((0, 1, 200)) if change == 1 else 0
+    if change == 0:
+        del parts[at]
+    elif change > 1:
+        parts[at] = (parts[at][0], _bytes(parts[at][1], kind, rng))
+    packed = io.BytesIO()
+    way = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)) if not grown else zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(packed, "w", way, compresslevel=1) as archive:
+        for i, (name, content) in enumerate(parts):
+            with archive.open(name, "w") as file:
+                file.write(content)
+                for _ in range(grown if i == at else 0):
+                    file.write(bytes(1 << 20))
+    return packed.getvalue()
+
+
+def _checkpoint(data: bytes, kind: str, rng: random.Random) -> bytes:
+    """One part of a checkpoint damaged, as bytes or as the archive that it is."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        path.write_bytes(data)
+        file = sqlite3.connect(path)
+        try:
+            rows = file.execute("SELECT rowid, * FROM parts").fetchall()
+            name, *values = rng.choice(rows)
+            column = rng.randrange(len(values))
+            value = values[column]
+            if isinstance(value, bytes):
+                value = (_zip if rng.random() < 0.5 else _bytes)(value, kind, rng)
+            else:
+                value = rng.choice(("", None, 1, "x" * 300, b"x"))
+            columns = [row[1] for row in file.execute("PRAGMA table_info(parts)")]
+            file.execute(f"UPDATE OR IGNORE parts SET {columns[column]} = ? WHERE rowid = ?", (value, name))
+            file.commit()
+        except (sqlite3.Error, IndexError, ValueError):
+            return _bytes(data, kind, rng)
+        finally:
+            file.close()
+        return path.read_bytes()
+
+
+_PACKED = {"gzip": _gzip, "zip": _zip, "checkpoint": _checkpoint}
 
 
 def _damaged(tree: Any, rng: random.Random) -> Any:

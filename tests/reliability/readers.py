@@ -1,12 +1,19 @@
-"""Every reader of files that dlco has, with good files to begin from: what the fuzzers feed, and tests too."""
+"""Every reader of files that dlco has, with good files to begin from: what the fuzzers feed, and tests too.
+
+What was read is used: a problem is mapped and counted, a machine runs a small layer, a table is asked for accuracies.
+"""
 
 import gzip
 import json
+import resource
+import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +21,7 @@ import torch
 import dlco
 from dlco import timeloop
 from dlco.errors import DlcoError
+from dlco.mapping import Constraints, MapSpace
 from dlco.nas import CoDesign
 from dlco.nas.oracles.fit import load_predictor
 from dlco.nas.oracles.predictor import Quality
@@ -29,6 +37,18 @@ from ..timeloop.test_constraints import TEXT as CONSTRAINTS
 from ..timeloop.test_constraints import V4
 
 DATA = Path(__file__).parents[1] / "data"
+LIMIT_MB = 300  # that a file may take
+LEAST_S = 10.0  # that any file may take, and longer by its size
+BYTES_A_SECOND = 20_000
+TEMPLATE = """
+{% set channels = 4 %}
+base: &base {shape: cnn-layer, instance: {C: {{ channels }}, M: 2, R: 3, S: 1, P: {{ 2 ** 3 }}, Q: 1, N: 1}}
+problem:
+  <<<: *base
+  {% if channels > 2 %}
+  instance: {Q: 2}
+  {% endif %}
+"""
 REQUEST = "what the run was asked for"
 
 
@@ -38,13 +58,15 @@ class Reader:
 
     Attributes:
         read: takes a file's content and returns, or raises a `DlcoError`; anything else is a fault.
-        kind: "yaml", "json", "text" or "bytes": what files hold.
+        kind: what files hold, see `mutate`.
         load_seeds: returns good files' contents.
+        use: does with what was read what it is for, under the same rule.
     """
 
     read: Callable[[bytes], object]
     kind: str
     load_seeds: Callable[[], list[bytes]]
+    use: Callable[[Any], object] = str
 
     @cached_property
     def seeds(self) -> list[bytes]:
@@ -53,13 +75,42 @@ class Reader:
 
     def survives(self, data: bytes) -> bool:
         """Whether the content was read; what is raised beside `DlcoError` comes through."""
-        try:
-            self.read(data)
-        except DlcoError as error:
-            if not str(error).strip():
-                raise AssertionError("an error without words") from error
-            return False
-        return True
+        with _words():
+            read = self.read(data)
+            with _words():
+                self.use(read)
+            return True
+        return False
+
+
+@contextmanager
+def _words() -> Iterator[None]:
+    """Take a `DlcoError` that says something."""
+    try:
+        yield
+    except DlcoError as error:
+        if not str(error).strip():
+            raise AssertionError("an error without words") from error
+
+
+@contextmanager
+def bounded(size: int) -> Iterator[None]:
+    """Raise where the block takes longer than a file of `size` bytes may, or 300 MiB more than any before."""
+
+    def late(*args: object) -> None:
+        raise TimeoutError(f"{size} bytes took more than {seconds} s")
+
+    seconds = LEAST_S + size / BYTES_A_SECOND
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    if more > LIMIT_MB:
+        raise MemoryError(f"{size} bytes took {more:.0f} MiB; {LIMIT_MB} go")
 
 
 def _text(read: Callable[[str], object]) -> Callable[[bytes], object]:
@@ -99,14 +150,36 @@ def _files(*names: str) -> Callable[[], list[bytes]]:
     return lambda: [(DATA / name).read_bytes() for name in names]
 
 
-def _show(result: object) -> None:
-    """What was read can be printed."""
-    assert str(result)
-
-
 @lru_cache
 def _work() -> tuple[dlco.Problem, dlco.Architecture]:
     return timeloop.read_problem(PROBLEM), timeloop.read_architecture(ARCH)
+
+
+def _accuracies(path: Path) -> TableAccuracy:
+    return TableAccuracy.read(NasBench201(), path, "c10")
+
+
+@lru_cache
+def _small() -> dlco.Problem:
+    return timeloop.read_problem("problem: {shape: cnn-layer, C: 2, M: 2, R: 2, S: 1, P: 4, Q: 1, N: 1}")
+
+
+def _map(problem: dlco.Problem, machine: dlco.Architecture, constraints: Constraints | None = None) -> None:
+    """Draw mappings and count them."""
+    space = MapSpace.of(problem, machine, constraints)
+    drawn = space.batch(*space.random(3, torch.Generator().manual_seed(0)))
+    assert str(dlco.evaluate(problem, machine, drawn))
+
+
+def _map_layers(layers: Iterable[dlco.Layer]) -> None:
+    for layer in list(layers)[:3]:
+        _map(layer.problem, _work()[1])
+
+
+def _ask(oracle: Any) -> None:
+    """The accuracies of a few networks."""
+    networks = getattr(oracle, "networks", None) or NasBench201().sample(3, torch.Generator().manual_seed(0))
+    assert str(oracle.accuracy(list(networks)[:3]))
 
 
 def _model(text: str) -> object:
@@ -184,16 +257,32 @@ def _models() -> list[bytes]:
 
 
 READERS = {
-    "architecture": Reader(_text(timeloop.read_architecture), "yaml", _architectures),
-    "tables": Reader(_text(lambda text: timeloop.read_architecture(ARCH, ert=text, art=text)), "yaml", _architectures),
-    "problem": Reader(_text(timeloop.read_problem), "yaml", lambda: _yaml("problem")),
+    "architecture": Reader(
+        _text(timeloop.read_architecture), "yaml", _architectures, lambda machine: _map(_small(), machine)
+    ),
+    "tables": Reader(
+        _text(lambda text: timeloop.read_architecture(ARCH, ert=text, art=text)),
+        "yaml",
+        _architectures,
+        lambda machine: _map(_small(), machine),
+    ),
+    "problem": Reader(
+        _text(timeloop.read_problem),
+        "yaml",
+        lambda: [*_yaml("problem"), TEMPLATE.encode()],
+        lambda problem: _map(problem, _work()[1]),
+    ),
     "mapping": Reader(
-        _text(lambda text: timeloop.read_mapping(text, *_work())), "yaml", lambda: [MAPPING.encode(), *_yaml("mapping")]
+        _text(lambda text: timeloop.read_mapping(text, *_work())),
+        "yaml",
+        lambda: [MAPPING.encode(), *_yaml("mapping")],
+        lambda mapping: dlco.evaluate(*_work(), mapping),
     ),
     "constraints": Reader(
         _text(lambda text: timeloop.read_constraints(text, *_work())),
         "yaml",
         lambda: [CONSTRAINTS.encode(), V4.encode()],
+        lambda constraints: _map(*_work(), constraints),
     ),
     "model": Reader(_text(_model), "yaml", lambda: _yaml("arch", "problem", "mapping")),
     "stats": Reader(_text(parse_stats), "text", _files("timeloop/printed/timeloop-model.stats.txt")),
@@ -202,18 +291,15 @@ READERS = {
         "text",
         _files("timeloop/printed/timeloop-model.map+stats.xml"),
     ),
-    "solution": Reader(
-        _file(lambda path: _show(dlco.Solution.load(path)), ".json"), "json", _files("saved/solution_format1.json")
+    "solution": Reader(_file(dlco.Solution.load, ".json"), "json", _files("saved/solution_format1.json")),
+    "front": Reader(_file(dlco.Front.load, ".json"), "json", _files("saved/front_format1.json")),
+    "codesign": Reader(_file(CoDesign.load, ".json"), "json", _files("saved/codesign_format1.json")),
+    "checkpoint": Reader(_file(_checkpoint, ".ckpt"), "checkpoint", _checkpoints),
+    "accuracies": Reader(_file(_accuracies, ".csv"), "text", _tables, _ask),
+    "packed": Reader(
+        _file(_accuracies, ".csv.gz"), "gzip", lambda: [gzip.compress(table) for table in _tables()], _ask
     ),
-    "front": Reader(
-        _file(lambda path: _show(dlco.Front.load(path)), ".json"), "json", _files("saved/front_format1.json")
-    ),
-    "codesign": Reader(
-        _file(lambda path: _show(CoDesign.load(path)), ".json"), "json", _files("saved/codesign_format1.json")
-    ),
-    "checkpoint": Reader(_file(_checkpoint, ".ckpt"), "bytes", _checkpoints),
-    "accuracies": Reader(_file(lambda path: TableAccuracy.read(NasBench201(), path, "c10"), ".csv"), "text", _tables),
-    "predictor": Reader(_file(lambda path: load_predictor(path, NasBench201()), ".npz"), "bytes", _predictors),
-    "network": Reader(_file(from_csv, ".csv"), "text", _networks),
-    "onnx": Reader(_file(from_onnx, ".onnx"), "bytes", _models),
+    "predictor": Reader(_file(lambda path: load_predictor(path, NasBench201()), ".npz"), "zip", _predictors, _ask),
+    "network": Reader(_file(from_csv, ".csv"), "text", _networks, _map_layers),
+    "onnx": Reader(_file(from_onnx, ".onnx"), "bytes", _models, _map_layers),
 }

@@ -304,7 +304,7 @@ class TestSolve:
             ("one word a dataspace", {"capacity": 3.0}, "edp"),
             ("no energies", {"read_pj": 0.0, "write_pj": 0.0, "update_pj": 0.0}, "latency"),
             ("tiny energies", {"read_pj": 1e-300, "write_pj": 1e-300, "update_pj": 1e-300}, "energy"),
-            ("huge fan-outs", {"fanout_x": 2**20, "fanout_y": 1}, "edp"),
+            ("huge fan-outs", {"fanout_x": 2**17, "fanout_y": 1}, "edp"),
             ("slow", {"read_bandwidth": 1e-9, "leak_pj": 1e6}, "power"),
         ],
         ids=lambda value: value if isinstance(value, str) else "",

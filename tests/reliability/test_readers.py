@@ -1,9 +1,14 @@
 """Whatever file it is handed, a reader reads it, or says in a sentence of its own what is wrong with it."""
 
+import gzip
+import io
 import json
 import logging
 import random
 import resource
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +19,9 @@ from hypothesis import strategies as st
 import dlco
 from dlco import InvalidInput, timeloop
 from dlco.errors import DlcoError
+from dlco.nas.oracles.fit import load_predictor
+from dlco.nas.oracles.table import TableAccuracy
+from dlco.nas.spaces import NasBench201
 from dlco.optimize.journal import Journal
 from dlco.timeloop.stats import parse_xml
 
@@ -48,6 +56,14 @@ def test_damaged_files_are_read_or_refused(name: str, seed: int) -> None:
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(name: str, data: bytes) -> None:
     READERS[name].survives(data)
+
+
+def test_a_short_run_of_the_fuzzer_without_its_guide() -> None:
+    """Each reader in a process of its own, held to its memory and time; every file that it reads is used."""
+    command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), "--unguided", "--runs", "250"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert done.stdout.count(" inputs, ") == len(READERS)
 
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -91,6 +107,90 @@ def test_bombs_in_yaml_are_refused_at_once(name: str, text: str) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     READERS[name].survives(text.encode())
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024, "KiB more at the peak"
+
+
+def _nodes(depth: int, width: int, tag: str) -> str:
+    text = "&a0 !Nothing {}"
+    for i in range(depth):
+        text = f"&a{i + 1} !{tag} {{nodes: [{text}{f', *a{i}' * (width - 1)}]}}"
+    return f"architecture: {{version: 0.4, nodes: [{text}]}}\n"
+
+
+def _keys(count: int) -> str:
+    return ", ".join(f"k{i}: 1" for i in range(count))
+
+
+ACTION = "&x {name: read, arguments: {}, energy: 1}"
+PROJECTION = "[&r [&q [C]" + ", *q" * 3000 + "]" + ", *r" * 3000 + "]"
+DIMENSIONS = ", ".join(f"D{i}" for i in range(5000))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(
+            (name, _nodes(40, 10, tag))
+            for name in ("architecture", "constraints")
+            for tag in ("Hierarchical", "Parallel")
+        ),
+        ("architecture", _nodes(10, 4, "Pipelined")),
+        ("architecture", "mapper: {a: &m {" + _keys(6000) + "}, b: {<<: [" + ", ".join(["*m"] * 2000) + "]}}\n" + ARCH),
+        ("architecture", "mapper: {a: &m {" + _keys(3000) + "}, b: {" + ", ".join(["<<: *m"] * 3000) + "}}\n" + ARCH),
+        (
+            "tables",
+            f"ERT: {{version: 0.4, tables: [&t {{name: DRAM, actions: [{ACTION}"
+            + ", *x" * 5000
+            + "]}"
+            + ", *t" * 5000
+            + "]}",
+        ),
+        ("problem", PROBLEM.replace("projection: [[[K]], [[P]]]", f"projection: {PROJECTION}")),
+        ("problem", f"problem: {{shape: {{dimensions: [{DIMENSIONS}], data_spaces: []}}, instance: {{}}}}"),
+    ],
+)
+def test_aliases_and_merges_that_explode_are_refused(name: str, text: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert not READERS[name].survives(text.encode())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024, "KiB more at the peak"
+
+
+def test_a_bomb_that_no_reader_looks_at_is_harmless() -> None:
+    assert READERS["problem"].survives((BOMB + PROBLEM).encode())
+
+
+def test_compressed_files_unfold_to_so_much_and_no_more(tmp_path: Path) -> None:
+    """Some hundred KB that stand for half a gigabyte each."""
+    rows, line, array = tmp_path / "rows.csv.gz", tmp_path / "line.csv.gz", tmp_path / "array.npz"
+    for path, head, chunk in ((rows, b"arch,c10\n", b"a,1\n" * (1 << 18)), (line, b"", b"a" * (1 << 20))):
+        with gzip.open(path, "wb", compresslevel=1) as file:
+            file.write(head)
+            for _ in range(300):
+                file.write(chunk)
+    with (
+        zipfile.ZipFile(array, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("kind.npy", "w") as part,
+    ):
+        for _ in range(500):
+            part.write(bytes(1 << 20))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for path, sentence in ((rows, "more than 500000 rows"), (line, "longer than any such table")):
+        with pytest.raises(InvalidInput, match=sentence):
+            TableAccuracy.read(NasBench201(), path, "c10")
+    with pytest.raises(InvalidInput, match="its parts unfold to 524288000 bytes"):
+        load_predictor(array, NasBench201())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300 * 1024, "KiB more at the peak"
+
+
+def test_a_packed_part_of_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(1 << 22))
+    journal = Journal(tmp_path / "run.ckpt", "asked", resume=False)
+    journal.record("begin", [1])
+    journal._file.execute("UPDATE parts SET content = ? WHERE name = 'begin'", (packed.getvalue(),))
+    with pytest.raises(DlcoError, match=r"is damaged at 'begin'"):
+        journal.recall("begin")
+    journal.close()
 
 
 @pytest.mark.parametrize("value", [EXPRESSION, "1e999", ".nan", "9" * 100_000, "0x10", "-4", "4.5"])

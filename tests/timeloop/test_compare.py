@@ -91,6 +91,87 @@ def test_a_difference_is_seen(folder: Path) -> None:
     assert len(unlinked.rows) == len(result.rows)
 
 
+MAPPER_INPUT = """
+architecture:
+  version: 0.4
+  subtree:
+  - name: top
+    local:
+    - {name: "Main[1..1]", class: DRAM, attributes: {width: 16, datawidth: 16}}
+    - {name: "Buffer[1..1]", class: SRAM, attributes: {depth: 64, width: 16, datawidth: 16}}
+    - {name: "MAC[1..1]", class: intmac, attributes: {datawidth: 16}}
+problem:
+  shape:
+    dimensions: [P, R]
+    data_spaces:
+    - {name: Weights, projection: [R]}
+    - {name: Inputs, projection: [R+P]}
+    - {name: Outputs, projection: [P], read_write: true}
+  instance: {P: 16, R: 3}
+mapping: []
+mapper: {version: 0.4, algorithm: random}
+"""
+MAP = """
+mapping:
+- {target: Buffer, type: temporal, factors: P1 R1, permutation: PR}
+- {target: Main, type: temporal, factors: P16 R3, permutation: RP}
+"""
+STATS = """
+Buffer and Arithmetic Levels
+----------------------------
+=== Main ===
+    SPECS
+        Technology : DRAM
+    STATS
+    Cycles : 48
+    Weights:
+        Scalar reads (per-instance) : 48
+    Inputs:
+        Scalar reads (per-instance) : {inputs}
+    Outputs:
+        Scalar updates (per-instance) : {outputs}
+Networks
+--------
+Summary Stats
+-------------
+Cycles: 48
+"""
+
+
+def mapper_folder(folder: Path, inputs: int, outputs: int) -> Path:
+    """A folder as timeloop-mapper leaves it, with another mapping and what else it writes beside its own."""
+    folder.mkdir(exist_ok=True)
+    (folder / "parsed-processed-input.yaml").write_text(MAPPER_INPUT)
+    (folder / "timeloop-mapper.map.yaml").write_text(MAP)
+    (folder / "timeloop-mapper.stats.txt").write_text(STATS.format(inputs=inputs, outputs=outputs))
+    (folder / "timeloop-mapper.ERT_summary.yaml").write_text("ERT_summary: {version: 0.4}\n")
+    (folder / "mapping.yaml").write_text("mapping: [{target: Main, type: temporal, factors: P16 R3}]\n")
+    return folder
+
+
+def test_a_folder_that_the_mapper_left(tmp_path: Path) -> None:
+    """Its empty `mapping` hides no map file, and its figures are of its own mapping.
+
+    Timeloop takes each step outwards, of one position back over the two that R went forward after its first, for no
+    move: the inputs fetched are 3 and two more at each of 15 steps.
+    """
+    result = timeloop.compare(mapper_folder(tmp_path / "mapper", inputs=33, outputs=16))
+    assert result.max_relative_error == 0
+    assert result.remarks == ()
+    assert {(row.dataspace, row.theirs) for row in result.rows} >= {("Inputs", 33), ("Outputs", 16)}
+
+
+def test_older_figures_of_dataspaces_that_slide_are_explained(tmp_path: Path) -> None:
+    """Issue 295 of NVlabs/timeloop: P x R reads of inputs."""
+    (remark,) = timeloop.compare(mapper_folder(tmp_path / "a", inputs=48, outputs=16)).remarks
+    assert "until January 2025" in remark
+    assert remark.endswith("all figures agree")
+    (remark,) = timeloop.compare(mapper_folder(tmp_path / "b", inputs=47, outputs=16)).remarks
+    assert not remark.endswith("all figures agree")
+    assert timeloop.compare(mapper_folder(tmp_path / "c", inputs=48, outputs=17)).remarks == ()
+    assert timeloop.compare(mapper_folder(tmp_path / "d", inputs=33, outputs=17)).remarks == ()
+
+
 def test_figures_of_another_machine_or_mapping_are_refused(folder: Path) -> None:
     (folder / OUTPUTS[1]).unlink()
     path = folder / OUTPUTS[0]

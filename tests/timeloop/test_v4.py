@@ -121,7 +121,7 @@ def test_bounds_may_be_arithmetic() -> None:
         ("meshX: array", "meshX: __import__('os').getpid()", "it must be an integer"),
         ("meshX: array", "meshX: 9 ** 9 ** 9", "it must be an integer"),
         ("version: 0.4", "version: {{ version }}", "it is a template; give .*parsed-processed-input"),
-        ("variables:", "{% set array = 3 %}\nvariables:", "it is a template"),
+        ("variables:", "{% set array = 3 %}{{ arrays }}\nvariables:", "it is a template"),
     ],
 )
 def test_errors(old: str, new: str, sentence: str) -> None:

@@ -16,8 +16,10 @@ from dlco.nas.oracles.ridge import Ridge, fit_ridge
 from dlco.nas.oracles.table import TableAccuracy
 from dlco.nas.space import Space
 from dlco.optimize.progress import Listener, listening
+from dlco.reading import check_archive, read_limited
 
 KINDS: dict[str, type[Predictor]] = {kind.kind: kind for kind in (Ridge, Ensemble)}
+LARGEST = 1 << 26  # bytes of a predictor's file, and of its parts
 LEAST = 4  # networks to fit, and to judge by
 
 
@@ -82,9 +84,10 @@ def load_predictor(path: str | os.PathLike[str], space: Space[Any]) -> Predictor
         OSError: the file cannot be read.
     """
     name = Path(path).name
-    content = io.BytesIO(Path(path).read_bytes())
+    content = read_limited(path, LARGEST)
     try:
-        with np.load(content, allow_pickle=False) as file:
+        check_archive(content, LARGEST)
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = dict(file)
         kind, for_space = (str(arrays.pop(key)) for key in ("kind", "space"))
         rmse, tau, fitted, held_out = (float(arrays.pop(key)) for key in ("rmse", "kendall_tau", "fitted", "held_out"))

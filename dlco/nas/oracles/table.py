@@ -7,8 +7,6 @@ Once-for-All's MobileNetV3 come from evolutionary searches: dense near the good 
 """
 
 import csv
-import gzip
-import io
 import math
 import os
 import zlib
@@ -21,6 +19,9 @@ from torch import Tensor
 
 from dlco.errors import InvalidInput
 from dlco.nas.space import Space
+from dlco.reading import read_lines
+
+MOST_ROWS = 500_000  # of a table of accuracies
 
 
 class Frame(Protocol):
@@ -115,13 +116,14 @@ def _columns(source: "str | os.PathLike[str] | Frame", *names: str) -> list[list
     """The named columns of a file or a DataFrame."""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        content = path.read_bytes()
+        kept: list[list[Any]] = []
         try:
-            if path.suffix == ".gz":
-                content = gzip.decompress(content)
-            rows = csv.DictReader(io.StringIO(content.decode(), newline=""))
+            rows = csv.DictReader(read_lines(path))
             _check_columns(path.name, rows.fieldnames or (), names)
-            kept = [[row[name] for name in names] for row in rows]
+            for row in rows:
+                kept.append([row[name] for name in names])
+                if len(kept) > MOST_ROWS:
+                    raise InvalidInput(f"{path.name} has more than {MOST_ROWS} rows")
         except (UnicodeDecodeError, csv.Error, OSError, EOFError, zlib.error) as error:
             raise InvalidInput(f"{path.name} is no table in CSV and UTF-8: {error}") from None
         return [[row[at] for row in kept] for at in range(len(names))]

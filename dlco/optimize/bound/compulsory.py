@@ -24,6 +24,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.optimize.budget import Budget
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Dataspace, Problem
+from dlco.workload.sumset import distinct_sums
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,7 @@ def compulsory_bound(
 
 def used_words(problem: Problem, space: Dataspace) -> int:
     """Words of a dataspace that some MAC uses: positions that strides skip are left out."""
-    return prod(_used_positions(problem, rank) for rank in space.projection)
-
-
-def _used_positions(problem: Problem, rank: tuple[tuple[str, int], ...]) -> int:
-    reached = {0}
-    for dim, coefficient in rank:
-        bound = problem.sizes[dim]
-        if len(rank) == 1:
-            return bound
-        reached = {at + coefficient * i for at in reached for i in range(bound)}
-    return len(reached)
+    return prod(distinct_sums((c, problem.sizes[dim]) for dim, c in rank) for rank in space.projection)
 
 
 def _extremes(hardware: Architecture | HardwareSpace) -> Machine:

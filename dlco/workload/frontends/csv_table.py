@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dlco.errors import InvalidInput
 from dlco.files import write_whole
+from dlco.reading import read_text
 from dlco.workload.frontends.imported import ImportedNetwork
 from dlco.workload.layer import Layer, check_layers
 from dlco.workload.layers import (
@@ -48,6 +49,7 @@ _COLUMNS = ("name", "type", *_SIZES, *_PER_AXIS, "groups", "count")
 _HEADINGS = {column.lower(): column for column in _COLUMNS} | {"kind": "type", "layer": "name"}
 _LARGEST_DIGITS = 15
 _FORMULA = ("=", "+", "-", "@")  # with which spreadsheets begin what they compute
+_LARGEST = 1 << 24  # bytes of a table
 
 
 def from_csv(path: str | os.PathLike[str]) -> ImportedNetwork:
@@ -121,9 +123,11 @@ def _read(path: str | os.PathLike[str]) -> tuple[str, str]:
     if not isinstance(path, str | os.PathLike):
         raise InvalidInput(f"CSV file is a {type(path).__name__}; it must be a path")
     try:
-        return Path(path).read_text(encoding="utf-8-sig"), os.path.basename(os.fspath(path))[:200]
+        return read_text(path, _LARGEST, "utf-8-sig"), os.path.basename(os.fspath(path))[:200]
     except UnicodeDecodeError:
         raise InvalidInput(f"CSV file {os.fspath(path)[:200]!r} is not a text file in UTF-8") from None
+    except InvalidInput:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a path"
         raise InvalidInput(f"CSV file {os.fspath(path)[:200]!r} cannot be read: {reason}") from None
