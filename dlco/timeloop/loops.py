@@ -98,26 +98,14 @@ class Factor:
     residual: int
 
 
-def read_factors(entry: Entry | None, problem: Problem, where: str) -> dict[str, tuple[str, int]]:
-    """(sign, factor) by dimension of "C=16 M<=8", "C16,M8" or ["C=16", "M=8"]; the sign is "=" or "<=".
+def read_factors(entry: Entry | None, problem: Problem, where: str) -> dict[str, Factor]:
+    """Factors by dimension of "C=16 P=4,2", "C16,P4,2" or ["C=16", "P=4,2"]; P ends at 4, and its last run at 2.
 
     A factor of 0 stands for the whole bound, as in Timeloop.
 
     Raises:
         InvalidInput: an unknown dimension, one given twice, or anything else between the factors.
-        NotSupported: a factor with a residual of its own, such as P=4,2; only mappings have them.
     """
-    found = read_loops(entry, problem, where)
-    for dim, factor in found.items():
-        if factor.residual != factor.end:
-            raise NotSupported(
-                f"factors of {where} have {dim}={factor.end},{factor.residual}; a residual is for mappings only"
-            )
-    return {dim: (factor.sign, factor.end) for dim, factor in found.items()}
-
-
-def read_loops(entry: Entry | None, problem: Problem, where: str) -> dict[str, Factor]:
-    """Factors by dimension, as `read_factors`, with residuals: "P=4,2" ends at 4, and its last run at 2."""
     found: dict[str, Factor] = {}
     pattern = _pattern(problem.dimensions)
     for item, words in _parts(entry):

@@ -13,7 +13,7 @@ from dlco.timeloop.loops import (
     complete,
     read_dataspaces,
     read_directive,
-    read_loops,
+    read_factors,
     read_permutation,
 )
 from dlco.timeloop.printed import as_mapping_file
@@ -138,7 +138,7 @@ class _Builder:
 
     def exact(self, directive: Directive) -> dict[str, Factor]:
         """Factors that must be exact in a mapping."""
-        found = read_loops(directive.fields.get("factors"), self.problem, directive.target)
+        found = read_factors(directive.fields.get("factors"), self.problem, directive.target)
         for dim, factor in found.items():
             if factor.sign != "=":
                 raise directive.entry.error(

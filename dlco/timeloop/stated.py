@@ -280,7 +280,9 @@ def _factors(entry: Entry | None, target: str) -> Iterator[tuple[str, str, int]]
                 raise item.error(f"factors of {target} have {text[at : at + 40]!r}; they must be such as C=16 or C<=16")
             dim, factor = match["name"], int(match["factor"])
             if match["rest"]:
-                raise NotSupported(f"{item.where}: factors of {target} have {match[0]!r}; dlco models no remainders")
+                raise NotSupported(
+                    f"{item.where}: factors of {target} have {match[0]!r}; a residual is for mappings only"
+                )
             if factor >= 2**31:
                 raise item.error(f"factors of {target} have {dim}={match['factor'][:20]}; they must be below 2^31")
             if not factor and match["sign"] == "<=":

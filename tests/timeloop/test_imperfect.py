@@ -118,7 +118,7 @@ class TestReading:
     def test_constraints_have_no_residuals(self, data: Path) -> None:
         problem, architecture, _ = case_text(data / "imperfect" / "min_spatialM4_3")
         text = "mapspace_constraints:\n- {target: Buf, type: spatial, factors: 'M=4,3'}\n"
-        with pytest.raises(NotSupported, match=r"factors of Buf have M=4,3; a residual is for mappings only"):
+        with pytest.raises(NotSupported, match=r"factors of Buf have 'M=4,3'; a residual is for mappings only"):
             timeloop.read_constraints(text, problem, architecture)
 
 
