@@ -15,7 +15,9 @@ from dlco.mapping import Constraints, Mapping
 from dlco.nas import CoDesign
 from dlco.optimize import Front, Solution
 from dlco.optimize.budget import Budget
+from dlco.optimize.fixed import solve_exactly
 from dlco.optimize.front.attempts import Attempts
+from dlco.optimize.request import Request
 from dlco.optimize.run import Run
 from dlco.workload import Layer
 
@@ -23,7 +25,7 @@ EXACT, LIMIT = 1e-12, 1e-9  # shares by which sums in another order, and limits 
 
 
 def sit(patch: pytest.MonkeyPatch) -> None:
-    """Judge whatever `Run`, `Attempts` and `cosearch` return, while the patch lasts."""
+    """Judge whatever `Run`, the exact search, `Attempts` and `cosearch` return, while the patch lasts."""
     solution, front = Run.solution, Attempts.run
 
     def judged_solution(self: Run, *arguments: object, **named: object) -> Solution:
@@ -41,7 +43,14 @@ def sit(patch: pytest.MonkeyPatch) -> None:
         judge_design(found)
         return found
 
+    def judged_proof(request: Request, *arguments: object) -> Solution | None:
+        found = solve_exactly(request, *arguments)  # type: ignore[arg-type]
+        if found is not None:
+            judge_solution(found, request.hardware, request.constraints)
+        return found
+
     patch.setattr(Run, "solution", judged_solution)
+    patch.setattr(sys.modules["dlco.optimize.solve"], "solve_exactly", judged_proof)
     patch.setattr(Attempts, "run", judged_front)
     patch.setattr(sys.modules["dlco.nas.cosearch"], "CoDesign", judged_design)
 

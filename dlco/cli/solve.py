@@ -31,8 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     layers, hardware, options = read_question(arguments, budget)
     with held():  # what is found is delivered, whatever Ctrl-C says
         with ProgressBar(objective) as bar:
-            listener = False if arguments.quiet else bar
-            effort = read_effort(arguments)
+            listener, effort = False if arguments.quiet else bar, read_effort(arguments)
             solution = solve(
                 layers, hardware=hardware, objective=objective, progress=listener, effort=effort, **options
             )

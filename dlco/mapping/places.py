@@ -54,10 +54,10 @@ def count_splits(dim: str, bound: int, places: Iterable[Place]) -> int:
         (free if place.exact(dim) is None and place.limit(dim) >= bound else bounded).append(place)
     if not bounded:
         return _free_splits(bound, [len(place.slots_for(dim)) for place in free])
-    divisors = _divisors(bound)
+    options = divisors(bound)
     counts = {1: 1}
     for place in bounded:
-        menu = [(factor, ways) for factor in divisors if (ways := place.ways(dim, factor))]
+        menu = [(factor, ways) for factor in options if (ways := place.ways(dim, factor))]
         grown: dict[int, int] = {}
         for product, count in counts.items():
             for factor, ways in menu:
@@ -100,8 +100,9 @@ def prime_factors(number: int) -> tuple[int, ...]:
     return (*primes, number) if number > 1 else tuple(primes)
 
 
-def _divisors(number: int) -> list[int]:
-    divisors = {1}
+def divisors(number: int) -> list[int]:
+    """The divisors of a positive integer, smallest first."""
+    found = {1}
     for prime in prime_factors(number):
-        divisors |= {divisor * prime for divisor in divisors}
-    return sorted(divisors)
+        found |= {divisor * prime for divisor in found}
+    return sorted(found)

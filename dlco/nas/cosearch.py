@@ -137,9 +137,9 @@ def cosearch(
         costs.recording(journal),
     ):
         evaluator = Evaluator(problem, costs, evaluations, queries, _ticker(listener, started), journal)
-        _check_reach(problem, evaluator)
         try:
             with interrupts.heard():
+                _check_reach(problem, evaluator)
                 explore(problem, evaluator, method, seed)
         except KeyboardInterrupt:
             interrupted = True
@@ -161,8 +161,8 @@ def cosearch(
                 interrupted = True
         with suppress(KeyboardInterrupt):  # too late to stop anything
             listener(Progress("done", 1.0, problem.value(best), time.perf_counter() - started))
-        kept = solution.status != "infeasible" and best.accuracy >= (problem.least_accuracy or 0.0)
-        status = "interrupted" if interrupted else "solved" if kept else "infeasible"
+        met = solution.status != "infeasible" and best.accuracy >= (problem.least_accuracy or 0.0)
+        status = "interrupted" if interrupted else "solved" if met else "infeasible"
 
         def design() -> CoDesign:
             return CoDesign(

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.journal import check_table
 from dlco.optimize.relaxed import Relaxed, relax, round_factors, round_sizes
 from dlco.optimize.score import BROKEN
 from dlco.optimize.search import Seeds, Workbench
@@ -49,6 +51,21 @@ def relaxed_starts(
     order = (relaxed.value + torch.where(relaxed.violation > 1e-2, BROKEN, 0.0)).argsort().tolist()
     seeds = [_rounded(bench, relaxed, start, effort.roundings, generator("round", start)) for start in order]
     return list(relaxed.sizes[order].cpu()), seeds
+
+
+def read_begin(bench: Workbench, plain: dict[str, Any]) -> tuple[torch.Tensor, Seeds, list[list[float]]]:
+    """(sizes, mappings, totals on the way there) that a run recorded of where it begins.
+
+    Raises:
+        ValueError: they are of another kind, as in a damaged file.
+    """
+    sizes = plain["sizes"]
+    if isinstance(bench.hardware, HardwareSpace) and len(sizes):
+        check_table("sizes", sizes, (None, len(bench.hardware.parameters)))
+    stages = [[float(total) for total in totals] for totals in plain["relaxed"]]
+    if any(len(totals) != 3 for totals in stages):
+        raise ValueError("relaxed has other figures than three")
+    return sizes, Seeds.from_plain(plain["seeds"], bench.groups), stages
 
 
 def machine_of(bench: Workbench, index: torch.Tensor | None) -> Machine:

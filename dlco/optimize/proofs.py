@@ -1,7 +1,7 @@
 """`Proofs`: the lower bounds of one run, each proved once."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ import torch
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.bound import BoundEffort, Certificate, lower_bound
+from dlco.optimize.group import Group
 from dlco.optimize.journal import Journal, check_table, fingerprint
 from dlco.optimize.request import Request
 
@@ -19,16 +20,21 @@ class Proofs:
     """Bounds on a request's objective, over all of its hardware or single machines of it.
 
     Args:
-        request: the question.
+        request: the question; `groups`: its layers.
         journal: where proofs are kept, and found again by a run that is resumed.
         tick: called now and then while one is under way.
         proved: told each bound over all of the hardware on the way to the last.
     """
 
     def __init__(
-        self, request: Request, journal: Journal | None, tick: Callable[[], None], proved: Callable[[float], None]
+        self,
+        request: Request,
+        groups: Sequence[Group],
+        journal: Journal | None,
+        tick: Callable[[], None],
+        proved: Callable[[float], None],
     ) -> None:
-        self.request, self.journal, self.tick, self.proved = request, journal, tick, proved
+        self.request, self.groups, self.journal, self.tick, self.proved = request, groups, journal, tick, proved
         self._known: dict[str, Certificate] = {}
 
     def __call__(self, hardware: Architecture | HardwareSpace, effort: BoundEffort) -> Certificate:
@@ -44,10 +50,9 @@ class Proofs:
     def _read(self, plain: dict[str, Any]) -> Certificate:
         """The inverse of what `_prove` records."""
         guides = {}
-        levels = len(self.request.hardware.base.levels)
-        dims = {layer.name: len(layer.problem.dimensions) for layer in self.request.layers}
+        groups = {layer.name: group for group in self.groups for layer in group.layers}
         for layer, guide in plain["guides"].items():
-            check_table(f"guide of {layer!r}", guide, (levels, 2, dims[layer]))
+            check_table(f"guide of {layer!r}", guide, (groups[layer].levels, 2, groups[layer].dims))
             guides[layer] = guide.numpy()
         return Certificate(float(plain["value"]), str(plain["how"]), guides=guides)
 

@@ -60,8 +60,7 @@ def make_request(
         raise InvalidInput(f"hardware is {hardware!r}; it must be an Architecture or a HardwareSpace")
     if budget is not None and not isinstance(budget, Budget):
         raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
-    if constraints is not None and not isinstance(constraints, Constraints):
-        raise InvalidInput(f"constraints is {constraints!r}; it must be a dlco.mapping.Constraints")
+    constraints = check_given(constraints)
     imperfect = check_flag("imperfect", imperfect)
     check_seed(seed)
     budget = budget or Budget()
@@ -89,6 +88,13 @@ def some_mapping() -> Iterator[None]:
         raise InvalidInput(
             f"no mapping was found that meets the constraints and fits the machine; of the nearest, {error}"
         ) from None
+
+
+def check_given(constraints: object) -> Constraints | None:
+    """Constraints as they are, or None; `InvalidInput` for anything else."""
+    if constraints is not None and not isinstance(constraints, Constraints):
+        raise InvalidInput(f"constraints is {constraints!r}; it must be a dlco.mapping.Constraints")
+    return constraints
 
 
 def check_flag(name: str, value: object) -> bool:

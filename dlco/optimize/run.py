@@ -21,7 +21,7 @@ import torch
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapping import Mapping
-from dlco.optimize.beginning import machine_of, relaxed_starts
+from dlco.optimize.beginning import machine_of, read_begin, relaxed_starts
 from dlco.optimize.bound import BoundEffort, compulsory_bound
 from dlco.optimize.diagnosis import Diagnosis, diagnose
 from dlco.optimize.effort import SolveEffort
@@ -31,7 +31,7 @@ from dlco.optimize.guide import guided_seeds
 from dlco.optimize.history import History
 from dlco.optimize.imperfect import from_tables, refine, to_tables
 from dlco.optimize.interrupts import Interrupts, held
-from dlco.optimize.journal import Journal, check_table, recorded
+from dlco.optimize.journal import Journal, recorded
 from dlco.optimize.local_search import Effort, random_start
 from dlco.optimize.progress import Listener, Progress
 from dlco.optimize.proofs import Proofs
@@ -80,7 +80,7 @@ class Run:
         self.score = score or Score(request.objective, request.budget, request.hardware.base.cycle_s)
         self.bench = Workbench(self.groups, self.hardware, self.score, request.seed, self._note, journal, on_candidates)
         self.best: Design | None = None
-        self.proofs = Proofs(request, journal, lambda: self._tick(self.phase, self.done), self._bounded)
+        self.proofs = Proofs(request, self.groups, journal, lambda: self._tick(self.phase, self.done), self._bounded)
         self.pool: list[Seeds] = []  # mappings found for different machines
         self.trace: list[tuple[float, float]] = []
         self.refined: dict[str, Mapping] | None = None  # the best design's, where factors need not divide the bounds
@@ -111,7 +111,7 @@ class Run:
                 log.warning("interrupted; returning the best design so far")
             if not self._is_found:
                 self._find_any()
-            return sound(self.interrupts.insist(lambda: self._finish(status, bound)))
+            return self.interrupts.insist(lambda: sound(self._finish(status, bound)))
 
     def _work(self, bound: bool, reasons: bool) -> None:
         """All phases; what they find is in the attributes."""
@@ -160,7 +160,7 @@ class Run:
         Both are those of earlier solutions and of the relaxed problem, whose factors are rounded; some random mappings
         join them.
         """
-        done = self.journal.recall("begin", self._read_begin) if self.journal else None
+        done = self.journal.recall("begin", partial(read_begin, self.bench)) if self.journal else None
         if done:
             for totals in done[2]:
                 self.history.note("relax", relaxed=self._objective(*totals))
@@ -182,16 +182,6 @@ class Run:
         if self.journal:
             self.journal.record("begin", {"sizes": begin[0], "seeds": dict(vars(begin[1])), "relaxed": stages})
         return begin
-
-    def _read_begin(self, plain: dict[str, Any]) -> tuple[torch.Tensor, Seeds, list[list[float]]]:
-        """(sizes, mappings, totals on the way there) that `_begin` recorded."""
-        sizes = plain["sizes"]
-        if isinstance(self.hardware, HardwareSpace) and len(sizes):
-            check_table("sizes", sizes, (None, len(self.hardware.parameters)))
-        stages = [[float(total) for total in totals] for totals in plain["relaxed"]]
-        if any(len(totals) != 3 for totals in stages):
-            raise ValueError("relaxed has other figures than three")
-        return sizes, Seeds.from_plain(plain["seeds"], self.groups), stages
 
     def _search_hardware(self, sizes: torch.Tensor, seeds: Seeds) -> Design:
         assert isinstance(self.hardware, HardwareSpace)
@@ -300,7 +290,9 @@ class Run:
             return {"tables": to_tables(refined), "evaluated": evaluated}
 
         def read(plain: dict[str, Any]) -> tuple[dict[str, Mapping], int]:
-            return from_tables(plain["tables"], mappings), int(plain["evaluated"])
+            refined = from_tables(plain["tables"], mappings)
+            price(self.request.layers, architecture, refined)  # raises where one does not fit
+            return refined, int(plain["evaluated"])
 
         refined, evaluated = recorded(self.journal, "imperfect", search, read)
         self.bench.evaluations += evaluated

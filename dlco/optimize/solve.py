@@ -1,7 +1,9 @@
 """`solve()`: from a network and a budget to a machine and its mappings."""
 
+import logging
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
@@ -10,6 +12,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import announce
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.fixed import solve_exactly, why_not_proved
 from dlco.optimize.interrupts import held
 from dlco.optimize.journal import recording
 from dlco.optimize.progress import Listener, listening
@@ -17,6 +20,8 @@ from dlco.optimize.request import check_flag, make_request, some_mapping
 from dlco.optimize.run import Run
 from dlco.optimize.solution import Solution
 from dlco.workload.layer import Layer
+
+log = logging.getLogger("dlco")
 
 
 def solve(
@@ -38,12 +43,14 @@ def solve(
 ) -> Solution:
     """Size the hardware, where it is free, and map every layer on it.
 
-    The relaxed problem is solved for sizes and mappings together, from several starts; sizes are rounded to the
-    grid and factors to exact factorisations. Where sizes are free, generations of machines follow, which hand their
-    mappings on and are joined by others near their lower bounds; batched local search improves the mappings of the
-    best machines, and steps their sizes. All figures of the solution are the exact integer model's. Independent parts
-    run through joblib: under `joblib.parallel_config(backend="loky" | "dask" | "ray", n_jobs=...)` on several cores or
-    a cluster, with the same result.
+    On a fixed machine the exact search proves the optimum for latency, energy and EDP within limits on these, wherever
+    it covers the layers (`dlco.optimize.exact`): then the gap is 0. Elsewhere the relaxed problem is solved for sizes
+    and mappings together, from several starts; sizes are rounded to the grid and factors to exact factorisations.
+    Where sizes are free, generations of machines follow, which hand their mappings on and are joined by others near
+    their lower bounds; batched local search improves the mappings of the best machines, and steps their sizes. All
+    figures of the solution are the exact integer model's. Independent parts run through joblib: under
+    `joblib.parallel_config(backend="loky" | "dask" | "ray", n_jobs=...)` on several cores or a cluster, with the same
+    result.
 
     Args:
         layers: the network.
@@ -88,6 +95,12 @@ def solve(
         recording(checkpoint, resume, asked) as journal,
         some_mapping(),
     ):
+        reason = why_not_proved(request)
+        if reason is None:
+            proved = solve_exactly(request, effort, listener, journal)
+            if proved is not None:
+                return proved if bound else replace(proved, lower_bound=None)
+        log.info("searching, as the exact search does not answer this: %s", reason or "no mapping keeps the budget")
         return Run(request, effort, starts, listener, journal).solution(bound)
 
 

@@ -5,7 +5,7 @@ import torch
 
 import dlco
 from dlco import SolveEffort, conv2d
-from dlco.hardware import Architecture, HardwareSpace, eyeriss_space, generic
+from dlco.hardware import Architecture, HardwareSpace, eyeriss_space, gemmini_like
 from dlco.optimize.local_search import Effort
 
 from . import emulated_gpu
@@ -26,7 +26,7 @@ EFFORT = SolveEffort(
 )
 
 
-@pytest.mark.parametrize("hardware", [generic(), eyeriss_space()], ids=["fixed", "space"])
+@pytest.mark.parametrize("hardware", [gemmini_like(), eyeriss_space()], ids=["fixed", "space"])
 def test_nothing_leaves_the_device(hardware: Architecture | HardwareSpace, monkeypatch: pytest.MonkeyPatch) -> None:
     """On an emulated GPU, which refuses what a real one would; same generators, so the same solution."""
     layers = [conv2d("layer", C=4, M=8, P=6, Q=6, R=3, S=3)]

@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from dlco import Budget, InvalidInput, SolveEffort, solve
-from dlco.hardware import Architecture, HardwareSpace, generic
+from dlco.hardware import Architecture, HardwareSpace, gemmini_like, generic
 from dlco.optimize.journal import Journal, fingerprint
 from dlco.optimize.progress import Progress
 from dlco.optimize.solution import Solution
@@ -107,11 +107,9 @@ def test_a_flipped_bit_is_refused_or_of_no_consequence(whole: Path) -> None:
     assert refused > 30
 
 
-def test_a_flipped_bit_of_a_proof_is_refused(
-    machine: Architecture, network: list[Layer], effort: SolveEffort, tmp_path: Path
-) -> None:
+def test_a_flipped_bit_of_a_proof_is_refused(network: list[Layer], effort: SolveEffort, tmp_path: Path) -> None:
     """The bit that made a bound above the design's own figure."""
-    path = tmp_path / "run.ckpt"
+    path, machine = tmp_path / "run.ckpt", gemmini_like()
     found = solve(network, machine, effort=effort, checkpoint=path)
     raw = bytearray(path.read_bytes())
     at = raw.find(b"G" + struct.pack(">d", found.lower_bound))  # as pickles write floats

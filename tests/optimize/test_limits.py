@@ -146,7 +146,7 @@ def test_tiles_that_need_not_divide_are_faster() -> None:
     assert imperfect.lower_bound is not None
     assert imperfect.lower_bound <= imperfect.value
     assert dlco.Solution.from_dict(imperfect.to_dict()) == imperfect
-    with pytest.raises(InvalidInput, match="does not fit"):
+    with pytest.raises(InvalidInput, match="imperfect is False; factors of layer 'prime'"):
         dlco.Solution.from_dict(imperfect.to_dict() | {"imperfect": False})
 
 

@@ -1,12 +1,15 @@
-"""Exact answers for small map spaces, by listing every mapping."""
+"""Exact answers on fixed machines: by proof with a best-first search, or by listing every mapping of a small space."""
 
 from dlco.optimize.exact.enumerate import LayerFront, enumerate_layer, enumerate_network
 from dlco.optimize.exact.enumerate_machines import Optima, enumerate_machines
+from dlco.optimize.exact.optimal import OptimalFront, optimal_layer
 
 __all__ = [
     "LayerFront",
     "Optima",
+    "OptimalFront",
     "enumerate_layer",
     "enumerate_machines",
     "enumerate_network",
+    "optimal_layer",
 ]

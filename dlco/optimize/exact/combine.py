@@ -7,13 +7,18 @@ so its least over that hull lies at a corner; and a corner of a sum of hulls is 
 direction, so the corners are had by sorting edges.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Protocol
 
 import torch
 
 from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.optimize.budget import Budget
+from dlco.workload.layer import Layer
+from dlco.workload.problem import Problem
 
 SUMS = 4_000_000  # partial sums held at most
 ROUNDING = 1e-12  # sums of layers are compared with this relative tolerance, in favour of keeping
@@ -95,6 +100,64 @@ def combine(
                 f"the network has {len(energy):,} sums of layers in the running; limit the layers' fronts"
             )
     return _retrace(energy, time, trail, objective, best)
+
+
+class Points(Protocol):
+    """Points `[n]` of one layer: energies of one execution, pJ, and cycles."""
+
+    @property
+    def energy_pj(self) -> torch.Tensor:
+        """`[n]`."""
+
+    @property
+    def cycles(self) -> torch.Tensor:
+        """`[n]`."""
+
+
+def best_points(
+    layers: Sequence[Layer],
+    fronts: Mapping[Problem, Points],
+    architecture: Architecture,
+    objective: str,
+    budget: Budget,
+) -> Point | None:
+    """The best choice of one point of its front for every layer of a network within a budget, None where none is.
+
+    Args:
+        layers: the network.
+        fronts: by problem.
+        architecture: whose cycle the budget's seconds are counted in.
+        objective: one of `OBJECTIVES` ("area", which is given, means EDP).
+        budget: limits on the network and on single layers.
+
+    Returns:
+        The point; `chosen` are indices into the fronts.
+    """
+    allowed = [
+        (fronts[one.problem].cycles * architecture.cycle_s <= budget.layer_limit(one.name)).nonzero().flatten()
+        for one in layers
+    ]
+    point = combine(
+        [fronts[one.problem].energy_pj[rows] for one, rows in zip(layers, allowed, strict=True)],
+        [fronts[one.problem].cycles[rows] for one, rows in zip(layers, allowed, strict=True)],
+        [one.count for one in layers],
+        objective,
+        limits_of(budget, architecture),
+    )
+    if point is None:
+        return None
+    chosen = tuple(int(rows[k]) for rows, k in zip(allowed, point.chosen, strict=True))
+    return Point(point.energy_pj, point.cycles, chosen)
+
+
+def limits_of(budget: Budget, architecture: Architecture) -> Limits:
+    """A budget's limits on a network in pJ and cycles of a machine."""
+    second = architecture.cycle_s
+    return Limits(
+        energy_pj=inf if budget.energy_j is None else budget.energy_j * 1e12,
+        cycles=inf if budget.latency_s is None else budget.latency_s / second,
+        power=inf if budget.power_w is None else budget.power_w * 1e12 * second,
+    )
 
 
 def unbeaten(energy_pj: torch.Tensor, cycles: torch.Tensor, slow: bool = False) -> torch.Tensor:

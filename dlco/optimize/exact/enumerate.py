@@ -13,7 +13,7 @@ The rest goes through the cost model in cache-sized batches, one loop order at a
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import inf, prod
+from math import prod
 
 import torch
 
@@ -26,7 +26,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.optimize.budget import Budget, check_objective
-from dlco.optimize.exact.combine import Limits, combine, unbeaten
+from dlco.optimize.exact.combine import best_points, unbeaten
 from dlco.optimize.exact.factorings import Splits
 from dlco.optimize.orders import LevelOrders, Reuse, level_orders
 from dlco.optimize.solution import Solution, price
@@ -263,24 +263,11 @@ def enumerate_network(
             fronts[layer.problem] = enumerate_layer(
                 layer, architecture, constraints, slow=slow, limit=limit, device=device
             )
-    second = architecture.cycle_s
-    allowed = [(fronts[one.problem].cycles * second <= budget.layer_limit(one.name)).nonzero().flatten() for one in net]
-    point = combine(
-        [fronts[layer.problem].energy_pj[rows] for layer, rows in zip(net, allowed, strict=True)],
-        [fronts[layer.problem].cycles[rows] for layer, rows in zip(net, allowed, strict=True)],
-        [layer.count for layer in net],
-        objective,
-        Limits(
-            energy_pj=inf if budget.energy_j is None else budget.energy_j * 1e12,
-            cycles=inf if budget.latency_s is None else budget.latency_s / second,
-            power=inf if budget.power_w is None else budget.power_w * 1e12 * second,
-        ),
-    )
+    point = best_points(net, fronts, architecture, objective, budget)
     if point is None:
         raise InvalidInput(f"budget is {budget}; no choice of mappings on {architecture.name!r} meets it")
     mappings = {
-        layer.name: fronts[layer.problem].mappings[int(rows[chosen])]
-        for layer, rows, chosen in zip(net, allowed, point.chosen, strict=True)
+        layer.name: fronts[layer.problem].mappings[chosen] for layer, chosen in zip(net, point.chosen, strict=True)
     }
     costs, cost = price(net, architecture, mappings)
     return Solution(

@@ -14,7 +14,7 @@ from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.front.front import check_axes
 from dlco.optimize.local_search import Effort
-from dlco.optimize.request import check_flag, check_seed
+from dlco.optimize.request import check_flag, check_given, check_seed
 from dlco.workload.layer import Layer, check_layers
 from dlco.workload.problem import check_positive_int
 
@@ -107,5 +107,6 @@ def front_request(
         raise InvalidInput(f"effort is {effort!r}; it must be a dlco.optimize.FrontEffort")
     if isinstance(span, bool) or not isinstance(span, int | float) or not 1 < span < inf:
         raise InvalidInput(f"span is {span!r}; it must be a finite number above 1")
+    check_given(others.get("constraints"))
     budget, effort = budget or Budget(), effort or FrontEffort()
     return FrontRequest(net, hardware, checked, points, budget, seed, bound, effort, span, **others)
