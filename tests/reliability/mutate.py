@@ -238,16 +238,16 @@ def _checkpoint(data: bytes, kind: str, rng: random.Random) -> bytes:
         path.write_bytes(data)
         file = sqlite3.connect(path)
         try:
-            rows = file.execute("SELECT rowid, * FROM parts").fetchall()
-            name, *values = rng.choice(rows)
-            column = rng.randrange(len(values))
-            value = values[column]
+            rows = file.execute("SELECT * FROM parts").fetchall()
+            columns = [row[1] for row in file.execute("PRAGMA table_info(parts)")]
+            row = rng.choice(rows)
+            column = rng.randrange(len(columns))
+            value = row[column]
             if isinstance(value, bytes):
                 value = (_zip if rng.random() < 0.5 else _bytes)(value, kind, rng)
             else:
                 value = rng.choice(("", None, 1, "x" * 300, b"x"))
-            columns = [row[1] for row in file.execute("PRAGMA table_info(parts)")]
-            file.execute(f"UPDATE OR IGNORE parts SET {columns[column]} = ? WHERE rowid = ?", (value, name))
+            file.execute(f"UPDATE OR IGNORE parts SET {columns[column]} = ? WHERE name = ?", (value, row[0]))
             file.commit()
         except (sqlite3.Error, IndexError, ValueError):
             return _bytes(data, kind, rng)
