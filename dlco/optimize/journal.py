@@ -165,7 +165,7 @@ class Journal:
 
     def _unsealed(self, name: str, content: object, digest: object) -> bytes:
         """The content, once it is what was recorded."""
-        if not isinstance(content, bytes) or self._sealed(name, content)[1] != digest:
+        if not isinstance(name, str) or not isinstance(content, bytes) or self._sealed(name, content)[1] != digest:
             self._refuse(name, "it is not what was recorded")
         return content
 
