@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 
-from dlco.hardware.architecture import Machine
+from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.journal import check_table
+from dlco.optimize.local_search import random_start
 from dlco.optimize.relaxed import Relaxed, relax, round_factors, round_sizes
 from dlco.optimize.score import BROKEN
 from dlco.optimize.search import Seeds, Workbench
@@ -84,3 +85,18 @@ def _rounded(bench: Workbench, relaxed: Relaxed, start: int, copies: int, genera
         assignment.append(round_factors(group, logs[start : start + 1], copies, generator, machine=machine)[0])
         position.append(places[start][:, None].expand(-1, copies, -1, -1))
     return Seeds(assignment, position, float(relaxed.rate[start]))
+
+
+def ends_of(hardware: Architecture | HardwareSpace) -> list[torch.Tensor | None]:
+    """Grid indices `[1, parameters]` of the machines of all least and all largest sizes; None for a fixed machine."""
+    if not isinstance(hardware, HardwareSpace):
+        return [None]
+    last = torch.tensor([[len(parameter.grid) - 1 for parameter in hardware.parameters]])
+    return [last * 0, last]
+
+
+def random_seeds(bench: Workbench, n: int, generator: torch.Generator, rate: float) -> Seeds:
+    """So many random mappings of every layer, for machines of about `rate` pJ a cycle."""
+    groups = [(group, torch.arange(len(group.layers), device=group.primes.device)) for group in bench.groups]
+    pairs = [random_start(group, layers, n, generator) for group, layers in groups]
+    return Seeds([a for a, _ in pairs], [p for _, p in pairs], rate)

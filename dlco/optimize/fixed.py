@@ -7,7 +7,7 @@ and layers not yet begun the mapping that steps through everything at the outerm
 
 import logging
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -70,6 +70,25 @@ def solve_exactly(
     return _Proof(request, effort, listener, journal).solution()
 
 
+def solve_on(
+    machine: Architecture, request: Request, effort: SolveEffort, listener: Listener, journal: Journal | None
+) -> Solution | None:
+    """The proved optimum of a request on one machine of its hardware, of factors that divide the bounds.
+
+    None where the exact search does not cover it, or where no mapping keeps the budget there.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted.
+    """
+    asked = replace(request, hardware=machine, imperfect=False)
+    if why_not_proved(asked):
+        return None
+    proved = solve_exactly(asked, effort, listener, journal)
+    if proved is not None and proved.status == "interrupted":
+        raise KeyboardInterrupt
+    return proved
+
+
 class _Proof:
     """One run: the fronts so far."""
 
@@ -127,14 +146,14 @@ class _Proof:
         self.running = None
         found = found_by(search)
         if self.journal:
-            self.journal.record(_part(problem), _packed(found.front))
+            self.journal.record(_part(problem, self.machine), _packed(found.front))
         return found
 
     def _recall(self, problem: Problem) -> OptimalFront | None:
         def read(plain: dict[str, Any]) -> OptimalFront:
             return OptimalFront(_unpacked(plain, problem, self.machine), torch.zeros(0, 2, dtype=torch.float64))
 
-        return self.journal.recall(_part(problem), read) if self.journal else None
+        return self.journal.recall(_part(problem, self.machine), read) if self.journal else None
 
     def _tick(self, done: float) -> None:
         self.history.note("search")
@@ -208,9 +227,9 @@ def _all_outermost(problem: Problem, machine: Architecture) -> Mapping:
     )
 
 
-def _part(problem: Problem) -> str:
+def _part(problem: Problem, machine: Architecture) -> str:
     """The name of a front among the parts of a checkpoint."""
-    return f"front {fingerprint(problem)}"
+    return f"front {fingerprint((problem, machine))}"
 
 
 def _packed(front: LayerFront) -> dict[str, Any]:

@@ -21,10 +21,11 @@ import torch
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapping import Mapping
-from dlco.optimize.beginning import machine_of, read_begin, relaxed_starts
+from dlco.optimize.beginning import ends_of, machine_of, random_seeds, read_begin, relaxed_starts
 from dlco.optimize.bound import BoundEffort, compulsory_bound
 from dlco.optimize.diagnosis import Diagnosis, diagnose
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.fixed import solve_on
 from dlco.optimize.fleet import explore
 from dlco.optimize.group import Group, make_groups
 from dlco.optimize.guide import guided_seeds
@@ -32,7 +33,7 @@ from dlco.optimize.history import History
 from dlco.optimize.imperfect import from_tables, refine, to_tables
 from dlco.optimize.interrupts import Interrupts, held
 from dlco.optimize.journal import Journal, recorded
-from dlco.optimize.local_search import Effort, random_start
+from dlco.optimize.local_search import Effort
 from dlco.optimize.progress import Listener, Progress
 from dlco.optimize.proofs import Proofs
 from dlco.optimize.relaxed import round_sizes
@@ -47,6 +48,7 @@ log = logging.getLogger("dlco")
 
 GLANCE = BoundEffort(nodes=60, side=20, boxes=0)  # of a bound that only guides the search
 REFINING = 0.7  # of the time that searches take, before imperfect factors are searched
+AS_IT_IS = Effort(rounds=1, population=1, neighbours=1)  # mappings that are at their best already
 TO_THE_BUDGET = 40  # steps of the hardware that a design outside the budget may take
 
 
@@ -77,10 +79,13 @@ class Run:
         self.hardware = request.hardware
         groups = make_groups(request.layers, request.hardware.base, request.hardware.free_fanouts, request.constraints)
         self.groups: tuple[Group, ...] = tuple(group.to(request.device) for group in groups)
+        self.weighted = score is not None
         self.score = score or Score(request.objective, request.budget, request.hardware.base.cycle_s)
         self.bench = Workbench(self.groups, self.hardware, self.score, request.seed, self._note, journal, on_candidates)
         self.best: Design | None = None
-        self.proofs = Proofs(request, self.groups, journal, lambda: self._tick(self.phase, self.done), self._bounded)
+        self.proofs = Proofs(
+            request, self.groups, journal, self._still, lambda bound: self.history.note(self.phase, bound=bound)
+        )
         self.pool: list[Seeds] = []  # mappings found for different machines
         self.trace: list[tuple[float, float]] = []
         self.refined: dict[str, Mapping] | None = None  # the best design's, where factors need not divide the bounds
@@ -140,8 +145,16 @@ class Run:
                 best = self._descend(best, lambda share: None)
 
     def _polish(self, best: Design) -> Design:
-        """The longest search of a machine's mappings: from the best, near the design at the bound, and at random."""
+        """The design with the proved optimum of its machine's mappings, where the exact search covers them.
+
+        Elsewhere the longest search for them: from the best, near the design at the bound, and at random.
+        """
         index = None if best.index is None else best.index[None]
+        if not self.weighted:
+            proved = solve_on(self._architecture(best), self.request, self.effort, self._still, self.journal)
+            if proved is not None:
+                seeds = seeds_of(proved, self.groups)
+                return min(best, self.bench.fit(index, [seeds], AS_IT_IS)[0], key=lambda design: design.score)
         fresh = self.effort.polish.islands * self.effort.polish.population // 2
         guided = self._guided(best, 2 * fresh, "guide", self.effort.bound)
         seeds = Seeds.join([best.chosen, guided, self._random_seeds(fresh)])  # dealt out to all islands
@@ -247,21 +260,12 @@ class Run:
 
     def _random_seeds(self, n: int) -> Seeds:
         generator = self._generator("random", self.bench.searches)
-        device = self.request.device
-        pairs = [random_start(g, torch.arange(len(g.layers), device=device), n, generator) for g in self.groups]
-        return Seeds([a for a, _ in pairs], [p for _, p in pairs], self.best.chosen.rate if self.best else 1e3)
+        return random_seeds(self.bench, n, generator, self.best.chosen.rate if self.best else 1e3)
 
     def _generator(self, *part: int | str, device: torch.device | None = None) -> torch.Generator:
         """Randomness of one part of the run, whatever ran before; on the request's device unless another is given."""
         generator = torch.Generator(device or self.request.device)
         return generator.manual_seed(derive_seed(self.request.seed, *part))
-
-    def _ends(self) -> list[torch.Tensor | None]:
-        """The machines `[1, parameters]` of all least and of all largest sizes."""
-        if not isinstance(self.hardware, HardwareSpace):
-            return [None]
-        last = torch.tensor([[len(parameter.grid) - 1 for parameter in self.hardware.parameters]])
-        return [last * 0, last]
 
     def _bound(self) -> float | None:
         """A value of the objective that no design goes below, None where nothing but 0 is proved."""
@@ -329,7 +333,7 @@ class Run:
 
     def _note(self, design: Design) -> None:
         self._take(design)
-        self._tick(self.phase, self.done)
+        self._still()
 
     def _take(self, design: Design) -> None:
         if self.best is None or design.score < self.best.score:
@@ -344,6 +348,10 @@ class Run:
         self.phase, self.done = phase, done
         begin, end = self.part
         self._tell(phase, begin + (end - begin) * done)
+
+    def _still(self, progress: Progress | None = None) -> None:
+        """Report that the present part goes on."""
+        self._tick(self.phase, self.done)
 
     def _tell(self, phase: str, done: float) -> None:
         self.history.note(phase)
@@ -365,10 +373,6 @@ class Run:
         seconds = cycles * self.score.cycle_s
         totals = NetworkCost(cycles, energy_pj, seconds, energy_pj * 1e-12 / seconds, area_mm2, energy_pj * cycles)
         return totals.objective(self.request.objective)
-
-    def _bounded(self, bound: float) -> None:
-        """Keep a bound on the objective over all of the hardware."""
-        self.history.note(self.phase, bound=bound)
 
     def unfolded(self, design: Design) -> tuple[Architecture, dict[str, Mapping]]:
         """The design's machine, and the mapping of every layer by its name."""
@@ -394,7 +398,7 @@ class Run:
         On the machine of all least sizes or, where a layer does not fit there, on that of all largest.
         """
         self.bench.journal, self.bench.on_design = None, self._take  # this search is not part of the run
-        machines = self._ends()
+        machines = ends_of(self.hardware)
         try:
             with self.interrupts.heard():
                 for index in machines:
