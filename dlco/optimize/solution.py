@@ -132,7 +132,7 @@ class Solution:
         if self.gap is None:
             return "no lower bound was computed, so nothing is proved of better designs"
         if self.gap == 0:
-            return "proved optimal: no design in this space is better"
+            return "proved optimal, no design in this space is better"
         return f"no design in this space is more than {100 * max(self.gap, 0.0):.1f} % better"
 
     def simulate(

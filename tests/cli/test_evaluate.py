@@ -36,7 +36,7 @@ BROKEN = {
     "a missing file": ("problem", None, None, ["'missing.yaml'", "No such file"]),
     "no YAML": ("problem", "problem:", "problem: [", ["problem.yaml", "not valid YAML"]),
     "a missing key": ("problem", "  instance:", "  other:", ["problem.yaml, line"]),
-    "an unknown key": ("arch", "architecture:", "colour: red\narchitecture:", ["arch.yaml", "'colour'", "allowed"]),
+    "a misspelt key": ("arch", "architecture:", "architecure: red\narchitecture:", ["arch.yaml", "'architecure'"]),
     "a factor that does not divide": ("mapping", "M=8", "M=7", ["factors of M multiply to 7", "bound 8"]),
     "an imperfect factor": ("mapping", "M=8", "M<=8", ["M<=8"]),
     "a factor that is no number": ("mapping", "M=8", "M=eight", ["eight"]),

@@ -124,6 +124,8 @@ def _columns(source: "str | os.PathLike[str] | Frame", *names: str) -> list[list
                 kept.append([row[name] for name in names])
                 if len(kept) > MOST_ROWS:
                     raise InvalidInput(f"{path.name} has more than {MOST_ROWS} rows")
+        except FileNotFoundError as error:
+            raise InvalidInput(f"table {path.name!r} cannot be read: {error.strerror}") from None
         except (UnicodeDecodeError, csv.Error, OSError, EOFError, zlib.error) as error:
             raise InvalidInput(f"{path.name} is no table in CSV and UTF-8: {error}") from None
         return [[row[at] for row in kept] for at in range(len(names))]

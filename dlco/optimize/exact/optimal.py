@@ -61,7 +61,7 @@ def optimal_layer(
         >>> from dlco.optimize.exact import optimal_layer
         >>> found = optimal_layer(dlco.matmul("mm", M=64, K=64, N=64), dlco.hardware.generic())
         >>> found.proved, found.front.cycles.min().item()
-        (True, 2048.0)
+        (True, 1024.0)
     """
     search = begin_search(layer.problem if isinstance(layer, Layer) else layer, architecture)
     search.run(lambda: not len(search.front.cycles) or go_on())
