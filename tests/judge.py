@@ -12,6 +12,7 @@ from dlco.cost.model import evaluate
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping import Constraints, Mapping
+from dlco.mapping.constraints import resolve, stated
 from dlco.nas import CoDesign
 from dlco.optimize import Front, Solution
 from dlco.optimize.budget import Budget
@@ -65,7 +66,7 @@ def judge_solution(
     Args:
         solution: to be judged.
         hardware: that was asked for, where that is known.
-        constraints: the same.
+        constraints: the same, beside those that the machine carries.
     """
     machine = solution.architecture
     assert list(solution.mappings) == [layer.name for layer in solution.layers], "every layer has its mapping"
@@ -83,8 +84,7 @@ def judge_solution(
         assert told.cycles * machine.macs >= layer.problem.macs * (1 - LIMIT), "no machine is faster than its MACs"
         cycles += layer.count * cost.cycles.item()
         energy += layer.count * cost.energy_pj.item()
-        if constraints is not None:
-            _judge_constraints(layer, mapping, constraints)
+        _judge_constraints(layer, mapping, resolve(stated(machine, constraints), layer.problem, machine))
     total = solution.cost
     assert _same(total.cycles, cycles)
     assert _same(total.energy_pj, energy)
