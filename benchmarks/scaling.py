@@ -25,7 +25,16 @@ from dlco.optimize.local_search import Effort
 
 SEARCH = Effort(rounds=12, patience=12, islands=2)
 EFFORT = SolveEffort(
-    starts=1, relax_rounds=2, machines=2, roundings=2, descents=1, steps=4, fit=SEARCH, step=SEARCH, polishes=0
+    starts=1,
+    relax_rounds=2,
+    machines=2,
+    roundings=2,
+    descents=1,
+    steps=4,
+    fit=SEARCH,
+    step=SEARCH,
+    polishes=0,
+    exact=False,
 )
 LAYERS = (10, 30, 100, 300, 1000)
 LEVELS = (2, 3, 4, 5, 6)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from dlco.errors import InvalidInput
 from dlco.optimize.bound import BoundEffort
 from dlco.optimize.fleet import FleetEffort
 from dlco.optimize.local_search import Effort
@@ -23,6 +24,7 @@ class SolveEffort:
         fit: search of the mappings of a rounded machine; `step`: of a machine one step away; `polish`: of the last.
         polishes: times the last search is repeated, the sizes stepped anew in between.
         bound: of every proof of a lower bound, whose real factors guide that search too.
+        exact: whether the mappings of a machine are proved optimal, where the exact search covers it.
     """
 
     starts: int = 4
@@ -38,12 +40,15 @@ class SolveEffort:
     polish: Effort = field(default=Effort(rounds=80, patience=20, population=16, neighbours=6, islands=16))
     polishes: int = 2
     bound: BoundEffort = field(default=BoundEffort())
+    exact: bool = True
 
     def __post_init__(self) -> None:
         for name in ("machines", "roundings", "descents"):
             check_positive_int(f"{name} of the effort", getattr(self, name))
         for name in ("starts", "relax_rounds", "survey", "steps", "polishes"):
             check_count(f"{name} of the effort", getattr(self, name))
+        if not isinstance(self.exact, bool):
+            raise InvalidInput(f"exact of the effort is {self.exact!r}; it must be True or False")
 
 
 EFFORTS = {

@@ -150,7 +150,7 @@ class Run:
         Elsewhere the longest search for them: from the best, near the design at the bound, and at random.
         """
         index = None if best.index is None else best.index[None]
-        if not self.weighted:
+        if self.effort.exact and not self.weighted:
             proved = solve_on(self._architecture(best), self.request, self.effort, self._still, self.journal)
             if proved is not None:
                 seeds = seeds_of(proved, self.groups)

@@ -95,7 +95,7 @@ def solve(
         recording(checkpoint, resume, asked) as journal,
         some_mapping(),
     ):
-        reason = why_not_proved(request)
+        reason = why_not_proved(request) if effort.exact else "the effort leaves it out"
         if reason is None:
             proved = solve_exactly(request, effort, listener, journal)
             if proved is not None:
