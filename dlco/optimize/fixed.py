@@ -2,10 +2,11 @@
 
 Each distinct layer's exact front is searched for by itself; the best choice of a point a layer is then the network's
 optimum, and its own lower bound. Cut short, layers whose front is not proved contribute the bounds of what was left,
-and layers not yet begun the mapping that steps through everything at the outermost level.
+and layers not yet begun what a brief search finds and the work that no mapping avoids.
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
@@ -36,6 +37,8 @@ from dlco.workload.problem import Problem
 
 log = logging.getLogger("dlco")
 
+Brief = Callable[[tuple[Layer, ...]], dict[str, Mapping]]
+
 ANSWERED = ("latency", "energy", "edp", "area")  # what grows with energy and with cycles, or with neither
 
 
@@ -55,7 +58,7 @@ def why_not_proved(request: Request) -> str | None:
 
 
 def solve_exactly(
-    request: Request, effort: SolveEffort, listener: Listener, journal: Journal | None
+    request: Request, effort: SolveEffort, listener: Listener, journal: Journal | None, brief: Brief
 ) -> Solution | None:
     """The proved optimum of a request that `why_not_proved` lets pass; the best so far where it is interrupted.
 
@@ -66,8 +69,19 @@ def solve_exactly(
         effort: kept with the solution; the search needs none.
         listener: told how it gets on.
         journal: where proved fronts are kept.
+        brief: finds some mapping of each of the layers that it is given, by name; asked for those that an interrupt
+            leaves without any.
     """
-    return _Proof(request, effort, listener, journal).solution()
+    proof = _Proof(request, effort, listener, journal)
+    with held() as interrupts, single_thread():
+        try:
+            with interrupts.heard():
+                proof.search()
+        except KeyboardInterrupt:
+            log.warning("interrupted; returning the best design so far")
+            missing = proof.missing()
+            proof.begin(brief(missing) if missing else {})
+        return interrupts.insist(proof.solution)
 
 
 def solve_on(
@@ -83,10 +97,9 @@ def solve_on(
     asked = replace(request, hardware=machine, imperfect=False)
     if why_not_proved(asked):
         return None
-    proved = solve_exactly(asked, effort, listener, journal)
-    if proved is not None and proved.status == "interrupted":
-        raise KeyboardInterrupt
-    return proved
+    proof = _Proof(asked, effort, listener, journal)
+    proof.search()
+    return proof.solution()
 
 
 class _Proof:
@@ -99,40 +112,41 @@ class _Proof:
         self.history = History()
         self.optima: dict[Problem, OptimalFront] = {}
         self.running: tuple[Problem, Search] | None = None  # the search under way
+        self.interrupted = False
         self.problems = {layer.problem: layer for layer in request.layers}
 
-    def solution(self) -> Solution | None:
-        """Search every front, and choose."""
-        status = "solved"
-        with held() as interrupts, single_thread():
-            try:
-                with interrupts.heard():
-                    for number, problem in enumerate(self.problems):
-                        self._tick(number)
-                        self.optima[problem] = self._recall(problem) or self._search(problem, number)
-            except KeyboardInterrupt:
-                status = "interrupted"
-                log.warning("interrupted; returning the best design so far")
-            return interrupts.insist(lambda: self._chosen(status))
+    def search(self) -> None:
+        """Search every front."""
+        for number, problem in enumerate(self.problems):
+            self._tick(number)
+            self.optima[problem] = self._recall(problem) or self._search(problem, number)
 
-    def _chosen(self, status: str) -> Solution | None:
-        """The best choice of a point a layer; None where the search went to its end and there is none."""
-        request = self.request
+    def missing(self) -> tuple[Layer, ...]:
+        """A layer of every problem of which nothing is known."""
         if self.running:
             problem, search = self.running
             self.optima.setdefault(problem, found_by(search))
-        for problem, layer in self.problems.items():
-            if problem not in self.optima:
-                self.optima[problem] = _begun(layer, self.machine)
+        return tuple(layer for problem, layer in self.problems.items() if problem not in self.optima)
+
+    def begin(self, mappings: dict[str, Mapping]) -> None:
+        """End the search here, with some mapping of each layer that is missing, by name."""
+        self.interrupted = True
+        for layer in self.missing():
+            self.optima[layer.problem] = _begun(layer, self.machine, mappings[layer.name])
+
+    def solution(self) -> Solution | None:
+        """The best choice of a point a layer; None where the search went to its end and there is none."""
+        request = self.request
         fronts = {problem: found.front for problem, found in self.optima.items()}
         least = least_value(request.layers, self.optima, self.machine, request.objective, request.budget)
         point = best_points(request.layers, fronts, self.machine, request.objective, request.budget)
-        if point is None and status != "interrupted":
+        if point is None and not self.interrupted:
             return None
         point = point or best_points(request.layers, fronts, self.machine, request.objective, Budget())
         assert point is not None
         chosen = zip(request.layers, point.chosen, strict=True)
         mappings = {layer.name: fronts[layer.problem].mappings[k] for layer, k in chosen}
+        status = "interrupted" if self.interrupted else "solved"
         return sound(self._finished(status, least, mappings))
 
     def _search(self, problem: Problem, number: int) -> OptimalFront:
@@ -202,29 +216,12 @@ class _Proof:
         return cost.area_mm2 if scale is None else least * scale * (1 - 1e-12)
 
 
-def _begun(layer: Layer, machine: Architecture) -> OptimalFront:
-    """What is known of a layer before any search: all loops at the outermost level, and the compulsory work."""
-    mapping = _all_outermost(layer.problem, machine)
+def _begun(layer: Layer, machine: Architecture, mapping: Mapping) -> OptimalFront:
+    """What is known of a layer before its search: some mapping, and the compulsory work."""
     cost = evaluate(layer, machine, mapping)
     floor = layer_floors([layer], machine)[0]
     front = LayerFront(cost.energy_pj[None], cost.cycles[None], (mapping,), 1)
     return OptimalFront(front, torch.tensor([[floor.energy, floor.cycles]], dtype=torch.float64))
-
-
-def _all_outermost(problem: Problem, machine: Architecture) -> Mapping:
-    levels = tuple(level.name for level in machine.levels)
-    ones, names = (1,) * len(problem.bounds), problem.dimensions
-    none = (ones,) * len(levels)
-    return Mapping(
-        dimensions=names,
-        levels=levels,
-        temporal=(*none[1:], problem.bounds),
-        spatial_x=none,
-        spatial_y=none,
-        order=(names,) * len(levels),
-        spatial_order=(names,) * len(levels),
-        bypass=(frozenset(),) * len(levels),
-    )
 
 
 def _part(problem: Problem, machine: Architecture) -> str:

@@ -22,6 +22,8 @@ from threading import current_thread, main_thread
 from types import FrameType
 from typing import TypeVar
 
+import torch
+
 Result = TypeVar("Result")
 
 AT_MOST = 100  # times that `Interrupts.insist` begins anew
@@ -99,6 +101,7 @@ def held() -> Iterator[Interrupts]:
         interrupts = Interrupts()
         signal.signal(signal.SIGINT, interrupts.hear)
         try:
+            torch.broadcast_shapes((1,), (1,))  # loads sympy the first time: an import that is cut off leaves a ruin
             yield interrupts
         finally:
             signal.signal(signal.SIGINT, handler)

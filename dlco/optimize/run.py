@@ -145,10 +145,7 @@ class Run:
                 best = self._descend(best, lambda share: None)
 
     def _polish(self, best: Design) -> Design:
-        """The design with the proved optimum of its machine's mappings, where the exact search covers them.
-
-        Elsewhere the longest search for them: from the best, near the design at the bound, and at random.
-        """
+        """The design with its machine's proved optimum or, where that is not covered, after the longest search for it."""
         index = None if best.index is None else best.index[None]
         if self.effort.exact and not self.weighted:
             proved = solve_on(self._architecture(best), self.request, self.effort, self._still, self.journal)

@@ -4,24 +4,29 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import announce
+from dlco.mapping.mapping import Mapping
 from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fixed import solve_exactly, why_not_proved
 from dlco.optimize.interrupts import held
 from dlco.optimize.journal import recording
-from dlco.optimize.progress import Listener, listening
-from dlco.optimize.request import check_flag, make_request, some_mapping
+from dlco.optimize.local_search import Effort
+from dlco.optimize.progress import Listener, listening, silent
+from dlco.optimize.request import Request, check_flag, make_request, some_mapping
 from dlco.optimize.run import Run
 from dlco.optimize.solution import Solution
 from dlco.workload.layer import Layer
 
 log = logging.getLogger("dlco")
+
+BRIEF = SolveEffort(starts=0, fit=Effort(rounds=20, patience=10, population=4), polishes=0, exact=False)
 
 
 def solve(
@@ -97,11 +102,17 @@ def solve(
     ):
         reason = why_not_proved(request) if effort.exact else "the effort leaves it out"
         if reason is None:
-            proved = solve_exactly(request, effort, listener, journal)
+            proved = solve_exactly(request, effort, listener, journal, partial(_briefly, request))
             if proved is not None:
                 return proved if bound else replace(proved, lower_bound=None)
         log.info("searching, as the exact search does not answer this: %s", reason or "no mapping keeps the budget")
         return Run(request, effort, starts, listener, journal).solution(bound)
+
+
+def _briefly(request: Request, layers: tuple[Layer, ...]) -> dict[str, Mapping]:
+    """Some mapping of each of these layers on the request's machine, by name, after a search of a second or so."""
+    asked = replace(request, layers=layers, budget=Budget())
+    return Run(asked, BRIEF, (), silent, None).solution(bound=False, reasons=False).mappings
 
 
 def _check_effort(effort: object) -> SolveEffort:
