@@ -145,7 +145,7 @@ class Run:
                 best = self._descend(best, lambda share: None)
 
     def _polish(self, best: Design) -> Design:
-        """The design with its machine's proved optimum or, where that is not covered, after the longest search for it."""
+        """The design with its machine's proved optimum or, where that is not covered, the longest search's."""
         index = None if best.index is None else best.index[None]
         if self.effort.exact and not self.weighted:
             proved = solve_on(self._architecture(best), self.request, self.effort, self._still, self.journal)
