@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import cloudpickle
 import joblib
 import pytest
 import torch
@@ -19,8 +20,8 @@ from dlco.optimize.progress import Progress
 from dlco.optimize.tasks import derive_seed, run_tasks
 from dlco.workload import Layer, conv2d
 
+from . import killed
 from .efforts import FLEET
-from .killed import always_killed, killed_once
 
 EFFORT = SolveEffort(
     starts=1,
@@ -90,33 +91,43 @@ def test_processes_find_what_one_process_finds() -> None:
 def test_nothing_is_lost_with_a_worker_of_a_dask_cluster(two_workers: object) -> None:
     alone = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT)
     pids = list(two_workers.run(os.getpid).values())  # type: ignore[attr-defined]
-    killed: list[int] = []
+    gone: list[int] = []
 
     def kill_one(progress: Progress) -> None:
-        if progress.done >= 0.25 and not killed:
+        if progress.done >= 0.25 and not gone:
             os.kill(pids[0], signal.SIGKILL)
-            killed.append(pids[0])
+            gone.append(pids[0])
 
     with joblib.parallel_config(backend="dask"):
         shared = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, progress=kill_one)
-    assert killed
+    assert gone
     assert shared.mappings == alone.mappings
     assert shared.architecture == alone.architecture
     assert shared.evaluations == alone.evaluations
 
 
+@pytest.fixture
+def _pickled_by_value() -> Iterator[None]:
+    """Workers need not find the tests' own modules."""
+    cloudpickle.register_pickle_by_value(killed)
+    yield
+    cloudpickle.unregister_pickle_by_value(killed)
+
+
+@pytest.mark.usefixtures("_pickled_by_value")
 def test_tasks_of_a_killed_worker_are_run_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Of loky too, whose pool breaks with one worker."""
     with joblib.parallel_config(backend="loky", n_jobs=2), caplog.at_level("WARNING", logger="dlco"):
-        found = run_tasks(killed_once, [(str(tmp_path / "mark"), i) for i in range(6)])
+        found = run_tasks(killed.killed_once, [(str(tmp_path / "mark"), i) for i in range(6)])
     assert found == [i**2 for i in range(6)]
     assert "a worker process was killed; its tasks are run again" in caplog.text
 
 
+@pytest.mark.usefixtures("_pickled_by_value")
 def test_workers_killed_again_and_again_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks, "TRIES", 2)
     with (
         joblib.parallel_config(backend="loky", n_jobs=2),
         pytest.raises(DlcoError, match="worker processes were killed in each of 2 tries, perhaps for lack of memory"),
     ):
-        run_tasks(always_killed, [(1,), (2,)])
+        run_tasks(killed.always_killed, [(1,), (2,)])
