@@ -17,7 +17,7 @@ import torch
 from dlco.cost.accesses import Kept
 from dlco.cost.model import evaluate_totals
 from dlco.hardware.architecture import Machine
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
 from dlco.optimize.exact.bounds import Bounds, PairTerms, whole_cycles
 from dlco.optimize.exact.frontier import Frontier
 from dlco.optimize.exact.labels import make_labels
@@ -266,21 +266,13 @@ class Search:
     def mappings(self) -> tuple[Mapping, ...]:
         """The mappings of the front's points."""
         tables = self.tables
-        names = tables.problem.dimensions
         factors, position = self.factors(self.front.rows)
-        found = []
-        for table, place in zip(factors.astype(int).tolist(), position.argsort(-1).tolist(), strict=True):
-            temporal, x, y = (tuple(tuple(level[axis]) for level in table) for axis in (TEMPORAL, SPATIAL_X, SPATIAL_Y))
-            found.append(
-                Mapping(
-                    dimensions=names,
-                    levels=tuple(level.name for level in tables.architecture.levels),
-                    temporal=temporal,
-                    spatial_x=x,
-                    spatial_y=y,
-                    order=tuple(tuple(names[d] for d in level) for level in place),
-                    spatial_order=(names,) * tables.levels,
-                    bypass=(frozenset(),) * tables.levels,
-                )
-            )
-        return tuple(found)
+        batch = MappingBatch(
+            tables.problem.dimensions,
+            tuple(level.name for level in tables.architecture.levels),
+            (frozenset(),) * tables.levels,
+            torch.from_numpy(factors),
+            torch.from_numpy(position).argsort(-1),
+            torch.arange(tables.shape.dims).expand(*position.shape),
+        )
+        return tuple(batch.mapping(i) for i in range(len(factors)))

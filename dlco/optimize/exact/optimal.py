@@ -6,7 +6,6 @@ One search answers latency, energy, EDP and any limits on them, as it knows no o
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 
 import torch
 
@@ -14,7 +13,7 @@ from dlco.errors import NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.budget import Budget
 from dlco.optimize.exact.best_first import Search
-from dlco.optimize.exact.combine import best_points, merit
+from dlco.optimize.exact.combine import best_points, merit, unbeaten
 from dlco.optimize.exact.enumerate import LayerFront
 from dlco.optimize.exact.tables import Tables, why_not_covered
 from dlco.workload.layer import Layer
@@ -85,7 +84,7 @@ def found_by(search: Search) -> OptimalFront:
     front = LayerFront(energy, cycles, search.mappings(), search.evaluated)
     left = (torch.from_numpy(search.left.energy) * search.tables.macs, torch.from_numpy(search.left.cycles))
     both = torch.stack(left, 1)
-    return OptimalFront(front, both[_lowest(both)])
+    return OptimalFront(front, both[unbeaten(*both.T)])
 
 
 def least_value(
@@ -102,18 +101,10 @@ def least_value(
     floors = {}
     for problem, found in optima.items():
         both = torch.cat([torch.stack([found.front.energy_pj, found.front.cycles], 1), found.open])
-        keep = both[_lowest(both)]
+        keep = both[unbeaten(*both.T)]
         floors[problem] = LayerFront(keep[:, 0], keep[:, 1], (), 0)
     point = best_points(layers, floors, architecture, objective, budget)
     if point is None:
         return None
     totals = (torch.tensor(x, dtype=torch.float64) for x in (point.energy_pj, point.cycles))
     return float(merit(objective, *totals))
-
-
-def _lowest(points: torch.Tensor) -> torch.Tensor:
-    """Indices of the points `[n, 2]` that no other beats, fewest cycles first."""
-    order = points[:, 0].argsort(stable=True)
-    order = order[points[order, 1].argsort(stable=True)]
-    energy = torch.cat([torch.full((1,), inf, dtype=points.dtype), points[order, 0]])
-    return order[energy[1:] < energy.cummin(0).values[:-1]]
