@@ -22,10 +22,10 @@ from common import Stopwatch, save_results, show
 
 import dlco
 from dlco import Budget, Progress, SolveEffort
+from dlco.bound import lower_bound
 from dlco.hardware import eyeriss_like, eyeriss_space
-from dlco.optimize.bound import lower_bound
-from dlco.optimize.fleet import FleetEffort
-from dlco.optimize.local_search import Effort
+from dlco.search.evolution import FleetEffort
+from dlco.search.local_search import Effort
 
 UNITS = {"latency": ("ms", 1e3), "power": ("W", 1.0), "area": ("mm2", 1.0)}
 LIMITS = {"latency": ("power_w", "area_mm2"), "power": ("latency_s", "area_mm2"), "area": ("latency_s", "power_w")}

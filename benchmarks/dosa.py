@@ -27,7 +27,7 @@ from dosa_template import (
 )
 
 import dlco
-from dlco.optimize.exact import enumerate_network
+from dlco.exact import enumerate_network
 
 NAMES = {"resnet50": "ResNet-50", "bert": "BERT block", "retinanet": "RetinaNet head", "unet": "U-Net"}
 AREA_NETWORKS = ("bert", "resnet50")

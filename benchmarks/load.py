@@ -17,8 +17,8 @@ from scaling import EFFORT, hierarchy, varied_layers
 
 import dlco
 from dlco.optimize import FrontEffort, SolveEffort
-from dlco.optimize.fleet import FleetEffort
-from dlco.optimize.local_search import Effort
+from dlco.search.evolution import FleetEffort
+from dlco.search.local_search import Effort
 
 LAYERS = (100, 1000)
 POINTS = (16, 64)

@@ -17,7 +17,7 @@ from recorded import BYPASS, machine, mapper_figures, read_nest
 
 import dlco
 from dlco import Architecture, Layer, Mapping, Progress
-from dlco.optimize.bound import BoundEffort, lower_bound
+from dlco.bound import BoundEffort, lower_bound
 from dlco.timeloop import TIMELOOP_RULES
 
 NETWORKS = ("resnet18", "resnet50", "mobilenet_v2", "vgg16", "bert_base_block")

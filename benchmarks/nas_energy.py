@@ -31,10 +31,10 @@ from dlco.hardware import eyeriss_space
 from dlco.nas import FactoredSpace, Network
 from dlco.nas.cosearch import explore
 from dlco.nas.evaluator import Evaluator
-from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.network_model import AccuracyModel, NetworkModel
 from dlco.nas.oracles.ofa import ofa_accuracy
 from dlco.nas.problem import Candidate, CoProblem
+from dlco.search.layer_costs import LayerCosts
 
 LEVELS = (74.0, 75.0, 76.0, 76.5, 77.0)
 ARMS = ("joint", "fixed hardware", "fixed network", "two-stage", "fixed lean network")

@@ -25,11 +25,11 @@ from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.nas import NasBench201
 from dlco.nas.cosearch import explore
 from dlco.nas.evaluator import Evaluator, Step
-from dlco.nas.layer_costs import LayerCosts, MachineIndex
 from dlco.nas.methods import METHODS
 from dlco.nas.oracles import TableAccuracy
 from dlco.nas.problem import CoProblem
-from dlco.optimize.score import BROKEN, Score
+from dlco.search.layer_costs import LayerCosts, MachineIndex
+from dlco.search.score import BROKEN, Score
 
 TABLE = Path(__file__).parent / "data" / "nasbench201_200epochs.csv.gz"
 DATASETS = {"c10": (10, 32), "c100": (100, 32), "in16": (120, 16)}  # classes, resolution

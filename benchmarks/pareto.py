@@ -18,10 +18,10 @@ from common import RESULTS, save_results, show
 
 import dlco
 from dlco import Budget, Front
+from dlco.design.dominance import hypervolume, logs, nondominated
+from dlco.design.front import MARGIN
 from dlco.hardware.presets import eyeriss_space
 from dlco.optimize import weighted_sum_front
-from dlco.optimize.front.dominance import hypervolume, logs, nondominated
-from dlco.optimize.front.front import MARGIN
 from dlco.report.front import plot_front
 
 WORK = Path(__file__).resolve().parents[1] / "out" / "pareto"  # finished solves, for --resume

@@ -18,7 +18,7 @@ from peers_mappings import NotExpressible, best_cost, judge, row_stationary, une
 
 import dlco
 from dlco import Architecture, Layer, SolveEffort
-from dlco.optimize.local_search import Effort
+from dlco.search.local_search import Effort
 
 PACKAGES = {
     "zigzag": ["zigzag-dse==3.9.1", "six==1.17.0"],  # it imports six without asking for it

@@ -21,7 +21,7 @@ from common import Stopwatch, save_results, show
 import dlco
 from dlco import Architecture, HardwareSpace, Layer, Level, MappingBatch, SolveEffort
 from dlco.mapping.mapspace import MapSpace
-from dlco.optimize.local_search import Effort
+from dlco.search.local_search import Effort
 
 SEARCH = Effort(rounds=12, patience=12, islands=2)
 EFFORT = SolveEffort(

@@ -9,13 +9,13 @@ from math import inf, isfinite, prod
 import pytest
 
 from dlco.cost.model import evaluate
+from dlco.design.budget import Budget
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping import Constraints, Mapping
 from dlco.mapping.constraints import resolve, stated
 from dlco.nas import CoDesign
 from dlco.optimize import Front, Solution
-from dlco.optimize.budget import Budget
 from dlco.optimize.fixed import solve_exactly
 from dlco.optimize.front.attempts import Attempts
 from dlco.optimize.request import Request

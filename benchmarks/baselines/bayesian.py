@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from baselines.evaluator import Designs, Evaluator, Mapped
 from baselines.mappings import draw_prices, move_out, perturbed, random_mappings
 from baselines.problem import Task
-from dlco.optimize.score import BROKEN
+from dlco.search.score import BROKEN
 
 MACHINES = 8  # proposed at a time
 PROPOSED = 64  # at a time at most, with those over the area limit

@@ -23,7 +23,7 @@ from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapping import TEMPORAL
 from dlco.mapping.places import prime_factors
-from dlco.optimize.group import Group
+from dlco.search.group import Group
 
 FANOUTS = ("fanout_x", "fanout_y")  # in the order of a nest's axes
 STEPS = 100  # of one start

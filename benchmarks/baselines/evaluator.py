@@ -10,10 +10,10 @@ import torch
 from baselines.problem import Task
 from dlco.cost.arithmetic import EXACT, Arithmetic
 from dlco.cost.model import evaluate_totals
+from dlco.design.network_cost import LayerCost, NetworkCost, evaluate_network
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, Mapping
-from dlco.optimize.score import BROKEN, choose
-from dlco.optimize.solution import LayerCost, NetworkCost, price
+from dlco.search.score import BROKEN, choose
 
 SLICE = 16_384  # mappings evaluated at once: their rows stay near the caches
 UNFIT = 1e30  # merits from here on belong to mappings that do not fit
@@ -61,7 +61,7 @@ class Mapped:
         """What a layer alone is searched for, `[machines, layers, n]`: energy + price x cycles, less is better.
 
         Args:
-            prices: `[machines]` pJ a cycle (see `dlco.optimize.score.Score.prices`).
+            prices: `[machines]` pJ a cycle (see `dlco.search.score.Score.prices`).
             caps: `[machines]` pJ a cycle, above which a mapping is charged for the cycles that it would have to wait.
         """
         prices, caps = prices[:, None, None], caps[:, None, None]
@@ -268,7 +268,7 @@ class Evaluator:
             for group, part in zip(self.task.groups, self.best.chosen, strict=True)
             for i, layer in enumerate(group.layers)
         }
-        costs, cost = price(self.task.layers, architecture, mappings)
+        costs, cost = evaluate_network(self.task.layers, architecture, mappings)
         totals = (torch.tensor(x, dtype=torch.float64) for x in (cost.energy_pj, cost.cycles, cost.area_mm2))
         excess = [max(0.0, float(one)) for one in self.task.score.excess(*totals)]
         return Found(

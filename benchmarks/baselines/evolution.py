@@ -16,8 +16,8 @@ import torch
 from baselines.evaluator import Evaluator, Mapped
 from baselines.mappings import draw_prices, move_out
 from baselines.problem import Task
-from dlco.optimize.group import Group
-from dlco.optimize.score import BROKEN
+from dlco.search.group import Group
+from dlco.search.score import BROKEN
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

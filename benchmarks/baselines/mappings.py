@@ -9,7 +9,7 @@ from dlco.cost.nest import build_nest, product
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
 from dlco.mapping.mapspace import AXES
-from dlco.optimize.group import Group
+from dlco.search.group import Group
 
 SLACK = 1e-9  # of logs
 

@@ -1,7 +1,7 @@
 """`Task`: what every baseline is asked, the same for all of them.
 
 A machine is a row of grid positions, `[parameters]`; on fixed hardware that row is empty. A mapping is, as in
-`dlco.optimize.group`, an assignment of prime units to slots and a position of every temporal loop in its level.
+`dlco.search.group`, an assignment of prime units to slots and a position of every temporal loop in its level.
 """
 
 from collections.abc import Iterable
@@ -10,12 +10,13 @@ from functools import cached_property
 
 import torch
 
+from dlco.design.budget import Budget
+from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
-from dlco.optimize.budget import Budget, check_objective
-from dlco.optimize.group import Group, make_groups
-from dlco.optimize.score import Score
+from dlco.search.group import Group, make_groups
+from dlco.search.score import Score
 from dlco.workload.layer import Layer, check_layers
 
 REDRAWS = 200
@@ -51,7 +52,7 @@ class Task:
         for name, value in vars(budget).items():
             if value is not None and name not in budget.limits:
                 raise InvalidInput(f"budget {name} is {value!r}; a baseline knows limits on the network's totals only")
-        return Task(check_layers(layers), hardware, Score(check_objective(objective), budget, hardware.base.cycle_s))
+        return Task(check_layers(layers), hardware, Score(Objective.parse(objective), budget, hardware.base.cycle_s))
 
     @property
     def base(self) -> Architecture:

@@ -5,7 +5,7 @@ from math import inf
 
 from baselines.evaluator import Evaluator, Exhausted, Found
 from baselines.problem import Task
-from dlco.optimize.tasks import single_thread
+from dlco.tasks import single_thread
 
 METHODS = ("random", "genetic", "bayesian", "gumbel", "descent", "evolution")
 

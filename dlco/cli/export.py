@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dlco.cli.outputs import check_outputs, write_outputs
+from dlco.design.frame import layer_rows, to_csv
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware import gemmini_config, gemmini_scala
-from dlco.optimize.solution import Solution
-from dlco.report.frame import layer_rows, to_csv
 from dlco.timeloop import write
 
 GEMMINI: dict[str, Callable[[Solution], str]] = {

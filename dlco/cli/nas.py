@@ -10,7 +10,9 @@ from dlco.cli.inputs import read_hardware
 from dlco.cli.outputs import check_outputs
 from dlco.cli.question import read_effort, read_totals
 from dlco.cli.results import deliver
+from dlco.design.budget import Budget
 from dlco.errors import InvalidInput
+from dlco.interrupts import held
 from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, OfaMobileNetV3, ResNet, Space, cosearch
 from dlco.nas.methods import find_method
 from dlco.nas.oracles import Accuracy, TableAccuracy, fit_predictor
@@ -19,10 +21,8 @@ from dlco.nas.oracles.fit import KINDS
 from dlco.nas.oracles.ofa import ofa_accuracy
 from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.nas.space import FactoredSpace
-from dlco.optimize.budget import Budget
-from dlco.optimize.interrupts import held
+from dlco.progress_bar import ProgressBar
 from dlco.report.nas import plot_codesign, plot_progress
-from dlco.report.progress import ProgressBar
 from dlco.report.style import check_picture
 from dlco.timeloop import write
 

@@ -8,12 +8,12 @@ from dlco.cli.inputs import network_name
 from dlco.cli.outputs import check_outputs
 from dlco.cli.question import read_budget, read_question
 from dlco.cli.results import deliver
+from dlco.design.front import Front
 from dlco.errors import InvalidInput
-from dlco.optimize.front import Front
+from dlco.interrupts import held
 from dlco.optimize.front.pareto import pareto
-from dlco.optimize.interrupts import held
+from dlco.progress_bar import ProgressBar
 from dlco.report.front import front_text, plot_front
-from dlco.report.progress import ProgressBar
 from dlco.report.style import check_picture
 
 

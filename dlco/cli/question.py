@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from dlco.cli.inputs import read_hardware, read_network
+from dlco.design.budget import Budget
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, HardwareSpace
-from dlco.optimize.budget import Budget
 from dlco.optimize.effort import EFFORTS, SolveEffort
 from dlco.timeloop import read_constraints
 from dlco.workload import Layer

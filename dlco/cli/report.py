@@ -12,20 +12,20 @@ from matplotlib.figure import Figure
 from dlco.cli.names import PAGES, PICTURES
 from dlco.cli.outputs import check_outputs, write_outputs
 from dlco.cli.streams import tell
+from dlco.design.codesign import KIND as CODESIGN
+from dlco.design.codesign import CoDesign
+from dlco.design.front import KIND as FRONT
+from dlco.design.front import Front
+from dlco.design.solution import Solution
+from dlco.design.table import solution_text
 from dlco.errors import InvalidInput
 from dlco.files import read_json
-from dlco.nas.codesign import KIND as CODESIGN
-from dlco.nas.codesign import CoDesign
-from dlco.optimize.front.front import KIND as FRONT
-from dlco.optimize.front.front import Front
-from dlco.optimize.solution import Solution
 from dlco.report.codesign_page import codesign_page
 from dlco.report.front import front_text, plot_front
 from dlco.report.front_page import front_page
 from dlco.report.nas import plot_codesign
 from dlco.report.page import solution_page
 from dlco.report.picture import plot_solution
-from dlco.report.table import solution_text
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from dlco.cli.outputs import check_outputs, to_json, write_outputs
 from dlco.cli.streams import tell
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
-from dlco.optimize.solution import Solution
 from dlco.simulate import Density, TimingModel, plot_timing, write_trace
 from dlco.simulate.trace import PICTURES
 

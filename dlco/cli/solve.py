@@ -8,20 +8,20 @@ from dlco.cli.inputs import network_name
 from dlco.cli.outputs import check_outputs
 from dlco.cli.question import read_budget, read_effort, read_question
 from dlco.cli.results import deliver
-from dlco.optimize.budget import check_objective
-from dlco.optimize.interrupts import held
-from dlco.optimize.solution import Solution
+from dlco.design.objective import Objective
+from dlco.design.solution import Solution
+from dlco.design.table import solution_text
+from dlco.interrupts import held
 from dlco.optimize.solve import solve
+from dlco.progress_bar import ProgressBar
 from dlco.report.picture import plot_solution
-from dlco.report.progress import ProgressBar
 from dlco.report.style import check_picture
-from dlco.report.table import solution_text
 from dlco.timeloop import write
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Solve, write what was asked for, print the table or the JSON; returns the exit code."""
-    objective = check_objective(arguments.objective)
+    objective = Objective.parse(arguments.objective)
     budget = read_budget(arguments)
     check_picture(arguments.plot)
     check_outputs(

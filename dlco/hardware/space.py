@@ -14,7 +14,7 @@ import torch
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level, Machine
 from dlco.hardware.parameter import PORTS, Parameter
-from dlco.hardware.technology import MemoryCurves, Technology
+from dlco.hardware.technology import TECHNOLOGY_45NM, MemoryCurves, Technology
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class HardwareSpace:
 
     Attributes:
         base: the machine, with the values that stay fixed; also what a search may start from (`base_sizes`).
-        parameters: the free sizes.
+        parameters: the free sizes; none of a fixed machine, which is a space like any other.
         technology: what a resized memory costs.
         curves: (level, its curves) of resized memories that do not follow `technology`.
 
@@ -46,14 +46,12 @@ class HardwareSpace:
     """
 
     base: Architecture
-    parameters: tuple[Parameter, ...]
-    technology: Technology
+    parameters: tuple[Parameter, ...] = ()
+    technology: Technology = TECHNOLOGY_45NM
     curves: tuple[tuple[str, MemoryCurves], ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(self.parameters))
-        if not self.parameters:
-            raise InvalidInput("parameters of a hardware space is empty; it must hold one or more")
         seen: set[str] = set()
         for tie in (tie for parameter in self.parameters for tie in parameter.drives):
             level = self.base.level(tie.level)
@@ -75,6 +73,11 @@ class HardwareSpace:
                 raise InvalidInput(
                     f"curves name {name!r}; only a regfile or SRAM whose capacity or bandwidth is free has any"
                 )
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the base is its only machine, no size being free."""
+        return not self.parameters
 
     @cached_property
     def driven(self) -> dict[str, dict[str, tuple[int, float]]]:
@@ -112,13 +115,13 @@ class HardwareSpace:
     @cached_property
     def _grid(self) -> torch.Tensor:
         """`[parameters, longest grid]`, short grids filled up with infinity."""
-        longest = max(len(p.grid) for p in self.parameters)
+        longest = max((len(p.grid) for p in self.parameters), default=1)
         rows = [[*p.grid, *[inf] * (longest - len(p.grid))] for p in self.parameters]
-        return torch.tensor(rows, dtype=torch.float64)
+        return torch.tensor(rows, dtype=torch.float64).reshape(-1, longest)
 
     @cached_property
     def _lengths(self) -> torch.Tensor:
-        return torch.tensor([len(p.grid) for p in self.parameters])
+        return torch.tensor([len(p.grid) for p in self.parameters], dtype=torch.long)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -309,3 +312,12 @@ class HardwareSpace:
 
 _SCALAR_FIELDS = ("mac_pj", "mac_area_um2", "cycle_s")
 _LEVEL_FIELDS = tuple(f.name for f in fields(Machine) if f.name not in _SCALAR_FIELDS)
+
+
+def as_space(hardware: object) -> HardwareSpace:
+    """The space that an argument `hardware` is: a machine is one without parameters; `InvalidInput` for all else."""
+    if isinstance(hardware, HardwareSpace):
+        return hardware
+    if not isinstance(hardware, Architecture):
+        raise InvalidInput(f"hardware is {hardware!r}; it must be an Architecture or a HardwareSpace")
+    return HardwareSpace(hardware)

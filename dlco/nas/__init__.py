@@ -1,6 +1,6 @@
 """Network and accelerator chosen together: spaces of networks, and what they compute."""
 
-from dlco.nas.codesign import CoDesign, CoPoint
+from dlco.design.codesign import CoDesign, CoPoint
 from dlco.nas.cosearch import cosearch
 from dlco.nas.space import Decision, Factor, FactoredSpace, Network, Space
 from dlco.nas.spaces import CnnGraph, Digits, GraphSpace, MnasNet, Module, NasBench201, OfaMobileNetV3, ResNet

@@ -2,15 +2,15 @@
 
 import torch
 
-from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.oracles.accuracy import DifferentiableAccuracy
 from dlco.nas.problem import CoProblem
+from dlco.search.layer_costs import LayerCosts
 
 PROBES = 3  # networks by which spaces and oracles are told apart
 
 
 def identity(problem: CoProblem, costs: LayerCosts, *arguments: object) -> tuple[object, ...]:
-    """All that decides a run, for `dlco.optimize.journal.fingerprint`.
+    """All that decides a run, for `dlco.journal.fingerprint`.
 
     Spaces and oracles are no data, so some networks stand for them: how a space writes them and which layers they
     have; what an oracle with a gradient says of them (to six digits, as another processor may round differently).

@@ -10,27 +10,28 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlco.design.budget import Budget, broken_limits
+from dlco.design.codesign import STATUSES, CoDesign, CoPoint, best_pairs
+from dlco.design.network_cost import evaluate_network
+from dlco.design.solution import Solution
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
+from dlco.interrupts import Interrupts, held
+from dlco.journal import Journal, recording
 from dlco.mapping.constraints import announce
 from dlco.nas.checkpoint import identity
-from dlco.nas.codesign import STATUSES, CoDesign, CoPoint, best_pairs
 from dlco.nas.evaluator import Evaluator, Exhausted
-from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.methods import find_method
 from dlco.nas.oracles.accuracy import Accuracy, most_accurate
 from dlco.nas.problem import Candidate, CoProblem, Pair
 from dlco.nas.space import Space
-from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.interrupts import Interrupts, held
-from dlco.optimize.journal import Journal, recording
-from dlco.optimize.progress import Listener, Progress, listening
 from dlco.optimize.request import check_flag, check_seed, make_request
 from dlco.optimize.run import Run
-from dlco.optimize.solution import Solution, broken_limits, price
-from dlco.optimize.tasks import single_thread
+from dlco.progress import Listener, Progress, listening
+from dlco.search.layer_costs import LayerCosts
+from dlco.tasks import single_thread
 from dlco.workload.problem import check_positive_int
 
 log = logging.getLogger("dlco")
@@ -255,7 +256,7 @@ def _as_found(problem: CoProblem, evaluator: Evaluator, best: Candidate, seed: i
         for layer, chosen in zip(layers, point.chosen, strict=True)
     }
     architecture = problem.architecture(best.pair.machine)
-    layer_costs, cost = price(layers, architecture, mappings)
+    layer_costs, cost = evaluate_network(layers, architecture, mappings)
     return Solution(
         status="infeasible" if broken_limits(problem.budget, architecture, layer_costs, cost) else "solved",
         message="mappings of the co-search's evaluation",

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from dlco.nas.layer_costs import LayerCosts, MachineIndex
+from dlco.journal import Journal, fingerprint, recorded
 from dlco.nas.problem import Candidate, CoProblem, Pair
-from dlco.optimize.journal import Journal, fingerprint, recorded
+from dlco.search.layer_costs import LayerCosts, MachineIndex
 from dlco.workload.problem import Problem
 
 Part = TypeVar("Part")

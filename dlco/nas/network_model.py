@@ -13,12 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlco.nas.layer_costs import LayerCosts, MachineIndex
 from dlco.nas.oracles.accuracy import DifferentiableAccuracy
 from dlco.nas.oracles.ridge import fit_ridge
 from dlco.nas.problem import POINT, TIE, CoProblem
 from dlco.nas.space import FactoredSpace, Network, Space
-from dlco.optimize.score import BROKEN
+from dlco.search.layer_costs import LayerCosts, MachineIndex
+from dlco.search.score import BROKEN
 from dlco.workload.layer import Layer
 
 PRICES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 1e4)  # of a cycle, as multiples of what a busy one costs

@@ -7,14 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlco.design.budget import TOTALS, Budget
+from dlco.design.objective import OBJECTIVES
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
-from dlco.nas.layer_costs import MachineIndex, NetworkPoint
 from dlco.nas.oracles.accuracy import Accuracy
 from dlco.nas.space import Space
-from dlco.optimize.budget import OBJECTIVES, TOTALS, Budget
-from dlco.optimize.score import BROKEN, Score
+from dlco.search.layer_costs import MachineIndex, NetworkPoint
+from dlco.search.score import BROKEN, Score
 
 OBJECTIVES_HERE = ("accuracy", *OBJECTIVES)
 LIMITS_HERE = (*TOTALS, "pe_count")

@@ -15,7 +15,7 @@ energy and time, by a power of the overflow steeper than anything it could save 
 Numerical Optimization, chapter 17). Limits have multipliers (augmented Lagrangian, same chapter). Several starts are
 one batch; Adam (Kingma and Ba, ICLR 2015), whose steps do not depend on the scale of a variable's gradient, moves the
 factors of a layer that hardly occurs as fast as any other's. Probabilities are sharpened towards corners on the way.
-Loop orders are fixed between a few updates, as in `dlco.optimize.relaxed`.
+Loop orders are fixed between a few updates, as in `dlco.relax`.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,9 +29,9 @@ from torch import Tensor
 from dlco.hardware.space import HardwareSpace
 from dlco.nas.problem import TIE, CoProblem
 from dlco.nas.space import FactoredSpace, Network
-from dlco.optimize.group import make_groups
-from dlco.optimize.relaxed.classes import Classes, better_orders, draw_classes, draw_factors
-from dlco.optimize.relaxed.program import Layers
+from dlco.relax.classes import Classes, better_orders, draw_classes, draw_factors
+from dlco.relax.program import Layers
+from dlco.search.group import make_groups
 from dlco.workload.layer import Layer
 
 OVERFULL = 3.0  # power of the overflow by which a layer's energy and cycles count as more

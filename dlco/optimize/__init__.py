@@ -1,12 +1,15 @@
 """The optimiser: relax, round, search, bound."""
 
-from dlco.optimize.budget import OBJECTIVES, Budget
+from dlco.design.budget import Budget
+from dlco.design.front import Front, FrontPoint
+from dlco.design.network_cost import LayerCost, NetworkCost
+from dlco.design.objective import OBJECTIVES
+from dlco.design.solution import Solution
+from dlco.exact import LayerFront, enumerate_layer, enumerate_machines, enumerate_network
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.exact import LayerFront, enumerate_layer, enumerate_machines, enumerate_network
-from dlco.optimize.front import Front, FrontEffort, FrontPoint, pareto, weighted_sum_front
-from dlco.optimize.progress import Progress
-from dlco.optimize.solution import LayerCost, NetworkCost, Solution
+from dlco.optimize.front import FrontEffort, pareto, weighted_sum_front
 from dlco.optimize.solve import solve
+from dlco.progress import Progress
 
 __all__ = [
     "OBJECTIVES",

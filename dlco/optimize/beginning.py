@@ -8,12 +8,12 @@ import torch
 
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
+from dlco.journal import check_table
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.journal import check_table
-from dlco.optimize.local_search import random_start
-from dlco.optimize.relaxed import Relaxed, relax, round_factors, round_sizes
-from dlco.optimize.score import BROKEN
-from dlco.optimize.search import Seeds, Workbench
+from dlco.relax import Relaxed, relax, round_factors, round_sizes
+from dlco.search.designs import Seeds, Workbench
+from dlco.search.local_search import random_start
+from dlco.search.score import BROKEN
 
 log = logging.getLogger("dlco")
 

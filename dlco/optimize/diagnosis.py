@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from dlco.optimize.bound import BoundEffort, lower_bound
-from dlco.optimize.budget import Budget, Conflict
+from dlco.bound import BoundEffort, lower_bound
+from dlco.design.budget import Budget, Conflict
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF, Request, without
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from dlco.bound import BoundEffort
 from dlco.errors import InvalidInput
-from dlco.optimize.bound import BoundEffort
-from dlco.optimize.fleet import FleetEffort
-from dlco.optimize.local_search import Effort
+from dlco.search.evolution import FleetEffort
+from dlco.search.local_search import Effort
 from dlco.workload.problem import check_count, check_positive_int
 
 

@@ -13,25 +13,26 @@ from typing import Any
 
 import torch
 
+from dlco.bound.compulsory import layer_floors
 from dlco.cost.model import evaluate
+from dlco.design.budget import Budget, broken_limits
+from dlco.design.history import History
+from dlco.design.network_cost import NetworkCost, evaluate_network
+from dlco.design.solution import Solution, sound
+from dlco.exact.best_first import Search
+from dlco.exact.combine import best_points
+from dlco.exact.enumerate import LayerFront
+from dlco.exact.optimal import OptimalFront, begin_search, found_by, least_value
+from dlco.exact.tables import why_not_covered
 from dlco.hardware.architecture import Architecture
+from dlco.interrupts import held
+from dlco.journal import Journal, check_table, fingerprint
 from dlco.mapping.constraints import Constraints, stated
 from dlco.mapping.mapping import Mapping, MappingBatch
-from dlco.optimize.bound.compulsory import layer_floors
-from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.exact.best_first import Search
-from dlco.optimize.exact.combine import best_points
-from dlco.optimize.exact.enumerate import LayerFront
-from dlco.optimize.exact.optimal import OptimalFront, begin_search, found_by, least_value
-from dlco.optimize.exact.tables import why_not_covered
-from dlco.optimize.history import History
-from dlco.optimize.interrupts import held
-from dlco.optimize.journal import Journal, check_table, fingerprint
-from dlco.optimize.progress import Listener, Progress
 from dlco.optimize.request import Request
-from dlco.optimize.solution import NetworkCost, Solution, broken_limits, price, sound
-from dlco.optimize.tasks import single_thread
+from dlco.progress import Listener, Progress
+from dlco.tasks import single_thread
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
@@ -175,7 +176,7 @@ class _Proof:
 
     def _finished(self, status: str, least: float | None, mappings: dict[str, Mapping]) -> Solution:
         request = self.request
-        costs, cost = price(request.layers, self.machine, mappings)
+        costs, cost = evaluate_network(request.layers, self.machine, mappings)
         broken = broken_limits(request.budget, self.machine, costs, cost)
         proved = all(found.proved for found in self.optima.values())
         value = cost.objective(request.objective)

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
+from dlco.bound import BoundEffort, Certificate, lower_bound
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
-from dlco.optimize.bound import BoundEffort, Certificate, lower_bound
-from dlco.optimize.group import Group
-from dlco.optimize.journal import Journal, check_table, fingerprint
+from dlco.journal import Journal, check_table, fingerprint
 from dlco.optimize.request import Request
+from dlco.search.group import Group
 
 log = logging.getLogger("dlco")
 

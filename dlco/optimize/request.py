@@ -7,14 +7,15 @@ from math import inf
 
 import torch
 
+from dlco.bound import compulsory_bound, without_bypassed
+from dlco.design.budget import Budget
+from dlco.design.objective import Objective
 from dlco.errors import Infeasible, InvalidInput, InvalidMapping
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.constraints import check_constraints
-from dlco.optimize.bound import compulsory_bound, without_bypassed
-from dlco.optimize.budget import Budget, check_objective
-from dlco.optimize.orders import check_loops
+from dlco.mapping.orders import check_loops
 from dlco.workload.layer import Layer, check_layers
 from dlco.workload.problem import check_count, check_countable
 
@@ -67,7 +68,7 @@ def make_request(
     check_constraints(hardware.base, [layer.problem for layer in net], constraints)
     limited = without_bypassed(_within_levels(hardware, budget), constraints, net)
     request = Request(
-        net, limited, check_objective(objective), budget, constraints, imperfect, seed, _check_device(device)
+        net, limited, Objective.parse(objective), budget, constraints, imperfect, seed, _check_device(device)
     )
     _check_layer_names(request)
     for layer in net:

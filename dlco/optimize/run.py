@@ -18,31 +18,33 @@ from typing import Any
 
 import torch
 
+from dlco.bound import BoundEffort, compulsory_bound
+from dlco.design.budget import broken_limits
+from dlco.design.history import History
+from dlco.design.network_cost import LayerCost, NetworkCost, evaluate_network
+from dlco.design.solution import Solution, sound
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
+from dlco.interrupts import Interrupts, held
+from dlco.journal import Journal, recorded
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.beginning import ends_of, machine_of, random_seeds, read_begin, relaxed_starts
-from dlco.optimize.bound import BoundEffort, compulsory_bound
 from dlco.optimize.diagnosis import Diagnosis, diagnose
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fixed import solve_on
-from dlco.optimize.fleet import explore
-from dlco.optimize.group import Group, make_groups
-from dlco.optimize.guide import guided_seeds
-from dlco.optimize.history import History
-from dlco.optimize.imperfect import from_tables, refine, to_tables
-from dlco.optimize.interrupts import Interrupts, held
-from dlco.optimize.journal import Journal, recorded
-from dlco.optimize.local_search import Effort
-from dlco.optimize.progress import Listener, Progress
+from dlco.optimize.near_bound import guided_seeds
 from dlco.optimize.proofs import Proofs
-from dlco.optimize.relaxed import round_sizes
 from dlco.optimize.request import Request
-from dlco.optimize.score import BROKEN, Score
-from dlco.optimize.search import Candidates, Design, Seeds, Workbench
-from dlco.optimize.solution import LayerCost, NetworkCost, Solution, broken_limits, price, sound
-from dlco.optimize.tasks import derive_seed, single_thread
-from dlco.optimize.warm import seeds_of, sizes_of
+from dlco.progress import Listener, Progress
+from dlco.relax import round_sizes
+from dlco.search.designs import Candidates, Design, Seeds, Workbench
+from dlco.search.earlier import seeds_of, sizes_of
+from dlco.search.evolution import explore
+from dlco.search.group import Group, make_groups
+from dlco.search.imperfect import from_tables, refine, to_tables
+from dlco.search.local_search import Effort
+from dlco.search.score import BROKEN, Score
+from dlco.tasks import derive_seed, single_thread
 
 log = logging.getLogger("dlco")
 
@@ -292,7 +294,7 @@ class Run:
 
         def read(plain: dict[str, Any]) -> tuple[dict[str, Mapping], int]:
             refined = from_tables(plain["tables"], mappings)
-            price(self.request.layers, architecture, refined)  # raises where one does not fit
+            evaluate_network(self.request.layers, architecture, refined)  # raises where one does not fit
             return refined, int(plain["evaluated"])
 
         refined, evaluated = recorded(self.journal, "imperfect", search, read)
@@ -387,7 +389,7 @@ class Run:
         request = self.request
         architecture, mappings = self.unfolded(self.best)
         mappings = self.refined or mappings
-        return architecture, mappings, *price(request.layers, architecture, mappings)
+        return architecture, mappings, *evaluate_network(request.layers, architecture, mappings)
 
     def _find_any(self) -> None:
         """Some design, where the run ended before the first: after a brief search, unless that is interrupted too.

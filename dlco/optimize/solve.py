@@ -6,22 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from dlco.design.budget import Budget
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
+from dlco.interrupts import held
+from dlco.journal import recording
 from dlco.mapping.constraints import announce
 from dlco.mapping.mapping import Mapping
-from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fixed import solve_exactly, why_not_proved
-from dlco.optimize.interrupts import held
-from dlco.optimize.journal import recording
-from dlco.optimize.local_search import Effort
-from dlco.optimize.progress import Listener, listening, silent
 from dlco.optimize.request import Request, check_flag, make_request, some_mapping
 from dlco.optimize.run import Run
-from dlco.optimize.solution import Solution
+from dlco.progress import Listener, listening, silent
+from dlco.search.local_search import Effort
 from dlco.workload.layer import Layer
 
 log = logging.getLogger("dlco")
@@ -49,7 +49,7 @@ def solve(
     """Size the hardware, where it is free, and map every layer on it.
 
     On a fixed machine the exact search proves the optimum for latency, energy and EDP within limits on these, wherever
-    it covers the layers (`dlco.optimize.exact`): then the gap is 0. Elsewhere the relaxed problem is solved for sizes
+    it covers the layers (`dlco.exact`): then the gap is 0. Elsewhere the relaxed problem is solved for sizes
     and mappings together, from several starts; sizes are rounded to the grid and factors to exact factorisations.
     Where sizes are free, generations of machines follow, which hand their mappings on and are joined by others near
     their lower bounds; batched local search improves the mappings of the best machines, and steps their sizes. All

@@ -1,5 +1,7 @@
 """Results for people: tables, pictures, pages and a progress bar."""
 
+from dlco.design.table import LayerRow, layer_rows, solution_html, solution_text
+from dlco.progress_bar import ProgressBar
 from dlco.report.evaluation import evaluation_text
 from dlco.report.front import plot_front
 from dlco.report.front_page import front_page
@@ -15,8 +17,6 @@ from dlco.report.pictures import (
     plot_roofline,
     plot_utilization,
 )
-from dlco.report.progress import ProgressBar
-from dlco.report.table import LayerRow, layer_rows, solution_html, solution_text
 
 __all__ = [
     "LayerRow",

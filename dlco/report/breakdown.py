@@ -11,9 +11,9 @@ from dlco.cost.imperfect import imperfect_nests
 from dlco.cost.model import evaluate
 from dlco.cost.nest import positions
 from dlco.cost.shape import compile_problem
+from dlco.design.solution import Solution
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.mapping import Mapping
-from dlco.optimize.solution import Solution
 from dlco.workload.layer import Layer
 
 

@@ -1,8 +1,8 @@
 """A co-design as a web page: the network chosen and its accuracy, the search, and the solution in full."""
 
-from dlco.nas.codesign import CoDesign
+from dlco.design.codesign import CoDesign
+from dlco.design.layout import Table, pretty, si
 from dlco.report.html import card, document, paragraphs, picture, table
-from dlco.report.layout import Table, pretty, si
 from dlco.report.nas import plot_codesign, plot_progress
 from dlco.report.page import solution_lead, solution_sections
 

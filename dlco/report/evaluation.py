@@ -2,12 +2,12 @@
 
 from typing import Any
 
+from dlco.design.layout import Table, si
+from dlco.design.table import EDP_UNIT
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.checks import kept_dataspaces
 from dlco.mapping.loopnest import render_loop_nest
 from dlco.mapping.mapping import Mapping
-from dlco.report.layout import Table, si
-from dlco.report.table import EDP_UNIT
 from dlco.workload.problem import Problem
 
 

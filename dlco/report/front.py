@@ -9,12 +9,13 @@ from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
+from dlco.design.front import Front
+from dlco.design.layout import Table, pretty, scaled, si
+from dlco.design.table import QUANTITIES, byte_size
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
-from dlco.optimize.front import Front
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
 from dlco.report.labels import name_points
-from dlco.report.layout import Table, pretty, scaled, si
 from dlco.report.style import (
     BLACK,
     BLUE,
@@ -29,7 +30,6 @@ from dlco.report.style import (
     plain_ticks,
 )
 from dlco.report.svg import set_hover
-from dlco.report.table import QUANTITIES, byte_size
 
 _FRONT, _KNEE, _OTHER, _BOUND = BLUE, VERMILLION, "#AAAAAA", BLACK
 _BESIDE = ((ORANGE, "s"), (GREEN, "^"), (PURPLE, "D"))  # the shapes differ too

@@ -1,13 +1,13 @@
 """A front as a web page: its picture, a row a point, what each point costs, and every machine."""
 
+from dlco.design.front import Front, FrontPoint
+from dlco.design.layout import Table, pretty
+from dlco.design.table import QUANTITIES, headline, layer_rows, machine_table, shown_value
 from dlco.hardware.architecture import Architecture
-from dlco.optimize.front import Front, FrontPoint
 from dlco.report.front import front_table, machine_sizes, plot_front
 from dlco.report.html import Section, document, facts, folded, paragraphs, picture, table
-from dlco.report.layout import Table, pretty
 from dlco.report.page import cost_cards
 from dlco.report.pictures import plot_floor_plan
-from dlco.report.table import QUANTITIES, headline, layer_rows, machine_table, shown_value
 from dlco.version import __version__
 
 

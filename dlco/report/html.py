@@ -5,7 +5,7 @@ from html import escape
 
 from matplotlib.figure import Figure
 
-from dlco.report.layout import Table
+from dlco.design.layout import Table
 from dlco.report.svg import svg_fragment
 from dlco.texts import printable_lines
 

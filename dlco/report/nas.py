@@ -9,12 +9,13 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from dlco.design.codesign import CoDesign, CoPoint
+from dlco.design.dominance import nondominated
+from dlco.design.layout import pretty, scaled, si
+from dlco.design.table import QUANTITIES
 from dlco.errors import InvalidInput
-from dlco.nas.codesign import CoDesign, CoPoint
-from dlco.optimize.front.dominance import nondominated
 from dlco.report.front import memory_text
 from dlco.report.labels import name_points
-from dlco.report.layout import pretty, scaled, si
 from dlco.report.style import (
     BLACK,
     BLUE,
@@ -33,7 +34,6 @@ from dlco.report.style import (
     style_axes,
 )
 from dlco.report.svg import set_hover
-from dlco.report.table import QUANTITIES
 
 # Dashes differ beside colour and lightness, for print in grey.
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, "#999999")

@@ -2,9 +2,9 @@
 
 from html import escape
 
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.mapping.loopnest import NestLine, nest_lines
-from dlco.optimize.solution import Solution
 from dlco.report.style import level_colours
 
 _LINE = "border-left:0.6em solid {colour};padding:0.1em 0 0.1em {indent}em;white-space:pre-wrap"

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlco.cost.rules import DEFAULT_RULES
-from dlco.optimize.solution import Solution
+from dlco.design.layout import Table, pretty, si
+from dlco.design.solution import Solution
+from dlco.design.table import QUANTITIES, headline, layer_rows, machine_table, shown_value, within
 from dlco.report.breakdown import breakdowns
 from dlco.report.html import Section, card, document, facts, folded, paragraphs, picture, table
-from dlco.report.layout import Table, pretty, si
 from dlco.report.nest import loop_nest_html
 from dlco.report.pictures import (
     plot_convergence,
@@ -18,7 +19,6 @@ from dlco.report.pictures import (
     plot_utilization,
 )
 from dlco.report.pictures.roofline import has_roofline
-from dlco.report.table import QUANTITIES, headline, layer_rows, machine_table, shown_value, within
 from dlco.version import __version__
 from dlco.workload.layer import Layer
 

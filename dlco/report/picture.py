@@ -7,8 +7,9 @@ from textwrap import wrap
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlco.optimize.solution import Solution
-from dlco.report.layout import si
+from dlco.design.layout import si
+from dlco.design.solution import Solution
+from dlco.design.table import byte_size
 from dlco.report.style import (
     DARK,
     LEAK_COLOUR,
@@ -22,7 +23,6 @@ from dlco.report.style import (
     plain,
     style_axes,
 )
-from dlco.report.table import byte_size
 
 _CYCLES = DARK
 _ROW_INCHES = 0.27

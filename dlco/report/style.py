@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from dlco.design.layout import RAISED, clip, scaled
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
-from dlco.report.layout import RAISED, clip, scaled
 from dlco.report.svg import show_plainly, svg_document
 from dlco.texts import printable_lines
 

@@ -17,9 +17,9 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapspace import AXES
-from dlco.optimize.score import BROKEN, Score
+from dlco.search.score import BROKEN, Score
 
-from ..optimize.exhaustive import every_mapping, optimum
+from ..exhaustive import every_mapping, optimum
 
 LIBRARY = {"genetic": "pymoo", "bayesian": "optuna", "evolution": "cma"}
 # Descending a gradient takes seconds for few evaluations; a batch of machines with their inner search takes thousands.

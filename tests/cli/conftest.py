@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from dlco.cli import main
+from dlco.design.budget import Budget
+from dlco.design.network_cost import evaluate_network
+from dlco.design.solution import Solution
 from dlco.hardware import generic
 from dlco.mapping import Mapping
-from dlco.optimize.budget import Budget
-from dlco.optimize.solution import Solution, price
 from dlco.timeloop import write
 from dlco.workload import conv2d
 
@@ -51,7 +52,7 @@ def solution() -> Solution:
         bypass=(frozenset(),) * 3,
     )
     machine = generic()
-    costs, cost = price((layer,), machine, {"conv1": mapping})
+    costs, cost = evaluate_network((layer,), machine, {"conv1": mapping})
     return Solution("solved", "all limits hold", "edp", Budget(), 0, (layer,), machine, {"conv1": mapping}, costs, cost)
 
 

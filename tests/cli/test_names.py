@@ -3,11 +3,11 @@
 from dataclasses import fields
 
 from dlco.cli import arguments, evaluate, names, nas, simulate
+from dlco.design.objective import OBJECTIVES
 from dlco.hardware.presets import ARCHITECTURES
 from dlco.nas.methods import METHODS
 from dlco.nas.oracles.fit import KINDS
 from dlco.nas.problem import OBJECTIVES_HERE
-from dlco.optimize.budget import OBJECTIVES
 from dlco.optimize.effort import EFFORTS
 from dlco.optimize.front.pareto import LIMIT_OF
 from dlco.report.style import PICTURES

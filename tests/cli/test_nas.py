@@ -8,9 +8,9 @@ import pytest
 import torch
 
 import dlco.cli.nas as command
+from dlco.design.codesign import STATUSES, CoDesign, CoPoint
 from dlco.hardware import Architecture, HardwareSpace
 from dlco.nas import NasBench201, OfaMobileNetV3
-from dlco.nas.codesign import STATUSES, CoDesign, CoPoint
 from dlco.nas.oracles import Ensemble, Ridge, TableAccuracy
 from dlco.optimize.effort import EFFORTS
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 import dlco.cli.pareto as command
+from dlco.design.budget import Budget
+from dlco.design.front import Front, FrontPoint
+from dlco.design.network_cost import evaluate_network
 from dlco.hardware import Architecture, HardwareSpace
-from dlco.optimize.budget import Budget
-from dlco.optimize.front import Front, FrontPoint
-from dlco.optimize.solution import price
 from dlco.report.front import front_text
 
 
@@ -17,7 +17,7 @@ def front(solution) -> Front:
     found = []
     for share in (1.0, 0.5):
         machine = replace(solution.architecture, cycle_s=solution.architecture.cycle_s / share)
-        costs, cost = price(solution.layers, machine, solution.mappings)
+        costs, cost = evaluate_network(solution.layers, machine, solution.mappings)
         one = replace(solution, architecture=machine, layer_costs=costs, cost=cost)
         found.append(FrontPoint((cost.latency_s, cost.power_w), one, {"latency": cost.latency_s}))
     return Front.of(found, ("latency", "power"), Budget(), 0)

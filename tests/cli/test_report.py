@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dlco.report.table import solution_text
+from dlco.design.table import solution_text
 
 
 def test_a_table_is_printed(dlco, saved, solution):

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 import dlco.cli.solve as command
+from dlco.design.solution import Solution
+from dlco.design.table import solution_text
 from dlco.hardware import Architecture, HardwareSpace
 from dlco.optimize.effort import EFFORTS, SolveEffort
-from dlco.optimize.solution import Solution
-from dlco.report.table import solution_text
 
 
 @pytest.fixture

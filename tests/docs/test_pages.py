@@ -10,10 +10,10 @@ import pytest
 
 import dlco
 from dlco import nas
+from dlco.bound import BoundEffort
 from dlco.cli.arguments import make_parser
-from dlco.optimize.bound import BoundEffort
-from dlco.optimize.fleet import FleetEffort
-from dlco.optimize.local_search import Effort
+from dlco.search.evolution import FleetEffort
+from dlco.search.local_search import Effort
 
 from .pages import DOCS, blocks, run
 

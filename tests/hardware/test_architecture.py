@@ -6,11 +6,11 @@ import pytest
 import torch
 
 import dlco
+from dlco.bound import BoundEffort
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, Level, Machine
 from dlco.optimize import SolveEffort
-from dlco.optimize.bound import BoundEffort
-from dlco.optimize.local_search import Effort
+from dlco.search.local_search import Effort
 
 THREE = Architecture(
     (

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from dlco import Budget, Progress, SolveEffort
+from dlco.design.codesign import CoDesign
 from dlco.errors import InvalidInput
-from dlco.nas.codesign import CoDesign
 from dlco.nas.cosearch import cosearch
-from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.problem import CoProblem
-from dlco.optimize.local_search import Effort
+from dlco.search.layer_costs import LayerCosts
+from dlco.search.local_search import Effort
 from tests.nas.small import FAST, Linear, Opaque, make_hardware, make_space
 
 SPACE, HARDWARE = make_space(), make_hardware()
@@ -85,7 +85,7 @@ def test_what_is_done_is_done_only_once(tmp_path, monkeypatch):
     for place in ("layer_costs._search", "methods.relaxed.relax_jointly"):
         monkeypatch.setattr(f"dlco.nas.{place}", refuse)
     monkeypatch.setattr("dlco.optimize.proofs.lower_bound", refuse)
-    monkeypatch.setattr("dlco.optimize.search.Workbench._fit", refuse)
+    monkeypatch.setattr("dlco.search.designs.Workbench._fit", refuse)
     again = search(Linear(SPACE), bound=True, resume=tmp_path / "run.ckpt")
     assert timeless(again) == timeless(whole)
     assert again.solution.lower_bound is not None

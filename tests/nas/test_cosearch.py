@@ -9,17 +9,17 @@ import pytest
 import torch
 
 from dlco import Budget, Progress, SolveEffort, evaluate
+from dlco.design.codesign import CoDesign
 from dlco.errors import Infeasible, InvalidInput
-from dlco.nas.codesign import CoDesign
 from dlco.nas.cosearch import cosearch
 from dlco.nas.evaluator import Evaluator
-from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.methods import METHODS
 from dlco.nas.oracles import Counted
 from dlco.nas.problem import CoProblem
 from dlco.nas.space import Space
-from dlco.optimize.local_search import Effort
-from dlco.optimize.score import Score
+from dlco.search.layer_costs import LayerCosts
+from dlco.search.local_search import Effort
+from dlco.search.score import Score
 from tests.nas.small import FAST, Linear, Opaque, make_hardware, make_space
 
 SPACE, HARDWARE = make_space(), make_hardware()

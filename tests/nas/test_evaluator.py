@@ -5,9 +5,9 @@ import pytest
 from dlco import Budget
 from dlco.errors import InvalidInput
 from dlco.nas.evaluator import IDLE, Evaluator, Exhausted
-from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.problem import CoProblem, Pair
-from dlco.optimize.score import BROKEN
+from dlco.search.layer_costs import LayerCosts
+from dlco.search.score import BROKEN
 from tests.nas.small import FAST, Linear, make_hardware, make_space
 
 SPACE, HARDWARE = make_space(), make_hardware()

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 import dlco
+from dlco.bound import BoundEffort, lower_bound
 from dlco.cli import main
+from dlco.design.budget import Budget
 from dlco.errors import InvalidInput, NotSupported
+from dlco.exact import enumerate_layer
 from dlco.mapping import Constraints, Mapping, SlotConstraint
 from dlco.nas import cosearch
-from dlco.optimize.bound import BoundEffort, lower_bound
-from dlco.optimize.budget import Budget
-from dlco.optimize.exact import enumerate_layer
-from dlco.optimize.imperfect import refine
-from dlco.optimize.local_search import Effort
-from dlco.optimize.score import Score
+from dlco.search.imperfect import refine
+from dlco.search.local_search import Effort
+from dlco.search.score import Score
 from dlco.timeloop import read_architecture, read_constraints, read_mapping, write, write_architecture
 from dlco.timeloop.network import read_network
 from dlco.workload import Layer

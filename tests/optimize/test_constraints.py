@@ -15,11 +15,11 @@ from dlco.hardware.architecture import Architecture, Machine
 from dlco.mapping import Constraints, SlotConstraint
 from dlco.mapping.mapping import Mapping
 from dlco.mapping.mapspace import MapSpace
-from dlco.optimize.group import Group, make_groups
-from dlco.optimize.local_search import UNFIT, Effort, Items, Population, assess, local_search, random_start
+from dlco.search.group import Group, make_groups
+from dlco.search.local_search import UNFIT, Effort, Items, Population, assess, local_search, random_start
 from dlco.workload import Layer
 
-from .exhaustive import every_mapping
+from ..exhaustive import every_mapping
 
 EFFORT = Effort(rounds=60, patience=20, population=4, neighbours=16)
 

@@ -6,10 +6,10 @@ import torch
 import dlco
 from dlco import SolveEffort, conv2d
 from dlco.hardware import Architecture, HardwareSpace, eyeriss_space, gemmini_like
-from dlco.optimize.local_search import Effort
+from dlco.search.local_search import Effort
 
-from . import emulated_gpu
-from .efforts import FLEET
+from .. import emulated_gpu
+from ..efforts import FLEET
 
 EFFORT = SolveEffort(
     starts=2,

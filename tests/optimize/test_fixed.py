@@ -9,7 +9,7 @@ from dlco.hardware import eyeriss_like, gemmini_like, generic
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping import Constraints, SlotConstraint
 from dlco.optimize import enumerate_network
-from dlco.optimize.progress import Progress
+from dlco.progress import Progress
 from dlco.timeloop import read_architecture
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "timeloop" / "hardware"

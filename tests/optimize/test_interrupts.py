@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from dlco import Budget, SolveEffort, conv2d, evaluate, solve
+from dlco.bound import BoundEffort
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.space import HardwareSpace
+from dlco.interrupts import Interrupts, held
+from dlco.journal import Journal
 from dlco.optimize import FrontEffort, Solution, pareto, run
-from dlco.optimize import imperfect as imperfect_search
-from dlco.optimize import local_search as perfect_search
-from dlco.optimize.bound import BoundEffort
-from dlco.optimize.fleet import FleetEffort
-from dlco.optimize.interrupts import Interrupts, held
-from dlco.optimize.journal import Journal
-from dlco.optimize.local_search import Effort
-from dlco.optimize.progress import Progress
+from dlco.progress import Progress
+from dlco.search import imperfect as imperfect_search
+from dlco.search import local_search as perfect_search
+from dlco.search.evolution import FleetEffort
+from dlco.search.local_search import Effort
 from dlco.workload import Layer
 
 FEW = Effort(rounds=4, patience=4, islands=2)

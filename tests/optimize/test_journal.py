@@ -21,10 +21,10 @@ import pytest
 import torch
 
 from dlco import Budget, InvalidInput, SolveEffort, solve
+from dlco.design.solution import Solution
 from dlco.hardware import Architecture, HardwareSpace, gemmini_like, generic
-from dlco.optimize.journal import Journal, fingerprint
-from dlco.optimize.progress import Progress
-from dlco.optimize.solution import Solution
+from dlco.journal import Journal, fingerprint
+from dlco.progress import Progress
 from dlco.workload import Layer
 
 CONTENT = {"table": torch.arange(6.0).view(2, 3), "rows": [torch.tensor([1, 2])], "n": 3, "x": 0.5, "none": None}
@@ -70,7 +70,7 @@ def test_fingerprints_tell_requests_apart() -> None:
 
 def test_a_fingerprint_does_not_depend_on_the_process() -> None:
     """Sets of names have another order in every process."""
-    code = "from dlco.hardware import generic; from dlco.optimize.journal import fingerprint; print(fingerprint("
+    code = "from dlco.hardware import generic; from dlco.journal import fingerprint; print(fingerprint("
     code += "(generic(), frozenset(['Weights', 'Inputs', 'Outputs']))))"
     runs = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout for _ in range(2)}
     assert runs == {fingerprint((generic(), frozenset(["Weights", "Inputs", "Outputs"]))) + "\n"}
@@ -212,7 +212,7 @@ def test_a_part_of_another_kind_is_refused(
 
 def test_another_version_of_dlco_is_refused_and_one_of_torch_warned_about(whole: Path, monkeypatch, caplog) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("dlco.optimize.journal.__version__", "9.9")
+        patched.setattr("dlco.journal.__version__", "9.9")
         with pytest.raises(InvalidInput, match=r"a checkpoint of dlco .*; this is 9\.9"):
             Journal(whole, "request", resume=True)
     monkeypatch.setattr(torch, "__version__", "9.9")
@@ -316,7 +316,7 @@ def test_a_run_goes_on_without_its_checkpoint(
 
 
 def test_a_locked_file_is_waited_for_once_and_then_done_without(whole: Path, monkeypatch, caplog) -> None:
-    monkeypatch.setattr("dlco.optimize.journal.WAIT_S", 0.05)
+    monkeypatch.setattr("dlco.journal.WAIT_S", 0.05)
     with closing(Journal(whole, "request", resume=True)) as journal, closing(sqlite3.connect(whole)) as other:
         other.isolation_level = None
         other.execute("BEGIN EXCLUSIVE")
@@ -387,9 +387,9 @@ PROGRAM = """
 import sys
 from dlco import Budget, SolveEffort, solve, conv2d
 from dlco.hardware import eyeriss_space
-from dlco.optimize.bound import BoundEffort
-from dlco.optimize.fleet import FleetEffort
-from dlco.optimize.local_search import Effort
+from dlco.bound import BoundEffort
+from dlco.search.evolution import FleetEffort
+from dlco.search.local_search import Effort
 layers = [conv2d(f"conv{i}", C=8 * i, M=16, P=14, Q=14, R=3, S=3) for i in range(1, 4)]
 effort = SolveEffort(starts=1, relax_rounds=1, survey=2, machines=2, descents=1, steps=3, polishes=1,
                      fleet=FleetEffort(generations=3, machines=4, guided=8, mappings=Effort(rounds=4),

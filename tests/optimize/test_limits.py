@@ -7,13 +7,13 @@ import pytest
 
 import dlco
 from dlco import Budget, InvalidInput, SolveEffort, conv2d
+from dlco.bound import BoundEffort, lower_bound
 from dlco.errors import Infeasible
 from dlco.hardware import Architecture, HardwareSpace, eyeriss_like, eyeriss_space
-from dlco.optimize.bound import BoundEffort, lower_bound
 from dlco.workload import Layer
 
-from .efforts import FLEET
-from .exhaustive import every_choice, machines_of, optimum
+from ..efforts import FLEET
+from ..exhaustive import every_choice, machines_of, optimum
 
 PAIR = [conv2d("one", C=16, M=32, P=14, Q=14, R=3, S=3), conv2d("two", C=32, M=16, P=14, Q=14, R=1, S=1)]
 

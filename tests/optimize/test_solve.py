@@ -9,17 +9,17 @@ import torch
 
 import dlco
 from dlco import Budget, InvalidInput, Layer, Progress, Solution, SolveEffort, conv2d, linear, matmul, networks
+from dlco.bound import compulsory_bound
+from dlco.design.objective import OBJECTIVES
 from dlco.hardware import eyeriss_like, eyeriss_space, generic, generic_space
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.presets import SPACES
 from dlco.hardware.space import HardwareSpace, Parameter
 from dlco.mapping.checks import check_mapping
-from dlco.optimize.bound import compulsory_bound
-from dlco.optimize.budget import OBJECTIVES
-from dlco.optimize.local_search import Effort
+from dlco.search.local_search import Effort
 
-from .efforts import FLEET
-from .exhaustive import optimum
+from ..efforts import FLEET
+from ..exhaustive import optimum
 
 QUICK = SolveEffort(
     starts=2,

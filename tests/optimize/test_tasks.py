@@ -10,18 +10,17 @@ import joblib
 import pytest
 import torch
 
-from dlco import Budget, SolveEffort, solve
+from dlco import Budget, SolveEffort, solve, tasks
+from dlco.bound import BoundEffort
 from dlco.errors import DlcoError
 from dlco.hardware import eyeriss_space
-from dlco.optimize import tasks
-from dlco.optimize.bound import BoundEffort
-from dlco.optimize.local_search import Effort
-from dlco.optimize.progress import Progress
-from dlco.optimize.tasks import derive_seed, run_tasks
+from dlco.progress import Progress
+from dlco.search.local_search import Effort
+from dlco.tasks import derive_seed, run_tasks
 from dlco.workload import Layer, conv2d
 
-from . import killed
-from .efforts import FLEET
+from .. import killed
+from ..efforts import FLEET
 
 EFFORT = SolveEffort(
     starts=1,

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from dlco import Budget, SolveEffort, matmul, solve
+from dlco.bound import BoundEffort, lower_bound
+from dlco.design.objective import OBJECTIVES
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.optimize import FrontEffort, pareto
-from dlco.optimize import imperfect as imperfect_search
-from dlco.optimize.bound import BoundEffort, lower_bound
-from dlco.optimize.budget import OBJECTIVES
-from dlco.optimize.local_search import Effort, merit_of
-from dlco.optimize.score import Score, choose, rate_of
+from dlco.search import imperfect as imperfect_search
+from dlco.search.local_search import Effort, merit_of
+from dlco.search.score import Score, choose, rate_of
 from dlco.workload import Layer
 
-from .exhaustive import every_choice, optimum
+from ..exhaustive import every_choice, optimum
 
 LONGER = Effort(rounds=60, patience=20, population=4, neighbours=16, islands=2)
 BRIEF = SolveEffort(

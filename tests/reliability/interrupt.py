@@ -21,8 +21,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import dlco
-from dlco.optimize import imperfect
-from dlco.optimize.local_search import Effort
+from dlco.search import imperfect
+from dlco.search.local_search import Effort
 from tests.nas.small import make_hardware
 from tests.reliability.kill import BUDGET, EFFORT, LAYERS, RUNS
 
@@ -67,7 +67,7 @@ def _interrupted(run: Callable[[], Any], pauses: list[float]) -> Any:
 
     before = signal.signal(signal.SIGALRM, press), signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with dlco.optimize.interrupts.held():  # as the command line has it: what comes too late changes nothing
+        with dlco.interrupts.held():  # as the command line has it: what comes too late changes nothing
             signal.setitimer(signal.ITIMER_REAL, left[0])
             found = run()
             signal.setitimer(signal.ITIMER_REAL, 0)

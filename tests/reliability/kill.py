@@ -27,13 +27,13 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import dlco
+from dlco.bound import BoundEffort
 from dlco.nas import cosearch
-from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.problem import CoProblem
 from dlco.optimize import FrontEffort, SolveEffort
-from dlco.optimize.bound import BoundEffort
-from dlco.optimize.fleet import FleetEffort
-from dlco.optimize.local_search import Effort
+from dlco.search.evolution import FleetEffort
+from dlco.search.layer_costs import LayerCosts
+from dlco.search.local_search import Effort
 from tests.nas.small import Linear, make_hardware, make_space
 
 TIMES = {"seconds", "trace", "history"}

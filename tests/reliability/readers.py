@@ -21,6 +21,7 @@ import torch
 import dlco
 from dlco import timeloop
 from dlco.errors import DlcoError
+from dlco.journal import Journal
 from dlco.mapping import Constraints, MapSpace
 from dlco.nas import CoDesign
 from dlco.nas.oracles.fit import load_predictor
@@ -28,7 +29,6 @@ from dlco.nas.oracles.predictor import Quality
 from dlco.nas.oracles.ridge import Ridge
 from dlco.nas.oracles.table import TableAccuracy
 from dlco.nas.spaces import NasBench201
-from dlco.optimize.journal import Journal
 from dlco.timeloop.stats import parse_stats, parse_xml
 from dlco.workload.frontends import from_csv, from_onnx
 

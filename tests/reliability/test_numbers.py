@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 
 import dlco
 from dlco import Architecture, HardwareSpace, InvalidInput, Level, NotSupported, SolveEffort
+from dlco.bound import BoundEffort
 from dlco.cost import TIMELOOP_RULES, Cost, CountingRules, evaluate
 from dlco.mapping import SlotConstraint
 from dlco.mapping.checks import kept_dataspaces
 from dlco.mapping.mapping import MappingBatch
 from dlco.mapping.mapspace import MapSpace
 from dlco.mapping.places import Place, count_splits, prime_factors
-from dlco.optimize.bound import BoundEffort
-from dlco.optimize.local_search import Effort
+from dlco.search.local_search import Effort
 from dlco.workload.problem import check_countable
 
 from ..cost.cases import FAMILIES, Case, block, cases, conv, make_case, products, skewed
-from ..optimize.efforts import FLEET
+from ..efforts import FLEET
 from .big_counts import big_counts
 
 LARGE = (2, 3, 31, 127, 1021)

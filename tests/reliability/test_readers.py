@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 import dlco
 from dlco import InvalidInput, timeloop
 from dlco.errors import DlcoError
+from dlco.journal import Journal
 from dlco.nas.oracles.fit import load_predictor
 from dlco.nas.oracles.table import TableAccuracy
 from dlco.nas.spaces import NasBench201
-from dlco.optimize.journal import Journal
 from dlco.timeloop.stats import parse_xml
 
 from ..timeloop.conftest import ARCH, PROBLEM
@@ -263,7 +263,7 @@ def test_a_checkpoint_comes_into_being_whole(tmp_path: Path, monkeypatch: pytest
 
     path = tmp_path / "run.ckpt"
     with monkeypatch.context() as patch:
-        patch.setattr("dlco.optimize.journal.os.link", killed)
+        patch.setattr("dlco.journal.os.link", killed)
         with pytest.raises(SystemExit):
             Journal(path, "asked", resume=False)
     assert not path.exists()

@@ -5,9 +5,9 @@ from math import prod
 import pytest
 
 import dlco
+from dlco.bound.compulsory import used_words
 from dlco.errors import InvalidInput
 from dlco.mapping.places import prime_factors
-from dlco.optimize.bound.compulsory import used_words
 from dlco.workload import Dataspace, Layer, Problem
 from dlco.workload.problem import Rank
 
@@ -33,7 +33,7 @@ def test_dimensions_of_one_position_count_for_nothing() -> None:
     padded = Problem(
         (*problem.dimensions, *(f"x{i}" for i in range(40))), (*problem.bounds, *(1,) * 40), problem.dataspaces
     )
-    assert dlco.optimize.orders.check_loops([Layer("padded", padded)]) is None
+    assert dlco.mapping.orders.check_loops([Layer("padded", padded)]) is None
 
 
 def test_more_dimensions_than_any_problem_has() -> None:

@@ -5,7 +5,8 @@ from math import ceil, inf, prod
 
 import pytest
 
-from dlco.optimize.solution import Solution, price
+from dlco.design.network_cost import evaluate_network
+from dlco.design.solution import Solution
 from dlco.report.breakdown import breakdowns, dataspaces
 from dlco.simulate import count_accesses
 
@@ -18,7 +19,7 @@ def limited(solution: Solution) -> Solution:
         for level, (read, write, shared) in zip(solution.architecture.levels, ports, strict=True)
     )
     machine = replace(solution.architecture, levels=levels)
-    costs, cost = price(solution.layers, machine, solution.mappings)
+    costs, cost = evaluate_network(solution.layers, machine, solution.mappings)
     return replace(solution, architecture=machine, layer_costs=costs, cost=cost)
 
 
@@ -67,7 +68,7 @@ def with_ports(solution: Solution, read: float, write: float, shared: float) -> 
         for level in solution.architecture.levels
     )
     machine = replace(solution.architecture, levels=levels)
-    costs, cost = price(solution.layers, machine, solution.mappings)
+    costs, cost = evaluate_network(solution.layers, machine, solution.mappings)
     return replace(solution, architecture=machine, layer_costs=costs, cost=cost)
 
 
@@ -87,7 +88,7 @@ def test_a_level_as_slow_as_the_macs_does_not_set_the_cycles(solution):
     """A register file that moves the 3 words of each step in just that step."""
     even = with_ports(solution, inf, inf, inf)
     levels = (replace(even.architecture.levels[0], write_bandwidth=3.0), *even.architecture.levels[1:])
-    costs, cost = price(even.layers, machine := replace(even.architecture, levels=levels), even.mappings)
+    costs, cost = evaluate_network(even.layers, machine := replace(even.architecture, levels=levels), even.mappings)
     row = breakdowns(replace(even, architecture=machine, layer_costs=costs, cost=cost))[0]
     assert (row.level_cycles, row.compute_cycles) == ({"RegisterFile": 108.0}, 108.0)
     assert row.bound_by == "compute"
@@ -98,7 +99,7 @@ def test_a_level_of_one_word_is_full_with_one(solution):
     mapping = replace(solution.mappings["conv1"], bypass=(names, frozenset(), frozenset()))
     levels = (replace(solution.architecture.levels[0], capacity=1.0), *solution.architecture.levels[1:])
     machine = replace(solution.architecture, levels=levels)
-    costs, cost = price(solution.layers[:1], machine, {"conv1": mapping})
+    costs, cost = evaluate_network(solution.layers[:1], machine, {"conv1": mapping})
     one = replace(solution, layers=solution.layers[:1], architecture=machine, mappings={"conv1": mapping})
     (row,) = breakdowns(replace(one, layer_costs=costs, cost=cost))
     assert row.filled["RegisterFile"] == 1.0
@@ -112,7 +113,7 @@ def test_levels_without_ports_or_room_are_left_out(solution):
             for level in solution.architecture.levels
         ),
     )
-    costs, cost = price(solution.layers, bare, solution.mappings)
+    costs, cost = evaluate_network(solution.layers, bare, solution.mappings)
     for row in breakdowns(replace(solution, architecture=bare, layer_costs=costs, cost=cost)):
         assert (row.level_cycles, row.filled, row.bound_by) == ({}, {}, "compute")
         assert row.cycles == row.compute_cycles
@@ -140,7 +141,7 @@ def test_tiles_cut_short_leave_macs_idle(solution):
 
     # Q = 6 as 4 side by side, twice: the second time 2 of the 4 idle
     cut = replace(mapping, spatial_x=put(mapping.spatial_x, 1, 4), temporal=put(mapping.temporal, 2, 2))
-    costs, cost = price((layer,), solution.architecture, {"conv1": cut})
+    costs, cost = evaluate_network((layer,), solution.architecture, {"conv1": cut})
     one = replace(
         solution,
         layers=(layer,),

@@ -5,10 +5,11 @@ from math import exp
 import matplotlib.pyplot
 import pytest
 
+from dlco.design.budget import Budget
+from dlco.design.front import Front, FrontPoint
+from dlco.design.network_cost import NetworkCost
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
-from dlco.optimize.budget import Budget
-from dlco.optimize.front import Front, FrontPoint
-from dlco.optimize.solution import NetworkCost, Solution
 from dlco.report.front import machine_text, plot_front
 
 

@@ -10,14 +10,15 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dlco.design.budget import Budget
+from dlco.design.codesign import STATUSES as ENDS
+from dlco.design.codesign import CoDesign, CoPoint
+from dlco.design.frame import layer_rows, to_csv
+from dlco.design.front import Front, FrontPoint
+from dlco.design.network_cost import evaluate_network
+from dlco.design.solution import Solution
 from dlco.errors import DlcoError, InvalidMapping
-from dlco.nas.codesign import STATUSES as ENDS
-from dlco.nas.codesign import CoDesign, CoPoint
-from dlco.optimize.budget import Budget
-from dlco.optimize.front import Front, FrontPoint
-from dlco.optimize.solution import Solution, price
 from dlco.report.codesign_page import codesign_page
-from dlco.report.frame import layer_rows, to_csv
 from dlco.report.front_page import front_page
 from dlco.report.page import solution_page
 from dlco.report.picture import plot_solution
@@ -52,7 +53,7 @@ def renamed(solution: Solution, names: list[str], levels: list[str] | None = Non
         mapping = replace(mapping, levels=tuple(levels))
     layers = tuple(replace(solution.layers[0], name=name) for name in names)
     mappings = dict.fromkeys(names, mapping)
-    costs, cost = price(layers, machine, mappings)
+    costs, cost = evaluate_network(layers, machine, mappings)
     return replace(
         solution,
         layers=layers,

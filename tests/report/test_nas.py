@@ -4,9 +4,9 @@ from itertools import combinations
 import matplotlib.pyplot
 import pytest
 
+from dlco.design.codesign import CoDesign, CoPoint
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
-from dlco.nas.codesign import CoDesign, CoPoint
-from dlco.optimize.solution import Solution
 from dlco.report.nas import plot_codesign, plot_progress
 
 KIB = 8192

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dlco.optimize.budget import Budget, Conflict
-from dlco.optimize.front import Front
-from dlco.optimize.solution import Solution
+from dlco.design.budget import Budget, Conflict
+from dlco.design.front import Front
+from dlco.design.solution import Solution
 from dlco.report.codesign_page import codesign_page
 from dlco.report.front_page import front_page
 from dlco.report.nest import layer_nest, loop_nest_html

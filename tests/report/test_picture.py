@@ -5,8 +5,8 @@ import matplotlib.pyplot
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
-from dlco.optimize.solution import Solution
 from dlco.report.picture import energy_parts, plot_solution
 
 

@@ -12,11 +12,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from dlco.design.history import HistoryPoint
+from dlco.design.network_cost import evaluate_network
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware import eyeriss_like, gemmini_like, generic, simba_like, tpu_like
 from dlco.mapping.loopnest import render_loop_nest
-from dlco.optimize.history import HistoryPoint
-from dlco.optimize.solution import Solution, price
 from dlco.report.breakdown import breakdowns
 from dlco.report.nest import layer_nest
 from dlco.report.pictures import (
@@ -226,7 +227,7 @@ def test_a_layer_that_its_macs_bound_lies_on_its_own_roof(solution):
     """With ports that never wait, cycles are steps: 108 and 20."""
     levels = tuple(replace(level, read_bandwidth=1e9, write_bandwidth=np.inf) for level in solution.architecture.levels)
     machine = replace(solution.architecture, levels=levels)
-    costs, cost = price(solution.layers, machine, solution.mappings)
+    costs, cost = evaluate_network(solution.layers, machine, solution.mappings)
     axes = plot_roofline(replace(solution, architecture=machine, layer_costs=costs, cost=cost)).axes[0]
     assert [dots.get_offsets()[0][1] for dots in axes.collections] == [10368 / 108, 320 / 20]
     assert axes.collections[0].get_label() == "set by compute"
@@ -241,7 +242,7 @@ def test_a_roofline_of_many_layers_names_those_with_the_most_cycles(solution, co
     small = replace(solution.layers[1], count=count)
     mappings = many.mappings | {small.name: solution.mappings[small.name]}
     layers = (small, *many.layers)
-    costs, cost = price(layers, solution.architecture, mappings)
+    costs, cost = evaluate_network(layers, solution.architecture, mappings)
     axes = plot_roofline(replace(solution, layers=layers, mappings=mappings, layer_costs=costs, cost=cost)).axes[0]
     assert len(axes.collections) == 25
     assert ("fc<1>" in {text.get_text() for text in axes.texts}) == named
@@ -250,7 +251,7 @@ def test_a_roofline_of_many_layers_names_those_with_the_most_cycles(solution, co
 def test_a_layer_that_moves_nothing_through_a_level_has_no_place_on_its_roofline(solution):
     bypass = (frozenset(), frozenset(space.name for space in solution.layers[1].problem.dataspaces), frozenset())
     mappings = solution.mappings | {"fc<1>": replace(solution.mappings["fc<1>"], bypass=bypass)}
-    costs, cost = price(solution.layers, solution.architecture, mappings)
+    costs, cost = evaluate_network(solution.layers, solution.architecture, mappings)
     around = replace(solution, mappings=mappings, layer_costs=costs, cost=cost)
     shown = [hover_of(dots).split(":")[0] for dots in plot_roofline(around, level="GlobalBuffer").axes[0].collections]
     assert shown == ["conv1"]

@@ -3,8 +3,8 @@ from contextlib import redirect_stderr
 
 import pytest
 
-from dlco.optimize.progress import Progress
-from dlco.report.progress import ProgressBar, time_left
+from dlco.progress import Progress
+from dlco.progress_bar import ProgressBar, time_left
 
 
 class Terminal(io.StringIO):

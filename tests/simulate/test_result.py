@@ -2,11 +2,12 @@
 
 import pytest
 
+from dlco.design.budget import Budget
+from dlco.design.network_cost import evaluate_network
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware import generic
 from dlco.mapping import Mapping
-from dlco.optimize.budget import Budget
-from dlco.optimize.solution import Solution, price
 from dlco.simulate import Density, TimingModel, simulate
 from dlco.workload import conv2d
 
@@ -32,7 +33,7 @@ def solution() -> Solution:
     rows = (("conv1", 6, 1), ("conv2", 3, 2))
     layers = tuple(conv2d(name, C=4, M=8, P=P, Q=6, R=3, S=3, count=n) for name, P, n in rows)
     machine, mappings = generic(), {"conv1": mapped(6), "conv2": mapped(3)}
-    costs, cost = price(layers, machine, mappings)
+    costs, cost = evaluate_network(layers, machine, mappings)
     return Solution("solved", "all limits hold", "edp", Budget(), 0, layers, machine, mappings, costs, cost)
 
 

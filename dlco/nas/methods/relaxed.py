@@ -4,7 +4,7 @@ The nonlinear program (`dlco.nas.relaxation`) proposes machines and probabilitie
 probabilities are rounded to several networks, improved on the program's own model, and evaluated on the start's machine
 rounded to the grid. From the best pair on, every turn proposes
 
-* machines: the best network on the machines a grid step away (`dlco.optimize.steps`, as `solve` steps them), and
+* machines: the best network on the machines a grid step away (`dlco.search.steps`, as `solve` steps them), and
 * networks: on the best machine all layers are searched, and the networks that the model of their exact costs and of
   the accuracy likes best are evaluated;
 
@@ -22,17 +22,17 @@ import torch
 
 from dlco.errors import InvalidInput
 from dlco.hardware.space import HardwareSpace
+from dlco.journal import check_table
 from dlco.nas.evaluator import Evaluator
-from dlco.nas.layer_costs import MachineIndex, rates_of
 from dlco.nas.methods.local_search import walk
 from dlco.nas.network_model import AccuracyModel, NetworkModel
 from dlco.nas.problem import Candidate, CoProblem, Pair
 from dlco.nas.relaxation import Relaxed, relax_jointly, round_network
 from dlco.nas.space import FactoredSpace, Network
-from dlco.optimize.journal import check_table
-from dlco.optimize.relaxed import round_sizes
-from dlco.optimize.score import BROKEN
-from dlco.optimize.steps import longest_reach, steps
+from dlco.relax import round_sizes
+from dlco.search.layer_costs import MachineIndex, rates_of
+from dlco.search.score import BROKEN
+from dlco.search.steps import longest_reach, steps
 
 T = TypeVar("T")
 STARTS, STEPS = 4, 160  # of the relaxation

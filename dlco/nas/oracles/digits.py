@@ -17,7 +17,7 @@ from dlco.nas.spaces.digits import Digits
 from dlco.nas.supernet.digits import DigitsSupernet
 from dlco.nas.supernet.images import Images, Labelled, digit_images, percent_right
 from dlco.nas.supernet.training import train_alone, train_shared
-from dlco.optimize.progress import Listener, listening
+from dlco.progress import Listener, listening
 
 
 @dataclass(frozen=True, eq=False)

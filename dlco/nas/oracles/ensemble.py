@@ -13,7 +13,7 @@ from torch.nn.functional import silu
 
 from dlco.nas.oracles.predictor import Predictor, Quality
 from dlco.nas.space import Space
-from dlco.optimize.progress import Listener, Progress, silent
+from dlco.progress import Listener, Progress, silent
 
 SILU_DIP = -1.2784645427610738  # where silu is least
 

@@ -15,7 +15,7 @@ from dlco.nas.oracles.predictor import Predictor, Quality, judge
 from dlco.nas.oracles.ridge import Ridge, fit_ridge
 from dlco.nas.oracles.table import TableAccuracy
 from dlco.nas.space import Space
-from dlco.optimize.progress import Listener, listening
+from dlco.progress import Listener, listening
 from dlco.reading import check_archive, read_limited
 
 KINDS: dict[str, type[Predictor]] = {kind.kind: kind for kind in (Ridge, Ensemble)}

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from dlco.errors import InvalidInput
-from dlco.nas.layer_costs import LayerCosts, MachineIndex
 from dlco.nas.space import FactoredSpace
+from dlco.search.layer_costs import LayerCosts, MachineIndex
 
 
 @dataclass(frozen=True, eq=False)

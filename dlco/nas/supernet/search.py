@@ -26,12 +26,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, one_hot
 
 from dlco.errors import InvalidInput
+from dlco.interrupts import held
 from dlco.nas.space import FactoredSpace, Network
 from dlco.nas.supernet.costs import OperatorCosts
 from dlco.nas.supernet.images import Images, Labelled, percent_right
 from dlco.nas.supernet.training import batches, train_shared
-from dlco.optimize.interrupts import held
-from dlco.optimize.progress import Listener, Progress, listening
+from dlco.progress import Listener, Progress, listening
 
 EXPONENTS = {"accuracy": (0, 0), "energy": (1, 0), "latency": (0, 1), "edp": (1, 1)}
 """By objective, the powers of energy and cycles whose product is to be small."""

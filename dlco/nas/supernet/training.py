@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from dlco.nas.space import FactoredSpace
 from dlco.nas.supernet.images import Labelled
-from dlco.optimize.progress import Listener, Progress, silent
+from dlco.progress import Listener, Progress, silent
 
 BATCH = 64
 

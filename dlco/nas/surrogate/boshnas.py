@@ -10,13 +10,13 @@ from typing import Any
 import torch
 
 from dlco.errors import InvalidInput
+from dlco.interrupts import held
 from dlco.nas.oracles.accuracy import Accuracy
 from dlco.nas.space import Space
 from dlco.nas.surrogate.designs import networks_of
 from dlco.nas.surrogate.search import Proposer, Settings, round_size
-from dlco.optimize.interrupts import held
-from dlco.optimize.progress import Listener, Progress, listening
-from dlco.optimize.tasks import single_thread
+from dlco.progress import Listener, Progress, listening
+from dlco.tasks import single_thread
 from dlco.workload.problem import check_count, check_positive_int
 
 

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 from dlco.hardware.space import HardwareSpace
-from dlco.nas.layer_costs import MachineIndex
 from dlco.nas.problem import CoProblem, Pair
 from dlco.nas.relaxation import round_network
 from dlco.nas.space import FactoredSpace, Network, Space
-from dlco.optimize.relaxed import round_sizes
-from dlco.optimize.relaxed.arrow import onto_simplex
+from dlco.relax import round_sizes
+from dlco.relax.arrow import onto_simplex
+from dlco.search.layer_costs import MachineIndex
 
 D = TypeVar("D", bound=Hashable)
 KNOWN = 256  # networks drawn to look for the nearest among, where a space has no decisions to round

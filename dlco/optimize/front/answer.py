@@ -4,19 +4,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from dlco.design.budget import Budget
+from dlco.design.dominance import Values
+from dlco.design.front import FrontPoint
+from dlco.design.network_cost import evaluate_network
+from dlco.design.solution import Solution
 from dlco.hardware.architecture import Architecture
-from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.front.dominance import Values
-from dlco.optimize.front.front import FrontPoint
-from dlco.optimize.front.harvest import Harvest
 from dlco.optimize.front.request import FrontRequest
-from dlco.optimize.progress import Listener
+from dlco.optimize.front.visited import Harvest
 from dlco.optimize.request import make_request, some_mapping
 from dlco.optimize.run import Run
-from dlco.optimize.score import Score
-from dlco.optimize.search import Design
-from dlco.optimize.solution import Solution, price
+from dlco.progress import Listener
+from dlco.search.designs import Design
+from dlco.search.score import Score
 
 STARTS = 2  # machines on either side of a place on the front, from which its solve starts
 
@@ -94,7 +95,7 @@ def solve_from(
 def _aside(run: Run, solution: Solution, budget: Budget, design: Design) -> Solution:
     """A design that a search came across, on its way to a solution."""
     architecture, mappings = run.unfolded(design)
-    costs, cost = price(solution.layers, architecture, mappings)
+    costs, cost = evaluate_network(solution.layers, architecture, mappings)
     return replace(
         solution,
         status="solved",

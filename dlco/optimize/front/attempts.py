@@ -12,16 +12,16 @@ from typing import Any
 
 import joblib
 
+from dlco.design.dominance import Values, logs, nondominated
+from dlco.design.front import Front, FrontPoint
+from dlco.design.solution import Solution
+from dlco.interrupts import Interrupts, held
+from dlco.journal import Journal
 from dlco.optimize.front.answer import Answer, Solver, solve_from
-from dlco.optimize.front.dominance import Values, logs, nondominated
-from dlco.optimize.front.front import Front, FrontPoint
-from dlco.optimize.front.harvest import cell_of
 from dlco.optimize.front.request import FrontRequest
-from dlco.optimize.interrupts import Interrupts, held
-from dlco.optimize.journal import Journal
-from dlco.optimize.progress import Listener, Progress, silent
-from dlco.optimize.solution import Solution
-from dlco.optimize.tasks import derive_seed, run_tasks
+from dlco.optimize.front.visited import cell_of
+from dlco.progress import Listener, Progress, silent
+from dlco.tasks import derive_seed, run_tasks
 
 
 @dataclass(frozen=True)

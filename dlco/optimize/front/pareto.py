@@ -12,22 +12,22 @@ from itertools import pairwise
 from math import dist, exp, hypot, inf, isqrt
 from typing import Any
 
+from dlco.design.budget import Budget
+from dlco.design.dominance import logs
+from dlco.design.front import Front, FrontPoint, spread
+from dlco.design.solution import Solution
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
+from dlco.interrupts import held
+from dlco.journal import recording
 from dlco.mapping.constraints import announce
-from dlco.optimize.budget import Budget
 from dlco.optimize.front.answer import STARTS, Answer, first_machines, solve_from
 from dlco.optimize.front.attempts import Attempts, Question
-from dlco.optimize.front.dominance import logs
-from dlco.optimize.front.front import Front, FrontPoint, spread
 from dlco.optimize.front.request import FrontEffort, front_request
-from dlco.optimize.interrupts import held
-from dlco.optimize.journal import recording
-from dlco.optimize.progress import Listener, listening
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
-from dlco.optimize.solution import Solution
+from dlco.progress import Listener, listening
 from dlco.workload.layer import Layer
 
 LIMIT_OF = {objective: limit for limit, objective in OBJECTIVE_OF.items()}
@@ -61,7 +61,7 @@ def pareto(
     itself (which breaks ties there), at a few between the ends, evenly in logs, and then in the middle of the
     longest stretches of the front between limits. Solves after the ends are short: each starts from the designs
     found so far on either side of its limit. What their searches come across between the limits joins the front at
-    no cost (see `dlco.optimize.front.harvest`), so that it may have several times as many points. With a third
+    no cost (see `dlco.optimize.front.visited`), so that it may have several times as many points. With a third
     objective, y is minimised under a grid of limits on x and z, and then between the points that stand most alone.
     Area is better limited than minimised, since it takes few values: rather x than y.
 

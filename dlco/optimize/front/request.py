@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from dlco.design.budget import Budget
+from dlco.design.front import check_axes
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
-from dlco.optimize.budget import Budget
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.fleet import FleetEffort
-from dlco.optimize.front.front import check_axes
-from dlco.optimize.local_search import Effort
 from dlco.optimize.request import check_flag, check_given, check_seed
+from dlco.search.evolution import FleetEffort
+from dlco.search.local_search import Effort
 from dlco.workload.layer import Layer, check_layers
 from dlco.workload.problem import check_positive_int
 

@@ -15,18 +15,18 @@ from math import hypot, log
 
 import torch
 
+from dlco.design.budget import Budget
+from dlco.design.dominance import logs
+from dlco.design.front import Front, FrontPoint
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
-from dlco.optimize.budget import Budget
+from dlco.interrupts import held
+from dlco.journal import recording
 from dlco.optimize.front.answer import STARTS, first_machines, solve_from
 from dlco.optimize.front.attempts import Attempts, Question
-from dlco.optimize.front.dominance import logs
-from dlco.optimize.front.front import Front, FrontPoint
 from dlco.optimize.front.request import FrontEffort, front_request
-from dlco.optimize.interrupts import held
-from dlco.optimize.journal import recording
-from dlco.optimize.progress import Listener, listening
-from dlco.optimize.score import Score
+from dlco.progress import Listener, listening
+from dlco.search.score import Score
 from dlco.workload.layer import Layer
 
 NARROW = 1e-4  # weights closer than this are not told apart

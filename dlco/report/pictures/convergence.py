@@ -6,9 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from dlco.optimize.history import HistoryPoint
-from dlco.optimize.solution import Solution
-from dlco.report.layout import pretty
+from dlco.design.history import HistoryPoint
+from dlco.design.layout import pretty
+from dlco.design.solution import Solution
+from dlco.design.table import QUANTITIES, objective_text
 from dlco.report.style import (
     BLACK,
     BLUE,
@@ -25,7 +26,6 @@ from dlco.report.style import (
     style_axes,
 )
 from dlco.report.svg import set_hover
-from dlco.report.table import QUANTITIES, objective_text
 
 _SHADES = ("#F4F4F4", "#FFFFFF")
 _NAMED = 0.06  # of the width that a phase must have to be named

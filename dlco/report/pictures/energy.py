@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlco.optimize.solution import Solution
+from dlco.design.layout import pretty, si
+from dlco.design.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns, dataspaces
-from dlco.report.layout import pretty, si
 from dlco.report.style import (
     BLACK,
     LEAK_COLOUR,

@@ -6,9 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlco.optimize.solution import Solution
+from dlco.design.layout import si
+from dlco.design.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns
-from dlco.report.layout import si
 from dlco.report.style import (
     BLACK,
     DARK,

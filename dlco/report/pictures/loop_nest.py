@@ -5,8 +5,8 @@ import os
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dlco.optimize.solution import Solution
-from dlco.report.layout import clip
+from dlco.design.layout import clip
+from dlco.design.solution import Solution
 from dlco.report.nest import layer_nest
 from dlco.report.style import BLACK, check_picture, finish, level_colours, new_figure, plain, set_title
 from dlco.report.svg import set_hover

@@ -7,12 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from dlco.design.layout import clip
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
-from dlco.optimize.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns
 from dlco.report.labels import LOWER_RIGHT, UPPER_LEFT, name_points
-from dlco.report.layout import clip
 from dlco.report.style import (
     BLACK,
     BLUE,

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 import dlco
 from dlco.errors import InvalidInput
-from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.spaces.digits import Digits
 from dlco.nas.supernet import Images, OperatorCosts, SearchTraining, operator_costs, search_supernet
-from dlco.optimize.score import Score
+from dlco.search.layer_costs import LayerCosts
+from dlco.search.score import Score
 
 SPACE = Digits(blocks=1)  # two decisions of seven options
 MACS = torch.tensor(

@@ -11,13 +11,13 @@ from dlco.errors import InvalidInput
 from dlco.nas import GraphSpace, NasBench201
 from dlco.nas.cosearch import explore
 from dlco.nas.evaluator import Evaluator
-from dlco.nas.layer_costs import LayerCosts
 from dlco.nas.oracles import Counted, FunctionAccuracy
 from dlco.nas.problem import CoProblem
 from dlco.nas.surrogate import Settings, boshnas
 from dlco.nas.surrogate.designs import pairs_of
 from dlco.nas.surrogate.search import Proposer
-from dlco.optimize.score import Score
+from dlco.search.layer_costs import LayerCosts
+from dlco.search.score import Score
 from tests.nas.small import Linear, make_hardware, make_space
 
 CELLS = NasBench201()

@@ -8,20 +8,20 @@ import joblib
 import pytest
 
 import dlco
+from dlco.design.dominance import hypervolume, logs, nondominated
+from dlco.design.front import Front
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize import Budget, Progress, SolveEffort
-from dlco.optimize.front import Front
-from dlco.optimize.front.dominance import hypervolume, logs, nondominated
 from dlco.optimize.front.pareto import pareto, tighten
 from dlco.optimize.front.request import FrontEffort
 from dlco.optimize.front.weighted import weighted_sum_front
-from dlco.optimize.local_search import Effort
+from dlco.search.local_search import Effort
 from dlco.workload import Layer
-from tests.optimize.exhaustive import every_choice, machines_of, optimum
+from tests.exhaustive import every_choice, machines_of, optimum
 
-from ..efforts import FLEET
+from ...efforts import FLEET
 
 SMALL = SolveEffort(
     starts=1,

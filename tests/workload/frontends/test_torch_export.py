@@ -7,7 +7,7 @@ from torch import nn
 
 import dlco
 from dlco.errors import InvalidInput
-from dlco.optimize.local_search import Effort
+from dlco.search.local_search import Effort
 
 from .truth import counted_macs, on_meta
 

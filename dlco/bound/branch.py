@@ -1,0 +1,232 @@
+"""Best-first branch and bound over the classes of one layer's mappings.
+
+Every node is a set of mappings with a proven bound (`Relaxation`); its children cover it, so the least bound of all
+open nodes bounds the layer. A node is split where its program is furthest below the exact model at the program's own
+solution: loops taken to leave a tile in place that have to move something, windows taken to be short, first visits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from math import exp, inf
+
+import numpy as np
+
+from dlco.bound.geometric import Array, Solved, solve
+from dlco.bound.nodes import Node, Order
+from dlco.bound.program import Aim, Draft, draft
+from dlco.bound.terms import Relaxation
+
+WORTH = 2e-4  # a split that cannot raise a bound by this share is not made
+
+
+Leaf = tuple[float, Node]  # a bound, and the mappings that it holds for
+
+
+@dataclass(frozen=True)
+class LayerBound:
+    """What was proven of one layer.
+
+    Attributes:
+        value: no mapping's `energy` x pJ + `time` x cycles is below it; infinite where none keeps the limits.
+        nodes: programs solved.
+        closed: whether every open node was as tight as this relaxation gets.
+        x: `[n]` columns of the loosest node's solution, and `node` that node; None where there is none.
+        leaves: all open nodes: what a search on part of the machines starts from.
+    """
+
+    value: float
+    nodes: int
+    closed: bool
+    x: Array | None = None
+    node: Node | None = None
+    leaves: tuple[Leaf, ...] = ()
+
+
+def bound_layer(model: Relaxation, aim: Aim, nodes: int, leaves: Sequence[Leaf] | None = None) -> LayerBound:
+    """A lower bound over all mappings of a layer.
+
+    Args:
+        model: the layer on its machine.
+        aim: what to minimise.
+        nodes: programs to solve at most, at least 1.
+        leaves: nodes that cover all mappings, with bounds known of them; where not given, one of all mappings.
+    """
+    tree = _Tree(model, aim)
+    for value, node in leaves if leaves is not None else [(-inf, Node((None,) * model.levels))]:
+        tree.push(value, node)
+    return tree.grow(nodes)
+
+
+class _Tree:
+    """The open nodes of one search, loosest first; a node's program is solved once it comes to the front."""
+
+    def __init__(self, model: Relaxation, aim: Aim) -> None:
+        self.model, self.aim = model, aim
+        self.numbers = count()
+        self.queue: list[tuple[float, int, Node, Draft | None, Solved | None]] = []
+        self.seen: set[Node] = set()
+        self.solved = 0
+
+    def push(self, value: float, node: Node) -> None:
+        """Add mappings whose bound is known from elsewhere."""
+        if value < inf:
+            self.seen.add(node)
+            heappush(self.queue, (value, next(self.numbers), node, None, None))
+
+    def solve(self, node: Node, least: float) -> None:
+        """Add mappings with their program's bound, or a better one known already."""
+        self.solved += 1
+        own = draft(self.model, node, self.aim)
+        solved = solve(own.program)
+        value = least if solved is None else max(least, solved.bound * own.scale)
+        if value < inf:
+            heappush(self.queue, (value, next(self.numbers), node, own, solved))
+
+    def grow(self, nodes: int) -> LayerBound:
+        """Split the loosest node until it is tight or enough programs are solved."""
+        closed = False
+        while self.queue and not closed:
+            value, _, node, own, solved = self.queue[0]
+            if own is None:
+                if self.solved >= nodes:
+                    break
+                heappop(self.queue)
+                self.solve(node, value)
+                continue
+            children = [] if solved is None else split(self.model, node, own, solved)
+            closed = not children
+            if closed or self.solved + len(children) > nodes:
+                break
+            heappop(self.queue)
+            for child in children:
+                # A mirror image has the same bound, and stands for the node.
+                if not any(child.mirrored(swap) in self.seen for swap in self.model.mirrors):
+                    self.seen.add(child)
+                    self.solve(child, value)
+        if not self.queue:
+            return LayerBound(inf, self.solved, True)
+        value, _, node, _, solved = self.queue[0]
+        leaves = tuple((one[0], one[2]) for one in self.queue)
+        return LayerBound(value, self.solved, closed, None if solved is None else solved.x, node, leaves)
+
+
+def split(model: Relaxation, node: Node, draft: Draft, solved: Solved) -> list[Node]:
+    """The children of the most promising split of a node; none where no split is worth it."""
+    x = solved.x
+    cost = np.zeros(len(draft.traffic) + 1)
+    np.add.at(cost, draft.source, solved.weights)  # the last entry collects what has no source
+    options = [*_orders(model, node, draft, x, cost)]
+    if not model.imperfect:
+        options += [*_windows(model, node, draft, x, cost), *_shares(model, node, draft, x)]
+    if not options:
+        return []
+    worth, make = max(options, key=lambda option: option[0])
+    return make() if worth > WORTH * max(abs(solved.bound), 1e-3) else []
+
+
+def _orders(model: Relaxation, node: Node, draft: Draft, x: Array, cost: Array):  # type: ignore[no-untyped-def]
+    """(worth, children) of deciding each open level's order."""
+    for level in range(1, model.levels):
+        cared = model.cared(node, level)
+        order = node.orders[level]
+        if order is not None or not cared:
+            continue
+        classes = _classes(model, cared)
+        if not classes:
+            continue
+        stuck = []
+        for stationary in classes:
+            total = 0.0
+            for i, traffic in enumerate(draft.traffic):
+                if level not in traffic.uncounted:
+                    continue
+                outer = sum(float(v @ x) for at, v in traffic.uncounted.items() if at > level)
+                own = float(traffic.uncounted[level] @ x)
+                if traffic.space not in stationary:
+                    total += cost[i] * (exp(own + outer) - 1)
+                else:
+                    moving = float(model.loops(level, model.spaces[traffic.space].relevant) @ x)
+                    total += cost[i] * (exp(outer) - 1) * min(1.0, moving / 0.7)
+            stuck.append(total)
+        yield min(stuck), lambda level=level, cared=cared: _order_children(model, node, level, cared)
+
+
+def _order_children(model: Relaxation, node: Node, level: int, cared: frozenset[int]) -> list[Node]:
+    """The classes of a level's loops; where further levels follow, whether anything moves matters too."""
+    classes = _classes(model, cared)
+    if level == model.levels - 1:
+        return [node.with_order(level, Order(stationary, cared)) for stationary in classes]
+    children = [node.with_order(level, Order(empty=True))]
+    for stationary in classes:
+        moving = any(model.spaces[t].relevant for t in stationary)
+        children += [
+            node.with_order(level, Order(stationary, cared, moves=moves)) for moves in (False, True)[: 1 + moving]
+        ]
+    return children
+
+
+def _classes(model: Relaxation, cared: frozenset[int]) -> list[frozenset[int]]:
+    """The maximal sets of dataspaces that an innermost loop leaves in place."""
+    signatures = {model.signature(d, cared) for d in model.live}
+    return sorted((s for s in signatures if not any(s < other for other in signatures)), key=sorted)
+
+
+def _windows(model: Relaxation, node: Node, draft: Draft, x: Array, cost: Array):  # type: ignore[no-untyped-def]
+    """(worth, children) of narrowing the extents of the short dimensions of windows."""
+    for i, traffic in enumerate(draft.traffic):
+        for main, step, constant, others in traffic.ranks:
+            extent = step * exp(float(main @ x))
+            for c, (d, position), vector, least in others:
+                now = exp(float(vector @ x))
+                worth = cost[i] * c * max(now - least, 0.0) / max(extent + constant, 1.0)
+                if worth <= 0:
+                    continue
+                for at in (position, position + 1, position + 2):
+                    if at >= len(model.chain[d]) - 1:
+                        break
+                    low, high = model.extent_range(node, d, at)
+                    if high > low:
+                        own = exp(float(sum(x[model.column[(*place, d)]] for place in model.chain[d][: at + 1])))
+                        yield (
+                            worth,
+                            lambda d=d, at=at, low=low, high=high, own=own: _halves(model, node, d, at, low, high, own),
+                        )
+                        break
+
+
+def _halves(model: Relaxation, node: Node, d: int, at: int, low: float, high: float, own: float) -> list[Node]:
+    """A range of an extent cut in two between divisors of the bound."""
+    bound = model.bounds[d]
+    values = [v for v in range(1, bound + 1) if bound % v == 0 and low <= v <= high]
+    if len(values) < 2:
+        return [node.with_extent((d, at), (values[0], values[0]))] if values else []
+    cut = min(range(1, len(values)), key=lambda i: abs(np.log(own) - np.log(values[i - 1] * values[i]) / 2))
+    return [
+        node.with_extent((d, at), (values[0], values[cut - 1])),
+        node.with_extent((d, at), (values[cut], values[-1])),
+    ]
+
+
+def _shares(model: Relaxation, node: Node, draft: Draft, x: Array):  # type: ignore[no-untyped-def]
+    """(worth, children) of narrowing how many instances share a sum of the output."""
+    if sum(space.read_write for space in model.spaces) != 1:
+        return
+    (t,) = (i for i, space in enumerate(model.spaces) if space.read_write)
+    worth: dict[int, float] = {}
+    at: dict[int, float] = {}
+    for level, vector, factor, (low, high) in draft.chords:
+        now = min(max(float(vector @ x), low), high)
+        chord = exp(low) + (exp(high) - exp(low)) * ((now - low) / (high - low) if high > low else 0.0)
+        worth[level] = worth.get(level, 0.0) + factor * (chord - exp(now))
+        at[level] = now
+    for level, gain in worth.items():
+        low, high = model.shared_range(node, level, t)
+        reducible = int(np.prod([model.bounds[d] for d in model.irrelevant(t)]))
+        values = [v for v in range(int(low), int(high) + 1) if reducible % v == 0 and low <= v <= high]
+        if len(values) < 2:
+            continue
+        cut = min(range(1, len(values)), key=lambda i: abs(at[level] - np.log(values[i - 1] * values[i]) / 2))
+        ranges = [(float(values[0]), float(values[cut - 1])), (float(values[cut]), float(values[-1]))]
+        yield gain, lambda level=level, ranges=ranges: [node.with_shared(level, one) for one in ranges]

@@ -1,0 +1,255 @@
+"""`lower_bound()`: a value of the objective that no design within the budget goes below, and how it was proven.
+
+Valid under the default counting rules (whole tiles fetched at restarts, nothing from neighbours), over every mapping,
+and every machine of the space where sizes are free. It joins
+
+* the work that no mapping avoids (`dlco.bound.compulsory`), and
+* for some prices of time, the least energy + price x time of every layer by itself, from geometric programs tightened
+  by branching (`dlco.bound.terms`, `dlco.bound.branch`): added up over the layers, and over
+  boxes of the free sizes, they bound the network (`dlco.bound.boxes`),
+
+and takes the least objective among the totals of energy and time that all of these allow
+(`dlco.bound.region`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf, isfinite
+
+from dlco.bound.boxes import NetworkBounding
+from dlco.bound.compulsory import Floor, compulsory_bound, layer_floors
+from dlco.bound.geometric import Array
+from dlco.bound.program import Aim
+from dlco.bound.region import Cut, Limits, least
+from dlco.design.budget import Budget
+from dlco.design.objective import Objective
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
+from dlco.hardware.space import HardwareSpace
+from dlco.mapping.constraints import stated
+from dlco.workload.layer import Layer
+from dlco.workload.problem import check_count
+
+Tick = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class BoundEffort:
+    """How hard to try; the same effort gives the same bound.
+
+    Attributes:
+        nodes: programs solved at most for the price of time that decides, over all layers.
+        side: programs solved at most for each other price.
+        rounds: how often the price of time is moved to where the bound is lowest.
+        boxes: how often a box of free sizes is cut in two.
+    """
+
+    nodes: int = 2400
+    side: int = 200
+    rounds: int = 2
+    boxes: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("nodes", "side", "rounds", "boxes"):
+            check_count(f"{name} of the bound's effort", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A proven bound.
+
+    Attributes:
+        value: in the unit of `NetworkCost.objective`; infinite where no design keeps the budget.
+        how: a sentence that says what it rests on.
+        nodes: programs solved.
+        closed: whether branching went as far as it can make a difference.
+        guides: by layer name the real factors, `[levels, 2, dims]` (temporal; X times Y), of a design at the bound:
+            where a search may look for a better mapping. Empty where no program was solved.
+    """
+
+    value: float
+    how: str
+    nodes: int = 0
+    closed: bool = False
+    guides: Mapping[str, Array] = field(default_factory=dict, compare=False)
+
+
+def lower_bound(
+    layers: Sequence[Layer],
+    hardware: Architecture | HardwareSpace,
+    objective: str,
+    budget: Budget | None = None,
+    *,
+    constraints: Constraints | None = None,
+    imperfect: bool = False,
+    effort: BoundEffort | None = None,
+    tick: Tick | None = None,
+    proved: Tick | None = None,
+) -> Certificate:
+    """A bound on the objective over every design within the budget.
+
+    Args:
+        layers: the network.
+        hardware: a machine, or a space of them. Limits of the budget on capacities and bandwidths are to be taken
+            into it beforehand; here they are left out.
+        objective: "latency", "energy", "edp", "power" or "area".
+        budget: limits that designs must keep.
+        constraints: on mappings, beside those that the hardware carries. What they keep out of a level is taken into
+            account, as a level passed by may cost less than one used; all else is left out, as fewer mappings cost no
+            less.
+        imperfect: whether factors need not divide the bounds.
+        effort: how hard to try.
+        tick: told the share of the work done, 0 to 1, now and then.
+        proved: told each bound on the way, in the unit of `NetworkCost.objective`; each holds by itself.
+
+    Returns:
+        A `Certificate`, never below the bound of compulsory work.
+
+    Raises:
+        InvalidInput: an unknown objective.
+    """
+    Objective.parse(objective)
+    hardware = without_bypassed(hardware, constraints, layers)
+    bounding = _Bounding(tuple(layers), hardware, objective, budget or Budget(), imperfect, effort, tick, proved)
+    return bounding.certificate()
+
+
+def without_bypassed(
+    hardware: Architecture | HardwareSpace, constraints: Constraints | None, layers: Iterable[Layer] = ()
+) -> Architecture | HardwareSpace:
+    """The same hardware whose levels also bypass what constraints on the layers' mappings keep out of them."""
+    if isinstance(hardware, HardwareSpace):
+        base = without_bypassed(hardware.base, constraints, layers)
+        assert isinstance(base, Architecture)
+        return replace(hardware, base=base)
+    fixed = stated(hardware, constraints)
+    names = fixed.dataspaces.union(*({space.name for space in layer.problem.dataspaces} for layer in layers))
+    out = {level.name: level.bypass | fixed.bypassed_of(level.name, names) for level in hardware.levels}
+    return hardware.with_bypass(out) if fixed.bypass else hardware
+
+
+class _Bounding:
+    """One call of `lower_bound`: the cuts so far."""
+
+    def __init__(
+        self,
+        layers: tuple[Layer, ...],
+        hardware: Architecture | HardwareSpace,
+        objective: str,
+        budget: Budget,
+        imperfect: bool,
+        effort: BoundEffort | None,
+        tick: Tick | None,
+        proved: Tick | None,
+    ) -> None:
+        self.layers, self.hardware, self.objective, self.budget = layers, hardware, objective, budget
+        self.imperfect, self.effort, self.tick = imperfect, effort or BoundEffort(), tick or (lambda share: None)
+        self.proved = proved
+        self.base = hardware.base
+        self.cycle_s = self.base.cycle_s
+        self.floors: list[Floor] = layer_floors(layers, hardware)
+        self.network = NetworkBounding(layers, hardware, self.floors, imperfect)
+        self.nodes = 0
+        self.guides: dict[str, Array] = {}
+        self.closed = True
+        energy = sum(layer.count * floor.energy for layer, floor in zip(layers, self.floors, strict=True))
+        time = sum(layer.count * floor.cycles for layer, floor in zip(layers, self.floors, strict=True))
+        self.energy, self.time = energy, time
+        self.cuts: list[Cut] = [(1.0, 0.0, energy), (0.0, 1.0, time)]
+        self.limits = Limits(
+            energy=inf if budget.energy_j is None else budget.energy_j * 1e12,
+            time=inf if budget.latency_s is None else budget.latency_s / self.cycle_s,
+            power=inf if budget.power_w is None else budget.power_w * 1e12 * self.cycle_s,
+        )
+
+    def certificate(self) -> Certificate:
+        """See `lower_bound`."""
+        broken = self._broken()
+        if broken:
+            return Certificate(inf, broken, closed=True)
+        floor = compulsory_bound(self.layers, self.hardware, self.objective, self.budget)
+        self._report(floor)
+        if all(isfinite(one.energy) and 0 < one.cycles < inf for one in self.floors):
+            self._cut_all()
+        value, _, _ = least(self._value, self.cuts, self.limits)
+        if value == inf:
+            return Certificate(inf, "no design keeps all limits: proven by geometric programs", self.nodes, self.closed)
+        if value > floor:
+            how = f"proven by {self.nodes} geometric programs over all mappings"
+            return Certificate(value, how + self._machines(), self.nodes, self.closed, self.guides)
+        how = "proven by the work that no mapping avoids"
+        return Certificate(floor, how + self._machines(), self.nodes, self.closed, self.guides)
+
+    def _report(self, value: float) -> None:
+        if self.proved is not None and 0 < value < inf:
+            self.proved(value)
+
+    def _machines(self) -> str:
+        return f" and all {self.hardware.size:,} machines" if isinstance(self.hardware, HardwareSpace) else ""
+
+    def _broken(self) -> str | None:
+        """Why a machine of fixed sizes does not keep the budget, if so."""
+        if not isinstance(self.hardware, Architecture):
+            return None
+        machine, budget = self.hardware, self.budget
+        if budget.area_mm2 is not None and machine.area_mm2 > budget.area_mm2 * (1 + 1e-9):
+            return f"the machine has an area of {machine.area_mm2:.4g} mm2"
+        if budget.pe_count is not None and machine.macs > budget.pe_count:
+            return f"the machine has {machine.macs} MAC units"
+        return None
+
+    def _value(self, energy: float, time: float) -> float:
+        """The objective of totals; an area does not depend on them here."""
+        seconds = time * self.cycle_s
+        if self.objective == "power":
+            # Without a limit on the time, designs may be slower than any corner, at less power.
+            return energy * 1e-12 / seconds if self.limits.time < inf and seconds > 0 else 0.0
+        return {"latency": seconds, "energy": energy, "edp": energy * time, "area": 0.0}[self.objective]
+
+    def _aim(self, energy: float, time: float, i: int) -> Aim:
+        """The aim of a layer: its own limits, and what the others leave of the network's."""
+        layer, budget = self.layers[i], self.budget
+        cycles = budget.layer_limit(layer.name) / self.cycle_s
+        if self.limits.time < inf:
+            others = self.time - layer.count * self.floors[i].cycles
+            cycles = min(cycles, (self.limits.time - others) / layer.count)
+        return Aim(
+            energy,
+            time,
+            cycles=cycles * (1 + 1e-9),
+            area_um2=inf if budget.area_mm2 is None else budget.area_mm2 * 1e6 * (1 + 1e-9),
+            macs=inf if budget.pe_count is None else float(budget.pe_count),
+        )
+
+    def _cut_all(self) -> None:
+        """Bounds for the prices of time that matter to the objective."""
+        nodes, side, boxes = self.effort.nodes, self.effort.side, self.effort.boxes
+        limited = self.limits != Limits() or self.objective == "power"
+        rate = self.energy / self.time
+        fast, frugal = self.objective == "latency", self.objective == "energy"
+        self._cut(0.0, 1.0, nodes if fast else side, boxes if fast else 0)
+        costs_none = rate < 1e-30 and not any(level.leak_pj > 0 for level in self.base.levels)
+        if costs_none or (fast and not limited):  # there are no energies, or they do not matter
+            return
+        self._cut(1.0, 0.0, nodes if frugal else side, boxes if frugal else 0)
+        for factor in (0.25, 1.0, 4.0) if limited else ():
+            self._cut(1.0, rate * factor, side)
+        used: list[float] = []
+        for _ in range(self.effort.rounds if self.objective == "edp" else 0):
+            _, energy, time = least(self._value, self.cuts, self.limits)
+            price = energy / time if isfinite(energy) and time > 0 else 0.0
+            if price <= 0 or any(abs(price / other - 1) < 0.03 for other in used):
+                break
+            used.append(price)
+            self._cut(1.0, price, nodes, boxes)
+
+    def _cut(self, energy: float, time: float, nodes: int, boxes: int = 0) -> None:
+        """Add the bound on `energy` x E + `time` x T."""
+        aims = [self._aim(energy, time, i) for i in range(len(self.layers))]
+        found = self.network.bound(aims, nodes, boxes, self.tick)
+        self.nodes += found.nodes
+        self.closed = found.closed
+        guides = zip(self.layers, found.guides, strict=False)  # none where there is no design
+        self.guides = {layer.name: guide for layer, guide in guides if guide is not None}
+        self.cuts.append((energy, time, found.value))
+        self._report(least(self._value, self.cuts, self.limits)[0])

@@ -1,0 +1,170 @@
+"""A lower bound that every design respects: the work that no mapping avoids.
+
+Proof, under the default counting rules (whole tiles fetched at restarts, no forwarding between neighbours).
+
+* Every MAC is executed once, so a machine with n MAC units needs at least MACs / n cycles.
+* Every word of an input that some MAC uses enters each level that keeps the input, and is read there, at least once;
+  so is every word of the result written (words that strides skip are not counted: `used_words`).
+* Each MAC takes its operands from the innermost level that keeps them, where one read serves at most as many MACs
+  as there are below an instance. Of a result without gaps, all but the first visit of a word to an instance is read
+  back too, and a word has at most as many first visits as there are instances, or partial sums.
+
+Energy, latency and EDP follow: no access costs less than the cheapest, nothing moves faster than the widest port.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import torch
+
+from dlco.design.budget import Budget
+from dlco.hardware.architecture import Architecture, Machine
+from dlco.hardware.space import HardwareSpace
+from dlco.workload.layer import Layer
+from dlco.workload.problem import Dataspace, Problem
+from dlco.workload.sumset import distinct_sums
+
+
+@dataclass(frozen=True)
+class Floor:
+    """What one execution of a layer needs at least: pJ and cycles."""
+
+    energy: float
+    cycles: float
+
+
+def layer_floors(layers: Sequence[Layer], hardware: Architecture | HardwareSpace) -> list[Floor]:
+    """The compulsory energy and cycles of every layer."""
+    machines = _extremes(hardware)
+    return [
+        Floor(_energy(layer.problem, machines, hardware), _cycles(layer.problem, machines, hardware))
+        for layer in layers
+    ]
+
+
+def compulsory_bound(
+    layers: Sequence[Layer], hardware: Architecture | HardwareSpace, objective: str, budget: Budget | None = None
+) -> float:
+    """A value of the objective that no design within the budget goes below, in the unit of `NetworkCost.objective`.
+
+    For a space, energy an access, area and so on are each taken at their least and parallelism at its greatest, over
+    all machines of the grid (see `_extremes`).
+    """
+    machines = _extremes(hardware)
+    budget = budget or Budget()
+    least = machines.cycle_s.min().item()
+    energy = sum(layer.count * _energy(layer.problem, machines, hardware) for layer in layers)
+    cycles = sum(layer.count * _cycles(layer.problem, machines, hardware) for layer in layers)
+    if budget.power_w is not None:  # at this power the energy takes at least so long
+        cycles = max(cycles, energy * 1e-12 / budget.power_w / least)
+    return {
+        "latency": cycles * least,
+        "energy": energy,
+        "edp": energy * cycles,
+        "power": max(
+            min(_power(layer.problem, machines, hardware) for layer in layers) * 1e-12 / least,
+            0.0 if budget.latency_s is None else energy * 1e-12 / budget.latency_s,
+        ),
+        "area": machines.area_mm2.min().item(),
+    }[objective]
+
+
+def used_words(problem: Problem, space: Dataspace) -> int:
+    """Words of a dataspace that some MAC uses: positions that strides skip are left out."""
+    return prod(distinct_sums((c, problem.sizes[dim]) for dim, c in rank) for rank in space.projection)
+
+
+def _extremes(hardware: Architecture | HardwareSpace) -> Machine:
+    """Machines, batch shape `[n]`, among which every quantity that the bound takes alone has its least and greatest.
+
+    Area, bandwidths and fan-outs rise with every size: the machines with all sizes lowest and all highest have their
+    ends. A level's energy a word depends on the level's own capacity and width alone, but may be least anywhere
+    between (a wider access costs more than in proportion): all of the level's own grid is there.
+    """
+    if isinstance(hardware, Architecture):
+        return Machine(**{name: value[None] for name, value in vars(hardware.tensors()).items()})
+    sizes = [hardware.low[None], hardware.high[None]]
+    for driven in hardware.driven.values():
+        own = sorted({at for name, (at, _) in driven.items() if name in ("capacity", "bandwidth")})
+        points = list(product(*(hardware.parameters[i].grid for i in own)))
+        grid = hardware.low.repeat(len(points), 1)
+        grid[:, own] = torch.tensor(points, dtype=torch.float64)
+        sizes.append(grid)
+    return hardware.machine(torch.cat(sizes))
+
+
+def _is_dense(space: Dataspace) -> bool:
+    """Whether tiles have neither gaps nor overlaps."""
+    return all(len(rank) == 1 and rank[0][1] == 1 for rank in space.projection)
+
+
+def _cycles(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
+    compute = problem.macs / float(machines.macs.max())
+    base = hardware.base
+    reads = writes = 0
+    for space in problem.dataspaces:
+        if space.name in base.levels[-1].bypass:
+            continue
+        if space.read_write:
+            writes += used_words(problem, space)
+        else:
+            reads += used_words(problem, space)
+    outer = len(base.levels) - 1
+    return max(
+        compute,
+        reads / float(machines.read_bandwidth[:, outer].max()),
+        writes / float(machines.write_bandwidth[:, outer].max()),
+        (reads + writes) / float(machines.shared_bandwidth[:, outer].max()),
+    )
+
+
+def _energy(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
+    base = hardware.base
+    least = {
+        name: (getattr(machines, f"{name}_pj") / machines.block_size).amin(0).tolist()
+        for name in ("read", "write", "update")
+    }
+    energy = problem.macs * float(machines.mac_pj.min())
+    for space in problem.dataspaces:
+        words = used_words(problem, space)
+        kept = [i for i, level in enumerate(base.levels) if space.name not in level.bypass]
+        inner, outer = kept[0], kept[-1]
+        below = (machines.fanout_x * machines.fanout_y)[:, : inner + 1].prod(-1)
+        served = problem.macs / float(below.max())
+        if space.read_write and not _is_dense(space):
+            # The first visits that the model deducts also count positions that nothing visits: no read is sure.
+            energy += served * least["update"][inner] + words * sum(least["update"][level] for level in kept[1:])
+        elif space.read_write:
+            sums = prod(bound for dim, bound in problem.sizes.items() if dim not in space.dimensions)
+            first_visits = words * min(sums, float(machines.instances[:, inner].max()))
+            energy += served * least["update"][inner] + max(0.0, served - first_visits) * least["read"][inner]
+            energy += words * sum(least["update"][level] for level in kept[1:])
+        else:
+            energy += served * least["read"][inner]
+            energy += words * sum(least["read"][level] for level in kept[1:])
+            energy += words * sum(least["write"][level] for level in kept if level != outer)
+    return energy
+
+
+def _power(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
+    """The least energy a cycle, pJ: something takes all the time, and what it does costs energy.
+
+    Where that is computing, one MAC unit at least works; where it is a port, it moves words at its bandwidth. Rounding
+    up to whole cycles adds one at most to the time. A network's mean power is not below its layers' least.
+    """
+    least = [_energy(problem, machines, hardware) / problem.macs]
+    cheapest = {
+        name: (getattr(machines, f"{name}_pj") / machines.block_size).amin(0) for name in ("read", "write", "update")
+    }
+    writes = torch.minimum(cheapest["write"], cheapest["update"])
+    for energy, port in (
+        (cheapest["read"], machines.read_bandwidth),
+        (writes, machines.write_bandwidth),
+        (torch.minimum(cheapest["read"], writes), machines.shared_bandwidth),
+    ):
+        slowest = port.amin(0)
+        least += [e * b for e, b in zip(energy.tolist(), slowest.tolist(), strict=True) if b < float("inf")]
+    cycles = _cycles(problem, machines, hardware)
+    return min(least) * cycles / (cycles + 1)

@@ -1,0 +1,356 @@
+"""The convex program of one node of a layer's mappings: terms of `dlco.bound.terms` put into rows."""
+
+from dataclasses import dataclass
+from math import exp, inf, log, prod
+
+import numpy as np
+
+from dlco.bound.arrays import array_limits
+from dlco.bound.geometric import Array, Program
+from dlco.bound.nodes import Node, Range
+from dlco.bound.terms import Relaxation, Traffic
+from dlco.bound.unit_costs import Sum
+from dlco.mapping.places import prime_factors
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a layer's program minimises: `energy` x pJ + `time` x cycles + `sizes` x log sizes.
+
+    Attributes:
+        energy, time: the prices, not negative.
+        sizes: price of the logarithm of each free size, of either sign; none where empty.
+        cycles: upper limit on the cycles of one execution.
+        area_um2, macs: upper limits on the machine.
+    """
+
+    energy: float
+    time: float
+    sizes: tuple[float, ...] = ()
+    cycles: float = inf
+    area_um2: float = inf
+    macs: float = inf
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A program, and what its terms stand for.
+
+    Attributes:
+        program: in units of `scale`.
+        scale: the objective's unit.
+        source: `[terms]` index into `traffic` of what each term pays for, or -1.
+        traffic: see `Traffic`.
+        chords: (level, vector of log J, coefficient in units of scale) of every first-visit chord.
+    """
+
+    program: Program
+    scale: float
+    source: np.ndarray
+    traffic: list[Traffic]
+    chords: list[tuple[int, Array, float, Range]]
+
+
+@dataclass(frozen=True)
+class Net:
+    """`words` less a monomial `less`, of which its chord is subtracted."""
+
+    words: Sum
+    less: Sum
+
+
+def draft(model: Relaxation, node: Node, aim: Aim) -> Draft:
+    """The convex program of a node."""
+    return _Drafting(model, node, aim).draft()
+
+
+class _Drafting:
+    """The rows of one program as they are written."""
+
+    def __init__(self, model: Relaxation, node: Node, aim: Aim) -> None:
+        self.model, self.node, self.aim = model, node, aim
+        self.unit_e, self.unit_t = model.scales
+        self.scale = aim.energy * self.unit_e + aim.time * self.unit_t
+        self.logs: list[Array] = []
+        self.exponents: list[Array] = []
+        self.row: list[int] = []
+        self.source: list[int] = []
+        self.linear: list[Array] = [np.zeros(model.n)]
+        self.constant: list[float] = [0.0]
+        self.traffics: list[Traffic] = []
+        self.chords: list[tuple[int, Array, float, Range]] = []
+
+    def draft(self) -> Draft:
+        """See the function."""
+        m, aim = self.model, self.aim
+        self.linear[0][-1] = aim.time * self.unit_t / self.scale
+        if aim.sizes:
+            self.linear[0][m.sizes] = np.array(aim.sizes) / self.scale
+        compute = Sum.monomial(float(m.problem.macs), -m.across(range(m.levels)))
+        self.time_row([(compute, -1)])
+        self.energy(Sum.monomial(m.problem.macs * m.prices.base.mac_pj, np.zeros(m.n)), -1)
+        for level, prices in enumerate(m.prices.levels):
+            leak = self.price(prices.leak) * compute * Sum.monomial(1.0, m.instances(level))
+            self.energy(leak, -1)
+        moves = self.accesses(compute)
+        for level, prices in enumerate(m.prices.levels):
+            reads, writes = moves[level]
+            for rows, bandwidth in (
+                (reads, prices.read_bandwidth),
+                (writes, prices.write_bandwidth),
+                (reads + writes, prices.shared_bandwidth),
+            ):
+                if bandwidth is not None and rows:
+                    self.time_row([(self.over(words, bandwidth), source) for words, source in rows])
+            self.capacity(level)
+            self.fanout(level)
+        self.machine()
+        self.decisions()
+        equal, value = m.splits
+        low, high = m.box
+        high = high.copy()
+        high[-1] = aim.cycles / self.unit_t
+        sizes = [len(part) for part in self.logs]
+        program = Program(
+            exponents=np.concatenate(self.exponents),
+            logs=np.concatenate(self.logs),
+            row=np.repeat(np.array(self.row), sizes),
+            linear=np.array(self.linear),
+            constant=np.array(self.constant),
+            equal=equal,
+            value=value,
+            low=low,
+            high=high,
+            slack=m.n - 1,
+        )
+        return Draft(program, self.scale, np.repeat(np.array(self.source), sizes), self.traffics, self.chords)
+
+    def price(self, own: Sum) -> Sum:
+        """A price in the columns of the program."""
+        return own.wide(self.model.n, self.model.slots)
+
+    def over(self, words: "Sum | Net", bandwidth: Sum) -> "Sum | Net":
+        """Words over a bandwidth."""
+        speed = self.price(bandwidth)
+        if isinstance(words, Sum):
+            return words.over(speed)
+        return Net(words.words.over(speed), words.less.over(speed))
+
+    def terms(self, row: int, terms: Sum, source: int) -> None:
+        """Add terms to a row."""
+        if len(terms.logs):
+            self.logs.append(terms.logs)
+            self.exponents.append(terms.exponents)
+            self.row.append(row)
+            self.source.append(source)
+
+    def energy(self, pj: Sum, source: int) -> None:
+        """Add energy to the objective."""
+        if self.aim.energy > 0 and len(pj.logs):
+            self.terms(0, pj.scaled(self.aim.energy / self.scale), source)
+
+    def new_row(self) -> int:
+        """An empty row."""
+        self.linear.append(np.zeros(self.model.n))
+        self.constant.append(0.0)
+        return len(self.constant) - 1
+
+    def minus(self, row: int, less: Sum) -> None:
+        """Subtract a monomial from a row: at most its chord over the range of its exponent."""
+        if not len(less.logs):
+            return
+        low, high = self.exponent_range(less.exponents[0])
+        if self.model.imperfect:  # then an instance may see more words than the mean
+            low = high
+        self.line(row, less.exponents[0], exp(less.logs[0]), (low, high))
+
+    def line(self, row: int, vector: Array, factor: float, span: Range) -> None:
+        """Subtract `factor` times the chord of exp(vector x) over a span of vector x."""
+        low, high = span
+        slope = (exp(high) - exp(low)) / (high - low) if high > low + 1e-12 else 0.0
+        self.linear[row] -= factor * slope * vector
+        self.constant[row] -= factor * (exp(high if slope == 0 else low) - slope * low)
+
+    def exponent_range(self, vector: Array) -> Range:
+        """A range that holds vector x for every point of the box."""
+        m = self.model
+        low, high = m.box
+        ends = np.minimum(vector * low, vector * high).sum(), np.maximum(vector * low, vector * high).sum()
+        return float(ends[0]), float(ends[1])
+
+    def time_row(self, rows: "list[tuple[Sum | Net, int]]") -> None:
+        """The time is at least so many cycles."""
+        row = self.new_row()
+        self.linear[row][-1] = -1.0
+        for words, source in rows:
+            if isinstance(words, Net):
+                self.terms(row, words.words.scaled(1 / self.unit_t), source)
+                self.minus(row, words.less.scaled(1 / self.unit_t))
+            else:
+                self.terms(row, words.scaled(1 / self.unit_t), source)
+
+    def accesses(self, compute: Sum) -> list[tuple[list, list]]:
+        """Energy of all accesses; reads and writes an instance of every level, for its bandwidths."""
+        m, node = self.model, self.node
+        moves: list[tuple[list, list]] = [([], []) for _ in range(m.levels)]
+        for t, space in enumerate(m.spaces):
+            full = float(prod(m.bounds[d] for d in space.relevant))  # words of a dense dataspace
+            irrelevant = m.irrelevant(t)
+            below, received, source = -1, compute, -1
+            for level in space.kept:
+                prices = m.prices.levels[level]
+                between = range(below + 1, level + 1)
+                content = received * m.distinct(node, between, t)
+                used = Sum.monomial(1.0, m.instances(level))
+                top = level == space.kept[-1]
+                if not top:
+                    arriving = m.traffic(node, level, t)
+                    self.traffics.append(arriving)
+                    words, at = arriving.words, len(self.traffics) - 1
+                if space.read_write:
+                    shared = m.across(range(level + 1, m.levels), irrelevant)
+                    split = Sum.monomial(full, -m.across(range(level + 1, m.levels), space.relevant))
+                    self.energy(self.price(prices.update) * content * used, source)
+                    moves[level][1].append((content, source))
+                    if space.dense:
+                        kept = self.surely_kept(level, t) if below < 0 else 0.0
+                        self.net_energy(prices.read, content * used, full, shared, level, t, source, kept)
+                        moves[level][0].append((Net(content, split), source))
+                        if not top:
+                            self.net_energy(prices.write, words * used, full, shared, level, t, at, 0.0)
+                            moves[level][1].append((Net(words, split), at))
+                else:
+                    self.energy(self.price(prices.read) * content * used, source)
+                    moves[level][0].append((content, source))
+                    if not top:
+                        self.energy(self.price(prices.write) * words * used, at)
+                        moves[level][1].append((words, at))
+                if not top:
+                    received, source = words, at
+                below = level
+        return moves
+
+    def surely_kept(self, level: int, space: int) -> float:
+        """Least share of the innermost level's visits of an output that are not first visits."""
+        m = self.model
+        sums = prod(m.bounds[d] for d in m.irrelevant(space))
+        inner = prod(m.prices.levels[i].axes[0] * m.prices.levels[i].axes[1] for i in range(level + 1))
+        most = m.shared_range(self.node, level, space)[1] * inner
+        return max(0.0, 1 - most / sums)
+
+    def net_energy(
+        self, price: Sum, words: Sum, full: float, shared: Array, level: int, space: int, source: int, kept: float
+    ) -> None:
+        """Energy of `words - full exp(shared)`, at least the share `kept` of the words and never below 0.
+
+        With a price r of at least r0: r (words - first) >= kept (r - r0) words + r0 (words - first), and
+        (1 - kept) r0 words + kept r words - r0 first is that.
+        """
+        m = self.model
+        if not len(price.logs):
+            return
+        low = price.least(m.prices.low, m.prices.high)
+        if len(m.prices.low) and kept > 0:
+            self.energy((self.price(price) * words).scaled(kept), source)
+        else:
+            kept = 0.0
+        self.energy(words.scaled(low * (1 - kept)), source)
+        if self.aim.energy > 0:
+            factor = full * low * self.aim.energy / self.scale
+            ends = m.shared_range(self.node, level, space)
+            if m.imperfect:
+                self.constant[0] -= factor * ends[1]
+            else:
+                span = (log(ends[0]), log(max(ends)))
+                self.line(0, shared, factor, span)
+                self.chords.append((level, shared, factor, span))
+
+    def capacity(self, level: int) -> None:
+        """The tiles of a level fit."""
+        m = self.model
+        room = m.prices.levels[level].capacity
+        if room is None:
+            return
+        row = self.new_row()
+        self.constant[row] = -1.0
+        for t, space in enumerate(m.spaces):
+            if level in space.kept:
+                self.terms(row, m.words(self.node, level, t).over(self.price(room)), -1)
+
+    def fanout(self, level: int) -> None:
+        """The children of a level are enough."""
+        m = self.model
+        prices = m.prices.levels[level]
+        if prices.fanout is None:
+            return
+        row = self.new_row()
+        room = self.price(prices.fanout)
+        self.linear[row] += m.across([level]) - room.exponents[0]
+        self.constant[row] -= room.logs[0]
+        if m.imperfect:
+            return
+        result = next(t for t, space in enumerate(m.spaces) if space.read_write)
+        sums, rest = (m.across([level], dims) for dims in (m.irrelevant(result), m.spaces[result].relevant))
+        for slope, most in array_limits(
+            prod(m.bounds[d] for d in m.irrelevant(result)),
+            prod(m.bounds[d] for d in m.spaces[result].relevant),
+            prices.axes,
+            m.level_shares(self.node, level, result),
+        ):
+            self.at_most(slope * sums + rest, most)
+
+    def machine(self) -> None:
+        """The machine keeps the limits on area and MAC units."""
+        m = self.model
+        if not len(m.prices.low):
+            return
+        if self.aim.area_um2 < inf:
+            row = self.new_row()
+            self.constant[row] = -1.0
+            self.terms(row, self.price(m.prices.area).scaled(1 / self.aim.area_um2), -1)
+        if self.aim.macs < inf:
+            row = self.new_row()
+            units = self.price(m.prices.macs)
+            self.linear[row] += units.exponents[0]
+            self.constant[row] += units.logs[0] - log(self.aim.macs)
+
+    def decisions(self) -> None:
+        """What makes a mapping belong to the node."""
+        m, node = self.model, self.node
+        for level, order in enumerate(node.orders):
+            if order is None:
+                continue
+            if order.empty:
+                self.at_most(m.loops(level, m.live), 0.0)
+                continue
+            moving = frozenset().union(*(m.spaces[t].relevant for t in order.stationary))
+            if order.moves is False:
+                self.at_most(m.loops(level, moving), 0.0)
+            elif order.moves and not m.imperfect and order.stationary:
+                self.at_least(m.loops(level, moving), log(self.smallest_prime(moving)))
+        for (d, position), (low, high) in node.extents:
+            vector = m.vector([(*place, d) for place in m.chain[d][: position + 1]])
+            if low > 1:
+                self.at_least(vector, log(low))
+            if high < m.bounds[d]:
+                self.at_most(vector, log(high))
+        for level, (low, high) in node.shared:
+            (t,) = (t for t, space in enumerate(m.spaces) if space.read_write)
+            vector = m.across(range(level + 1, m.levels), m.irrelevant(t))
+            self.at_least(vector, log(low))
+            if high < inf:
+                self.at_most(vector, log(high))
+
+    def smallest_prime(self, dims: frozenset[int]) -> int:
+        """Least factor above 1 of some dimensions."""
+        return min(prime_factors(self.model.bounds[d])[0] for d in dims if self.model.bounds[d] > 1)
+
+    def at_most(self, vector: Array, value: float) -> None:
+        """The row `vector x <= value`."""
+        row = self.new_row()
+        self.linear[row] += vector
+        self.constant[row] -= value
+
+    def at_least(self, vector: Array, value: float) -> None:
+        """The row `vector x >= value`."""
+        self.at_most(-vector, -value)

@@ -1,0 +1,82 @@
+"""`LayerCost` and `NetworkCost`: what mapped layers cost on a machine, one by one and together."""
+
+from collections.abc import Mapping as Dict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dlco.cost.model import evaluate
+from dlco.design.objective import JOULES, Objective
+from dlco.hardware.architecture import Architecture
+from dlco.mapping.mapping import Mapping
+from dlco.workload.layer import Layer
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer's cost on the solution's machine; every figure is of one execution.
+
+    Attributes:
+        count: executions in the network.
+        macs, cycles, energy_pj, utilization: as in `dlco.cost.Cost`.
+        level_pj: access energy of each level, pJ, innermost first; `mac_pj` and `leak_pj` are the rest.
+    """
+
+    count: int
+    macs: int
+    cycles: float
+    energy_pj: float
+    utilization: float
+    level_pj: dict[str, float]
+    mac_pj: float
+    leak_pj: float
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """The network's cost: sums over layers x counts; EDP is total energy x total cycles, pJ x cycles."""
+
+    cycles: float
+    energy_pj: float
+    latency_s: float
+    power_w: float
+    area_mm2: float
+    edp: float
+
+    @staticmethod
+    def of(energy_pj: float, cycles: float, area_mm2: float, cycle_s: float) -> "NetworkCost":
+        """All figures, of a network's energy and cycles on a machine of this area and cycle."""
+        latency = cycles * cycle_s
+        return NetworkCost(cycles, energy_pj, latency, energy_pj * JOULES / latency, area_mm2, energy_pj * cycles)
+
+    @property
+    def energy_j(self) -> float:
+        """Joules."""
+        return self.energy_pj * JOULES
+
+    def objective(self, name: str) -> float:
+        """The figure that an objective minimises: latency s, energy pJ, edp pJ x cycles, power W, area mm2."""
+        return float(getattr(self, Objective(name).total))
+
+
+def evaluate_network(
+    layers: Sequence[Layer], architecture: Architecture, mappings: Dict[str, Mapping]
+) -> tuple[dict[str, LayerCost], NetworkCost]:
+    """Cost of mapped layers: each layer's, and the network's. Raises `InvalidMapping` where one does not fit."""
+    costs: dict[str, LayerCost] = {}
+    for layer in layers:
+        cost = evaluate(layer, architecture, mappings[layer.name])
+        costs[layer.name] = LayerCost(
+            count=layer.count,
+            macs=layer.macs,
+            cycles=cost.cycles.item(),
+            energy_pj=cost.energy_pj.item(),
+            utilization=cost.utilization.item(),
+            level_pj={
+                level.name: pj for level, pj in zip(architecture.levels, cost.access_pj.sum(-1).tolist(), strict=True)
+            },
+            mac_pj=cost.mac_pj.item(),
+            leak_pj=cost.leak_pj.sum().item(),
+        )
+    energy = sum(one.energy_pj * one.count for one in costs.values())
+    cycles = sum(one.cycles * one.count for one in costs.values())
+    return costs, NetworkCost.of(energy, cycles, architecture.area_mm2, architecture.cycle_s)

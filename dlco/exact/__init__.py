@@ -1,0 +1,15 @@
+"""Exact answers on fixed machines: by proof with a best-first search, or by listing every mapping of a small space."""
+
+from dlco.exact.enumerate import LayerFront, enumerate_layer, enumerate_network
+from dlco.exact.enumerate_machines import Optima, enumerate_machines
+from dlco.exact.optimal import OptimalFront, optimal_layer
+
+__all__ = [
+    "LayerFront",
+    "Optima",
+    "OptimalFront",
+    "enumerate_layer",
+    "enumerate_machines",
+    "enumerate_network",
+    "optimal_layer",
+]

@@ -1,0 +1,274 @@
+"""The best choice of one point (energy, cycles) a layer for a whole network, exactly.
+
+Layers are added one at a time, keeping the sums that can still become the best: no other sum beats them in both, every
+limit can still be met, and the bound is no worse than the best known choice. The bound: whatever the layers to come
+choose, their sum lies in the convex hull of all their sums; every objective here is quasi-concave in (energy, cycles),
+so its least over that hull lies at a corner; and a corner of a sum of hulls is the sum of corners met along one
+direction, so the corners are had by sorting edges.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Protocol
+
+import torch
+
+from dlco.design.budget import Budget
+from dlco.errors import InvalidInput
+from dlco.hardware.architecture import Architecture
+from dlco.workload.layer import Layer
+from dlco.workload.problem import Problem
+
+SUMS = 4_000_000  # partial sums held at most
+ROUNDING = 1e-12  # sums of layers are compared with this relative tolerance, in favour of keeping
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Upper limits on the network: pJ, cycles, and mean power in pJ a cycle; infinite where there is none."""
+
+    energy_pj: float = inf
+    cycles: float = inf
+    power: float = inf
+
+
+@dataclass(frozen=True)
+class Point:
+    """A network's totals and the point that each layer contributes, by index."""
+
+    energy_pj: float
+    cycles: float
+    chosen: tuple[int, ...]
+
+
+def merit(objective: str, energy_pj: torch.Tensor, cycles: torch.Tensor) -> torch.Tensor:
+    """What an objective minimises on one machine; "area" falls back on EDP, since the machine is given. `[...]`."""
+    return {
+        "latency": cycles + 0 * energy_pj,
+        "energy": energy_pj + 0 * cycles,
+        "edp": energy_pj * cycles,
+        "area": energy_pj * cycles,
+        "power": energy_pj / cycles,
+    }[objective]
+
+
+def combine(
+    energy_pj: Sequence[torch.Tensor],
+    cycles: Sequence[torch.Tensor],
+    counts: Sequence[int],
+    objective: str,
+    limits: Limits | None = None,
+) -> Point | None:
+    """The choice of one point a layer with the least objective of the sums, within the limits.
+
+    Args:
+        energy_pj: for each layer the points `[n]` of one execution, float64 on the CPU. Where power counts, as
+            objective or limit, they must hold the cheapest of every number of cycles, else an unbeaten set is enough.
+        cycles: the same, cycles.
+        counts: executions of each layer.
+        objective: one of `OBJECTIVES`.
+        limits: what the sums must not exceed.
+
+    Returns:
+        The best choice (of equals, any), or None where no choice meets the limits.
+
+    Raises:
+        InvalidInput: more partial sums are in the running than memory should hold.
+    """
+    limits = limits or Limits()
+    powered = objective == "power" or limits.power < inf
+    layers = [(e * n, t * n) for e, t, n in zip(energy_pj, cycles, counts, strict=True)]
+    if any(not len(e) for e, _ in layers):
+        return None
+    rests = _hulls_of_rests(layers)
+    best = _best_corner(layers, objective, limits)
+    energy = time = torch.zeros(1, dtype=torch.float64)
+    trail: list[tuple[torch.Tensor, torch.Tensor]] = []  # for each layer (partial sum, point) of the sums kept
+    for (e, t), rest in zip(layers, rests[1:], strict=True):
+        held, point = (
+            axis.flatten() for axis in torch.meshgrid(*map(torch.arange, (len(energy), len(e))), indexing="ij")
+        )
+        energy, time = energy[held] + e[point], time[held] + t[point]
+        known = inf if best is None else _value(best, objective)[0]
+        running = _open(energy, time, rest, objective, limits, known).nonzero().flatten()
+        keep = running[unbeaten(energy[running], time[running], powered)]
+        energy, time = energy[keep], time[keep]
+        trail.append((held[keep], point[keep]))
+        if len(energy) * max(len(x) for x, _ in layers) > SUMS:
+            raise InvalidInput(
+                f"the network has {len(energy):,} sums of layers in the running; limit the layers' fronts"
+            )
+    return _retrace(energy, time, trail, objective, best)
+
+
+class Points(Protocol):
+    """Points `[n]` of one layer: energies of one execution, pJ, and cycles."""
+
+    @property
+    def energy_pj(self) -> torch.Tensor:
+        """`[n]`."""
+
+    @property
+    def cycles(self) -> torch.Tensor:
+        """`[n]`."""
+
+
+def best_points(
+    layers: Sequence[Layer],
+    fronts: Mapping[Problem, Points],
+    architecture: Architecture,
+    objective: str,
+    budget: Budget,
+) -> Point | None:
+    """The best choice of one point of its front for every layer of a network within a budget, None where none is.
+
+    Args:
+        layers: the network.
+        fronts: by problem.
+        architecture: whose cycle the budget's seconds are counted in.
+        objective: one of `OBJECTIVES` ("area", which is given, means EDP).
+        budget: limits on the network and on single layers.
+
+    Returns:
+        The point; `chosen` are indices into the fronts.
+    """
+    allowed = [
+        (fronts[one.problem].cycles * architecture.cycle_s <= budget.layer_limit(one.name)).nonzero().flatten()
+        for one in layers
+    ]
+    point = combine(
+        [fronts[one.problem].energy_pj[rows] for one, rows in zip(layers, allowed, strict=True)],
+        [fronts[one.problem].cycles[rows] for one, rows in zip(layers, allowed, strict=True)],
+        [one.count for one in layers],
+        objective,
+        limits_of(budget, architecture),
+    )
+    if point is None:
+        return None
+    chosen = tuple(int(rows[k]) for rows, k in zip(allowed, point.chosen, strict=True))
+    return Point(point.energy_pj, point.cycles, chosen)
+
+
+def limits_of(budget: Budget, architecture: Architecture) -> Limits:
+    """A budget's limits on a network in pJ and cycles of a machine."""
+    second = architecture.cycle_s
+    return Limits(
+        energy_pj=inf if budget.energy_j is None else budget.energy_j * 1e12,
+        cycles=inf if budget.latency_s is None else budget.latency_s / second,
+        power=inf if budget.power_w is None else budget.power_w * 1e12 * second,
+    )
+
+
+def unbeaten(energy_pj: torch.Tensor, cycles: torch.Tensor, slow: bool = False) -> torch.Tensor:
+    """Indices of the points `[n]` that no other beats, fewest cycles first; with `slow` the cheapest of each cycles."""
+    order = energy_pj.argsort(stable=True)
+    order = order[cycles[order].argsort(stable=True)]
+    energy, time = energy_pj[order], cycles[order]
+    good = torch.ones_like(time, dtype=torch.bool)
+    good[1:] = time[1:] != time[:-1]
+    if not slow:
+        good[1:] &= energy[1:] < energy.cummin(0).values[:-1]
+    return order[good]
+
+
+def corners(energy_pj: torch.Tensor, cycles: torch.Tensor) -> torch.Tensor:
+    """Indices of the points `[n]` on the lower convex hull of energy over cycles, fewest cycles first."""
+    order = unbeaten(energy_pj, cycles, slow=True).tolist()
+    energy, time = energy_pj.tolist(), cycles.tolist()
+    hull: list[int] = []
+    for i in order:
+        while len(hull) > 1:
+            a, b = hull[-2:]
+            if (energy[b] - energy[a]) * (time[i] - time[a]) < (energy[i] - energy[a]) * (time[b] - time[a]):
+                break
+            hull.pop()
+        hull.append(i)
+    return torch.tensor(hull)
+
+
+def _hulls_of_rests(layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
+    """`[corners, 2]` (energy, cycles) of the hull of the sums of the layers from each one on; of none: a zero."""
+    starts = torch.zeros(1, 2, dtype=torch.float64)
+    edges = torch.zeros(0, 2, dtype=torch.float64)
+    hulls = [starts]
+    for energy, time in reversed(layers):
+        corner = corners(energy, time)
+        chain = torch.stack([energy[corner], time[corner]], 1)
+        starts = starts + chain[:1]
+        edges = torch.cat([edges, chain.diff(dim=0)])
+        steepest = (edges[:, 0] / edges[:, 1]).argsort()
+        hulls.append(torch.cat([starts, starts + edges[steepest].cumsum(0)]))
+    return hulls[::-1]
+
+
+def _open(
+    energy: torch.Tensor, time: torch.Tensor, rest: torch.Tensor, objective: str, limits: Limits, best: float
+) -> torch.Tensor:
+    """Whether a partial sum may still become the best choice, BoolTensor `[n]`."""
+    slack = 1 + ROUNDING
+    good = (energy + rest[:, 0].min() <= limits.energy_pj * slack) & (time + rest[:, 1].min() <= limits.cycles * slack)
+    if limits.power < inf:
+        least = (rest[:, 0] - limits.power * rest[:, 1]).min()
+        good &= energy + least <= limits.power * time + ROUNDING * energy
+    bound = torch.full_like(energy, inf)
+    for e, t in rest.tolist():
+        bound = torch.minimum(bound, merit(objective, energy + e, time + t))
+    return good & (bound <= best * slack)
+
+
+def _best_corner(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], objective: str, limits: Limits) -> Point | None:
+    """The best choice within the limits among the corners of the hull of all sums."""
+    chains = [corners(*layer) for layer in layers]
+    place = [0] * len(layers)
+    steps = []
+    for i, (chain, (energy, time)) in enumerate(zip(chains, layers, strict=True)):
+        slopes = (energy[chain].diff() / time[chain].diff()).tolist()
+        steps += [(slope, i) for slope in slopes]
+    found: Point | None = None
+    for _, moved in [(-inf, -1), *sorted(steps)]:
+        if moved >= 0:
+            place[moved] += 1
+        chosen = tuple(int(chain[k]) for chain, k in zip(chains, place, strict=True))
+        point = Point(
+            sum(float(e[k]) for (e, _), k in zip(layers, chosen, strict=True)),
+            sum(float(t[k]) for (_, t), k in zip(layers, chosen, strict=True)),
+            chosen,
+        )
+        if _within(point, limits) and (found is None or _value(point, objective) < _value(found, objective)):
+            found = point
+    return found
+
+
+def _within(point: Point, limits: Limits) -> bool:
+    return (
+        point.energy_pj <= limits.energy_pj * (1 + ROUNDING)
+        and point.cycles <= limits.cycles * (1 + ROUNDING)
+        and point.energy_pj <= limits.power * point.cycles * (1 + ROUNDING)
+    )
+
+
+def _value(point: Point, objective: str) -> tuple[float, float, float]:
+    """The objective, then energy, then cycles."""
+    value = merit(objective, *(torch.tensor(x, dtype=torch.float64) for x in (point.energy_pj, point.cycles)))
+    return float(value), point.energy_pj, point.cycles
+
+
+def _retrace(
+    energy: torch.Tensor,
+    time: torch.Tensor,
+    trail: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    objective: str,
+    best: Point | None,
+) -> Point | None:
+    """The best of the full sums, with its points; the known best where none is left."""
+    if not len(energy):
+        return best
+    last = min(range(len(energy)), key=lambda i: _value(Point(float(energy[i]), float(time[i]), ()), objective))
+    chosen = []
+    at = last
+    for held, point in reversed(trail):
+        chosen.append(int(point[at]))
+        at = int(held[at])
+    found = Point(float(energy[last]), float(time[last]), tuple(reversed(chosen)))
+    return found if best is None or _value(found, objective) <= _value(best, objective) else best

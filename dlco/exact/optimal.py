@@ -1,0 +1,110 @@
+"""The proved optimum of a network on a fixed machine: the exact front of every layer, and the best choice of points.
+
+Fronts come from the best-first search where it covers the layer on the machine (`why_not_covered` says where not).
+One search answers latency, energy, EDP and any limits on them, as it knows no objective.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from dlco.design.budget import Budget
+from dlco.errors import NotSupported
+from dlco.exact.best_first import Search
+from dlco.exact.combine import best_points, merit, unbeaten
+from dlco.exact.enumerate import LayerFront
+from dlco.exact.tables import Tables, why_not_covered
+from dlco.hardware.architecture import Architecture
+from dlco.workload.layer import Layer
+from dlco.workload.problem import Problem
+
+
+@dataclass(frozen=True)
+class OptimalFront:
+    """What is proved of a layer's mappings: no mapping beats a point of `front` but where `open` leaves room.
+
+    Attributes:
+        front: unbeaten mappings.
+        open: `[k, 2]` (energy pJ, cycles) lower bounds of the parts of the space that were left unsearched: every
+            mapping has a point of the front or of these that is no worse in both. Empty where the front is proved.
+    """
+
+    front: LayerFront
+    open: torch.Tensor
+
+    @property
+    def proved(self) -> bool:
+        """Whether nothing was left unsearched."""
+        return not len(self.open)
+
+
+def optimal_layer(
+    layer: Layer | Problem, architecture: Architecture, go_on: Callable[[], bool] = lambda: True
+) -> OptimalFront:
+    """The exact front of (energy, cycles) of a layer on a machine, under the default counting rules.
+
+    All perfect factors, loop orders and spatial splits with each dimension along one axis are covered; what every
+    level keeps is the machine's to say.
+
+    Args:
+        layer: the work.
+        architecture: the machine.
+        go_on: asked before every batch of the search; where it says no, the search stops, but not before it has found
+            a mapping.
+
+    Raises:
+        NotSupported: the search does not cover the layer on this machine; or no mapping fits.
+
+    Examples:
+        >>> from dlco.exact import optimal_layer
+        >>> found = optimal_layer(dlco.matmul("mm", M=64, K=64, N=64), dlco.hardware.generic())
+        >>> found.proved, found.front.cycles.min().item()
+        (True, 1024.0)
+    """
+    search = begin_search(layer.problem if isinstance(layer, Layer) else layer, architecture)
+    search.run(lambda: not len(search.front.cycles) or go_on())
+    return found_by(search)
+
+
+def begin_search(problem: Problem, architecture: Architecture) -> Search:
+    """The search for a problem's front on a machine, ready to run. Raises `NotSupported` as `optimal_layer`."""
+    reason = why_not_covered(problem, architecture)
+    if reason:
+        raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
+    search = Search(Tables(problem, architecture))
+    if not len(search.front.cycles):  # the best pair of every part of the space has been completed
+        raise NotSupported(f"no mapping of the problem with bounds {problem.sizes} fits {architecture.name!r}")
+    return search
+
+
+def found_by(search: Search) -> OptimalFront:
+    """What a search knows, also one that was interrupted."""
+    energy, cycles = torch.from_numpy(search.front.energy), torch.from_numpy(search.front.cycles)
+    front = LayerFront(energy, cycles, search.mappings(), search.evaluated)
+    left = (torch.from_numpy(search.left.energy) * search.tables.macs, torch.from_numpy(search.left.cycles))
+    both = torch.stack(left, 1)
+    return OptimalFront(front, both[unbeaten(*both.T)])
+
+
+def least_value(
+    layers: Sequence[Layer],
+    optima: Mapping[Problem, OptimalFront],
+    architecture: Architecture,
+    objective: str,
+    budget: Budget,
+) -> float | None:
+    """What no choice of mappings within the budget goes below, pJ and cycles multiplied as `merit` does.
+
+    None where it is proved that no choice keeps the budget.
+    """
+    floors = {}
+    for problem, found in optima.items():
+        both = torch.cat([torch.stack([found.front.energy_pj, found.front.cycles], 1), found.open])
+        keep = both[unbeaten(*both.T)]
+        floors[problem] = LayerFront(keep[:, 0], keep[:, 1], (), 0)
+    point = best_points(layers, floors, architecture, objective, budget)
+    if point is None:
+        return None
+    totals = (torch.tensor(x, dtype=torch.float64) for x in (point.energy_pj, point.cycles))
+    return float(merit(objective, *totals))

@@ -1,0 +1,165 @@
+"""A problem as tables over the lattice of its tile extents: words, windows that slide, and what loops do to fills."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+from dlco.cost.shape import Shape, Space, compile_problem
+from dlco.exact.lattice import Bools, Floats, Ints, Lattice
+from dlco.workload.problem import Problem
+
+
+@dataclass(frozen=True)
+class Slide:
+    """Two dimensions that share a rank of a dataspace: one slides the window of the other.
+
+    Attributes:
+        space: index of the dataspace; `dims`, `steps`: the dimensions and their coefficients.
+        box: `[states]` extent of the rank over a tile.
+    """
+
+    space: int
+    dims: tuple[int, int]
+    steps: tuple[int, int]
+    box: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """The tiles of one problem. Dimensions are those of bound above 1, in the problem's order; `T` dataspaces.
+
+    Attributes:
+        problem: of which no rank has more than two dimensions.
+    """
+
+    problem: Problem
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The compiled problem."""
+        return compile_problem(self.problem)
+
+    @cached_property
+    def lattice(self) -> Lattice:
+        """The lattice of tile extents."""
+        return Lattice(tuple(self.problem.bounds[d] for d in self.shape.live))
+
+    @cached_property
+    def dims(self) -> int:
+        """Dimensions of bound above 1."""
+        return len(self.shape.live)
+
+    @cached_property
+    def macs(self) -> float:
+        """Multiply-accumulates."""
+        return float(prod(self.problem.bounds))
+
+    @cached_property
+    def extents(self) -> Floats:
+        """`[states, dims]`."""
+        return self.lattice.extent.astype(float)
+
+    @cached_property
+    def bounds(self) -> Floats:
+        """`[dims]`."""
+        return np.array(self.lattice.bounds, dtype=float)
+
+    @cached_property
+    def volume(self) -> Floats:
+        """`[states]` iterations of a tile."""
+        return self.extents.prod(1)
+
+    @cached_property
+    def ranks(self) -> list[list[list[tuple[int, int]]]]:
+        """For each dataspace and rank its (dimension, coefficient) pairs."""
+        at = {d: i for i, d in enumerate(self.shape.live)}
+        return [[[(at[d], int(c)) for d, c in rank] for rank in space.ranks] for space in self.spaces]
+
+    @property
+    def spaces(self) -> tuple[Space, ...]:
+        """The dataspaces."""
+        return self.shape.spaces
+
+    @cached_property
+    def written(self) -> Bools:
+        """`[T]` whether a dataspace is the result."""
+        return np.array([space.read_write for space in self.spaces])
+
+    @cached_property
+    def relevant(self) -> Bools:
+        """`[T, dims]` whether a dimension indexes a dataspace."""
+        rows = [{d for rank in ranks for d, _ in rank} for ranks in self.ranks]
+        return np.array([[d in row for d in range(self.dims)] for row in rows], dtype=bool).reshape(
+            len(rows), self.dims
+        )
+
+    @cached_property
+    def moving(self) -> Ints:
+        """`[T]` bits of the dimensions that index a dataspace."""
+        return (self.relevant * self.bits).sum(1)
+
+    @cached_property
+    def bits(self) -> Ints:
+        """`[dims]`."""
+        return 1 << np.arange(self.dims)
+
+    @cached_property
+    def words(self) -> Floats:
+        """`[states, T]` words of a tile."""
+        ext = self.extents
+        columns = [np.ones(self.lattice.size) for _ in self.spaces]
+        for t, ranks in enumerate(self.ranks):
+            for rank in ranks:
+                columns[t] = columns[t] * (1 + sum(c * (ext[:, d] - 1) for d, c in rank))
+        return np.stack(columns, 1)
+
+    @cached_property
+    def slides(self) -> tuple[Slide, ...]:
+        """Every rank that two dimensions share."""
+        ext = self.extents
+        return tuple(
+            Slide(t, (a, b), (c, k), 1 + c * (ext[:, a] - 1) + k * (ext[:, b] - 1))
+            for t, ranks in enumerate(self.ranks)
+            for rank in ranks
+            if len(rank) == 2
+            for (a, c), (b, k) in [rank]
+        )
+
+    @cached_property
+    def slide_of(self) -> dict[tuple[int, int], tuple[Slide, int]]:
+        """(rank, coefficient) by dataspace and dimension that slides one of its windows."""
+        return {(s.space, d): (s, c) for s in self.slides for d, c in zip(s.dims, s.steps, strict=True)}
+
+    @cached_property
+    def irrelevant(self) -> Floats:
+        """`[states, T]` product of a tile's extents that do not index a dataspace."""
+        return np.stack([np.where(row, 1.0, self.extents).prod(1) for row in self.relevant], 1)
+
+    def loops(self, inner: Ints, outer: Ints) -> Ints:
+        """`[n]` bits of the loops that lead from one state to a multiple of it."""
+        return ((self.extents[outer] > self.extents[inner]) * self.bits).sum(1)
+
+    def passed(
+        self, fills: Floats, space: int, inner: Ints, outer: Ints, tile: Ints, still: Ints, slide: Ints
+    ) -> Floats:
+        """`[n]` words of tiles whose run of free loops goes on, after the loops of one more level.
+
+        Args:
+            fills: `[n]` so far.
+            space: index of the dataspace.
+            inner: `[n]` states before the loops.
+            outer: `[n]` states after them.
+            tile: `[n]` states of the tiles.
+            still: `[n]` bits of the loops that leave the tiles in place.
+            slide: `[n]` the loop that slides them, or `NO_SLIDE`.
+        """
+        ratio = self.extents[outer] / self.extents[inner]
+        fills = fills / np.where(still[:, None] & self.bits, ratio, 1.0).prod(1)
+        for (of, d), (rank, step) in self.slide_of.items():
+            on = np.flatnonzero((slide == d) & (of == space))
+            box = rank.box[tile[on]]
+            kept = np.maximum(box - step * self.extents[inner[on], d], 0.0)
+            fills[on] *= 1 - kept / box * (1 - 1 / ratio[on, d])
+        return fills

@@ -1,0 +1,73 @@
+"""Mappings to start from near the design at which the lower bound lies.
+
+The geometric programs behind a bound end at real factors that cost no more than any mapping. Whole mappings near them
+are often the best there are, and hard to reach by small moves from anywhere else.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from dlco.hardware.architecture import Machine
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL
+from dlco.relax import round_factors
+from dlco.search.designs import Seeds
+from dlco.search.group import Group
+from dlco.search.local_search import random_start
+
+NOISY = 4  # roundings of each draw of axes: one plain, the others with noise
+
+
+def guided_seeds(
+    guides: Mapping[str, np.ndarray],
+    groups: Sequence[Group],
+    machine: Machine,
+    copies: int,
+    generator: torch.Generator,
+    rate: float,
+) -> Seeds:
+    """Roundings of real factors, each with loop orders drawn among those that no other is always better than.
+
+    Args:
+        guides: by layer name `[levels, 2, dims]` real factors (temporal; X times Y); a layer without any starts at
+            random.
+        groups: the layers.
+        machine: of batch shape `[1, 1, 1, 1]`, which roundings are made to fit.
+        copies: mappings a layer.
+        generator: source of randomness.
+        rate: pJ a cycle, the unit of prices.
+    """
+    assignment, position = [], []
+    draws = -(-copies // NOISY)
+    for group in groups:
+        device = group.primes.device
+        layers = len(group.layers)
+        logs = torch.stack([_logs(guides.get(x.name), group, draws, generator) for x in group.layers], dim=1)
+        rounded = round_factors(group, logs, NOISY, generator, machine=machine)  # [draws, layers, NOISY, units]
+        rounded = rounded.transpose(0, 1).flatten(1, 2)[:, :copies]
+        loose, _ = random_start(group, torch.arange(layers, device=device), copies, generator)
+        guided = torch.tensor([x.name in guides for x in group.layers], device=device)
+        pick = torch.randint(len(group.order_table), (layers, copies, group.levels), generator=generator, device=device)
+        assignment.append(torch.where(guided[:, None, None], rounded, loose))
+        position.append(group.ordered(group.order_table[pick]))
+    return Seeds(assignment, position, rate)
+
+
+def _logs(guide: np.ndarray | None, group: Group, draws: int, generator: torch.Generator) -> torch.Tensor:
+    """Logs `[draws, slots, dims]` of one layer's real factors, in each draw every dimension on X or Y at random."""
+    device = group.primes.device
+    slots = list(group.space.slots)
+    logs = torch.zeros(draws, len(slots), group.dims, dtype=torch.float64, device=device)
+    if guide is None:
+        return logs
+    factors = torch.as_tensor(guide, dtype=torch.float64, device=device).clamp(min=1.0).log()
+    on_x = torch.rand(draws, group.levels, group.dims, generator=generator, device=device) < 0.5
+    for slot, (level, axis) in enumerate(slots):
+        if axis == TEMPORAL:
+            logs[:, slot] = factors[level, 0]
+        else:
+            other = (level, SPATIAL_Y if axis == SPATIAL_X else SPATIAL_X)
+            here = on_x[:, level] == (axis == SPATIAL_X) if other in slots else torch.ones_like(on_x[:, level])
+            logs[:, slot] = torch.where(here, factors[level, 1], 0.0)
+    return logs

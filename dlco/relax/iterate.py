@@ -1,0 +1,197 @@
+"""A batch of relaxed problems, and a point of each with its multipliers, for `dlco.relax.interior`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+
+from dlco.relax.classes import Classes
+from dlco.relax.program import Layers, Linear, Whole
+
+SOFT, HARD = 1e2, 1e4  # prices of exceeding an inequality by 1 in its log, in logs of the objective
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The relaxed problems of several starts.
+
+    Attributes:
+        layers: for each group; `classes`: of each; `counts`: `[layers]` executions of each.
+        whole: functions of the machine.
+        low, high: `[parameters]` logs of the smallest and largest sizes.
+        objective: a row of the totals; `limits`: rows, each at most 0.
+        pe_limit: log of the MAC units allowed, or None.
+        give: by how much the inequalities may be exceeded, in logs, so that they have an interior.
+    """
+
+    layers: Sequence[Layers]
+    classes: Sequence[Classes]
+    counts: Sequence[torch.Tensor]
+    whole: Whole
+    low: torch.Tensor
+    high: torch.Tensor
+    objective: Linear
+    limits: Linear
+    pe_limit: float | None
+    give: float
+
+    def select(self, starts: torch.Tensor) -> "Problem":
+        """The problems of some starts."""
+        return replace(self, classes=[one.select(starts) for one in self.classes])
+
+    def excess_prices(self) -> list[torch.Tensor]:
+        """Price of each inequality of a layer, `[m]` for each group, and of the limits, `[1]`."""
+        prices = [torch.full((layers.inequalities,), HARD, dtype=torch.float64) for layers in self.layers]
+        for one in prices:
+            one[-1] = SOFT  # the layer's latency
+        return [one.to(self.low.device) for one in (*prices, torch.full((1,), SOFT, dtype=torch.float64))]
+
+    def prices(self, duals: torch.Tensor) -> torch.Tensor:
+        """What the totals weigh in the Lagrangian, `[starts, 3]`, at multipliers `[starts, limits]` of the limits."""
+        return self.objective.slope[0] + duals[:, : len(self.limits.offset)] @ self.limits.slope
+
+
+@dataclass
+class Iterate:
+    """A point of every start with its multipliers.
+
+    Attributes:
+        y: `[starts, parameters]`; `v`: for each group `[starts, layers, slots * live + 1]`, x and tau.
+        slacks, excesses, duals: s, t and multipliers of the inequalities, for each group `[starts, layers, m]`, then
+            of the limits `[starts, limits]`.
+        pull: multipliers of x >= 0, for each group `[starts, layers, slots * live]`.
+        below, above: multipliers of the ends of y, `[starts, parameters]`.
+        mu: `[starts]` barrier; `penalty`: weight of the inequalities in the merit; `shift`: least regularisation.
+        error: `[starts]` largest violation of the optimality conditions of the problem itself (mu = 0).
+        steps: `[starts]` Newton steps made.
+    """
+
+    y: torch.Tensor
+    v: list[torch.Tensor]
+    slacks: list[torch.Tensor]
+    excesses: list[torch.Tensor]
+    duals: list[torch.Tensor]
+    pull: list[torch.Tensor]
+    below: torch.Tensor
+    above: torch.Tensor
+    mu: torch.Tensor
+    penalty: torch.Tensor
+    shift: torch.Tensor
+    error: torch.Tensor
+    steps: torch.Tensor
+
+    def select(self, starts: torch.Tensor) -> "Iterate":
+        """Those of some starts (their numbers, or a mask)."""
+        chosen: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            chosen[f.name] = [one[starts] for one in value] if isinstance(value, list) else value[starts]
+        return Iterate(**chosen)
+
+    def put(self, starts: torch.Tensor, other: "Iterate") -> None:
+        """Write `other` over those starts."""
+        for f in fields(self):
+            mine, theirs = getattr(self, f.name), getattr(other, f.name)
+            pairs = zip(mine, theirs, strict=True) if isinstance(mine, list) else [(mine, theirs)]
+            for a, b in pairs:
+                a[starts] = b
+
+
+@dataclass(frozen=True)
+class Values:
+    """Functions at a point.
+
+    Attributes:
+        rows: for each group `[starts, layers, 1 + m]`, log energy first.
+        totals: `[starts, 3]`.
+        limits: `[starts, limits]`.
+    """
+
+    rows: list[torch.Tensor]
+    totals: torch.Tensor
+    limits: torch.Tensor
+
+
+def values(problem: Problem, y: torch.Tensor, v: Sequence[torch.Tensor]) -> Values:
+    """The functions of the problem at log sizes `[starts, parameters]` and layer variables."""
+    with torch.no_grad():
+        rows = [
+            layers.rows(stacked(one, y), classes.position).detach().movedim(0, -1)
+            for layers, classes, one in zip(problem.layers, problem.classes, v, strict=True)
+        ]
+        machine = problem.whole.rows(y.mT)
+        energy = torch.cat([r[..., 0] + n.log() for r, n in zip(rows, problem.counts, strict=True)], -1).logsumexp(-1)
+        cycles = torch.cat([one[..., -1] + n.log() for one, n in zip(v, problem.counts, strict=True)], -1).logsumexp(-1)
+        totals = torch.stack([energy, cycles, machine[0]], -1)
+        limits = problem.limits(totals)
+        if problem.pe_limit is not None:
+            limits = torch.cat([limits, machine[1][:, None] - problem.pe_limit], -1)
+    return Values(rows, totals, limits)
+
+
+def begin(problem: Problem, y: torch.Tensor, x: Sequence[torch.Tensor], mu: float) -> Iterate:
+    """An iterate at log sizes `[starts, parameters]` and logs of the factors `[starts, layers, slots * live]`."""
+    v = []
+    for layers, classes, one in zip(problem.layers, problem.classes, x, strict=True):
+        point = stacked(torch.cat([one, torch.zeros_like(one[..., :1])], -1), y)
+        with torch.no_grad():
+            cycles = layers.costs(point[: layers.size], point[layers.size + 1 :], classes.position)[1]
+        v.append(torch.cat([one, (cycles.expand(one.shape[:-1]) + 0.1)[..., None]], -1))
+    like = y.new_full((len(y),), 1.0)
+    empty = Iterate(y, v, [], [], [], [], y, y, like * mu, like, like * 0, like * torch.inf, (like * 0).long())
+    return reset(problem, empty, mu)
+
+
+def reset(problem: Problem, at: Iterate, mu: float) -> Iterate:
+    """The same point with slacks and multipliers of a barrier `mu`, such as after a change of class."""
+    now = values(problem, at.y, at.v)
+    gaps = [*(rows[..., 1:] for rows in now.rows), now.limits]
+    slacks = [(problem.give - c).clamp(min=0.05) for c in gaps]
+    room = rooms(problem, at.y)
+    return Iterate(
+        y=at.y.clone(),
+        v=[one.clone() for one in at.v],
+        slacks=slacks,
+        excesses=[(mu / one).expand_as(s).clone() for s, one in zip(slacks, problem.excess_prices(), strict=True)],
+        duals=[mu / s for s in slacks],
+        pull=[mu / p for p in inside(problem, at.v)],
+        below=mu / room[0],
+        above=mu / room[1],
+        mu=torch.full_like(at.mu, mu),
+        penalty=torch.ones_like(at.mu),
+        shift=torch.zeros_like(at.mu),
+        error=torch.full_like(at.mu, torch.inf),
+        steps=at.steps.clone(),
+    )
+
+
+def inside(problem: Problem, v: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """X of open slots, 1 of closed ones."""
+    return [
+        torch.where(classes.open.flatten(-2), one[..., :-1], 1.0)
+        for classes, one in zip(problem.classes, v, strict=True)
+    ]
+
+
+def rooms(problem: Problem, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distances of y to its ends; 1 where it cannot move."""
+    moving = problem.high > problem.low
+    return torch.where(moving, y - problem.low, 1.0), torch.where(moving, problem.high - y, 1.0)
+
+
+def gaps_of(problem: Problem, now: Values, at: Iterate) -> list[torch.Tensor]:
+    """`c - give + s - t` of all inequalities, in the shapes of `Iterate.slacks`."""
+    inequalities = [*(rows[..., 1:] for rows in now.rows), now.limits]
+    return [c - problem.give + s - t for c, s, t in zip(inequalities, at.slacks, at.excesses, strict=True)]
+
+
+def stacked(v: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """One point `[n + 1 + parameters, starts, layers]`."""
+    wide = y[:, None].expand(-1, v.shape[1], -1)
+    return torch.cat([v, wide], -1).movedim(-1, 0)
+
+
+def wide(row: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A row `[starts]` with as many dimensions as `like` `[starts, ...]`."""
+    return row.view(-1, *([1] * (like.dim() - 1)))

@@ -1,0 +1,1 @@
+"""Discrete search: mappings of layers on machines, and steps from machine to machine."""
