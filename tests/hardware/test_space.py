@@ -26,6 +26,7 @@ from dlco.hardware import (
     simba_space,
     tpu_space,
 )
+from dlco.hardware.space import as_space
 
 SMALL = Architecture(
     (
@@ -212,7 +213,6 @@ def test_bad_parameters(level: str, field: str, grid: tuple[float, ...], message
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ((), "parameters of a hardware space is empty"),
         ((Parameter("cache", "capacity", (8,)),), "level is 'cache'; 'system' has pad, buffer, DRAM"),
         ((PARAMETERS[0], PARAMETERS[0]), "parameters holds buffer.fanout_y twice"),
         ((Parameter("DRAM", "capacity", (8,)),), "kind of 'DRAM' is 'DRAM'; a free capacity is allowed for: regfile"),
@@ -390,3 +390,18 @@ def test_bad_tied_spaces(parameters: tuple[Parameter, ...], curves: tuple, messa
         return
     with pytest.raises(InvalidInput, match=message):
         HardwareSpace(SMALL, parameters, TECHNOLOGY_45NM, curves)
+
+
+def test_a_fixed_machine_is_a_space_without_parameters():
+    machine = generic()
+    space = as_space(machine)
+    assert space.is_fixed
+    assert space.size == 1
+    assert space.architecture_at(torch.zeros(0, dtype=torch.long)) == machine
+    many = space.machines_at(torch.zeros(3, 0, dtype=torch.long))
+    one = machine.tensors()
+    assert torch.equal(many.read_pj, one.read_pj.expand(3, -1))
+    assert torch.equal(many.area_mm2, one.area_mm2.expand(3))
+    assert as_space(space) is space
+    with pytest.raises(InvalidInput, match="hardware is 3; it must be an Architecture or a HardwareSpace"):
+        as_space(3)
