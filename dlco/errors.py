@@ -32,3 +32,8 @@ class NotSupported(DlcoError, NotImplementedError):
 
 class Infeasible(InvalidInput):
     """Limits that no design can meet, proved before any search."""
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, in one short line; its type where it says nothing."""
+    return " ".join(str(error).split())[:300] or type(error).__name__

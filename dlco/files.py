@@ -10,7 +10,6 @@ from stat import S_IMODE
 from typing import Any, NoReturn
 
 from dlco.errors import InvalidInput
-from dlco.version import __version__
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes) -> None:
@@ -85,35 +84,3 @@ def _float(text: str) -> float:
     if not isfinite(value):
         raise ValueError(f"{text[:60]} is too large for a number")
     return value
-
-
-def stamp(kind: str, version: int) -> dict[str, Any]:
-    """What the first lines of a result's document say: its kind, its format, and the dlco that wrote it."""
-    return {"kind": kind, "format": version, "dlco": __version__}
-
-
-def check_stamp(what: str, kind: str, newest: int, data: object) -> dict[str, Any]:
-    """The document of a result, once it is one that this version reads.
-
-    Formats count from 1. A document of the first versions, which says neither its kind nor its format, is of format 1.
-
-    Args:
-        what: it should be, for errors.
-        kind: as in `stamp`.
-        newest: the format that this version writes; it reads all formats up to that one.
-        data: what a file holds.
-
-    Raises:
-        InvalidInput: it is something else, of another kind, or of a format to come.
-    """
-    if not isinstance(data, dict):
-        raise InvalidInput(f"{what} is {type(data).__name__}; it must be a dictionary")
-    if data.get("kind", kind) != kind:
-        raise InvalidInput(f"{what} is wanted, but this is a {data['kind']!r}")
-    version = data.get("format", 1)
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise InvalidInput(f"format of the {what} is {version!r}; this version reads 1 to {newest}")
-    if version > newest:
-        writer = f"written by dlco {data['dlco']}" if isinstance(data.get("dlco"), str) else "of a newer dlco"
-        raise InvalidInput(f"format of the {what} is {version}, {writer}; this version reads 1 to {newest}")
-    return data

@@ -22,7 +22,7 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 
-from dlco.errors import InvalidInput
+from dlco.errors import InvalidInput, reason_of
 from dlco.files import draft_beside
 from dlco.reading import check_archive
 from dlco.version import __version__
@@ -75,7 +75,7 @@ class Journal:
                 f"checkpoint is {self._shown}, which is there already; pass it as resume to go on with it"
             ) from None
         except (sqlite3.Error, OSError, ValueError) as error:
-            raise InvalidInput(f"checkpoint file {self._shown} cannot be used: {_reason(error)}") from None
+            raise InvalidInput(f"checkpoint file {self._shown} cannot be used: {reason_of(error)}") from None
 
     def _open(self, versions: Mapping[str, str]) -> None:
         """Look at what the file says of itself, and at which parts it has."""
@@ -127,7 +127,7 @@ class Journal:
             self._warn(error)
             return None
         except sqlite3.Error as error:
-            self._refuse(name, _reason(error))
+            self._refuse(name, reason_of(error))
         if row is None:
             self._refuse(name, "the part is gone")
         content = self._unsealed(name, *row)
@@ -135,7 +135,7 @@ class Journal:
             check_archive(content, len(content))  # torch compresses none of its own
             return read(torch.load(io.BytesIO(content), weights_only=True))
         except Exception as error:  # what a part of another kind raises is of many kinds
-            self._refuse(name, _reason(error))
+            self._refuse(name, reason_of(error))
 
     def record(self, name: str, content: Any) -> None:
         """Keep tensors, numbers and texts, in lists and dictionaries, under a part's name.
@@ -178,7 +178,7 @@ class Journal:
                 "checkpoint file %s cannot be used any more (%s); the run goes on, and what it does from here on may "
                 "have to be done again where it is resumed",
                 self._shown,
-                _reason(error),
+                reason_of(error),
             )
             self._said = True
             self._file.execute("PRAGMA busy_timeout = 0")  # the next parts do not wait
@@ -223,11 +223,6 @@ def _create(path: Path, head: list[tuple[str, bytes, bytes]]) -> None:
             os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _reason(error: BaseException) -> str:
-    """What an error says, in one short line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextmanager

@@ -1,6 +1,8 @@
-"""`ProgressBar`: how far a search is, on a terminal."""
+"""`ProgressBar`: how far a search is, on a terminal; and the listener that a search is asked to tell."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -9,8 +11,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
-from dlco.design.table import objective_text
-from dlco.progress import Progress
+from dlco.errors import InvalidInput
+from dlco.progress import Listener, Progress, silent
 
 ENOUGH = 0.25  # of the work done, before the time left is guessed from it
 UNTIMED = ("bound", "diagnosis")  # phases that do not know how far they are
@@ -33,13 +35,13 @@ class ProgressBar:
     the block ends. Called outside the block it does nothing.
 
     Attributes:
-        objective: one of `dlco.design.budget.OBJECTIVES`, which says the unit of what is reported.
+        shown: makes of the best value so far a text, such as "energy 12.3 mJ" (`dlco.design.objective.Objective.text`).
     """
 
     _shown: "ProgressBar | None" = None  # of all bars of the process
 
-    def __init__(self, objective: str = "edp") -> None:
-        self.objective = objective
+    def __init__(self, shown: Callable[[float], str] = "{:.4g}".format) -> None:
+        self.shown = shown
         self._display: RichProgress | None = None
 
     def __enter__(self) -> Self:
@@ -64,7 +66,7 @@ class ProgressBar:
     def __call__(self, progress: Progress) -> None:
         """Show a report."""
         if self._display is not None:
-            best = "" if progress.best is None else f"best {objective_text(self.objective, progress.best)}"
+            best = "" if progress.best is None else f"best {self.shown(progress.best)}"
             if progress.best and progress.bound:
                 best += f", at most {100 * max(1 - progress.bound / progress.best, 0):.1f} % from the optimum"
             self._display.update(
@@ -82,3 +84,23 @@ class ProgressBar:
             ProgressBar._shown = None
             self._display.stop()
             self._display = None
+
+
+@contextmanager
+def listening(progress: bool | Listener, shown: Callable[[float], str] = "{:.4g}".format) -> Iterator[Listener]:
+    """The listener that an argument `progress` asks for: a bar while the block runs, the caller's own, or none.
+
+    Args:
+        progress: True for a bar (where stderr is a terminal), False for nothing, or a listener.
+        shown: makes of the best value a text, as `ProgressBar` shows it.
+
+    Raises:
+        InvalidInput: it is none of these.
+    """
+    if not isinstance(progress, bool) and not callable(progress):
+        raise InvalidInput(f"progress is {progress!r}; it must be True, False or a callable that takes a dlco.Progress")
+    if progress is True:
+        with ProgressBar(shown) as bar:
+            yield bar
+    else:
+        yield progress if callable(progress) else silent

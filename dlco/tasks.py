@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import joblib
 import torch
 
-from dlco.errors import DlcoError
+from dlco.errors import DlcoError, reason_of
 
 log = logging.getLogger("dlco")
 
@@ -39,10 +39,9 @@ def run_tasks(function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]) 
         except BrokenProcessPool as error:  # joblib puts another in its place
             log.warning("a worker process was killed; its tasks are run again (try %d of %d)", tried, TRIES)
             last = error
-    reason = " ".join(str(last).split())[:200]
     raise DlcoError(
         f"worker processes were killed in each of {TRIES} tries, perhaps for lack of memory; "
-        f"use fewer of them (n_jobs of joblib.parallel_config): {reason}"
+        f"use fewer of them (n_jobs of joblib.parallel_config): {reason_of(last)}"
     )
 
 

@@ -23,3 +23,9 @@ def printable_lines(text: str) -> str:
 def guarded(cell: str) -> str:
     """A text as a cell of a table in a file: with a ' before what a spreadsheet would compute."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def clip(text: str, width: int) -> str:
+    """The text in one line of at most `width` characters, dots where it was cut."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= width else line[: width - 2] + ".."

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dlco.cli.outputs import check_outputs, write_outputs
-from dlco.design.frame import layer_rows, to_csv
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware import gemmini_config, gemmini_scala
@@ -35,8 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
         text = GEMMINI[suffix](solution)
         writers[arguments.gemmini] = lambda path: path.write_text(text, encoding="utf-8")
     if arguments.csv is not None:
-        writers[arguments.csv] = lambda path: path.write_text(
-            to_csv(layer_rows(solution)), encoding="utf-8", newline=""
-        )
+        writers[arguments.csv] = lambda path: path.write_text(solution.to_csv(), encoding="utf-8", newline="")
     write_outputs(writers)
     return 0

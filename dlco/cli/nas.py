@@ -11,6 +11,7 @@ from dlco.cli.outputs import check_outputs
 from dlco.cli.question import read_effort, read_totals
 from dlco.cli.results import deliver
 from dlco.design.budget import Budget
+from dlco.design.codesign import text_of
 from dlco.errors import InvalidInput
 from dlco.interrupts import held
 from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, OfaMobileNetV3, ResNet, Space, cosearch
@@ -22,8 +23,8 @@ from dlco.nas.oracles.ofa import ofa_accuracy
 from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.nas.space import FactoredSpace
 from dlco.progress_bar import ProgressBar
+from dlco.report.drawing.canvas import check_picture
 from dlco.report.nas import plot_codesign, plot_progress
-from dlco.report.style import check_picture
 from dlco.timeloop import write
 
 COUNTABLE = 1_000_000  # a table may hold every network of a space that has no more combinations of options than this
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     oracle = read_oracle(arguments)
     network = None if arguments.network is None else oracle.space.parse(arguments.network)
     with held():  # what is found is delivered, whatever Ctrl-C says
-        with ProgressBar(arguments.objective) as bar:
+        with ProgressBar(text_of(arguments.objective)) as bar:
             design = cosearch(
                 oracle.space,
                 oracle,

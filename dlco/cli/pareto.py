@@ -13,8 +13,8 @@ from dlco.errors import InvalidInput
 from dlco.interrupts import held
 from dlco.optimize.front.pareto import pareto
 from dlco.progress_bar import ProgressBar
-from dlco.report.front import front_text, plot_front
-from dlco.report.style import check_picture
+from dlco.report.drawing.canvas import check_picture
+from dlco.report.front import plot_front
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
                 **options,
             )
         found, writers = bool(front.points), _writers(arguments, front)
-        return deliver(arguments, front, writers, lambda: front_text(front), front.message, found=found)
+        return deliver(arguments, front, writers, lambda: front, front.message, found=found)
 
 
 def _writers(arguments: argparse.Namespace, front: Front) -> dict[str, Callable[[Path], object]]:

@@ -12,20 +12,17 @@ from matplotlib.figure import Figure
 from dlco.cli.names import PAGES, PICTURES
 from dlco.cli.outputs import check_outputs, write_outputs
 from dlco.cli.streams import tell
-from dlco.design.codesign import KIND as CODESIGN
 from dlco.design.codesign import CoDesign
-from dlco.design.front import KIND as FRONT
 from dlco.design.front import Front
 from dlco.design.solution import Solution
-from dlco.design.table import solution_text
 from dlco.errors import InvalidInput
 from dlco.files import read_json
-from dlco.report.codesign_page import codesign_page
-from dlco.report.front import front_text, plot_front
-from dlco.report.front_page import front_page
+from dlco.report.front import plot_front
 from dlco.report.nas import plot_codesign
-from dlco.report.page import solution_page
-from dlco.report.picture import plot_solution
+from dlco.report.pages.codesign import codesign_page
+from dlco.report.pages.front import front_page
+from dlco.report.pages.solution import solution_page
+from dlco.report.pictures.overview import plot_solution
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,6 @@ class _Kind:
     """How results of one kind are read and shown."""
 
     read: Callable[[Any], Any]
-    text: Callable[[Any], str]
     picture: Callable[..., Figure]
     page: Callable[[Any, str, str], str]
 
@@ -49,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     kind = _kind(data)
     result, title = kind.read(data), arguments.solution.stem
     if output is None:
-        tell(kind.text(result))
+        tell(result)
     elif suffix in PAGES:
         page = kind.page(result, title, _source(arguments.solution, data))
         write_outputs({output: lambda path: path.write_text(page, encoding="utf-8")})
@@ -61,11 +57,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _kind(data: Any) -> _Kind:
     """What a document of results holds; anything unknown is taken for a solution, whose reader says what is wrong."""
     named = data.get("kind") if isinstance(data, dict) else None
-    if named == FRONT:
-        return _Kind(Front.from_dict, front_text, plot_front, front_page)
-    if named == CODESIGN:
-        return _Kind(CoDesign.from_dict, str, plot_codesign, codesign_page)
-    return _Kind(Solution.from_dict, solution_text, plot_solution, solution_page)
+    if named == Front.KIND:
+        return _Kind(Front.from_dict, plot_front, front_page)
+    if named == CoDesign.KIND:
+        return _Kind(CoDesign.from_dict, plot_codesign, codesign_page)
+    return _Kind(Solution.from_dict, plot_solution, solution_page)
 
 
 def _source(path: Path, data: dict[str, Any]) -> str:

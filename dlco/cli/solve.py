@@ -10,12 +10,11 @@ from dlco.cli.question import read_budget, read_effort, read_question
 from dlco.cli.results import deliver
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution
-from dlco.design.table import solution_text
 from dlco.interrupts import held
 from dlco.optimize.solve import solve
 from dlco.progress_bar import ProgressBar
-from dlco.report.picture import plot_solution
-from dlco.report.style import check_picture
+from dlco.report.drawing.canvas import check_picture
+from dlco.report.pictures.overview import plot_solution
 from dlco.timeloop import write
 
 
@@ -30,13 +29,13 @@ def run(arguments: argparse.Namespace) -> int:
     )
     layers, hardware, options = read_question(arguments, budget)
     with held():  # what is found is delivered, whatever Ctrl-C says
-        with ProgressBar(objective) as bar:
+        with ProgressBar(objective.text) as bar:
             listener, effort = False if arguments.quiet else bar, read_effort(arguments)
             solution = solve(
                 layers, hardware=hardware, objective=objective, progress=listener, effort=effort, **options
             )
         found, writers = solution.status != "infeasible", _writers(arguments, solution)
-        return deliver(arguments, solution, writers, lambda: solution_text(solution), solution.message, found=found)
+        return deliver(arguments, solution, writers, lambda: solution, solution.message, found=found)
 
 
 def _writers(arguments: argparse.Namespace, solution: Solution) -> dict[str, Callable[[Path], object]]:

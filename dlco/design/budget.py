@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from math import inf
 from typing import Any
 
+from dlco.design.codec import Figure
 from dlco.design.network_cost import LayerCost, NetworkCost
 from dlco.design.objective import LIMITED, Objective
 from dlco.errors import InvalidInput
@@ -154,9 +155,9 @@ class Conflict:
     """
 
     limit: str
-    value: float
+    value: Figure
     least: float
-    reached: float | None
+    reached: Figure | None
 
     def __str__(self) -> str:
         found = "" if self.reached is None else f"a design reaches {self.reached:.4g}, "

@@ -1,12 +1,14 @@
 """Which points of several objectives count, how much they cover, and where they bend. Less is better on every axis.
 
-All of it happens in logs, so that no unit and no scale matters: a point half as slow counts as much as one that takes
-half the power.
+Fronts are looked at in logs, so that no unit and no scale matters: a point half as slow counts as much as one that
+takes half the power. Searches ask of tables: of energies and cycles, or of rows with any number of figures.
 """
 
 import sys
 from collections.abc import Sequence
 from math import log
+
+import torch
 
 Values = Sequence[float]
 
@@ -39,6 +41,33 @@ def nondominated(points: Sequence[Values]) -> list[int]:
         if not any(all(a <= b for a, b in zip(table[j], table[i], strict=True)) for j in kept):
             kept.append(i)
     return kept
+
+
+def unbeaten(energy_pj: torch.Tensor, cycles: torch.Tensor, slow: bool = False) -> torch.Tensor:
+    """Indices of the points `[n]` that no other beats in energy and cycles, fewest cycles first; of equals the first.
+
+    With `slow` the cheapest of each number of cycles, whatever faster ones cost: where power counts it may be best.
+    """
+    order = energy_pj.argsort(stable=True)
+    order = order[cycles[order].argsort(stable=True)]
+    energy, time = energy_pj[order], cycles[order]
+    good = torch.ones_like(time, dtype=torch.bool)
+    good[1:] = time[1:] != time[:-1] if slow else energy[1:] < energy.cummin(0).values[:-1]
+    return order[good]
+
+
+def undominated(table: torch.Tensor, known: torch.Tensor, tolerance: float = 0.0) -> torch.Tensor:
+    """Positions of the rows `[n, axes]` that no known row `[m, axes]` matches, and no other of their own beats.
+
+    What differs by up to the tolerance is the same; of equals the first is kept.
+    """
+    beaten = (known[:, None] <= table + tolerance).all(-1).any(0)
+    places = (~beaten).nonzero()[:, 0]
+    rows = table[places]
+    matched = (rows[:, None] <= rows + tolerance).all(-1)  # [one, other]: one is as good as the other on all axes
+    better = matched & ~matched.T
+    earlier = matched & matched.T & (torch.arange(len(rows))[:, None] < torch.arange(len(rows)))
+    return places[~(better | earlier).any(0)]
 
 
 def hypervolume(points: Sequence[Values], reference: Values) -> float:

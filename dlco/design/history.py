@@ -2,10 +2,8 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
-from dlco.errors import InvalidInput
-from dlco.fields import read_figure, read_text
+from dlco.design.codec import Figure
 
 
 @dataclass(frozen=True)
@@ -20,11 +18,11 @@ class HistoryPoint:
         bound: what no design goes below, None before a proof.
     """
 
-    seconds: float
+    seconds: Figure
     phase: str
-    relaxed: float | None = None
-    best: float | None = None
-    bound: float | None = None
+    relaxed: Figure | None = None
+    best: Figure | None = None
+    bound: Figure | None = None
 
 
 class History:
@@ -56,23 +54,3 @@ class History:
         relaxed = last.relaxed if relaxed is None else relaxed
         if not self.points or (phase, relaxed, best, bound) != (last.phase, last.relaxed, last.best, last.bound):
             self.points.append(HistoryPoint(self.seconds, phase, relaxed, best, bound))
-
-
-def read_history(rows: Any) -> tuple[HistoryPoint, ...]:
-    """The inverse of `dataclasses.asdict` for a list of points.
-
-    Raises:
-        InvalidInput: a figure is no number, or one of the past is ahead; `TypeError`: it is no list of points at all.
-    """
-    points = tuple(HistoryPoint(**row) for row in rows)
-    last = 0.0
-    for point in points:
-        read_text("phase in the history of the solution", point.phase)
-        for name in ("relaxed", "best", "bound"):
-            if getattr(point, name) is not None:
-                read_figure(f"{name} in the history of the solution", getattr(point, name))
-        seconds = read_figure("seconds in the history of the solution", point.seconds)
-        if seconds < last:
-            raise InvalidInput(f"seconds in the history of the solution go back from {last!r} to {seconds!r}")
-        last = seconds
-    return points

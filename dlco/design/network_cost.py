@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlco.cost.model import evaluate
+from dlco.design.codec import Count, Figure
 from dlco.design.objective import JOULES, Objective
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import Mapping
@@ -21,26 +22,26 @@ class LayerCost:
         level_pj: access energy of each level, pJ, innermost first; `mac_pj` and `leak_pj` are the rest.
     """
 
-    count: int
-    macs: int
-    cycles: float
-    energy_pj: float
-    utilization: float
-    level_pj: dict[str, float]
-    mac_pj: float
-    leak_pj: float
+    count: Count
+    macs: Count
+    cycles: Figure
+    energy_pj: Figure
+    utilization: Figure
+    level_pj: dict[str, Figure]
+    mac_pj: Figure
+    leak_pj: Figure
 
 
 @dataclass(frozen=True)
 class NetworkCost:
     """The network's cost: sums over layers x counts; EDP is total energy x total cycles, pJ x cycles."""
 
-    cycles: float
-    energy_pj: float
-    latency_s: float
-    power_w: float
-    area_mm2: float
-    edp: float
+    cycles: Figure
+    energy_pj: Figure
+    latency_s: Figure
+    power_w: Figure
+    area_mm2: Figure
+    edp: Figure
 
     @staticmethod
     def of(energy_pj: float, cycles: float, area_mm2: float, cycle_s: float) -> "NetworkCost":

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 
+from dlco.design.figures import with_unit
 from dlco.errors import InvalidInput
 
 Number = TypeVar("Number", float, torch.Tensor)
@@ -48,9 +49,22 @@ class Objective(StrEnum):
         return _MEANING[self].unit
 
     @property
+    def column(self) -> str:
+        """What a column of its figures in the unit of `NetworkCost` is called, such as "energy_pj"."""
+        return f"{self}_pj_cycles" if self is Objective.EDP else self.total
+
+    @property
     def scale(self) -> float:
         """The unit of `NetworkCost` in the shown one: a picojoule is 1e-12 J."""
         return JOULES if self is Objective.ENERGY else 1.0
+
+    def shown(self, value: float) -> str:
+        """A figure of `NetworkCost` with its unit, such as "12.3 mJ"."""
+        return with_unit(value * self.scale, self.unit)
+
+    def text(self, value: float) -> str:
+        """A figure of `NetworkCost` with its name and unit, such as "energy 12.3 mJ"."""
+        return f"{self.label} {self.shown(value)}"
 
     @property
     def limit(self) -> str | None:

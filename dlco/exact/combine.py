@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 
 from dlco.design.budget import Budget
+from dlco.design.dominance import unbeaten
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.workload.layer import Layer
@@ -158,18 +159,6 @@ def limits_of(budget: Budget, architecture: Architecture) -> Limits:
         cycles=inf if budget.latency_s is None else budget.latency_s / second,
         power=inf if budget.power_w is None else budget.power_w * 1e12 * second,
     )
-
-
-def unbeaten(energy_pj: torch.Tensor, cycles: torch.Tensor, slow: bool = False) -> torch.Tensor:
-    """Indices of the points `[n]` that no other beats, fewest cycles first; with `slow` the cheapest of each cycles."""
-    order = energy_pj.argsort(stable=True)
-    order = order[cycles[order].argsort(stable=True)]
-    energy, time = energy_pj[order], cycles[order]
-    good = torch.ones_like(time, dtype=torch.bool)
-    good[1:] = time[1:] != time[:-1]
-    if not slow:
-        good[1:] &= energy[1:] < energy.cummin(0).values[:-1]
-    return order[good]
 
 
 def corners(energy_pj: torch.Tensor, cycles: torch.Tensor) -> torch.Tensor:

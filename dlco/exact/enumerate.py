@@ -22,11 +22,12 @@ from dlco.cost.arithmetic import EXACT
 from dlco.cost.performance import performance
 from dlco.cost.rules import DEFAULT_RULES
 from dlco.design.budget import Budget
+from dlco.design.dominance import unbeaten
 from dlco.design.network_cost import evaluate_network
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
-from dlco.exact.combine import best_points, unbeaten
+from dlco.exact.combine import best_points
 from dlco.exact.factorings import Splits
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints

@@ -18,8 +18,9 @@ from dlco.cost.arithmetic import EXACT
 from dlco.cost.nest import Nest
 from dlco.cost.performance import performance
 from dlco.cost.rules import DEFAULT_RULES
+from dlco.design.dominance import unbeaten
 from dlco.errors import InvalidInput
-from dlco.exact.combine import combine, unbeaten
+from dlco.exact.combine import combine
 from dlco.exact.enumerate import LIMIT, Batch, Listing
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.constraints import Constraints

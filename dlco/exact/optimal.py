@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import torch
 
 from dlco.design.budget import Budget
+from dlco.design.dominance import unbeaten
 from dlco.errors import NotSupported
 from dlco.exact.best_first import Search
-from dlco.exact.combine import best_points, merit, unbeaten
+from dlco.exact.combine import best_points, merit
 from dlco.exact.enumerate import LayerFront
 from dlco.exact.tables import Tables, why_not_covered
 from dlco.hardware.architecture import Architecture

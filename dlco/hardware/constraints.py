@@ -206,13 +206,6 @@ class Constraints:
             tuple(slots.values()), _joined_spaces(self.bypass, other.bypass), _joined_spaces(self.keep, other.keep)
         )
 
-    @staticmethod
-    def from_dict(data: dict[str, Any]) -> "Constraints":
-        """The inverse of `dataclasses.asdict`, from JSON; raises `KeyError` or `TypeError` for anything else."""
-        slots = tuple(SlotConstraint(**{key: _tuple(value) for key, value in one.items()}) for one in data["slots"])
-        pairs = ({level: frozenset(names) for level, names in data[name]} for name in ("bypass", "keep"))
-        return Constraints(slots, *(tuple(one.items()) for one in pairs))
-
 
 _UNIONS = tuple(item.name for item in fields(SlotConstraint) if item.name in ("axis_x", "axis_y", "rest", "without"))
 
@@ -242,10 +235,6 @@ def _union(mine: tuple[str, ...], theirs: tuple[str, ...]) -> tuple[str, ...]:
 
 def _shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(_tuple(one) for one in value) if isinstance(value, list) else value
 
 
 def _check_distinct(field: str, names: tuple[str, ...] | list[str]) -> None:

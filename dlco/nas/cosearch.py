@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from dlco.design.budget import Budget, broken_limits
-from dlco.design.codesign import STATUSES, CoDesign, CoPoint, best_pairs
+from dlco.design.codesign import STATUSES, CoDesign, CoPoint, best_pairs, text_of
 from dlco.design.network_cost import evaluate_network
+from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
@@ -29,7 +30,8 @@ from dlco.nas.space import Space
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.request import check_flag, check_seed, make_request
 from dlco.optimize.run import Run
-from dlco.progress import Listener, Progress, listening
+from dlco.progress import Listener, Progress
+from dlco.progress_bar import listening
 from dlco.search.layer_costs import LayerCosts
 from dlco.tasks import single_thread
 from dlco.workload.problem import check_positive_int
@@ -133,7 +135,7 @@ def cosearch(
     asked = identity(problem, costs, method, evaluations, queries, seed, effort, bound) if kept else None
     with (
         held() as interrupts,
-        listening(progress, objective) as listener,
+        listening(progress, text_of(objective)) as listener,
         recording(checkpoint, resume, asked) as journal,
         costs.recording(journal),
     ):
@@ -260,7 +262,7 @@ def _as_found(problem: CoProblem, evaluator: Evaluator, best: Candidate, seed: i
     return Solution(
         status="infeasible" if broken_limits(problem.budget, architecture, layer_costs, cost) else "solved",
         message="mappings of the co-search's evaluation",
-        objective=problem.score.objective,
+        objective=Objective(problem.score.objective),
         budget=problem.budget,
         seed=seed,
         layers=tuple(layers),

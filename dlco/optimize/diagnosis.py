@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from dlco.bound import BoundEffort, lower_bound
 from dlco.design.budget import Budget, Conflict
+from dlco.design.objective import Objective
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF, Request, without
 
 
@@ -62,7 +63,11 @@ def diagnose(
     conflicts = []
     for name in names:
         found = least_found(
-            replace(request, objective=OBJECTIVE_OF[name], budget=without(budget if proved else request.budget, name))
+            replace(
+                request,
+                objective=Objective.limited_by(name),
+                budget=without(budget if proved else request.budget, name),
+            )
         )
         reached = None if found is None else found * UNIT_OF[name]
         conflicts.append(Conflict(name, request.budget.limits[name], least(name, set(names) - {name}), reached))

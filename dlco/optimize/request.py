@@ -37,7 +37,7 @@ class Request:
 
     layers: tuple[Layer, ...]
     hardware: Architecture | HardwareSpace
-    objective: str
+    objective: Objective
     budget: Budget
     constraints: Constraints | None
     imperfect: bool

@@ -20,7 +20,8 @@ from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fixed import solve_exactly, why_not_proved
 from dlco.optimize.request import Request, check_flag, make_request, some_mapping
 from dlco.optimize.run import Run
-from dlco.progress import Listener, listening, silent
+from dlco.progress import Listener, silent
+from dlco.progress_bar import listening
 from dlco.search.local_search import Effort
 from dlco.workload.layer import Layer
 
@@ -96,7 +97,7 @@ def solve(
     asked = (request, effort, starts)
     with (
         held(),
-        listening(progress, request.objective) as listener,
+        listening(progress, request.objective.text) as listener,
         recording(checkpoint, resume, asked) as journal,
         some_mapping(),
     ):

@@ -1,13 +1,12 @@
 """Results for people: tables, pictures, pages and a progress bar."""
 
-from dlco.design.table import LayerRow, layer_rows, solution_html, solution_text
+from dlco.design.evaluation_table import evaluation_text
+from dlco.design.solution_table import LayerRow, layer_rows, solution_html, solution_text
 from dlco.progress_bar import ProgressBar
-from dlco.report.evaluation import evaluation_text
 from dlco.report.front import plot_front
-from dlco.report.front_page import front_page
-from dlco.report.nest import loop_nest_html
-from dlco.report.page import solution_page
-from dlco.report.picture import plot_solution
+from dlco.report.pages.front import front_page
+from dlco.report.pages.nest import loop_nest_html
+from dlco.report.pages.solution import solution_page
 from dlco.report.pictures import (
     plot_convergence,
     plot_energy,
@@ -17,6 +16,7 @@ from dlco.report.pictures import (
     plot_roofline,
     plot_utilization,
 )
+from dlco.report.pictures.overview import plot_solution
 
 __all__ = [
     "LayerRow",

@@ -11,29 +11,15 @@ from matplotlib.ticker import MaxNLocator
 
 from dlco.design.codesign import CoDesign, CoPoint
 from dlco.design.dominance import nondominated
-from dlco.design.layout import pretty, scaled, si
-from dlco.design.table import QUANTITIES
+from dlco.design.figures import pretty
+from dlco.design.machine_table import machine_text
+from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
-from dlco.report.front import memory_text
-from dlco.report.labels import name_points
-from dlco.report.style import (
-    BLACK,
-    BLUE,
-    DARK,
-    DECADE,
-    GREEN,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    check_picture,
-    finish,
-    new_figure,
-    plain,
-    plain_ticks,
-    style_axes,
-)
-from dlco.report.svg import set_hover
+from dlco.report.drawing.axes import DECADE, objective_axis, plain_ticks, style_axes
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
+from dlco.report.drawing.colours import BLACK, BLUE, DARK, GREEN, ORANGE, PURPLE, SKY, VERMILLION
+from dlco.report.drawing.svg import set_hover
+from dlco.report.drawing.words import name_points, plain
 
 # Dashes differ beside colour and lightness, for print in grey.
 _COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK, "#999999")
@@ -70,8 +56,9 @@ def plot_codesign(
     axes = figure.subplots()
     style_axes(axes, "both", size=8.5)
     points = _joined(designs)
-    at, unit = _places(points)
-    axes.set_xlabel(f"energy of one run, {unit}", fontsize=9)
+    divisor, label = _axis(Objective.ENERGY, [point.energy_pj for point in points])
+    at = [(point.energy_pj / divisor, point.accuracy) for point in points]
+    axes.set_xlabel(label, fontsize=9)
     axes.set_ylabel("accuracy, %", fontsize=9)
     axes.set_xscale("log")
     plain_ticks(axes.xaxis, [x for x, _ in at])
@@ -134,20 +121,22 @@ def plot_progress(
         raise InvalidInput(f"searches have the objectives {named}; they must be one or more, with one objective")
     (objective,) = objectives
     lines = {name: _lines(designs) for name, designs in lists.items()}
-    scale, label = _scale(objective, [value for _, rows in lines.values() for row in rows for value in row])
+    figures = [value for _, rows in lines.values() for row in rows for value in row]
+    accurate = objective == "accuracy"
+    divisor, label = (1.0, "accuracy, %") if accurate else objective_axis(Objective(objective), figures)
     figure = new_figure(4.5, width=8)
     axes = figure.subplots()
     style_axes(axes, "both", size=8.5)
     shown: list[float] = []
     for (name, (steps, rows)), colour, dash in zip(lines.items(), cycle(_COLOURS), cycle(_DASHES)):
-        ordered = [sorted(value * scale for value in column) for column in zip(*rows, strict=True)]
+        ordered = [sorted(value / divisor for value in column) for column in zip(*rows, strict=True)]
         middle = [(column[(len(column) - 1) // 2] + column[len(column) // 2]) / 2 for column in ordered]
         axes.step(steps, middle, where="post", color=colour, ls=dash, lw=1.8, label=name)
         if len(rows) > 1:
             low, high = [column[0] for column in ordered], [column[-1] for column in ordered]
             axes.fill_between(steps, low, high, step="post", color=colour, alpha=0.15, lw=0)
         shown += [value for column in ordered for value in column]
-    if objective != "accuracy":
+    if not accurate:
         axes.set_yscale("log")
         plain_ticks(axes.yaxis, shown)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -169,41 +158,29 @@ def _lines(designs: Sequence[CoDesign]) -> tuple[list[int], list[list[float]]]:
     return joined, rows
 
 
-def _scale(objective: str, figures: Sequence[float]) -> tuple[float, str]:
-    """What to multiply figures by, and the axis' label."""
-    if objective == "accuracy":
-        return 1.0, "accuracy, %"
-    _, unit, scale = QUANTITIES[objective]
-    if objective == "edp":
-        return scale, "EDP, pJ·cycles"
-    if unit == "mm2":
-        return scale, f"{objective}, mm²"
-    divisor, shown = scaled(max(figures, default=1.0) * scale, unit)
-    return scale / divisor, f"{objective}, {shown.replace('u', 'µ')}"
-
-
-def _places(points: Sequence[CoPoint]) -> tuple[list[tuple[float, float]], str]:
-    """(energy, accuracy) of each point, and the energies' unit."""
-    divisor, unit = scaled(max((point.energy_pj for point in points), default=1e9) * 1e-12, "J")
-    return [(point.energy_pj * 1e-12 / divisor, point.accuracy) for point in points], unit.replace("u", "µ")
+def _axis(objective: Objective, figures: Sequence[float]) -> tuple[float, str]:
+    """What to divide the pairs' figures by, and the axis' label, such as "energy of one run, mJ"."""
+    divisor, label = objective_axis(objective, figures)
+    return divisor, label.replace(",", " of one run,")
 
 
 def _draw_points(figure: Figure, axes: Axes, points: Sequence[CoPoint], at: Sequence[tuple[float, float]]) -> None:
-    divisor, unit = scaled(max(point.latency_s for point in points), "s")
+    divisor, label = _axis(Objective.LATENCY, [point.latency_s for point in points])
     latencies = [point.latency_s / divisor for point in points]
     low, high = min(latencies), max(latencies)
     norm: Normalize = LogNorm(low, high * (1 + 1e-9)) if high / low >= DECADE else Normalize(low, high * (1 + 1e-9))
     x, y = zip(*at, strict=True)
     dots = axes.scatter(x, y, c=latencies, cmap="cividis", norm=norm, s=45, edgecolors="black", lw=0.5, zorder=3)
     for point, (at_x, at_y) in zip(points, at, strict=True):
-        figures = f"{point.accuracy:.2f} %, {si(point.energy_pj * 1e-12, 'J')}, {si(point.latency_s, 's')}"
+        energy, latency = Objective.ENERGY.shown(point.energy_pj), Objective.LATENCY.shown(point.latency_s)
         set_hover(
             axes.scatter([at_x], [at_y], s=90, color="none", zorder=5),
-            f"{pretty(figures)}, {point.area_mm2:.3g} mm²; {_machine(point)}; {point.network}",
+            f"{point.accuracy:.2f} %, {pretty(f'{energy}, {latency}')}, {point.area_mm2:.3g} mm²; {_machine(point)}; "
+            f"{point.network}",
         )
     bar = figure.colorbar(dots, ax=axes)
     plain_ticks(bar.ax.yaxis, latencies)
-    bar.set_label(f"latency of one run, {unit.replace('u', 'µ')}", fontsize=9)
+    bar.set_label(label, fontsize=9)
 
 
 def _joined(designs: Sequence[CoDesign]) -> list[CoPoint]:
@@ -219,14 +196,14 @@ def _chosen(designs: Sequence[CoDesign], points: Sequence[CoPoint]) -> list[int]
 
 
 def _machine(point: CoPoint) -> str:
-    return f"{point.macs:,} MACs, {memory_text(point.memory_bits)}"
+    return machine_text(point.macs, point.memory_bits)
 
 
 def _heading(designs: Sequence[CoDesign], title: str) -> str:
     names = ", ".join(dict.fromkeys(design.method for design in designs))
-    goals = dict.fromkeys("most accurate" if d.objective == "accuracy" else f"least {d.objective}" for d in designs)
+    goals = dict.fromkeys(design.aim for design in designs)
     pairs = sum(design.evaluations for design in designs)
-    heading = f"{title or designs[0].space}: {', '.join(goals).replace('edp', 'EDP')}, {names}, {pairs:,} pairs"
+    heading = f"{title or designs[0].space}: {', '.join(goals)}, {names}, {pairs:,} pairs"
     return plain(
         f"{heading} evaluated" + ("" if any(design.front for design in designs) else "; none keeps the limits")
     )

@@ -18,7 +18,7 @@ from jinja2.lexer import Token, TokenStream
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from dlco.errors import InvalidInput
+from dlco.errors import InvalidInput, reason_of
 
 INCLUDED = "included_by_dlco"
 """Tag of a scalar that stands for an included document: the text is its number in `Rendered.included`."""
@@ -318,8 +318,7 @@ def _at(label: str, error: BaseException) -> InvalidInput:
         if trace.tb_frame.f_code.co_filename in ("<template>", "<unknown>"):
             line = trace.tb_lineno
         trace = trace.tb_next
-    words = " ".join(str(error).split())[:300] or type(error).__name__
     return InvalidInput(
-        f"{label}{f', line {line}' if line else ''}: {words}: it is a template; give what it asks for, or what "
-        "Timeloop's front end makes of it, parsed-processed-input.yaml"
+        f"{label}{f', line {line}' if line else ''}: {reason_of(error)}: it is a template; give what it asks for, or "
+        "what Timeloop's front end makes of it, parsed-processed-input.yaml"
     )

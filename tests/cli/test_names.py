@@ -10,7 +10,7 @@ from dlco.nas.oracles.fit import KINDS
 from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.optimize.effort import EFFORTS
 from dlco.optimize.front.pareto import LIMIT_OF
-from dlco.report.style import PICTURES
+from dlco.report.drawing.canvas import PICTURES
 from dlco.simulate import TimingModel
 from dlco.timeloop.yaml_text import VERSIONS
 from dlco.workload import NETWORKS

@@ -6,9 +6,9 @@ import pytest
 import dlco.cli.pareto as command
 from dlco.design.budget import Budget
 from dlco.design.front import Front, FrontPoint
+from dlco.design.front_table import front_text
 from dlco.design.network_cost import evaluate_network
 from dlco.hardware import Architecture, HardwareSpace
-from dlco.report.front import front_text
 
 
 @pytest.fixture

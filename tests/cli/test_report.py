@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from dlco.design.table import solution_text
+from dlco.design.solution_table import solution_text
 
 
 def test_a_table_is_printed(dlco, saved, solution):
@@ -46,12 +46,20 @@ def test_a_file_that_is_no_solution_is_one_sentence(dlco, tmp_path, text):
         (("layer_costs",), {}, "no cost or no mapping of layer 'conv1'"),
         (("mappings",), {}, "no cost or no mapping of layer 'conv1'"),
         (("mappings", "conv1", "levels"), ["a", "b", "c"], "no cost or no mapping of layer 'conv1'"),
-        (("layer_costs", "conv1", "cycles"), "many", "cycles of the cost of layer 'conv1' is 'many'"),
+        (
+            ("layer_costs", "conv1", "cycles"),
+            "many",
+            "cycles in the layer_costs of the solution ('conv1') is 'many'",
+        ),
         (("layer_costs", "conv1", "level_pj"), {"DRAM": 1.0}, "level_pj of layer 'conv1'"),
-        (("layer_costs", "conv1", "level_pj", "DRAM"), None, "DRAM of the level_pj of layer 'conv1' is None"),
-        (("cost", "edp"), None, "edp of the cost is None"),
+        (
+            ("layer_costs", "conv1", "level_pj", "DRAM"),
+            None,
+            "level_pj in the layer_costs of the solution ('conv1') ('DRAM') is None",
+        ),
+        (("cost", "edp"), None, "edp in the cost of the solution is None"),
         (("lower_bound",), "low", "lower_bound of the solution is 'low'"),
-        (("objective",), "speed", "objective is 'speed'"),
+        (("objective",), "speed", "objective of the solution is 'speed'"),
     ],
 )
 def test_an_incomplete_solution_is_one_sentence(dlco, saved, path, value, said):

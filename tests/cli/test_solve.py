@@ -7,7 +7,7 @@ import pytest
 
 import dlco.cli.solve as command
 from dlco.design.solution import Solution
-from dlco.design.table import solution_text
+from dlco.design.solution_table import solution_text
 from dlco.hardware import Architecture, HardwareSpace
 from dlco.optimize.effort import EFFORTS, SolveEffort
 

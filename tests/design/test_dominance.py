@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlco.design.dominance import hypervolume, knee, nondominated
+from dlco.design.dominance import hypervolume, knee, nondominated, unbeaten, undominated
 
 COARSE = st.integers(1, 6).map(float)  # so that equals and dominance are common
 
@@ -45,6 +45,28 @@ def test_the_points_kept_are_those_that_no_other_dominates(axes: int, data: st.D
 def test_what_differs_by_rounding_alone_is_one_point() -> None:
     assert nondominated([(0.1 + 0.2, 5.0), (0.3, 5.0), (0.3, 5.0 * (1 + 1e-13))]) == [0]
     assert nondominated([(0.0, 5.0), (0.0, 4.0)]) == [1]  # an area may be 0
+
+
+@given(table=st.lists(st.tuples(COARSE, COARSE), min_size=1, max_size=8))
+def test_energies_and_cycles_that_another_beats_are_left_out(table: list[tuple[float, float]]) -> None:
+    energy, cycles = torch.tensor(table, dtype=torch.float64).T
+    best = {(e, t) for e, t in table if not any(a <= e and b <= t and (a, b) != (e, t) for a, b in table)}
+    kept = unbeaten(energy, cycles).tolist()
+    assert [table[i] for i in kept] == sorted(best, key=lambda point: point[1])
+    assert all(table.index(table[i]) == i for i in kept)
+    cheapest = {(min(e for e, s in table if s == t), t) for _, t in table}
+    assert {table[i] for i in unbeaten(energy, cycles, slow=True).tolist()} == cheapest
+
+
+@pytest.mark.parametrize("axes", [2, 3])
+@given(data=st.data())
+def test_rows_that_a_known_or_another_one_beats_are_left_out(axes: int, data: st.DataObject) -> None:
+    table, known = data.draw(points(axes)), data.draw(points(axes))
+    rows, others = (torch.tensor(one, dtype=torch.float64).reshape(-1, axes) for one in (table, known))
+    fresh = [one for one in table if not any(all(a <= b for a, b in zip(k, one, strict=True)) for k in known)]
+    kept = undominated(rows, others, 1e-9).tolist()
+    assert sorted(table[i] for i in kept) == [fresh[i] for i in nondominated(fresh)]
+    assert all(table.index(table[i]) == i for i in kept)
 
 
 @pytest.mark.parametrize("axes", [2, 3])

@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 import dlco
-from dlco.design.frame import layer_rows, mapping_rows, to_csv, to_frame
 from dlco.errors import InvalidInput
-from dlco.mapping import MappingBatch
 
 SAVED = Path(__file__).parents[1] / "data" / "saved"
 
@@ -44,22 +42,8 @@ def test_a_row_a_point() -> None:
     assert ",".join(frame.columns) == front.to_csv().splitlines()[0]
 
 
-def test_a_row_a_mapping(saved: dlco.Solution) -> None:
-    name = saved.layers[0].name
-    mapping, layer = saved.mappings[name], saved.layers[0]
-    batch = MappingBatch.stack([mapping] * 3)
-    cost = dlco.evaluate(layer, saved.architecture, batch)
-    frame = to_frame(mapping_rows(cost, saved.architecture))
-    assert len(frame) == 3
-    assert list(frame["energy_pj"]) == pytest.approx([saved.layer_costs[name].energy_pj] * 3)
-    assert list(frame["DRAM_pj"]) == pytest.approx([saved.layer_costs[name].level_pj["DRAM"]] * 3)
-    single = mapping_rows(dlco.evaluate(layer, saved.architecture, mapping), saved.architecture)
-    assert single == mapping_rows(cost, saved.architecture)[:1]
-    assert single[0]["valid"] is True
-
-
 def test_csv_is_the_same_table(saved: dlco.Solution) -> None:
-    header, *lines = csv.reader(io.StringIO(to_csv(layer_rows(saved))))
+    header, *lines = csv.reader(io.StringIO(saved.to_csv()))
     assert header == list(saved.to_frame().columns)
     assert [[float(cell) for cell in line[1:]] for line in lines] == saved.to_frame().iloc[:, 1:].to_numpy().tolist()
 

@@ -146,7 +146,7 @@ def test_files_with_points_in_disorder_are_refused(real: Front) -> None:
 
 UNTRUE = {
     "a value": (("points", 0, "values", 0), 2.0, "which is not what its solution costs"),
-    "a value of none": (("points", 0, "values"), [1.0], "lacks or garbles"),
+    "a value of none": (("points", 0, "values"), [1.0], "which is not what its solution costs"),
     "a figure of a design": (("points", 1, "solution", "cost", "energy_pj"), 1.0, "the mappings come to"),
     "a figure of a dominated one": (("dominated", 0, "solution", "cost", "cycles"), 1.0, "the mappings come to"),
     "a limit below its figure": (("points", 1, "limits", "latency"), 1e-12, "breaks its limits: latency"),
@@ -154,7 +154,7 @@ UNTRUE = {
     "evaluations of a point": (("points", 0, "evaluations"), 10, "are 10, of all 9"),
     "evaluations of text": (("evaluations",), "9", "evaluations of the front is '9'"),
     "evaluations in the trace": (("trace", 0, 0), 10, "are 10, of all 9"),
-    "a figure of the trace": (("trace", 0, 1, 0), -1.0, "latency of a point is -1.0"),
+    "a figure of the trace": (("trace", 0, 1, 0), -1.0, "trace of the front is -1.0"),
     "seed": (("seed",), 1.5, "seed of the front is 1.5"),
     "seconds": (("seconds",), -1.0, "seconds of the front is -1.0"),
     "status": (("status",), "infeasible", "but it has 4 designs"),

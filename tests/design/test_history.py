@@ -1,11 +1,13 @@
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
 import dlco
 from dlco.bound import BoundEffort
-from dlco.design.history import History, HistoryPoint, read_history
+from dlco.design.codec import decode
+from dlco.design.history import History, HistoryPoint
 from dlco.errors import InvalidInput
 
 from ..optimize.test_solve import QUICK
@@ -80,6 +82,7 @@ def test_a_resumed_search_knows_what_was_relaxed(tmp_path):
 
 @pytest.mark.parametrize("row", [{"seconds": "1", "phase": "x"}, {"seconds": 1.0, "phase": "x", "best": True}])
 def test_figures_that_are_no_numbers_are_refused(row):
+    read = partial(decode, tuple[HistoryPoint, ...], name="history of the solution")
     with pytest.raises(InvalidInput, match="in the history of the solution is"):
-        read_history([row])
-    assert read_history([{"seconds": 1, "phase": "x"}]) == (HistoryPoint(1, "x"),)
+        read([row])
+    assert read([{"seconds": 1, "phase": "x"}]) == (HistoryPoint(1, "x"),)

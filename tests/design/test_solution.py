@@ -46,7 +46,7 @@ def solution(network: list[Layer], machine: Architecture) -> Solution:
 # --- totals ----------------------------------------------------------------------------------------------------
 
 
-def test_prices_are_sums_of_evaluations(solution: Solution, network: list[Layer], machine: Architecture) -> None:
+def test_costs_are_sums_of_evaluations(solution: Solution, network: list[Layer], machine: Architecture) -> None:
     costs, total = evaluate_network(tuple(network), machine, solution.mappings)
     energy = cycles = 0.0
     for layer in network:
@@ -70,7 +70,7 @@ def test_prices_are_sums_of_evaluations(solution: Solution, network: list[Layer]
     assert total.area_mm2 == machine.area_mm2
 
 
-def test_a_mapping_that_does_not_fit_has_no_price(
+def test_a_mapping_that_does_not_fit_has_no_cost(
     solution: Solution, network: list[Layer], machine: Architecture
 ) -> None:
     small = replace(machine, levels=(replace(machine.levels[0], capacity=2), *machine.levels[1:]))
@@ -449,7 +449,7 @@ def test_nothing_is_better_than_what_costs_nothing(network: list[Layer]) -> None
     assert Solution.from_dict(json.loads(json.dumps(free.to_dict()))) == free
 
 
-def test_imperfect_solutions_are_priced_again_too(network: list[Layer], machine: Architecture) -> None:
+def test_imperfect_solutions_are_evaluated_again_too(network: list[Layer], machine: Architecture) -> None:
     found = dlco.solve(network, machine, "edp", effort=QUICK, imperfect=True, bound=False)
     data = json.loads(json.dumps(found.to_dict()))
     assert Solution.from_dict(data) == found

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlco.exact.combine import Limits, combine, corners, unbeaten
+from dlco.exact.combine import Limits, combine, corners
 from dlco.optimize import OBJECTIVES
 
 points = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=6)
@@ -52,15 +52,6 @@ def test_it_is_the_least_of_all_choices(objective, layers, counts, limits):
     picked = [layer[i] for layer, i in zip(layers, found.chosen, strict=True)]
     assert found.energy_pj == sum(n * e for n, (e, _) in zip(counts, picked, strict=True))
     assert found.cycles == sum(n * t for n, (_, t) in zip(counts, picked, strict=True))
-
-
-@given(layer=points)
-def test_points_that_another_beats_are_left_out(layer):
-    energy, cycles = columns(layer)
-    best = {(e, t) for e, t in layer if not any(a <= e and b <= t and (a, b) != (e, t) for a, b in layer)}
-    assert {layer[i] for i in unbeaten(energy, cycles).tolist()} == best
-    cheapest = {(min(e for e, s in layer if s == t), t) for _, t in layer}
-    assert {layer[i] for i in unbeaten(energy, cycles, slow=True).tolist()} == cheapest
 
 
 @given(layer=points, rate=st.floats(-3, 3))

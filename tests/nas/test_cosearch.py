@@ -233,7 +233,7 @@ def best_of(pairs, axes):
 UNTRUE = {
     "status": (("status",), "infeasible", "its limits are kept"),
     "accuracy": (("accuracy",), 99.0, "its trace ends with"),
-    "accuracy nan": (("accuracy",), None, "accuracy in the co-design is None"),
+    "accuracy nan": (("accuracy",), None, "accuracy of the co-design is None"),
     "network": (("network",), "8-8-8", "its trace ends with"),
     "least accuracy": (("least_accuracy",), 99.5, "breaks a limit"),
     "figures of the solution": (("solution", "cost", "cycles"), 1.0, "the mappings come to"),
@@ -252,7 +252,7 @@ UNTRUE = {
     "queries": (("queries",), "many", "queries of the co-design is 'many'"),
     "objective": (("objective",), "speed", "objective of the co-design is 'speed'"),
     "space": (("space",), 5, "space of the co-design is 5"),
-    "macs": (("front", 0, "macs"), 1.5, "macs in the co-design is 1.5"),
+    "macs": (("front", 0, "macs"), 1.5, "macs in the front of the co-design is 1.5"),
 }
 
 

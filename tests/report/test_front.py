@@ -7,10 +7,11 @@ import pytest
 
 from dlco.design.budget import Budget
 from dlco.design.front import Front, FrontPoint
+from dlco.design.machine_table import machine_text
 from dlco.design.network_cost import NetworkCost
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
-from dlco.report.front import machine_text, plot_front
+from dlco.report.front import plot_front
 
 
 def made(solution: Solution, figures: list[tuple[float, ...]], axes: tuple[str, ...], **given: object) -> Front:
@@ -53,7 +54,8 @@ def test_machines_are_named_where_there_is_room(front, points):
     renderer = figure.canvas.get_renderer()
     boxes = [text.get_window_extent(renderer) for text in axes.texts]
     assert 1 <= len(boxes) <= points
-    assert {text.get_text() for text in axes.texts} == {machine_text(front.points[0].solution.architecture)}
+    machine = front.points[0].solution.architecture
+    assert {text.get_text() for text in axes.texts} == {machine_text(machine.macs, machine.memory_bits)}
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
     frame = axes.get_window_extent(renderer)
     assert all(frame.x0 - 1 <= b.x0 and b.x1 <= frame.x1 + 1 and frame.y0 - 1 <= b.y0 <= frame.y1 for b in boxes)
@@ -62,7 +64,10 @@ def test_machines_are_named_where_there_is_room(front, points):
 
 
 def test_a_machine_in_words(solution):
-    assert machine_text(solution.architecture) == "256 MACs, 256 KiB"  # 256 x 512 B of registers and 128 KiB
+    machine = solution.architecture
+    assert (
+        machine_text(machine.macs, machine.memory_bits) == "256 MACs, 256 KiB"
+    )  # 256 x 512 B of registers and 128 KiB
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])

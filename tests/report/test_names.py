@@ -13,15 +13,14 @@ import pytest
 from dlco.design.budget import Budget
 from dlco.design.codesign import STATUSES as ENDS
 from dlco.design.codesign import CoDesign, CoPoint
-from dlco.design.frame import layer_rows, to_csv
 from dlco.design.front import Front, FrontPoint
 from dlco.design.network_cost import evaluate_network
 from dlco.design.solution import Solution
 from dlco.errors import DlcoError, InvalidMapping
-from dlco.report.codesign_page import codesign_page
-from dlco.report.front_page import front_page
-from dlco.report.page import solution_page
-from dlco.report.picture import plot_solution
+from dlco.report.pages.codesign import codesign_page
+from dlco.report.pages.front import front_page
+from dlco.report.pages.solution import solution_page
+from dlco.report.pictures.overview import plot_solution
 from dlco.texts import guarded, printable
 from dlco.timeloop.write import folder_name
 
@@ -121,7 +120,7 @@ def test_pictures_can_be_drawn_and_read(odd: Solution, tmp_path: Path, suffix: s
 
 
 def test_tables_hold_no_formulas(odd: Solution) -> None:
-    cells = [cell for row in csv.reader(io.StringIO(harmless(to_csv(layer_rows(odd))))) for cell in row]
+    cells = [cell for row in csv.reader(io.StringIO(harmless(odd.to_csv()))) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
     front = Front.of([FrontPoint((odd.cost.latency_s, odd.cost.power_w), odd)], ("latency", "power"), Budget(), 0)
     header = next(csv.reader(io.StringIO(harmless(front.to_csv()))))

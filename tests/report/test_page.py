@@ -12,10 +12,11 @@ import pytest
 from dlco.design.budget import Budget, Conflict
 from dlco.design.front import Front
 from dlco.design.solution import Solution
-from dlco.report.codesign_page import codesign_page
-from dlco.report.front_page import front_page
-from dlco.report.nest import layer_nest, loop_nest_html
-from dlco.report.page import budget_section, provenance, solution_page
+from dlco.report.pages.codesign import codesign_page
+from dlco.report.pages.front import front_page
+from dlco.report.pages.nest import loop_nest_html
+from dlco.report.pages.solution import budget_section, provenance, solution_page
+from dlco.report.pictures.loop_nest import layer_nest
 
 from .test_front import made
 from .test_nas import design as design  # a fixture

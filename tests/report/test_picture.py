@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
-from dlco.report.picture import energy_parts, plot_solution
+from dlco.report.pictures.overview import energy_parts, plot_solution
 
 
 def grown(solution: Solution, layers: int, name: str = "layer{}_depthwise") -> Solution:

@@ -19,7 +19,8 @@ from dlco.errors import InvalidInput
 from dlco.hardware import eyeriss_like, gemmini_like, generic, simba_like, tpu_like
 from dlco.mapping.loopnest import render_loop_nest
 from dlco.report.breakdown import breakdowns
-from dlco.report.nest import layer_nest
+from dlco.report.drawing.colours import HATCHES, MARKERS, level_colours
+from dlco.report.drawing.svg import hover_of
 from dlco.report.pictures import (
     plot_convergence,
     plot_energy,
@@ -30,9 +31,8 @@ from dlco.report.pictures import (
     plot_utilization,
 )
 from dlco.report.pictures.floor_plan import blocks, enlarged, subtree_area
+from dlco.report.pictures.loop_nest import layer_nest
 from dlco.report.pictures.roofline import has_roofline
-from dlco.report.style import HATCHES, MARKERS, level_colours
-from dlco.report.svg import hover_of
 
 from .test_breakdown import limited
 from .test_picture import grown

@@ -2,7 +2,7 @@ from xml.etree import ElementTree
 
 from matplotlib.figure import Figure
 
-from dlco.report.svg import hover_of, set_hover, svg_document, svg_fragment
+from dlco.report.drawing.svg import hover_of, set_hover, svg_document, svg_fragment
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -17,7 +17,8 @@ from dlco.nas.spaces.digits import Digits
 from dlco.nas.supernet.digits import DigitsSupernet
 from dlco.nas.supernet.images import Images, Labelled, digit_images, percent_right
 from dlco.nas.supernet.training import train_alone, train_shared
-from dlco.progress import Listener, listening
+from dlco.progress import Listener
+from dlco.progress_bar import listening
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ class DigitsAccuracy:
             raise InvalidInput(f"epochs is {epochs!r}; it must be an integer of at least 1")
         space, images = space or Digits(), digit_images(seed)
         supernet = DigitsSupernet(space, seed)
-        with listening(progress, "loss") as listener:
+        with listening(progress, "loss {:.4g}".format) as listener:
             train_shared(supernet, space, images.train, epochs, seed, listener=listener)
         return cls(space, supernet, images, fine_tuning, seed)
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from dlco.errors import InvalidInput
+from dlco.errors import InvalidInput, reason_of
 from dlco.nas.oracles.ensemble import Ensemble, EnsembleTraining, fit_ensemble
 from dlco.nas.oracles.predictor import Predictor, Quality, judge
 from dlco.nas.oracles.ridge import Ridge, fit_ridge
 from dlco.nas.oracles.table import TableAccuracy
 from dlco.nas.space import Space
-from dlco.progress import Listener, listening
+from dlco.progress import Listener
+from dlco.progress_bar import listening
 from dlco.reading import check_archive, read_limited
 
 KINDS: dict[str, type[Predictor]] = {kind.kind: kind for kind in (Ridge, Ensemble)}
@@ -64,7 +65,7 @@ def fit_predictor(
     if kind == Ridge.kind:
         predictor = Ridge(table.space, unknown, *fit_ridge(encoding[fitted], table.accuracies[fitted]))
     else:
-        with listening(progress, "squared error") as listener:
+        with listening(progress, "squared error {:.4g}".format) as listener:
             trained = fit_ensemble(encoding[fitted], table.accuracies[fitted], seed, training, listener)
         predictor = Ensemble(table.space, unknown, *trained)
     if not len(judged):
@@ -94,8 +95,7 @@ def load_predictor(path: str | os.PathLike[str], space: Space[Any]) -> Predictor
         quality = Quality(rmse, tau, int(fitted), int(held_out))
         predictor = KINDS[kind].from_arrays(space, quality, arrays)
     except Exception as error:  # what a damaged archive raises is of many kinds
-        reason = " ".join(str(error).split())[:200]
-        raise InvalidInput(f"{name} is no predictor that dlco saved ({reason})") from error
+        raise InvalidInput(f"{name} is no predictor that dlco saved ({reason_of(error)})") from error
     expected = sum(len(decision.options) for decision in space.decisions) or predictor.features
     if for_space != space.name or predictor.features != expected:
         raise InvalidInput(

@@ -31,7 +31,8 @@ from dlco.nas.space import FactoredSpace, Network
 from dlco.nas.supernet.costs import OperatorCosts
 from dlco.nas.supernet.images import Images, Labelled, percent_right
 from dlco.nas.supernet.training import batches, train_shared
-from dlco.progress import Listener, Progress, listening
+from dlco.progress import Listener, Progress
+from dlco.progress_bar import listening
 
 EXPONENTS = {"accuracy": (0, 0), "energy": (1, 0), "latency": (0, 1), "edp": (1, 1)}
 """By objective, the powers of energy and cycles whose product is to be small."""
@@ -161,7 +162,7 @@ def search_supernet(
     history: list[Epoch] = []
     interrupted = False
     started = time.perf_counter()
-    with held() as interrupts, listening(progress, "loss") as listener:
+    with held() as interrupts, listening(progress, "loss {:.4g}".format) as listener:
 
         def report(phase: str, done: float, loss: float | None) -> None:
             interrupts.check()

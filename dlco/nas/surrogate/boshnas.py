@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 
+from dlco.design.codesign import text_of
 from dlco.errors import InvalidInput
 from dlco.interrupts import held
 from dlco.nas.oracles.accuracy import Accuracy
 from dlco.nas.space import Space
 from dlco.nas.surrogate.designs import networks_of
 from dlco.nas.surrogate.search import Proposer, Settings, round_size
-from dlco.progress import Listener, Progress, listening
+from dlco.progress import Listener, Progress
+from dlco.progress_bar import listening
 from dlco.tasks import single_thread
 from dlco.workload.problem import check_count, check_positive_int
 
@@ -85,7 +87,7 @@ def boshnas(
     check_count("seed", seed)
     started, interrupted = time.perf_counter(), False
     asked: dict[Any, float] = {}
-    with held() as interrupts, listening(progress, "accuracy") as listener, single_thread():
+    with held() as interrupts, listening(progress, text_of("accuracy")) as listener, single_thread():
         try:
             with interrupts.heard():
                 generator = torch.Generator().manual_seed(seed)

@@ -9,12 +9,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from math import dist, exp, hypot, inf, isqrt
+from math import dist, exp, hypot, inf, isqrt, log
 from typing import Any
 
 from dlco.design.budget import Budget
 from dlco.design.dominance import logs
-from dlco.design.front import Front, FrontPoint, spread
+from dlco.design.front import Front, FrontPoint
 from dlco.design.solution import Solution
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
@@ -27,7 +27,8 @@ from dlco.optimize.front.answer import STARTS, Answer, first_machines, solve_fro
 from dlco.optimize.front.attempts import Attempts, Question
 from dlco.optimize.front.request import FrontEffort, front_request
 from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
-from dlco.progress import Listener, listening
+from dlco.progress import Listener
+from dlco.progress_bar import listening
 from dlco.workload.layer import Layer
 
 LIMIT_OF = {objective: limit for limit, objective in OBJECTIVE_OF.items()}
@@ -123,6 +124,11 @@ def _pair(attempts: Attempts) -> None:
         stretches = _stretches(attempts.front, tried)
         limits = [middle for length, middle in stretches if length >= stretches[0][0] / 2][: left - len(tried)]
         questions = []
+
+
+def spread(low: float, high: float, n: int) -> list[float]:
+    """`n` figures strictly between two others, at equal steps in logs."""
+    return [exp(log(low) + (log(high) - log(low)) * (i + 1) / (n + 1)) for i in range(n)]
 
 
 def _stretches(front: Sequence[FrontPoint], tried: Sequence[float]) -> list[tuple[float, float]]:

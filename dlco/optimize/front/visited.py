@@ -11,7 +11,7 @@ from math import floor, log
 
 import torch
 
-from dlco.design.dominance import Values, logs
+from dlco.design.dominance import Values, logs, undominated
 from dlco.search.designs import Candidates, Design, Seeds
 from dlco.search.score import BROKEN, Score, log_of, rate_of, unit_of
 
@@ -42,7 +42,7 @@ class Harvest:
         within = (self.score(energy, cycles, area) < BROKEN) & (found.broken[:, None] <= 0)
         places = within.nonzero()
         table = self._logs(energy[within], cycles[within], area[within]).cpu()
-        for k in _undominated(table, self.known).tolist():
+        for k in undominated(table, self.known, SAME).tolist():
             cell = cell_of(table[k].tolist())
             if cell not in self.cells or bool(table[k, -1] < self.cells[cell][0][-1] - SAME):
                 d, price = places[k].tolist()
@@ -54,7 +54,7 @@ class Harvest:
         """The designs kept, none of which dominates another, ascending along the first axis."""
         kept = [self.cells[cell] for cell in sorted(self.cells)]
         table = torch.stack([row for row, _ in kept]) if kept else self.known[:0]
-        return [kept[k][1] for k in _undominated(table, self.known).tolist()]
+        return [kept[k][1] for k in undominated(table, self.known, SAME).tolist()]
 
     def _logs(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """`[n, axes]` logs of the figures in the unit of `NetworkCost.objective`."""
@@ -107,14 +107,3 @@ def _design(
     chosen = Seeds(assignment, position, energy_pj / cycles or 1.0)
     index = None if found.indices is None else found.indices[design]
     return Design(index, 0.0, chosen, chosen, energy_pj, cycles, area_mm2)
-
-
-def _undominated(table: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
-    """Positions of the rows of `table` `[n, axes]` that no row of `known`, and no other of their own, dominates."""
-    beaten = (known[:, None] <= table + SAME).all(-1).any(0)
-    places = (~beaten).nonzero()[:, 0]
-    rows = table[places]
-    matched = (rows[:, None] <= rows + SAME).all(-1)  # [one, other]: one is as good as the other on all axes
-    better = matched & ~matched.T
-    earlier = matched & matched.T & (torch.arange(len(rows))[:, None] < torch.arange(len(rows)))
-    return places[~(better | earlier).any(0)]

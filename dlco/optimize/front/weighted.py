@@ -25,7 +25,8 @@ from dlco.journal import recording
 from dlco.optimize.front.answer import STARTS, first_machines, solve_from
 from dlco.optimize.front.attempts import Attempts, Question
 from dlco.optimize.front.request import FrontEffort, front_request
-from dlco.progress import Listener, listening
+from dlco.progress import Listener
+from dlco.progress_bar import listening
 from dlco.search.score import Score
 from dlco.workload.layer import Layer
 

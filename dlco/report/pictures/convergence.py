@@ -6,26 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
+from dlco.design.figures import pretty
 from dlco.design.history import HistoryPoint
-from dlco.design.layout import pretty
+from dlco.design.objective import Objective
 from dlco.design.solution import Solution
-from dlco.design.table import QUANTITIES, objective_text
-from dlco.report.style import (
-    BLACK,
-    BLUE,
-    DARK,
-    DECADE,
-    GREEN,
-    axis_unit,
-    check_picture,
-    finish,
-    new_figure,
-    plain,
-    plain_ticks,
-    set_title,
-    style_axes,
-)
-from dlco.report.svg import set_hover
+from dlco.report.drawing.axes import DECADE, axis_unit, plain_ticks, style_axes
+from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.colours import BLACK, BLUE, DARK, GREEN
+from dlco.report.drawing.svg import set_hover
+from dlco.report.drawing.words import plain
 
 _SHADES = ("#F4F4F4", "#FFFFFF")
 _NAMED = 0.06  # of the width that a phase must have to be named
@@ -56,10 +45,10 @@ def plot_convergence(solution: Solution, path: str | os.PathLike[str] | None = N
     """
     check_picture(path)
     points = moments(solution)
-    _, unit, scale = QUANTITIES[solution.objective]
+    objective = solution.objective
     every = [value for p in points for value in (p.relaxed, p.best, p.bound) if value is not None and value > 0]
-    divisor, shown = axis_unit(max(every, default=1.0) * scale, unit)
-    factor = scale / divisor
+    divisor, shown = axis_unit(max(every, default=1.0) * objective.scale, objective.unit)
+    factor = objective.scale / divisor
     end = max([solution.seconds, *(p.seconds for p in points)])
     figure = new_figure(3.6)
     axes = figure.subplots()
@@ -81,12 +70,11 @@ def plot_convergence(solution: Solution, path: str | os.PathLike[str] | None = N
                 ms=4.5,
                 zorder=3,
             )
-            _hover_steps(axes, solution.objective, label, steps[:-1], factor)
+            _hover_steps(axes, objective, label, steps[:-1], factor)
     _ticks(axes, [value * factor for value in every])
     axes.set_xlim(0, end * 1.02 or 1.0)
     axes.set_xlabel("time since the start, s", fontsize=9)
-    objective = "EDP" if solution.objective == "edp" else solution.objective
-    axes.set_ylabel(f"{objective}, {shown}", fontsize=9)
+    axes.set_ylabel(f"{objective.label}, {shown}", fontsize=9)
     style_axes(axes, "y")
     _shade_phases(axes, points, end)
     if every:
@@ -116,10 +104,10 @@ def _steps(points: tuple[HistoryPoint, ...], name: str, end: float) -> list[tupl
     return [*steps, (end, steps[-1][1])] if steps else []
 
 
-def _hover_steps(axes: Axes, objective: str, label: str, steps: list[tuple[float, float]], factor: float) -> None:
+def _hover_steps(axes: Axes, objective: Objective, label: str, steps: list[tuple[float, float]], factor: float) -> None:
     for seconds, value in steps:
         dot = axes.scatter([seconds], [value * factor], s=60, color="none", zorder=4)
-        set_hover(dot, f"{label} after {seconds:.1f} s: {pretty(objective_text(objective, value))}")
+        set_hover(dot, f"{label} after {seconds:.1f} s: {pretty(objective.text(value))}")
 
 
 def _shade_phases(axes: Axes, points: tuple[HistoryPoint, ...], end: float) -> None:

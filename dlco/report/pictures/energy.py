@@ -6,26 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlco.design.layout import pretty, si
+from dlco.design.figures import pretty, si
+from dlco.design.objective import JOULES
 from dlco.design.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns, dataspaces
-from dlco.report.style import (
-    BLACK,
-    LEAK_COLOUR,
-    MAC_COLOUR,
-    ROW,
-    axis_unit,
-    check_picture,
-    finish,
-    hatch_of,
-    layer_rows_axis,
-    level_colours,
-    new_figure,
-    patch,
-    set_title,
-    style_axes,
-)
-from dlco.report.svg import set_hover
+from dlco.report.drawing.axes import ROW, axis_unit, layer_rows_axis, style_axes
+from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.colours import BLACK, LEAK_COLOUR, MAC_COLOUR, hatch_of, level_colours, patch
+from dlco.report.drawing.svg import set_hover
 
 _EDGE = 1.7  # inches of title, axis and legend
 _BAR = 0.78  # of a row
@@ -54,12 +42,12 @@ def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, 
     spaces = dataspaces(rows)
     figure = new_figure(_EDGE + ROW * len(rows))
     axes = figure.subplots()
-    largest = max(sum(pj for *_, pj in energy_parts_of(row)) * row.count for row in rows) * 1e-12
+    largest = max(sum(pj for *_, pj in energy_parts_of(row)) * row.count for row in rows) * JOULES
     divisor, unit = axis_unit(largest, "J")
     for i, row in enumerate(rows):
         left = 0.0
         for level, space, pj in energy_parts_of(row):
-            joules = pj * row.count * 1e-12
+            joules = pj * row.count * JOULES
             colour = MAC_COLOUR if level == "MACs" else colours.get(level, LEAK_COLOUR)
             hatch = hatch_of(spaces.index(space)) if space else ""
             text = f"{row.name}: {_named(level, space)} {pretty(si(joules, 'J'))}"

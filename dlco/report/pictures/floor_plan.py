@@ -11,19 +11,9 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
 from dlco.hardware.architecture import Architecture
-from dlco.report.style import (
-    BLACK,
-    DARK,
-    MAC_COLOUR,
-    check_picture,
-    finish,
-    hatch_of,
-    level_colours,
-    new_figure,
-    patch,
-    set_title,
-)
-from dlco.report.svg import set_hover
+from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.colours import BLACK, DARK, MAC_COLOUR, hatch_of, level_colours, patch
+from dlco.report.drawing.svg import set_hover
 
 _MOST = 1000  # rectangles of a panel; an array of more is a grid
 _NAMED = 0.25  # of the panel's side that a grid must have to be named

@@ -6,27 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlco.design.layout import si
+from dlco.design.figures import si
 from dlco.design.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns
-from dlco.report.style import (
-    BLACK,
-    DARK,
-    GREY,
-    MARKERS,
-    ROW,
-    axis_unit,
-    check_picture,
-    finish,
-    layer_rows_axis,
-    level_colours,
-    new_figure,
-    patch,
-    plain,
-    set_title,
-    style_axes,
-)
-from dlco.report.svg import set_hover
+from dlco.report.drawing.axes import ROW, axis_unit, layer_rows_axis, style_axes
+from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.colours import BLACK, DARK, GREY, MARKERS, level_colours, patch
+from dlco.report.drawing.svg import set_hover
+from dlco.report.drawing.words import plain
 
 _EDGE = 1.75  # inches of title, axes and legend
 _BAR = 0.7  # of a row

@@ -5,11 +5,14 @@ import os
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dlco.design.layout import clip
 from dlco.design.solution import Solution
-from dlco.report.nest import layer_nest
-from dlco.report.style import BLACK, check_picture, finish, level_colours, new_figure, plain, set_title
-from dlco.report.svg import set_hover
+from dlco.errors import InvalidInput
+from dlco.mapping.loopnest import NestLine, nest_lines
+from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.colours import BLACK, level_colours
+from dlco.report.drawing.svg import set_hover
+from dlco.report.drawing.words import plain
+from dlco.texts import clip
 
 _LINE = 0.2  # inches
 _EDGE = 0.5
@@ -67,3 +70,15 @@ def plot_loop_nest(
     axes.set_axis_off()
     set_title(figure, title or f"Loop nest of {layer}")
     return finish(figure, path)
+
+
+def layer_nest(solution: Solution, layer: str) -> list[NestLine]:
+    """The lines of a layer's loop nest, outermost level first.
+
+    Raises:
+        InvalidInput: a name that no layer has.
+    """
+    for one in solution.layers:
+        if one.name == layer:
+            return nest_lines(solution.mappings[layer], one.problem, solution.architecture)
+    raise InvalidInput(f"layer is {layer!r}; the solution has {', '.join(one.name for one in solution.layers)}")

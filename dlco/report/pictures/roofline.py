@@ -7,27 +7,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from dlco.design.layout import clip
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.report.breakdown import Breakdown, breakdowns
-from dlco.report.labels import LOWER_RIGHT, UPPER_LEFT, name_points
-from dlco.report.style import (
-    BLACK,
-    BLUE,
-    DARK,
-    MARKERS,
-    NAME_WIDTH,
-    check_picture,
-    finish,
-    level_colours,
-    new_figure,
-    plain,
-    set_title,
-    style_axes,
-)
-from dlco.report.svg import set_hover
+from dlco.report.drawing.axes import style_axes
+from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.colours import BLACK, BLUE, DARK, MARKERS, level_colours
+from dlco.report.drawing.svg import set_hover
+from dlco.report.drawing.words import LOWER_RIGHT, NAME_WIDTH, UPPER_LEFT, name_points, plain
+from dlco.texts import clip
 
 _MARGIN = 2.0  # of the axes beyond the points, as a factor
 _NAMED = 24  # layers named at most

@@ -6,22 +6,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from dlco.design.layout import clip
 from dlco.design.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns
-from dlco.report.style import (
-    BLACK,
-    BLUE,
-    ROW,
-    check_picture,
-    finish,
-    layer_rows_axis,
-    new_figure,
-    plain,
-    set_title,
-    style_axes,
-)
-from dlco.report.svg import set_hover
+from dlco.report.drawing.axes import ROW, layer_rows_axis, style_axes
+from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.colours import BLACK, BLUE
+from dlco.report.drawing.svg import set_hover
+from dlco.report.drawing.words import plain
+from dlco.texts import clip
 
 _EDGE = 1.9  # inches of title, axes and legend
 _BAR = 0.78  # of a row

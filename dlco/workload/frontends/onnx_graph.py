@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlco.errors import InvalidInput
+from dlco.errors import InvalidInput, reason_of
 from dlco.workload.frontends.imported import ImportedNetwork, Unmapped, collect
 from dlco.workload.frontends.onnx_shapes import SMALL, infer_shapes
 from dlco.workload.frontends.onnx_sizes import check_sizes, fix_sizes
@@ -77,8 +77,7 @@ def from_onnx(
             model = onnx.inliner.inline_local_functions(model)
         shapes = infer_shapes(model)
     except Exception as error:  # of several kinds, down to RuntimeError
-        reason = " ".join(str(error).split())[:300]
-        raise InvalidInput(f"ONNX model {name}: its shapes cannot be inferred: {reason}") from None
+        raise InvalidInput(f"ONNX model {name}: its shapes cannot be inferred: {reason_of(error)}") from None
     return collect(name, _operators(model.graph, shapes, stored))
 
 

@@ -17,7 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.node import map_arg
 from torch.nn import Module
 
-from dlco.errors import InvalidInput
+from dlco.errors import InvalidInput, reason_of
 from dlco.workload.problem import check_positive_int
 
 Inputs = Sequence[int] | torch.Tensor | Sequence["torch.Tensor | Sequence[int]"] | Mapping[str, Any]
@@ -71,10 +71,9 @@ def trace(model: Module, positional: Positional, keyword: Keyword) -> ExportedPr
                 program = program.run_decompositions({})
     except Exception as error:
         shapes = [tuple(tensor.shape) for tensor in (*positional, *keyword.values())]
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise InvalidInput(
             f"model {type(model).__name__} cannot be traced by torch.export on inputs of shape "
-            f"{', '.join(map(str, shapes))}: {reason}"
+            f"{', '.join(map(str, shapes))}: {reason_of(error)}"
         ) from error
     if _is_transformed(program):
         raise InvalidInput(

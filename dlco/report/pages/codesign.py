@@ -1,10 +1,12 @@
 """A co-design as a web page: the network chosen and its accuracy, the search, and the solution in full."""
 
 from dlco.design.codesign import CoDesign
-from dlco.design.layout import Table, pretty, si
-from dlco.report.html import card, document, paragraphs, picture, table
+from dlco.design.figures import pretty
+from dlco.design.objective import Objective
+from dlco.design.table import Table
 from dlco.report.nas import plot_codesign, plot_progress
-from dlco.report.page import solution_lead, solution_sections
+from dlco.report.pages.html import card, document, paragraphs, picture, table
+from dlco.report.pages.solution import solution_lead, solution_sections
 
 
 def codesign_page(design: CoDesign, title: str = "", source: str = "") -> str:
@@ -43,8 +45,8 @@ def _pairs(design: CoDesign) -> str:
     rows = tuple(
         (
             f"{point.accuracy:.2f}",
-            pretty(si(point.energy_pj * 1e-12, "J")),
-            pretty(si(point.latency_s, "s")),
+            pretty(Objective.ENERGY.shown(point.energy_pj)),
+            pretty(Objective.LATENCY.shown(point.latency_s)),
             f"{point.area_mm2:.4g}",
             f"{point.macs:,}",
             point.network,

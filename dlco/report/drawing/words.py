@@ -1,4 +1,4 @@
-"""Names beside the points of a picture, where there is room."""
+"""Words in a picture: names as they are, beside points where there is room."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,6 +6,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from dlco.texts import clip, printable_lines
+
+NAME_WIDTH = 22
 _POINT = 7  # pixels around a point's centre that no name may touch
 Side = tuple[tuple[int, int], str, str]  # offset in points, and which edges of the name lie there
 UPPER_RIGHT: Side = ((9, 5), "left", "bottom")
@@ -13,6 +16,18 @@ LOWER_LEFT: Side = ((-9, -5), "right", "top")
 LOWER_RIGHT: Side = ((9, -5), "left", "top")
 UPPER_LEFT: Side = ((-9, 5), "right", "bottom")
 _SIDES = (UPPER_RIGHT, LOWER_LEFT, LOWER_RIGHT, UPPER_LEFT)
+
+
+def plain(text: str) -> str:
+    """The text so that matplotlib shows it as it is: it reads formulas between dollars, and hides labels like _x."""
+    shown = printable_lines(text).replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown
+
+
+def layer_label(name: str, count: int) -> str:
+    """A layer's name, cut where it is long, and how often the network runs it."""
+    short = plain(clip(name, NAME_WIDTH))
+    return short if count == 1 else f"{short} ×{count}"
 
 
 def name_points(

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlco.cost.rules import DEFAULT_RULES
-from dlco.design.layout import Table, pretty, si
+from dlco.design.figures import pretty, si, with_unit
+from dlco.design.machine_table import machine_table
+from dlco.design.objective import Objective
 from dlco.design.solution import Solution
-from dlco.design.table import QUANTITIES, headline, layer_rows, machine_table, shown_value, within
+from dlco.design.solution_table import LISTED, headline, layer_rows
+from dlco.design.table import Table
 from dlco.report.breakdown import breakdowns
-from dlco.report.html import Section, card, document, facts, folded, paragraphs, picture, table
-from dlco.report.nest import loop_nest_html
+from dlco.report.pages.html import Section, card, document, facts, folded, paragraphs, picture, table
+from dlco.report.pages.nest import loop_nest_html
 from dlco.report.pictures import (
     plot_convergence,
     plot_energy,
@@ -21,9 +24,6 @@ from dlco.report.pictures import (
 from dlco.report.pictures.roofline import has_roofline
 from dlco.version import __version__
 from dlco.workload.layer import Layer
-
-BUDGETS = {"latency": "latency_s", "energy": "energy_j", "power": "power_w", "area": "area_mm2"}
-"""By objective: the budget's limit on it."""
 
 
 def solution_page(solution: Solution, title: str = "", source: str = "") -> str:
@@ -61,16 +61,15 @@ def solution_sections(solution: Solution, source: str = "") -> list[Section]:
 def cost_cards(solution: Solution, first: str = "") -> str:
     """The network's totals with their limits; what was minimised is marked, and so is what exceeds its limit."""
     cards = [first]
-    for name, (attribute, unit, scale) in QUANTITIES.items():
-        value = getattr(solution.cost, attribute)
-        limit = solution.budget.limits.get(BUDGETS.get(name, ""))
-        notes = ["minimised"] if name == solution.objective else []
-        over = limit is not None and not within(value * scale, limit)
-        if limit is not None:
-            notes.append(f"{'EXCEEDS' if over else 'within'} {pretty(shown_value(limit, unit))}")
-        kind = "over" if over else "aim" if name == solution.objective else ""
-        label = "EDP" if name == "edp" else name
-        cards.append(card(label, value, pretty(shown_value(value * scale, unit)), notes, kind))
+    uses = {use.limit: use for use in solution.budget.total_uses(solution.cost)}
+    for objective in LISTED:
+        value, use = solution.cost.objective(objective), uses.get(objective.limit or "")
+        aim, over = objective == solution.objective, use is not None and use.broken
+        notes = ["minimised"] if aim else []
+        if use is not None:
+            notes.append(f"{'EXCEEDS' if over else 'within'} {pretty(with_unit(use.most, objective.unit))}")
+        kind = "over" if over else "aim" if aim else ""
+        cards.append(card(objective.label, value, pretty(objective.shown(value)), notes, kind))
     cycles = solution.cost.cycles
     cards.append(card("cycles", cycles, f"{cycles:,.0f}"))
     return f'<dl class="cards">{"".join(cards)}</dl>'
@@ -88,7 +87,7 @@ def layer_table(solution: Solution) -> Table:
                 si(row.macs),
                 f"{row.cycles:,.0f}",
                 one.bound_by,
-                pretty(si(row.energy_pj * 1e-12, "J")),
+                pretty(Objective.ENERGY.shown(row.energy_pj)),
                 f"{100 * row.utilization:.1f}",
                 f"{100 * row.edp_share:.1f}",
                 row.spatial,
@@ -134,25 +133,18 @@ def _machine(solution: Solution) -> str:
 
 def budget_section(solution: Solution) -> str:
     """Every limit beside what the design needs, and the limits that exclude each other."""
-    budget, cost = solution.budget, solution.cost
-    uses = {"area_mm2": cost.area_mm2, "power_w": cost.power_w, "latency_s": cost.latency_s}
-    uses["energy_j"] = cost.energy_pj * 1e-12
-    rows = [(name, uses[name], limit) for name, limit in budget.limits.items()]
-    if budget.pe_count is not None:
-        rows.append(("pe_count", solution.architecture.macs, budget.pe_count))
-    rows += [
-        (f"{what} of {level}", used, limit) for what, level, used, limit in budget.level_uses(solution.architecture)
-    ]
-    for layer in solution.layers:
-        limit = budget.layer_limit(layer.name)
-        if limit < float("inf"):
-            seconds = solution.layer_costs[layer.name].cycles * solution.architecture.cycle_s
-            rows.append((f"layer_latency_s of {layer.name}", seconds, limit))
-    if not rows:
+    uses = solution.budget.uses(solution.architecture, solution.layer_costs, solution.cost)
+    if not uses:
         return paragraphs(["No limits were set."])
     cells = tuple(
-        (name, f"{used:.5g}", f"{limit:.5g}", f"{100 * used / limit:.1f}", "ok" if within(used, limit) else "EXCEEDED")
-        for name, used, limit in rows
+        (
+            use.limit,
+            f"{use.used:.5g}",
+            f"{use.most:.5g}",
+            f"{100 * use.used / use.most:.1f}",
+            "EXCEEDED" if use.broken else "ok",
+        )
+        for use in uses
     )
     limits = Table("", ("limit", "design", "at most", "used %", ""), cells, text_columns=frozenset({0, 4}))
     conflicts = paragraphs(str(conflict) for conflict in solution.conflicts)
@@ -199,7 +191,7 @@ def _nests(solution: Solution) -> str:
     for layer in solution.layers:
         one = solution.layer_costs[layer.name]
         times = f" ×{layer.count}" if layer.count > 1 else ""
-        energy = pretty(si(one.energy_pj * 1e-12, "J"))
+        energy = pretty(Objective.ENERGY.shown(one.energy_pj))
         summary = f"{layer.name}{times}: {_sizes(layer)}; {one.cycles:,.0f} cycles, {energy} each"
         parts.append(folded(summary, f'<div class="nest">{loop_nest_html(solution, layer.name)}</div>'))
     return "\n".join(parts)

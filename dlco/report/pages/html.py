@@ -5,8 +5,8 @@ from html import escape
 
 from matplotlib.figure import Figure
 
-from dlco.design.layout import Table
-from dlco.report.svg import svg_fragment
+from dlco.design.table import Table
+from dlco.report.drawing.svg import svg_fragment
 from dlco.texts import printable_lines
 
 STYLE = """

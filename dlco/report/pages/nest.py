@@ -3,23 +3,10 @@
 from html import escape
 
 from dlco.design.solution import Solution
-from dlco.errors import InvalidInput
-from dlco.mapping.loopnest import NestLine, nest_lines
-from dlco.report.style import level_colours
+from dlco.report.drawing.colours import level_colours
+from dlco.report.pictures.loop_nest import layer_nest
 
 _LINE = "border-left:0.6em solid {colour};padding:0.1em 0 0.1em {indent}em;white-space:pre-wrap"
-
-
-def layer_nest(solution: Solution, layer: str) -> list[NestLine]:
-    """The lines of a layer's loop nest, outermost level first.
-
-    Raises:
-        InvalidInput: a name that no layer has.
-    """
-    for one in solution.layers:
-        if one.name == layer:
-            return nest_lines(solution.mappings[layer], one.problem, solution.architecture)
-    raise InvalidInput(f"layer is {layer!r}; the solution has {', '.join(one.name for one in solution.layers)}")
 
 
 def loop_nest_html(solution: Solution, layer: str) -> str:

@@ -7,22 +7,14 @@ from textwrap import wrap
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dlco.design.layout import si
+from dlco.design.figures import si
+from dlco.design.machine_table import byte_size
+from dlco.design.objective import JOULES
 from dlco.design.solution import Solution
-from dlco.design.table import byte_size
-from dlco.report.style import (
-    DARK,
-    LEAK_COLOUR,
-    MAC_COLOUR,
-    axis_unit,
-    check_picture,
-    finish,
-    layer_label,
-    level_colours,
-    new_figure,
-    plain,
-    style_axes,
-)
+from dlco.report.drawing.axes import axis_unit, style_axes
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
+from dlco.report.drawing.colours import DARK, LEAK_COLOUR, MAC_COLOUR, level_colours
+from dlco.report.drawing.words import layer_label, plain
 
 _CYCLES = DARK
 _ROW_INCHES = 0.27
@@ -76,11 +68,11 @@ def energy_parts(solution: Solution) -> dict[str, list[float]]:
 def _draw_energy(axes: Axes, solution: Solution) -> None:
     parts = energy_parts(solution)
     left = [0.0] * len(solution.layers)
-    sums = [sum(values) * 1e-12 for values in zip(*parts.values(), strict=True)]
+    sums = [sum(values) * JOULES for values in zip(*parts.values(), strict=True)]
     divisor, unit = axis_unit(max(sums, default=0.0), "J")
     colours = {"MACs": MAC_COLOUR, "leakage": LEAK_COLOUR} | level_colours(solution.architecture)
     for name, values in parts.items():
-        widths = [value * 1e-12 / divisor for value in values]
+        widths = [value * JOULES / divisor for value in values]
         bars = axes.barh(range(len(left)), widths, _BAR, left, color=colours[name], edgecolor="white", lw=0.4)
         bars.set_label(plain(name))
         left = [start + width for start, width in zip(left, widths, strict=True)]
@@ -109,7 +101,7 @@ def _title(solution: Solution, network: str) -> str:
     """The totals, and below them the sizes of the machine, from the outermost level inwards."""
     cost, machine = solution.cost, solution.architecture
     totals = (
-        si(cost.energy_pj * 1e-12, "J"),
+        si(cost.energy_pj * JOULES, "J"),
         si(cost.latency_s, "s"),
         si(cost.power_w, "W"),
         f"{cost.area_mm2:#.3g} mm²",

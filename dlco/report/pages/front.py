@@ -1,12 +1,15 @@
 """A front as a web page: its picture, a row a point, what each point costs, and every machine."""
 
+from dlco.design.figures import pretty
 from dlco.design.front import Front, FrontPoint
-from dlco.design.layout import Table, pretty
-from dlco.design.table import QUANTITIES, headline, layer_rows, machine_table, shown_value
+from dlco.design.front_table import front_table
+from dlco.design.machine_table import machine_sizes, machine_table
+from dlco.design.solution_table import LISTED, headline, layer_rows
+from dlco.design.table import Table
 from dlco.hardware.architecture import Architecture
-from dlco.report.front import front_table, machine_sizes, plot_front
-from dlco.report.html import Section, document, facts, folded, paragraphs, picture, table
-from dlco.report.page import cost_cards
+from dlco.report.front import plot_front
+from dlco.report.pages.html import Section, document, facts, folded, paragraphs, picture, table
+from dlco.report.pages.solution import cost_cards
 from dlco.report.pictures import plot_floor_plan
 from dlco.version import __version__
 
@@ -19,9 +22,8 @@ def front_page(front: Front, title: str = "", source: str = "") -> str:
         title: what to call the network.
         source: where the front comes from, such as a file's name.
     """
-    names = " and ".join("EDP" if axis == "edp" else axis for axis in front.axes)
     lead = paragraphs([f"{front.status}: {front.message}"])
-    return document(f"{title or 'Network'}: {names}", lead, _sections(front, title, source))
+    return document(f"{title or 'Network'}: {front.title}", lead, _sections(front, title, source))
 
 
 def _sections(front: Front, title: str, source: str) -> list[Section]:
@@ -52,7 +54,7 @@ def _point(i: int, point: FrontPoint, knee: bool) -> str:
     """A point's proof, its costs and what its layers take, folded under its figures."""
     solution = point.solution
     content = paragraphs(pretty(headline(solution)).splitlines()) + cost_cards(solution) + table(_layers(point))
-    figures = ", ".join(shown_value(getattr(solution.cost, a) * scale, unit) for a, unit, scale in QUANTITIES.values())
+    figures = ", ".join(one.shown(solution.cost.objective(one)) for one in LISTED)
     return folded(f"{i + 1}{' (knee)' if knee else ''}: {pretty(figures)}", content)
 
 

@@ -3,6 +3,7 @@ from contextlib import redirect_stderr
 
 import pytest
 
+from dlco.design.objective import Objective
 from dlco.progress import Progress
 from dlco.progress_bar import ProgressBar, time_left
 
@@ -19,7 +20,7 @@ def _terminal_settings(monkeypatch):
 
 
 def test_a_terminal_shows_phase_share_and_best():
-    with redirect_stderr(Terminal()) as terminal, ProgressBar("energy") as bar:
+    with redirect_stderr(Terminal()) as terminal, ProgressBar(Objective.ENERGY.text) as bar:
         bar(Progress("relax [1]", 0.25, None, 1.0))
         bar(Progress("search", 0.5, 2.5e9, 2.0))
     shown = terminal.getvalue()
@@ -59,7 +60,7 @@ def test_a_report_outside_the_block_is_ignored():
 
 
 def test_a_bound_is_shown_as_what_is_left_to_gain():
-    with redirect_stderr(Terminal()) as terminal, ProgressBar("energy") as bar:
+    with redirect_stderr(Terminal()) as terminal, ProgressBar(Objective.ENERGY.text) as bar:
         bar(Progress("bound", 0.9, 2.5e9, 2.0, bound=2e9))
     assert "best energy 2.50 mJ, at most 20.0 % from the optimum" in " ".join(terminal.getvalue().split())
 

@@ -1,6 +1,6 @@
 import pytest
 
-from dlco.report.evaluation import evaluation_text, with_totals
+from dlco.design.evaluation_table import evaluation_text, with_totals
 from dlco.timeloop.model import account
 
 

@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from dlco.design.layout import Table, si
-from dlco.design.table import EDP_UNIT
+from dlco.design.figures import si
+from dlco.design.network_cost import NetworkCost
+from dlco.design.objective import JOULES
+from dlco.design.solution_table import LISTED
+from dlco.design.table import Table
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.checks import kept_dataspaces
 from dlco.mapping.loopnest import render_loop_nest
@@ -30,9 +33,8 @@ def evaluation_text(
 
 def with_totals(figures: dict[str, Any], architecture: Architecture) -> dict[str, Any]:
     """The figures and what follows from them: `latency_s`, `power_w` and `edp` (pJ x cycles)."""
-    latency = figures["cycles"] * architecture.cycle_s
-    energy = figures["energy_pj"]
-    return figures | {"latency_s": latency, "power_w": energy * 1e-12 / latency, "edp": energy * figures["cycles"]}
+    cost = NetworkCost.of(figures["energy_pj"], figures["cycles"], figures["area_mm2"], architecture.cycle_s)
+    return figures | {name: getattr(cost, name) for name in ("latency_s", "power_w", "edp")}
 
 
 def _accesses(problem: Problem, architecture: Architecture, mapping: Mapping, figures: dict[str, Any]) -> Table:
@@ -72,11 +74,7 @@ def _totals(figures: dict[str, Any], rules: str) -> str:
     return "\n".join(
         (
             f"cycles       {figures['cycles']:,}",
-            f"latency      {si(figures['latency_s'], 's')}",
-            f"energy       {_energy(figures['energy_pj'])}",
-            f"power        {si(figures['power_w'], 'W')}",
-            f"area         {figures['area_mm2']:.4g} mm2",
-            f"EDP          {figures['edp']:.4g} {EDP_UNIT}",
+            *(f"{one.label:<13}{one.shown(figures[one.total])}" for one in LISTED),
             f"utilisation  {figures['utilization_percent']:.1f} %",
             f"rules        {rules}",
         )
@@ -89,4 +87,4 @@ def _count(words: float) -> str:
 
 
 def _energy(pj: float) -> str:
-    return si(pj * 1e-12, "J")
+    return si(pj * JOULES, "J")

@@ -1,0 +1,1 @@
+"""Results as web pages that need no other file, one a module."""
