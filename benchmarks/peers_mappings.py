@@ -11,6 +11,7 @@ from dlco import Architecture, Layer, Level, Mapping
 from dlco.cost.cost import Cost
 from dlco.cost.model import evaluate
 from dlco.mapping.checks import tile_words
+from dlco.mapping.factors import divisors
 
 OPERANDS = frozenset({"Weights", "Inputs", "Outputs"})
 Loops = list[tuple[str, int]]
@@ -36,16 +37,16 @@ def row_stationary(layer: Layer, architecture: Architecture, scheme: dict[str, A
     whole = {dim: prod(block[dim] for block in scheme["factors"]) for dim in "CMP"}
     side_by_side = {dim: -(-bounds[dim] // done) for dim, done in whole.items()}
     array = architecture.levels[1]
-    along = {"P": _largest_divisor(side_by_side["P"], array.fanout_x)}
+    along = {"P": divisors(side_by_side["P"], array.fanout_x)[-1]}
     room = array.fanout_x // along["P"]
-    for along["M"] in (_largest_divisor(side_by_side["M"], room), min(side_by_side["M"], room)):
+    for along["M"] in (divisors(side_by_side["M"], room)[-1], min(side_by_side["M"], room)):
         down = {dim: -(-n // along.get(dim, 1)) for dim, n in side_by_side.items()} | {"R": bounds["R"]}
         if prod(down.values()) <= array.fanout_y:
             break
     if prod(down.values()) > array.fanout_y:
         raise NotExpressible(f"its array is {prod(down.values())} PEs high, the machine's {array.fanout_y}")
     outer, middle, inner = scheme["factors"]
-    for held in (n for n in range(1, bounds["Q"] + 1) if bounds["Q"] % n == 0):
+    for held in divisors(bounds["Q"]):
         for level, place in product((1, 2), range(4)):
             rest = bounds["Q"] // held
             temporal = [inner | {"S": bounds["S"], "Q": held}, middle | {"Q": 1}, outer | {"Q": 1}]
@@ -186,7 +187,3 @@ def _row(layer: Layer, factors: dict[str, int]) -> tuple[int, ...]:
 
 def _order(layer: Layer, innermost: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*innermost, *layer.problem.dimensions]))
-
-
-def _largest_divisor(n: int, most: int) -> int:
-    return max(d for d in range(1, min(n, most) + 1) if n % d == 0)

@@ -21,8 +21,8 @@ from baselines.smooth import Totals, judge, loss, nests, totals
 from dlco.cost.nest import Nest, product
 from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
+from dlco.mapping.factors import divisors, prime_factors
 from dlco.mapping.mapping import TEMPORAL
-from dlco.mapping.places import prime_factors
 from dlco.search.group import Group
 
 FANOUTS = ("fanout_x", "fanout_y")  # in the order of a nest's axes
@@ -182,7 +182,7 @@ def _rounded(group: Group, logs: torch.Tensor) -> torch.Tensor:
                 for u in units:
                     left *= int(group.primes[layer, u])
                 wanted = float(logs[layer, slot, dim])
-                divisor = min((d for d in range(1, left + 1) if left % d == 0), key=lambda d: abs(log(d) - wanted))
+                divisor = min(divisors(left), key=lambda d: abs(log(d) - wanted))
                 for prime in prime_factors(divisor):
                     unit = next(u for u in units if int(group.primes[layer, u]) == prime)
                     units.remove(unit)

@@ -10,7 +10,7 @@ from dlco.bound.geometric import Array, Program
 from dlco.bound.nodes import Node, Range
 from dlco.bound.terms import Relaxation, Traffic
 from dlco.bound.unit_costs import Sum
-from dlco.mapping.places import prime_factors
+from dlco.mapping.factors import prime_factors
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ from dlco.cost.tabulate import overflow
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.constraints import Constraints
+from dlco.mapping.factors import divisors
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL
 from dlco.mapping.mapspace import AXES, MapSpace
-from dlco.mapping.places import Place, prime_factors
+from dlco.mapping.places import Place
 from dlco.workload.problem import Problem
 
 CROSSED = 1 << 17  # partial factorings checked at once
@@ -143,16 +144,13 @@ class Splits:
 
 def _splits(space: MapSpace, dim: str, bound: int) -> list[list[int]]:
     """Every split of one dimension over the slots of a space; a dimension lies on one axis of a level at most."""
-    divisors = [1]
-    for prime in prime_factors(bound):
-        divisors = sorted({d * p for d in divisors for p in (1, prime)})
 
     def grow(places: Sequence[Place], rest: int) -> list[dict[int, int]]:
         if not places:
             return [{}] if rest == 1 else []
         place = places[0]
         found = []
-        for factor in divisors:
+        for factor in divisors(bound):
             if rest % factor or not place.ways(dim, factor):
                 continue
             slots = place.slots_for(dim) if factor > 1 else (-1,)

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from dlco.mapping.places import divisors
+from dlco.mapping.factors import divisors
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ class Lattice:
     @cached_property
     def factors(self) -> tuple[tuple[int, ...], ...]:
         """The divisors of each bound, in ascending order."""
-        return tuple(tuple(divisors(bound)) for bound in self.bounds)
+        return tuple(divisors(bound) for bound in self.bounds)
 
     @cached_property
     def radix(self) -> tuple[int, ...]:

@@ -23,8 +23,9 @@ from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import KINDS, Constraints
 from dlco.mapping.constraints import check_constraints, resolve, stated
+from dlco.mapping.factors import prime_factors
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, MappingBatch
-from dlco.mapping.places import Place, count_splits, prime_factors
+from dlco.mapping.places import Place, count_splits
 from dlco.workload.problem import Problem
 
 AXES = (TEMPORAL, SPATIAL_X, SPATIAL_Y)

@@ -3,12 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from math import comb, inf, prod
 
 from dlco.hardware.constraints import SlotConstraint
-
-_LAST_DIVISOR = 10_000  # tried one by one
+from dlco.mapping.factors import divisors, prime_factors
 
 
 @dataclass(frozen=True)
@@ -80,29 +78,3 @@ def _free_splits(bound: int, slots: Sequence[int]) -> int:
         weights = [(1 - s) * a + s * b for a, b in zip([*weights, 0], [0, *weights], strict=True)]
     exponents = Counter(prime_factors(bound)).values()
     return sum(w * prod(comb(e + j - 1, e) for e in exponents) for j, w in enumerate(weights) if w)
-
-
-@lru_cache(maxsize=4096)
-def prime_factors(number: int) -> tuple[int, ...]:
-    """The primes of a positive integer, smallest first, with multiplicity."""
-    primes: list[int] = []
-    divisor = 2
-    while divisor * divisor <= number:
-        if divisor > _LAST_DIVISOR:
-            from sympy import factorint  # takes a moment to import, and few bounds have such primes
-
-            rest = factorint(number)
-            return (*primes, *(prime for prime in sorted(rest) for _ in range(rest[prime])))
-        while number % divisor == 0:
-            primes.append(divisor)
-            number //= divisor
-        divisor += 1
-    return (*primes, number) if number > 1 else tuple(primes)
-
-
-def divisors(number: int) -> list[int]:
-    """The divisors of a positive integer, smallest first."""
-    found = {1}
-    for prime in prime_factors(number):
-        found |= {divisor * prime for divisor in found}
-    return sorted(found)

@@ -11,7 +11,7 @@ from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping import Constraints, MappingBatch, MapSpace, SlotConstraint, check_mapping
 from dlco.mapping.constraints import resolve
-from dlco.mapping.places import prime_factors
+from dlco.mapping.factors import prime_factors
 from dlco.workload.problem import Dataspace, Problem
 
 TINY = Problem(("A", "B"), (4, 6), (Dataspace("T", ((("A", 1),), (("B", 1),)), read_write=True),))

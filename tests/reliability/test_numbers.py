@@ -14,9 +14,10 @@ from dlco.bound import BoundEffort
 from dlco.cost import TIMELOOP_RULES, Cost, CountingRules, evaluate
 from dlco.mapping import SlotConstraint
 from dlco.mapping.checks import kept_dataspaces
+from dlco.mapping.factors import prime_factors
 from dlco.mapping.mapping import MappingBatch
 from dlco.mapping.mapspace import MapSpace
-from dlco.mapping.places import Place, count_splits, prime_factors
+from dlco.mapping.places import Place, count_splits
 from dlco.search.local_search import Effort
 from dlco.workload.problem import check_countable
 

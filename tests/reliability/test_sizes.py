@@ -7,7 +7,7 @@ import pytest
 import dlco
 from dlco.bound.compulsory import used_words
 from dlco.errors import InvalidInput
-from dlco.mapping.places import prime_factors
+from dlco.mapping.factors import prime_factors
 from dlco.workload import Dataspace, Layer, Problem
 from dlco.workload.problem import Rank
 
