@@ -13,7 +13,7 @@ from peers_machine import machine
 import dlco
 from dlco import Budget, Layer
 from dlco.mapping import Constraints, SlotConstraint
-from dlco.mapping.checks import tile_words
+from dlco.mapping.tiles import tile_words
 
 OPTIMA = Path(__file__).resolve().parent / "data" / "accelforge_optima.json"
 OPTIMUM_MARGIN = 0.01

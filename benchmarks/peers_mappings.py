@@ -10,8 +10,8 @@ import dlco
 from dlco import Architecture, Layer, Level, Mapping
 from dlco.cost.cost import Cost
 from dlco.cost.model import evaluate
-from dlco.mapping.checks import tile_words
 from dlco.mapping.factors import divisors
+from dlco.mapping.tiles import tile_words
 
 OPERANDS = frozenset({"Weights", "Inputs", "Outputs"})
 Loops = list[tuple[str, int]]

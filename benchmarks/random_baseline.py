@@ -28,6 +28,7 @@ from dlco.cost.shape import compile_problem
 from dlco.cost.tabulate import overflow
 from dlco.hardware import eyeriss_space
 from dlco.hardware.architecture import Machine
+from dlco.mapping.kept import kept_table
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
 from dlco.mapping.mapspace import MapSpace
 
@@ -79,7 +80,7 @@ class Sampler:
         self.layer = layer
         self.shape = compile_problem(layer.problem)
         self.maps = MapSpace.of(layer.problem, space.base, free_fanout=free)
-        self.kept = [[s.name not in level.bypass for s in layer.problem.dataspaces] for level in levels]
+        self.kept = kept_table(layer.problem, space.base)
         self.axes = [tuple((i, axis) in self.maps.slots for axis in (SPATIAL_X, SPATIAL_Y)) for i in range(len(levels))]
         self.any_order = [list(range(len(layer.problem.dimensions)))] * len(levels)  # what fits does not depend on it
         self.quick, self.logs = self._quick()

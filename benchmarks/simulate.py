@@ -14,7 +14,7 @@ from common import Stopwatch, save_results, show
 
 import dlco
 from dlco import Solution
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
 from dlco.simulate import Simulation, TimingModel, count_accesses
 
 TOLD = 0.05  # of the analytical cycles; layers beyond it are explained

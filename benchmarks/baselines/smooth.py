@@ -12,10 +12,10 @@ from dlco.cost.accesses import count_accesses
 from dlco.cost.arithmetic import EXACT, Arithmetic, Smooth
 from dlco.cost.nest import Nest, build_nest
 from dlco.cost.performance import performance
-from dlco.cost.rules import DEFAULT_RULES
 from dlco.cost.tabulate import occupancies
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapspace import AXES
+from dlco.mapping.rules import DEFAULT_RULES
 
 
 class Relaxed(Smooth):

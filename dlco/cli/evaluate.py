@@ -4,8 +4,8 @@ import argparse
 
 from dlco.cli.outputs import to_json
 from dlco.cli.streams import tell
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.design.evaluation_table import evaluation_text, with_totals
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
 from dlco.timeloop.case import Case
 from dlco.timeloop.model import account
 

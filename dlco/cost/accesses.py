@@ -19,13 +19,13 @@ import torch
 from dlco.cost.arithmetic import Arithmetic
 from dlco.cost.forwarding import Supply
 from dlco.cost.nest import Nest, Row, is_one, product
-from dlco.cost.rules import CountingRules
-from dlco.cost.shape import Space
+from dlco.cost.shape import Operand
 from dlco.cost.traffic import distinct_children, fills
 from dlco.errors import InvalidMapping
+from dlco.mapping.kept import Kept
+from dlco.mapping.rules import CountingRules
 
 Table = list[list[Row]]
-Kept = Sequence[Sequence[bool]]
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,13 @@ def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
     return parts[::-1]
 
 
-def _is_dense(space: Space) -> bool:
+def _is_dense(space: Operand) -> bool:
     """Whether tiles have neither gaps nor overlaps, so that children split them evenly."""
     coefficients = [c for rank in space.ranks for _, c in rank]
     return not space.sliding and not any(isinstance(c, torch.Tensor) or c != 1 for c in coefficients)
 
 
-def _less(words: Row, first_visits: Row, space: Space) -> Row:
+def _less(words: Row, first_visits: Row, space: Operand) -> Row:
     """Visits after the first ones. The partition also counts gaps that nothing visits: never below 0."""
     rest = words - first_visits
     return rest if _is_dense(space) else torch.as_tensor(rest).clamp(min=0)

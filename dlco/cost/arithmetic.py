@@ -101,7 +101,7 @@ class Exact:
 
 
 @dataclass(frozen=True)
-class Whole(Exact):
+class Integral(Exact):
     """Rows of int64: every count to the last digit, also beyond the 2^53 where float64 has gaps.
 
     Of work that passes `dlco.workload.problem.check_countable`, so that no count exceeds 2^63.
@@ -174,5 +174,5 @@ class Smooth:
 
 
 EXACT = Exact()
-WHOLE = Whole()
+INTEGRAL = Integral()
 SMOOTH = Smooth()

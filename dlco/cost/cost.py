@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
+PORTS = ("read", "write", "shared")
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -17,7 +19,7 @@ class Counts:
         reads, fills, updates: as Timeloop counts them.
         partition: share of the tensor that an instance sees.
         tile: words of the tile kept.
-        instances: `[..., levels]` instances in use.
+        instances: `[..., levels]` instances in use; `macs_in_use`: `[...]` MACs that work.
         computes: `[...]` multiply-accumulates.
     """
 
@@ -27,6 +29,7 @@ class Counts:
     partition: torch.Tensor
     tile: torch.Tensor
     instances: torch.Tensor
+    macs_in_use: torch.Tensor
     computes: torch.Tensor
 
     @property
@@ -40,8 +43,10 @@ class Cost:
     """What an execution costs. Totals are `[...]`, one a mapping.
 
     Attributes:
-        cycles: clock cycles; `compute_cycles`: those of the loops alone; `level_cycles`: `[..., levels]` of what each
-            level's bandwidth alone would need.
+        cycles: clock cycles; `compute_cycles`: those of the loops alone, of the busiest instances; `level_cycles`:
+            `[..., levels]` whole cycles that each level alone would need, compute cycles at least.
+        port_cycles: `[..., levels, ports]` cycles that the words of one instance (the busiest) need at each of its
+            `PORTS`, not rounded; 0 where it is not limited.
         energy_pj: total, pJ. Its parts: `access_pj` `[..., levels, spaces]`, `leak_pj` `[..., levels]`, `mac_pj`.
         latency_s: seconds. `power_w`: energy over latency, W. `edp`: energy times cycles, pJ x cycles.
         area_mm2: of the machine, mm2.
@@ -58,6 +63,7 @@ class Cost:
     valid: torch.Tensor
     compute_cycles: torch.Tensor
     level_cycles: torch.Tensor
+    port_cycles: torch.Tensor
     access_pj: torch.Tensor
     leak_pj: torch.Tensor
     mac_pj: torch.Tensor

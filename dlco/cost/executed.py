@@ -18,7 +18,7 @@ from math import ceil, prod
 import numpy as np
 import torch
 
-from dlco.cost.accesses import Accesses, Kept
+from dlco.cost.accesses import Accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.cost import Cost, Counts
 from dlco.cost.forwarding import check_children
@@ -30,6 +30,7 @@ from dlco.cost.shape import compile_problem
 from dlco.cost.tabulate import tabulate
 from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware.architecture import Machine
+from dlco.mapping.kept import Kept
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.workload.problem import Problem
 
@@ -37,12 +38,12 @@ Words = list[list[int]]  # [levels][spaces]
 
 
 @dataclass(frozen=True)
-class Execution:
+class TimeloopFigures:
     """Figures of a mapping, per instance of a level.
 
     Attributes:
         reads, fills, updates, partition, tile: `[levels][spaces]` words; 0 where a level bypasses.
-        instances: `[levels]` in use, on average; `most`: in use at some time.
+        instances: `[levels]` in use, on average; `most`: in use at some time; `macs_in_use`: MACs, on average.
         computes: multiply-accumulates that Timeloop charges.
         cycles: of the loops, at their ends.
     """
@@ -54,6 +55,7 @@ class Execution:
     tile: Words
     instances: list[int]
     most: list[int]
+    macs_in_use: int
     computes: int
     cycles: int
 
@@ -72,9 +74,9 @@ class Execution:
         return read, written
 
 
-def execute(
+def timeloop_figures(
     problem: Problem, mapping: Mapping, kept: Kept, fanout_x: Sequence[int], forwarding: bool = True
-) -> Execution:
+) -> TimeloopFigures:
     """Run a mapping as Timeloop does.
 
     Args:
@@ -116,7 +118,8 @@ def execute(
         return [[one[name][level] for one in figures] for level in levels]
 
     macs = tallies[0][0]
-    return Execution(
+    in_use = int(_mean_instances(nest)[0] * _fanout(nest, 0))
+    return TimeloopFigures(
         reads=table("reads"),
         fills=table("fills"),
         updates=table("updates"),
@@ -124,7 +127,8 @@ def execute(
         tile=table("tile"),
         instances=instances,
         most=[prod(loop.end for loop in nest.loops if loop.level > level and not loop.temporal) for level in levels],
-        computes=int(float(macs.runs) / macs.most) * int(_mean_instances(nest)[0] * _fanout(nest, 0)),
+        macs_in_use=in_use,
+        computes=int(float(macs.runs) / macs.most) * in_use,
         cycles=prod(loop.end for loop in nest.loops if loop.temporal),
     )
 
@@ -166,7 +170,7 @@ def executed_cost(problem: Problem, machine: Machine, kept: Kept, batch: Mapping
 
     Raises:
         InvalidInput: a batch of machines.
-        InvalidMapping, NotSupported: as `execute` does.
+        InvalidMapping, NotSupported: as `timeloop_figures` does.
     """
     if machine.capacity.dim() > 1:
         raise InvalidInput("Timeloop executes imperfect factors on one machine at a time; machine is a batch")
@@ -175,9 +179,8 @@ def executed_cost(problem: Problem, machine: Machine, kept: Kept, batch: Mapping
     runs = []
     for index in np.ndindex(*shape):
         mapping = batch.mapping(*index)
-        products = [prod(column) for column in zip(*(row for level in mapping.factors for row in level), strict=True)]
-        covered = replace(problem, bounds=tuple(map(min, problem.bounds, products)))
-        runs.append(execute(covered, mapping, kept, widths, forwarding))
+        covered = replace(problem, bounds=tuple(map(min, problem.bounds, mapping.reach)))
+        runs.append(timeloop_figures(covered, mapping, kept, widths, forwarding))
 
     def table(values: Sequence[object], dtype: torch.dtype = torch.int64) -> torch.Tensor:
         found = torch.tensor(values, dtype=dtype, device=machine.mac_pj.device)
@@ -186,7 +189,7 @@ def executed_cost(problem: Problem, machine: Machine, kept: Kept, batch: Mapping
     counts = Counts(
         **{
             name: table([getattr(run, name) for run in runs])
-            for name in ("reads", "fills", "updates", "partition", "tile", "instances", "computes")
+            for name in ("reads", "fills", "updates", "partition", "tile", "instances", "macs_in_use", "computes")
         }
     )
     bounds = torch.tensor(problem.bounds, dtype=machine.mac_pj.dtype, device=machine.mac_pj.device)

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from dlco.errors import NotSupported
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
+from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, Mapping, MappingBatch
+from dlco.mapping.tiles import tile_extents
 from dlco.workload.problem import Dataspace, Problem
 
 MOST_CHILDREN = 2**20  # each is listed with its offsets
@@ -84,36 +85,26 @@ class _Children:
     level: int
     space: Dataspace
 
-    def extents(self, through: int) -> list[int]:
-        """Dimension extents of the tile of a level; a point below level 0."""
-        factors = self.mapping.factors
-        return [
-            prod(factors[lv][slot][d] for lv in range(through + 1) for slot in (TEMPORAL, SPATIAL_X, SPATIAL_Y))
-            for d in range(len(self.problem.dimensions))
-        ]
-
-    def move(self, dim: int, step: int) -> tuple[int, ...]:
-        """Displacement along each rank of `step` of dimension `dim`."""
-        name = self.problem.dimensions[dim]
-        return tuple(sum(c * step for d, c in rank if d == name) for rank in self.space.projection)
+    def extents(self, through: int) -> dict[str, int]:
+        """Extent of each dimension in the tile of a level; a point below level 0."""
+        row = tile_extents(self.mapping)[through] if through >= 0 else (1,) * len(self.problem.dimensions)
+        return dict(zip(self.problem.dimensions, row, strict=True))
 
     def tile(self) -> tuple[int, ...]:
         """Rank extents of a child's tile."""
-        extents = dict(zip(self.problem.dimensions, self.extents(self.level - 1), strict=True))
-        return tuple(1 + sum(c * (extents[d] - 1) for d, c in rank) for rank in self.space.projection)
+        return self.space.box(self.extents(self.level - 1))
 
     def offsets(self) -> tuple[np.ndarray, int]:
         """(`[children, ranks]` offsets by linear id, children along X)."""
         below = self.extents(self.level - 1)
         offsets = np.zeros((1, len(self.space.projection)), dtype=np.int64)
         width = 1
-        order = [self.problem.dimensions.index(d) for d in self.mapping.spatial_order[self.level]]
         for slot in (SPATIAL_X, SPATIAL_Y):
-            for d in order:
-                n = self.mapping.factors[self.level][slot][d]
-                steps = np.arange(n)[:, None] * np.array(self.move(d, below[d]), dtype=np.int64)
+            row = dict(zip(below, self.mapping.factors[self.level][slot], strict=True))
+            for dim in self.mapping.spatial_order[self.level]:
+                steps = np.arange(row[dim])[:, None] * np.array(self.space.move(dim, below[dim]), dtype=np.int64)
                 offsets = (steps[:, None, :] + offsets[None, :, :]).reshape(-1, offsets.shape[1])
-                below[d] *= n
+                below[dim] *= row[dim]
             if slot == SPATIAL_X:
                 width = len(offsets)
         return offsets, width
@@ -122,13 +113,11 @@ class _Children:
         """(bound, displacement) of the temporal loops outside the children, innermost first."""
         found = []
         for lv in range(self.level, len(self.mapping.levels)):
-            inner = self.extents(lv - 1)
-            for d in range(len(inner)):
-                inner[d] *= self.mapping.spatial_x[lv][d] * self.mapping.spatial_y[lv][d]
-            for name in self.mapping.order[lv]:
-                d = self.problem.dimensions.index(name)
-                if self.mapping.temporal[lv][d] > 1:
-                    found.append((self.mapping.temporal[lv][d], self.move(d, inner[d])))
+            through = self.extents(lv)
+            bounds = dict(zip(through, self.mapping.temporal[lv], strict=True))
+            for dim in self.mapping.order[lv]:
+                if (n := bounds[dim]) > 1:
+                    found.append((n, self.space.move(dim, through[dim] // n)))
         return found
 
 

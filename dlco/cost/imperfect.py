@@ -39,18 +39,17 @@ from typing import Any
 
 import torch
 
-from dlco.cost.accesses import Kept, count_accesses
+from dlco.cost.accesses import Accesses, count_accesses
 from dlco.cost.arithmetic import EXACT
-from dlco.cost.cost import Cost, Totals
+from dlco.cost.cost import Cost
 from dlco.cost.nest import Axes, Nest, Row, build_nest, is_one, positions
 from dlco.cost.performance import Performance, performance
-from dlco.cost.rules import DEFAULT_RULES
 from dlco.cost.shape import Shape
-from dlco.cost.tabulate import overflow, tabulate, tabulate_counts
+from dlco.cost.tabulate import tabulate, tabulate_counts
 from dlco.hardware.architecture import Machine
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, MappingBatch
-
-INWARDS = (TEMPORAL, SPATIAL_Y, SPATIAL_X)  # slots of a level, outermost first
+from dlco.mapping.kept import Kept
+from dlco.mapping.mapping import OUTWARDS, TEMPORAL, MappingBatch
+from dlco.mapping.rules import DEFAULT_RULES
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def imperfect_nests(
     tiles = torch.ones_like(bounds)  # N_k; beyond the outermost slot there is one tile
     full, cut = torch.zeros_like(bounds), torch.ones_like(bounds)
     for level in reversed(range(factors.shape[-3])):
-        for axis in INWARDS:
+        for axis in reversed(OUTWARDS):
             n = factors[..., level, axis, :]
             reach = reach / n
             children = (bounds / reach).ceil()
@@ -158,33 +157,6 @@ def imperfect_nests(
     )
 
 
-def imperfect_totals(
-    shape: Shape,
-    machine: Machine,
-    kept: Kept,
-    factors: torch.Tensor,
-    position: torch.Tensor | Sequence[Sequence[int]],
-    bounds: torch.Tensor,
-    axes: Axes | None = None,
-) -> Totals:
-    """Cycles, energy and fit of a batch of imperfect mappings under the default counting rules.
-
-    Args:
-        shape: compiled problem (of one layer, or of several alike with coefficients that broadcast).
-        machine: its leading dimensions broadcast against the batch.
-        kept: `[levels][spaces]` whether a level keeps a dataspace.
-        factors: `[..., levels, 3, dims]` whole numbers that multiply to at least the bounds.
-        position: `[..., levels, dims]` place of each temporal loop in its level, or one such table for the batch.
-        bounds: `[..., dims]`.
-        axes: which spatial loops there may be; all, where it is not given.
-    """
-    whole, mean, busy = imperfect_nests(shape, factors, position, bounds, axes)
-    spent = _spent(mean, busy, machine, kept)
-    rows = (spent.cycles, spent.energy_pj, overflow(whole, machine, kept))
-    batch = torch.broadcast_shapes(factors.shape[:-3], machine.capacity.shape[:-1])
-    return Totals(*(row.expand(batch) for row in rows))
-
-
 def imperfect_cost(shape: Shape, machine: Machine, kept: Kept, mapping: MappingBatch, bounds: torch.Tensor) -> Cost:
     """What mappings cost whose factors may multiply to more than the bounds, under the default counting rules.
 
@@ -200,11 +172,9 @@ def imperfect_cost(shape: Shape, machine: Machine, kept: Kept, mapping: MappingB
         A `Cost` whose counts are means over the instances of a level, `Counts.instances` their mean number and
         `Counts.tile` the largest tile; so products of the first two are totals.
     """
-    reach = mapping.factors.flatten(-3, -2).prod(-2)
-    place = positions(mapping.order)
-    whole, mean, busy = imperfect_nests(shape, mapping.factors, place, torch.minimum(reach, bounds))
-    accesses = count_accesses(mean, kept, DEFAULT_RULES, EXACT)
-    spent = _spent(mean, busy, machine, kept)
+    covered = torch.minimum(mapping.reach, bounds)
+    whole, mean, busy = imperfect_nests(shape, mapping.factors, positions(mapping.order), covered)
+    accesses, spent = imperfect_performance(mean, busy, machine, kept)
     batch = torch.broadcast_shapes(mapping.batch_shape, machine.capacity.shape[:-1])
     counts = tabulate_counts(kept, batch, mean, whole, accesses, EXACT, machine.mac_pj.dtype)
     return tabulate(machine, kept, batch, whole, counts, spent, covers(mapping.factors, bounds))
@@ -215,19 +185,17 @@ def covers(factors: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
     tiles = bounds.to(factors.dtype).expand(*factors.shape[:-3], factors.shape[-1])
     fit = torch.ones(factors.shape[:-3], dtype=torch.bool, device=factors.device)
     for level in range(factors.shape[-3]):
-        for axis in reversed(INWARDS):
+        for axis in OUTWARDS:
             n = factors[..., level, axis, :]
             fit = fit & (n <= tiles).all(-1)
             tiles = (tiles / n).ceil()
     return fit & (tiles <= 1).all(-1)
 
 
-def _spent(mean: MeanNest, busy: BusyNest, machine: Machine, kept: Kept) -> Performance:
-    """Energies of the mean nest, cycles and leakage of the busy one."""
-    words, time = (
-        performance(nest, machine, count_accesses(nest, kept, DEFAULT_RULES, EXACT), EXACT) for nest in (mean, busy)
-    )
-    return paced(words, time)
+def imperfect_performance(mean: MeanNest, busy: BusyNest, machine: Machine, kept: Kept) -> tuple[Accesses, Performance]:
+    """(accesses of the mean nest, its energies with the cycles and the leakage of the busy one)."""
+    accesses, rushed = (count_accesses(nest, kept, DEFAULT_RULES, EXACT) for nest in (mean, busy))
+    return accesses, paced(performance(mean, machine, accesses, EXACT), performance(busy, machine, rushed, EXACT))
 
 
 def paced(words: Performance, time: Performance) -> Performance:
@@ -237,6 +205,7 @@ def paced(words: Performance, time: Performance) -> Performance:
         cycles=time.cycles,
         compute_cycles=time.compute_cycles,
         level_cycles=time.level_cycles,
+        port_cycles=time.port_cycles,
         leak_pj=time.leak_pj,
     )
 

@@ -5,21 +5,22 @@ from dataclasses import fields, replace
 
 import torch
 
-from dlco.cost.accesses import Kept, count_accesses
-from dlco.cost.arithmetic import EXACT, SMOOTH, WHOLE, Arithmetic, Exact
+from dlco.cost.accesses import count_accesses
+from dlco.cost.arithmetic import EXACT, INTEGRAL, SMOOTH, Arithmetic, Exact
 from dlco.cost.cost import Cost, Totals
 from dlco.cost.executed import executed_cost
 from dlco.cost.forwarding import Supply, supply
-from dlco.cost.imperfect import imperfect_cost
-from dlco.cost.nest import Axes, build_nest, positions
-from dlco.cost.performance import kept_table, performance
-from dlco.cost.rules import DEFAULT_RULES, CountingRules
+from dlco.cost.imperfect import imperfect_cost, imperfect_nests, imperfect_performance
+from dlco.cost.nest import Axes, Nest, build_nest, positions
+from dlco.cost.performance import performance
 from dlco.cost.shape import Shape, compile_problem
 from dlco.cost.tabulate import overflow, tabulate, tabulate_counts
 from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.mapping.checks import check_mapping
+from dlco.mapping.kept import Kept, kept_table
 from dlco.mapping.mapping import Mapping, MappingBatch
+from dlco.mapping.rules import DEFAULT_RULES, CountingRules
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem, check_countable, most_words
 
@@ -81,7 +82,7 @@ def evaluate(
         check_countable(problem)
         mapping = mapping.batch(torch.int64)
     whole, mapping = mapping, _real(mapping)
-    machine, bypasses = _machine(architecture, mapping)
+    machine, kept = _machine(architecture, mapping, problem)
     if mapping.dimensions != problem.dimensions:
         raise InvalidInput(f"mapping has dimensions {mapping.dimensions}; the problem has {problem.dimensions}")
     if machine.capacity.shape[-1] != len(mapping.levels):
@@ -91,9 +92,8 @@ def evaluate(
     if arithmetic is None:
         arithmetic = EXACT if integral else SMOOTH
     shape = compile_problem(problem)
-    kept = kept_table([space.name for space in problem.dataspaces], bypasses)
     bounds = torch.tensor(problem.bounds, dtype=machine.mac_pj.dtype, device=machine.mac_pj.device)
-    reach = factors.flatten(-3, -2).prod(-2)
+    reach = mapping.reach
     if integral and isinstance(arithmetic, Exact) and bool((reach > bounds).any()):
         if rules.restart == "timeloop":
             return executed_cost(problem, machine, kept, mapping, rules.neighbour_forwarding)
@@ -115,8 +115,8 @@ def evaluate(
         check_countable(problem)
         dtype = torch.int64
         if not _whole_in_float64(problem):
-            counted, arithmetic = build_nest(shape, whole.factors, place), WHOLE
-            accesses = count_accesses(counted, kept, rules, WHOLE)
+            counted, arithmetic = build_nest(shape, whole.factors, place), INTEGRAL
+            accesses = count_accesses(counted, kept, rules, INTEGRAL)
     counts = tabulate_counts(kept, batch, counted, counted, accesses, arithmetic, dtype)
     return tabulate(machine, kept, batch, nest, counts, spent, covered)
 
@@ -143,6 +143,7 @@ def evaluate_totals(
     rules: CountingRules = DEFAULT_RULES,
     arithmetic: Arithmetic = EXACT,
     axes: Axes | None = None,
+    bounds: torch.Tensor | None = None,
 ) -> Totals:
     """Cycles, energy and fit of a batch, as fast as they can be had.
 
@@ -150,19 +151,25 @@ def evaluate_totals(
         shape: compiled problem (of one layer, or of several alike with coefficients that broadcast).
         machine: its leading dimensions broadcast against the batch.
         kept: `[levels][spaces]` whether a level keeps a dataspace.
-        factors: `[..., levels, 3, dims]`, taken to multiply to the bounds.
+        factors: `[..., levels, 3, dims]`, taken to multiply to the bounds, or to cover them where they are given.
         position: `[..., levels, dims]` place of each temporal loop in its level, or one such table for the batch.
         rules: what is kept when a tile moves.
         arithmetic: exact or smooth.
         axes: which spatial loops there may be; all, where it is not given.
+        bounds: `[..., dims]` of the problem, where whole factors may multiply to more (the last tiles are cut short);
+            only under the default rules, and exact.
     """
     if rules.neighbour_forwarding:
         raise InvalidInput("neighbour_forwarding is True; only evaluate() counts it, not its fast forms for batches")
-    nest = build_nest(shape, factors, position, axes)
-    accesses = count_accesses(nest, kept, rules, arithmetic)
-    spent = performance(nest, machine, accesses, arithmetic)
+    sized: Nest
+    if bounds is None:
+        sized = build_nest(shape, factors, position, axes)
+        spent = performance(sized, machine, count_accesses(sized, kept, rules, arithmetic), arithmetic)
+    else:
+        sized, mean, busy = imperfect_nests(shape, factors, position, bounds, axes)
+        _, spent = imperfect_performance(mean, busy, machine, kept)
     batch = torch.broadcast_shapes(factors.shape[:-3], machine.capacity.shape[:-1])
-    rows = (spent.cycles, spent.energy_pj, overflow(nest, machine, kept))
+    rows = (spent.cycles, spent.energy_pj, overflow(sized, machine, kept))
     return Totals(*(row.expand(batch) for row in rows))
 
 
@@ -180,8 +187,7 @@ def evaluate_many(
     Where all orders of the batch are the same the order is taken as fixed, which is several times faster.
     """
     shape = compile_problem(problem)
-    machine, bypasses = _machine(architecture, batch)
-    kept = kept_table([space.name for space in problem.dataspaces], bypasses)
+    machine, kept = _machine(architecture, batch, problem)
     axes = [(x > 1, y > 1) for x, y in zip(machine.fanout_x.tolist(), machine.fanout_y.tolist(), strict=True)]
     same = len(batch.order) > 0 and bool((batch.order == batch.order[:1]).all())
     shared = positions(batch.order[0]).tolist() if same else None
@@ -206,13 +212,14 @@ def _real(mapping: MappingBatch) -> MappingBatch:
     return replace(mapping, factors=mapping.factors.to(torch.float64))
 
 
-def _machine(architecture: Architecture | Machine, mapping: MappingBatch) -> tuple[Machine, Sequence[frozenset[str]]]:
+def _machine(architecture: Architecture | Machine, mapping: MappingBatch, problem: Problem) -> tuple[Machine, Kept]:
+    """The machine's numbers and `[levels][spaces]` whether a level keeps a dataspace."""
     if isinstance(architecture, Machine):
-        return architecture, mapping.bypass
+        return architecture, kept_table(problem, None, mapping.bypass)
     if len(architecture.levels) != len(mapping.levels):
         raise InvalidInput(f"mapping has {len(mapping.levels)} levels; the machine has {len(architecture.levels)}")
     machine = architecture.tensors(mapping.factors.dtype, mapping.factors.device)
-    return machine, [own | lv.bypass for own, lv in zip(mapping.bypass, architecture.levels, strict=True)]
+    return machine, kept_table(problem, architecture, mapping.bypass)
 
 
 def _supplies(problem: Problem, machine: Machine, batch: MappingBatch) -> list[list[Supply]]:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import torch
 
-from dlco.cost.shape import Coefficient, Shape, Space
+from dlco.cost.shape import Coefficient, Operand, Shape
 
 Row = torch.Tensor | float  # what is no tensor is a whole number, so that rows of integers stay integers
 Position = torch.Tensor | int
@@ -159,7 +159,7 @@ class Nest:
         """Multiply-accumulates done."""
         return product(self.tile[-1])
 
-    def box(self, space: Space, extents: Sequence[Row]) -> tuple[Row, ...]:
+    def box(self, space: Operand, extents: Sequence[Row]) -> tuple[Row, ...]:
         """Extent of each rank of a dataspace over the given dimension extents."""
         return tuple(extent(rank, extents) for rank in space.ranks)
 

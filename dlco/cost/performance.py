@@ -1,11 +1,10 @@
 """Cycles and energy from accesses and a machine's numbers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from dlco.cost.accesses import Accesses, Kept
+from dlco.cost.accesses import Accesses
 from dlco.cost.arithmetic import Arithmetic, total
 from dlco.cost.nest import Nest, Row, product
 from dlco.hardware.architecture import Machine
@@ -17,13 +16,14 @@ class Performance:
 
     Attributes:
         cycles: `[...]` total; `compute_cycles`: of the loops alone; `level_cycles`: `[levels]` of what each level alone
-            would need.
+            would need; `port_cycles`: `[levels][ports]` of what each port would, the plain 0 where it has no limit.
         level_pj: `[levels][spaces]` access energy of all instances, pJ; `leak_pj`: `[levels]`; `mac_pj`: MACs'.
     """
 
     cycles: torch.Tensor
     compute_cycles: torch.Tensor
     level_cycles: list[torch.Tensor]
+    port_cycles: list[list[Row]]
     level_pj: list[list[Row]]
     leak_pj: list[Row]
     mac_pj: Row
@@ -44,10 +44,14 @@ def performance(nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Ar
     over all cycles.
     """
     compute = torch.as_tensor(nest.cycles, dtype=machine.mac_pj.dtype)
-    level_cycles = []
+    level_cycles: list[torch.Tensor] = []
+    port_cycles: list[list[Row]] = []
     level_pj: list[list[Row]] = []
     for level in range(nest.levels):
-        level_cycles.append(_level_cycles(level, machine, accesses, compute, arithmetic))
+        ports = _port_cycles(level, machine, accesses, compute, arithmetic)
+        needs = [need for need in ports if isinstance(need, torch.Tensor)]
+        level_cycles.append(arithmetic.ceil(arithmetic.maximum([compute, *needs])) if needs else compute)
+        port_cycles.append(ports)
         level_pj.append(_level_energy(level, nest, machine, accesses, arithmetic))
     cycles = arithmetic.maximum([compute, *(c for c in level_cycles if c is not compute)])
     instances = nest.instances
@@ -55,28 +59,29 @@ def performance(nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Ar
         product((cycles * machine.leak_pj[..., level], instances[level])) if _any(machine.leak_pj[..., level]) else 0.0
         for level in range(nest.levels)
     ]
-    return Performance(cycles, compute, level_cycles, level_pj, leak, product((nest.macs, machine.mac_pj)))
+    return Performance(cycles, compute, level_cycles, port_cycles, level_pj, leak, product((nest.macs, machine.mac_pj)))
 
 
-def _level_cycles(
+def _port_cycles(
     level: int, machine: Machine, accesses: Accesses, compute: torch.Tensor, arithmetic: Arithmetic
-) -> torch.Tensor:
+) -> list[Row]:
+    """Cycles that the words of an instance need at its read, its write and its shared port."""
     reads = [row for row in accesses.reads[level] if isinstance(row, torch.Tensor)]
     writes = [
         total([row for row in pair if isinstance(row, torch.Tensor)])
         for pair in zip(accesses.updates[level], accesses.fills[level], strict=True)
         if any(isinstance(row, torch.Tensor) for row in pair)
     ]
-    needs = [
+    return [
         arithmetic.cycles_for([group for group in words if group], bandwidth, compute)
+        if any(words) and not bool(torch.isinf(bandwidth).all())
+        else 0
         for words, bandwidth in (
             ((reads,), machine.read_bandwidth[..., level]),
             ((writes,), machine.write_bandwidth[..., level]),
             ((writes, reads), machine.shared_bandwidth[..., level]),
         )
-        if any(words) and not bool(torch.isinf(bandwidth).all())
     ]
-    return arithmetic.ceil(arithmetic.maximum([compute, *needs])) if needs else compute
 
 
 def _level_energy(level: int, nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Arithmetic) -> list[Row]:
@@ -98,11 +103,6 @@ def _level_energy(level: int, nest: Nest, machine: Machine, accesses: Accesses, 
         ]
         energies.append(product((total(parts), nest.instances[level])) if parts else 0.0)
     return energies
-
-
-def kept_table(spaces: Sequence[str], bypasses: Sequence[frozenset[str]]) -> Kept:
-    """`[levels][spaces]` whether each level keeps each dataspace, given what each level bypasses."""
-    return [[space not in bypass for space in spaces] for bypass in bypasses]
 
 
 def _any(values: torch.Tensor) -> bool:

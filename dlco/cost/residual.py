@@ -21,7 +21,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
+from dlco.mapping.mapping import OUTWARDS, SPATIAL_X, TEMPORAL, Mapping
+from dlco.mapping.tiles import last_factors
 from dlco.workload.problem import Dataspace, Problem
 
 Vector = tuple[int, ...]
@@ -58,19 +59,6 @@ class CutLoop:
         return self.end != self.residual
 
 
-def residuals(bound: int, ends: Sequence[int]) -> list[int]:
-    """Iterations of the last run of every loop over one dimension, innermost first.
-
-    The indices of the loops at the last place, `bound` - 1, are its digits in the mixed radix of their ends. Where
-    the outermost residual is larger than its end, the loops do not cover the bound.
-    """
-    digits, place = [], bound - 1
-    for end in ends[:-1]:
-        digits.append(place % end + 1)
-        place //= end
-    return [*digits, place + 1]
-
-
 @dataclass(frozen=True)
 class CutNest:
     """The loops of a mapping and what its tiles reach over.
@@ -87,21 +75,16 @@ class CutNest:
     @staticmethod
     def of(problem: Problem, mapping: Mapping) -> "CutNest":
         """The loops of a mapping."""
-        slots = [
-            (level, slot, problem.dimensions.index(dim))
-            for level in range(len(mapping.levels))
-            for slot in (SPATIAL_X, SPATIAL_Y, TEMPORAL)
-            for dim in (mapping.order if slot == TEMPORAL else mapping.spatial_order)[level]
-        ]
-        loops = {}
-        for d, bound in enumerate(problem.bounds):
-            own = [(level, slot) for level, slot, dim in slots if dim == d and mapping.factors[level][slot][d] > 1]
-            ends = [mapping.factors[level][slot][d] for level, slot in own]
-            stride = 1
-            for (level, slot), end, residual in zip(own, ends, residuals(bound, ends), strict=True) if own else ():
-                loops[level, slot, d] = CutLoop(level, slot, d, stride, end, residual)
-                stride *= end
-        return CutNest(problem, mapping, tuple(loops[key] for key in slots if key in loops))
+        last = last_factors(mapping, problem)
+        loops, strides = [], [1] * len(problem.dimensions)
+        for level, slots in enumerate(mapping.factors):
+            for slot in OUTWARDS:
+                for dim in (mapping.order if slot == TEMPORAL else mapping.spatial_order)[level]:
+                    d = problem.dimensions.index(dim)
+                    if (end := slots[slot][d]) > 1:
+                        loops.append(CutLoop(level, slot, d, strides[d], end, last[level][slot][d]))
+                        strides[d] *= end
+        return CutNest(problem, mapping, tuple(loops))
 
     @property
     def levels(self) -> int:
@@ -205,10 +188,7 @@ class Walk:
         self.outer = nest.outside(level)
         self.across = nest.spatial(level)
         self.width = max(width, prod(loop.end for loop in self.across if loop.slot == SPATIAL_X))
-        self.ranks = [
-            [(nest.problem.dimensions.index(dim), coefficient) for dim, coefficient in rank]
-            for rank in space.projection
-        ]
+        self.space = space
         self.inside = [loop for loop in nest.loops if loop.level < level]
         self.seen: dict[tuple[int, tuple[bool, ...], _State], tuple[Tally, _State]] = {}
         self.children: dict[Vector, NDArray[np.int64]] = {}
@@ -287,10 +267,10 @@ class Walk:
     def _offsets(self, ends: Vector) -> NDArray[np.int64]:
         """`[children, ranks]` how far each child lies from the first, by linear id; `ends` outermost first."""
         if ends not in self.children:
-            offsets = np.zeros((1, len(self.ranks)), dtype=np.int64)
+            offsets = np.zeros((1, len(self.space.projection)), dtype=np.int64)
             for loop, n in zip(self.across, reversed(ends), strict=True):
                 steps = np.arange(n)[:, None] * np.array(self._step(loop, 1), dtype=np.int64)
-                offsets = (steps[:, None, :] + offsets[None, :, :]).reshape(-1, len(self.ranks))
+                offsets = (steps[:, None, :] + offsets[None, :, :]).reshape(-1, len(self.space.projection))
             self.children[ends] = offsets
         return self.children[ends]
 
@@ -302,12 +282,12 @@ class Walk:
 
     def _step(self, loop: CutLoop, iterations: int) -> Vector:
         """How far iterations of a loop move the dataspace."""
-        distance = loop.stride * iterations
-        return tuple(sum(c * distance for d, c in rank if d == loop.dim) for rank in self.ranks)
+        return self.space.move(self.nest.problem.dimensions[loop.dim], loop.stride * iterations)
 
     def _box(self, extents: Sequence[int]) -> Box:
         """The words over the given extents, from the origin."""
-        return tuple((0, 1 + sum(c * (extents[d] - 1) for d, c in rank)) for rank in self.ranks)
+        named = dict(zip(self.nest.problem.dimensions, extents, strict=True))
+        return tuple((0, end) for end in self.space.box(named))
 
 
 def _entered(last: tuple[bool, ...], loop: CutLoop, index: int) -> tuple[bool, ...]:

@@ -18,7 +18,7 @@ Term = tuple[int, Coefficient]
 
 
 @dataclass(frozen=True)
-class Space:
+class Operand:
     """One dataspace of a compiled problem; dimensions are indices, those of bound 1 left out of the ranks."""
 
     name: str
@@ -48,7 +48,7 @@ class Shape:
 
     dims: int
     live: tuple[int, ...]
-    spaces: tuple[Space, ...]
+    spaces: tuple[Operand, ...]
 
     def select(self, index: torch.Tensor) -> "Shape":
         """The shape of a batch whose items are the problems `index` `[...]` of a shape of several."""
@@ -64,7 +64,7 @@ class Shape:
 
     def _mapped(self, change: Callable[[Coefficient], Coefficient]) -> "Shape":
         spaces = (
-            Space(s.name, s.read_write, tuple(tuple((d, change(c)) for d, c in rank) for rank in s.ranks))
+            Operand(s.name, s.read_write, tuple(tuple((d, change(c)) for d, c in rank) for rank in s.ranks))
             for s in self.spaces
         )
         return Shape(self.dims, self.live, tuple(spaces))
@@ -114,7 +114,7 @@ def _compile(first: Problem, problems: tuple[Problem, ...], dtype: torch.dtype |
             tuple((index[d], coefficient(s, r, k)) for k, (d, _) in enumerate(rank) if d in live)
             for r, rank in enumerate(space.projection)
         )
-        spaces.append(Space(space.name, space.read_write, tuple(rank for rank in ranks if rank)))
+        spaces.append(Operand(space.name, space.read_write, tuple(rank for rank in ranks if rank)))
     return Shape(len(first.dimensions), tuple(index[d] for d in first.dimensions if d in live), tuple(spaces))
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import torch
 
-from dlco.cost.accesses import Accesses, Kept, partition_sizes
+from dlco.cost.accesses import Accesses, partition_sizes
 from dlco.cost.arithmetic import Arithmetic, total
 from dlco.cost.cost import Cost, Counts
 from dlco.cost.nest import Nest, Row, is_one, product
 from dlco.cost.performance import Performance
 from dlco.hardware.architecture import Machine
+from dlco.mapping.kept import Kept
 
 
 def occupancies(nest: Nest, machine: Machine, kept: Kept) -> list[torch.Tensor]:
@@ -66,6 +67,7 @@ def tabulate(
         valid=(overflow(sized, machine, kept) <= 0).expand(batch) & covered,
         compute_cycles=rows.full(spent.compute_cycles),
         level_cycles=rows.column(spent.level_cycles),
+        port_cycles=rows.table(spent.port_cycles),
         access_pj=rows.table(spent.level_pj),
         leak_pj=rows.column(spent.leak_pj),
         mac_pj=rows.full(spent.mac_pj),
@@ -102,6 +104,7 @@ def tabulate_counts(
         partition=rows.table(partition_sizes(nest, arithmetic)) * mask,
         tile=rows.table(sized.words) * mask,
         instances=rows.column(nest.instances),
+        macs_in_use=rows.full(product(nest.fanout)),
         computes=rows.full(sized.macs),
     )
 

@@ -18,9 +18,9 @@ import torch
 from dlco.cost.arithmetic import Arithmetic
 from dlco.cost.nest import NOWHERE, Nest, Position, Row, is_one, product
 from dlco.cost.restarts import restart_savings
-from dlco.cost.rules import CountingRules
-from dlco.cost.shape import Space
+from dlco.cost.shape import Operand
 from dlco.errors import NotSupported
+from dlco.mapping.rules import CountingRules
 
 Flag = torch.Tensor | bool
 
@@ -149,7 +149,7 @@ class _Reuse:
     moves: Flag
 
 
-def _reuse(nest: Nest, level: int, space: Space, arithmetic: Arithmetic) -> _Reuse:
+def _reuse(nest: Nest, level: int, space: Operand, arithmetic: Arithmetic) -> _Reuse:
     n, place = nest.temporal[level], nest.position[level]
     loops = [d for d in nest.shape.live if not is_one(n[d])]
     relevant = [d for d in loops if d in space.relevant]

@@ -8,7 +8,7 @@ from dlco.design.objective import JOULES
 from dlco.design.solution_table import LISTED
 from dlco.design.table import Table
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.checks import kept_dataspaces
+from dlco.mapping.kept import kept_dataspaces
 from dlco.mapping.loopnest import render_loop_nest
 from dlco.mapping.mapping import Mapping
 from dlco.workload.problem import Problem

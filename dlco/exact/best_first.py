@@ -14,7 +14,6 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from dlco.cost.accesses import Kept
 from dlco.cost.model import evaluate_totals
 from dlco.exact.bounds import Bounds, PairTerms, whole_cycles
 from dlco.exact.frontier import Frontier
@@ -22,6 +21,7 @@ from dlco.exact.labels import make_labels
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tables import Tables
 from dlco.hardware.architecture import Machine
+from dlco.mapping.kept import Kept
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
 
 CHUNK = 1 << 17  # pairs bounded, or mappings priced, at once

@@ -20,7 +20,6 @@ import torch
 from dlco.cost.accesses import count_accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.performance import performance
-from dlco.cost.rules import DEFAULT_RULES
 from dlco.design.budget import Budget
 from dlco.design.dominance import unbeaten
 from dlco.design.network_cost import evaluate_network
@@ -33,6 +32,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.mapping.orders import LevelOrders, Reuse, level_orders
+from dlco.mapping.rules import DEFAULT_RULES
 from dlco.workload.layer import Layer, check_layers
 from dlco.workload.problem import Problem
 

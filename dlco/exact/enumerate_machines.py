@@ -17,7 +17,6 @@ from dlco.cost.accesses import Accesses, count_accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.nest import Nest
 from dlco.cost.performance import performance
-from dlco.cost.rules import DEFAULT_RULES
 from dlco.design.dominance import unbeaten
 from dlco.errors import InvalidInput
 from dlco.exact.combine import combine
@@ -25,6 +24,7 @@ from dlco.exact.enumerate import LIMIT, Batch, Listing
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping
+from dlco.mapping.rules import DEFAULT_RULES
 from dlco.workload.layer import Layer, check_layers
 from dlco.workload.problem import Problem
 

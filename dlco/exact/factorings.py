@@ -11,15 +11,14 @@ from functools import cached_property
 
 import torch
 
-from dlco.cost.accesses import Kept
 from dlco.cost.nest import Nest, Position, Row
-from dlco.cost.performance import kept_table
 from dlco.cost.shape import Shape, compile_problem
 from dlco.cost.tabulate import overflow
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.factors import divisors
+from dlco.mapping.kept import Kept, kept_table
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL
 from dlco.mapping.mapspace import AXES, MapSpace
 from dlco.mapping.places import Place
@@ -52,13 +51,12 @@ class Splits:
     ) -> "Splits":
         """The splits that constraints leave. Raises `InvalidInput` as `MapSpace.of` does."""
         space = MapSpace.of(problem, architecture, constraints, device=device)
-        bypasses = [level.bypass | own for level, own in zip(architecture.levels, space.bypass, strict=True)]
         tables = {
             d: torch.tensor(_splits(space, dim, bound), dtype=torch.float64, device=device)
             for d, (dim, bound) in enumerate(problem.sizes.items())
             if bound > 1
         }
-        kept = kept_table([one.name for one in problem.dataspaces], bypasses)
+        kept = kept_table(problem, architecture, space.bypass)
         return Splits(space, compile_problem(problem), kept, tables)
 
     @cached_property

@@ -21,12 +21,12 @@ from math import inf
 import numpy as np
 
 from dlco.bound.compulsory import used_words
-from dlco.cost.performance import kept_table
 from dlco.cost.shape import compile_problem
 from dlco.exact.classes import NO_SLIDE, OrderClasses, order_classes
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tiles import Tiles
 from dlco.hardware.architecture import Architecture
+from dlco.mapping.kept import kept_table
 from dlco.mapping.orders import Reuse
 from dlco.workload.problem import Problem
 
@@ -98,8 +98,7 @@ class Tables(Tiles):
     @cached_property
     def kept(self) -> Bools:
         """`[levels, T]`."""
-        bypasses = [level.bypass for level in self.architecture.levels]
-        return np.array(kept_table([space.name for space in self.spaces], bypasses))
+        return np.array(kept_table(self.problem, self.architecture))
 
     @cached_property
     def fits(self) -> Bools:

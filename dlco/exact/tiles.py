@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from dlco.cost.shape import Shape, Space, compile_problem
+from dlco.cost.shape import Operand, Shape, compile_problem
 from dlco.exact.lattice import Bools, Floats, Ints, Lattice
 from dlco.workload.problem import Problem
 
@@ -78,7 +78,7 @@ class Tiles:
         return [[[(at[d], int(c)) for d, c in rank] for rank in space.ranks] for space in self.spaces]
 
     @property
-    def spaces(self) -> tuple[Space, ...]:
+    def spaces(self) -> tuple[Operand, ...]:
         """The dataspaces."""
         return self.shape.spaces
 

@@ -1,10 +1,11 @@
 """Mappings: their data, checks, printing and the space of all of them."""
 
 from dlco.hardware.constraints import Constraints, SlotConstraint
-from dlco.mapping.checks import check_mapping, tile_words
+from dlco.mapping.checks import check_mapping
 from dlco.mapping.loopnest import render_loop_nest
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.mapping.mapspace import MapSpace
+from dlco.mapping.tiles import tile_words
 
 __all__ = [
     "Constraints",

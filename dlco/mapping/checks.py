@@ -5,8 +5,10 @@ from math import inf, prod
 
 from dlco.errors import InvalidMapping
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
-from dlco.workload.problem import Dataspace, Problem
+from dlco.mapping.kept import kept_dataspaces
+from dlco.mapping.mapping import Mapping
+from dlco.mapping.tiles import tile_words
+from dlco.workload.problem import Problem
 
 
 def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping) -> None:
@@ -56,35 +58,7 @@ def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping
 
 def is_imperfect(problem: Problem, mapping: Mapping) -> bool:
     """Whether the factors of some dimension multiply to more than its bound, so that last tiles are cut short."""
-    products = (prod(column) for column in zip(*(row for level in mapping.factors for row in level), strict=True))
-    return any(product > bound for product, bound in zip(products, problem.bounds, strict=True))
-
-
-def tile_words(problem: Problem, mapping: Mapping) -> dict[str, dict[str, int]]:
-    """Words of every dataspace's tile at every level, as `words[level][dataspace]`, levels innermost first.
-
-    A level's tile is what all loops at and under it touch (its own spatial and temporal ones included), as a
-    bounding box: gaps that strides leave are counted. Bypassed tiles are listed too.
-    """
-    extents = dict.fromkeys(mapping.dimensions, 1)
-    words = {}
-    for level, slots in zip(mapping.levels, mapping.factors, strict=True):
-        for dim, factors in zip(mapping.dimensions, zip(*slots, strict=True), strict=True):
-            extents[dim] *= prod(factors)
-        inside = {dim: min(extent, problem.sizes[dim]) for dim, extent in extents.items()}
-        words[level] = {space.name: _box(space, inside) for space in problem.dataspaces}
-    return words
-
-
-def kept_dataspaces(
-    problem: Problem, mapping: Mapping, architecture: Architecture | None = None
-) -> dict[str, tuple[str, ...]]:
-    """Names of the dataspaces that each level keeps: those that neither mapping nor architecture bypasses."""
-    kept = {}
-    for i, (level, bypass) in enumerate(zip(mapping.levels, mapping.bypass, strict=True)):
-        skipped = bypass if architecture is None else bypass | architecture.levels[i].bypass
-        kept[level] = tuple(space.name for space in problem.dataspaces if space.name not in skipped)
-    return kept
+    return any(reach > bound for reach, bound in zip(mapping.reach, problem.bounds, strict=True))
 
 
 def _check_names(problem: Problem, architecture: Architecture, mapping: Mapping) -> None:
@@ -104,24 +78,19 @@ def _check_names(problem: Problem, architecture: Architecture, mapping: Mapping)
 
 
 def _check_cover(problem: Problem, mapping: Mapping) -> None:
-    for i, (dim, bound) in enumerate(problem.sizes.items()):
-        tiles, reach = bound, prod(row[i] for level in mapping.factors for row in level)
-        for level, slots in zip(mapping.levels, mapping.factors, strict=True):
-            for slot in (SPATIAL_X, SPATIAL_Y, TEMPORAL):
-                factor = slots[slot][i]
-                if factor > tiles:
-                    raise InvalidMapping(
-                        f"factors of {dim} multiply to {reach}; they must multiply to its bound {bound}, "
-                        f"or each count tiles that there are ({factor} at {level} counts {tiles})",
-                        level,
-                    )
-                tiles = -(-tiles // factor)
+    for (dim, bound), reach in zip(problem.sizes.items(), mapping.reach, strict=True):
+        tiles = bound
+        for i, _, factor in mapping.loops(dim):
+            if factor > tiles:
+                level = mapping.levels[i]
+                raise InvalidMapping(
+                    f"factors of {dim} multiply to {reach}; they must multiply to its bound {bound}, "
+                    f"or each count tiles that there are ({factor} at {level} counts {tiles})",
+                    level,
+                )
+            tiles = -(-tiles // factor)
         if tiles > 1:
             raise InvalidMapping(f"factors of {dim} multiply to {reach}; they must multiply to its bound {bound}")
-
-
-def _box(space: Dataspace, extents: dict[str, int]) -> int:
-    return prod(1 + sum(coef * (extents[dim] - 1) for dim, coef in rank) for rank in space.projection)
 
 
 def _list(names: Iterable[str]) -> str:

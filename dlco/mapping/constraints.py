@@ -16,6 +16,7 @@ from math import inf, prod
 from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware.architecture import Architecture, Container
 from dlco.hardware.constraints import ALL, KINDS, Constraints, SlotConstraint
+from dlco.mapping.kept import constrained
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
@@ -67,7 +68,7 @@ def check_constraints(
         architecture.index(level)
     for problem in net:
         names = [space.name for space in problem.dataspaces]
-        out = [level.bypass | together.bypassed_of(level.name, names) for level in architecture.levels]
+        out = constrained(architecture, together, names)
         for name in names:
             if all(name in bypass for bypass in out):
                 raise InvalidInput(f"bypass leaves {name} without a level; at least one level must keep it")

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.checks import kept_dataspaces, tile_words
+from dlco.mapping.kept import kept_dataspaces
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
+from dlco.mapping.tiles import last_factors, tile_words
 from dlco.texts import printable
 from dlco.workload.problem import Problem
 
@@ -57,37 +57,31 @@ def nest_lines(
         operands = " * ".join(space.name for space in problem.dataspaces if not space.read_write)
         body = f"{results} += {operands or 1}"
     lines = []
-    depth = 0
+    depth, last = 0, last_factors(mapping, problem)
     for i in reversed(range(len(mapping.levels))):
         name = mapping.levels[i]
         lines.append(NestLine("level", name, depth, header[name]))
-        for kind, loop in _loops(mapping, i, problem):
+        for kind, loop in _loops(mapping, i, last[i]):
             lines.append(NestLine(kind, name, depth, loop))
             depth += 1
     lines.append(NestLine("body", mapping.levels[0], depth, body))
     return lines
 
 
-def _loops(mapping: Mapping, level: int, problem: Problem | None) -> Iterator[tuple[str, str]]:
-    """(kind, text) of one level's loops, outermost first: temporal, then spatial along Y, then along X."""
+def _loops(mapping: Mapping, level: int, last: list[list[int]]) -> Iterator[tuple[str, str]]:
+    """(kind, text) of one level's loops, outermost first: temporal, then spatial along Y, then along X.
+
+    `last`: `[3][dims]` iterations of each in its last run.
+    """
     for slot, order, mark in (
         (TEMPORAL, mapping.order, ""),
         (SPATIAL_Y, mapping.spatial_order, " (Spatial-Y)"),
         (SPATIAL_X, mapping.spatial_order, " (Spatial-X)"),
     ):
-        bounds = dict(zip(mapping.dimensions, mapping.factors[level][slot], strict=True))
+        rows = zip(mapping.factors[level][slot], last[slot], strict=True)
+        bounds = dict(zip(mapping.dimensions, rows, strict=True))
         for dim in reversed(order[level]):
-            bound = bounds[dim]
+            bound, end = bounds[dim]
             if bound > 1:
-                last = bound if problem is None else _last(mapping, level, slot, dim, problem.sizes[dim])
-                cut = f", the last time [0:{last})" if last < bound else ""
+                cut = f", the last time [0:{end})" if end < bound else ""
                 yield "temporal" if slot == TEMPORAL else "spatial", f"for {dim} in [0:{bound}){mark}{cut}"
-
-
-def _last(mapping: Mapping, level: int, slot: int, dim: str, bound: int) -> int:
-    """Iterations of a loop in the last, perhaps shorter tile of its dimension (`dlco.cost.imperfect`: m_k)."""
-    d = mapping.dimensions.index(dim)
-    chain = [(lv, one) for lv in range(len(mapping.levels)) for one in (SPATIAL_X, SPATIAL_Y, TEMPORAL)]
-    inside = prod(mapping.factors[lv][one][d] for lv, one in chain[: chain.index((level, slot))])
-    children, n = -(-bound // inside), mapping.factors[level][slot][d]
-    return children - (-(-children // n) - 1) * n

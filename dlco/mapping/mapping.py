@@ -7,6 +7,7 @@ loops. Levels are listed innermost first, and so are the dimensions of every ord
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import torch
 
@@ -16,6 +17,7 @@ Factors = tuple[tuple[int, ...], ...]
 Order = tuple[tuple[str, ...], ...]
 
 TEMPORAL, SPATIAL_X, SPATIAL_Y = 0, 1, 2
+OUTWARDS = (SPATIAL_X, SPATIAL_Y, TEMPORAL)  # the slots of a level, innermost loops first
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,16 @@ class Mapping:
         """`[levels][3][dims]`: temporal, X and Y bounds of every level."""
         return tuple(zip(self.temporal, self.spatial_x, self.spatial_y, strict=True))
 
+    @cached_property
+    def reach(self) -> tuple[int, ...]:
+        """`[dims]` what each dimension's factors multiply to: its bound, or more where last tiles are cut short."""
+        return tuple(prod(column) for column in zip(*(row for level in self.factors for row in level), strict=True))
+
+    def loops(self, dim: str) -> list[tuple[int, int, int]]:
+        """(level, slot, factor) of all loops over a dimension, innermost first."""
+        d = self.dimensions.index(dim)
+        return [(i, slot, slots[slot][d]) for i, slots in enumerate(self.factors) for slot in OUTWARDS]
+
     def batch(self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> "MappingBatch":
         """This mapping as tensors without batch dimensions (`factors` is `[levels, 3, dims]`)."""
         return MappingBatch.stack([self], dtype=dtype, device=device).select(0)
@@ -122,6 +134,11 @@ class MappingBatch:
     def batch_shape(self) -> torch.Size:
         """Leading dimensions."""
         return self.factors.shape[:-3]
+
+    @property
+    def reach(self) -> torch.Tensor:
+        """`[..., dims]` what the factors of each dimension multiply to."""
+        return self.factors.flatten(-3, -2).prod(-2)
 
     @staticmethod
     def stack(

@@ -23,12 +23,12 @@ from dlco.cost.accesses import count_accesses
 from dlco.cost.arithmetic import Exact, Smooth
 from dlco.cost.nest import Nest, Row
 from dlco.cost.performance import performance
-from dlco.cost.rules import DEFAULT_RULES
 from dlco.cost.shape import Shape
 from dlco.cost.tabulate import occupancies
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapspace import AXES
+from dlco.mapping.rules import DEFAULT_RULES
 from dlco.search.group import Group
 from dlco.search.score import Score
 

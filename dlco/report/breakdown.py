@@ -3,16 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf, prod
+from math import inf
 
-import torch
-
-from dlco.cost.imperfect import imperfect_nests
 from dlco.cost.model import evaluate
-from dlco.cost.nest import positions
-from dlco.cost.shape import compile_problem
 from dlco.design.solution import Solution
-from dlco.hardware.architecture import Architecture, Level
+from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import Mapping
 from dlco.workload.layer import Layer
 
@@ -69,13 +64,12 @@ def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping) -> Breakdo
     cost = evaluate(layer, machine, mapping)
     counts = cost.counts
     names = [space.name for space in layer.problem.dataspaces]
-    compute, used = cost.compute_cycles.item(), _macs_in_use(layer, mapping)
-    reads, writes = counts.reads.double().sum(-1), (counts.fills + counts.updates).double().sum(-1)
+    compute, used = cost.compute_cycles.item(), counts.macs_in_use.item()
     level_cycles, filled = {}, {}
     for i, level in enumerate(machine.levels):
-        need = _transfer_cycles(level, reads[i].item(), writes[i].item())
         charged = cost.level_cycles[i].item()
-        if need is not None:  # with tiles cut short the busiest instance is charged, and the counts are means
+        if min(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) < inf:
+            need = cost.port_cycles[i].max().item()
             level_cycles[level.name] = charged if charged > compute else min(need, compute)
         if 0 < level.usable_capacity < inf:
             filled[level.name] = counts.tile[i].double().sum().item() / level.usable_capacity
@@ -97,18 +91,3 @@ def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping) -> Breakdo
         temporal=layer.macs / used / cost.cycles.item(),
         filled=filled,
     )
-
-
-def _macs_in_use(layer: Layer, mapping: Mapping) -> float:
-    """MACs that work, on average where last tiles are short."""
-    batch = mapping.batch()
-    bounds = torch.tensor(layer.problem.bounds, dtype=torch.float64)
-    _, mean, _ = imperfect_nests(compile_problem(layer.problem), batch.factors, positions(batch.order), bounds)
-    return prod(float(n) for n in mean.fanout)
-
-
-def _transfer_cycles(level: Level, reads: float, writes: float) -> float | None:
-    """Cycles to move so many words through one instance's ports; None where nothing limits them."""
-    ports = ((reads, level.read_bandwidth), (writes, level.write_bandwidth), (reads + writes, level.shared_bandwidth))
-    needs = [words / bandwidth for words, bandwidth in ports if bandwidth < inf]
-    return max(needs) if needs else None

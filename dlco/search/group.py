@@ -12,13 +12,12 @@ from math import prod
 
 import torch
 
-from dlco.cost.accesses import Kept
 from dlco.cost.nest import Axes
-from dlco.cost.performance import kept_table
 from dlco.cost.shape import Shape, compile_problems, structure
 from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.constraints import KINDS, Constraints, SlotConstraint
+from dlco.mapping.kept import Kept, kept_table
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
 from dlco.mapping.mapspace import AXES, MapSpace
 from dlco.mapping.orders import Reuse, level_orders
@@ -280,16 +279,12 @@ def _make_group(
         rows = [getattr(space, name) for space in spaces]
         return torch.stack([torch.nn.functional.pad(row, (0, width - len(row)), value=value) for row in rows])
 
-    first = layers[0].problem
     return Group(
         layers=tuple(layers),
         members=members,
         space=spaces[0],
         shape=compile_problems([layer.problem for layer in layers]),
-        kept=kept_table(
-            [s.name for s in first.dataspaces],
-            [level.bypass | own for level, own in zip(architecture.levels, spaces[0].bypass, strict=True)],
-        ),
+        kept=kept_table(layers[0].problem, architecture, spaces[0].bypass),
         primes=padded("primes", 1),
         unit_dim=padded("unit_dim", 0),
         units=torch.tensor([max(1, len(space.primes)) for space in spaces]),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 
-from dlco.cost.imperfect import imperfect_totals
+from dlco.cost.model import evaluate_totals
 from dlco.cost.shape import Shape
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
@@ -416,8 +416,9 @@ class _Search:
     def _assess(self, terms: Terms, factors: torch.Tensor, position: torch.Tensor) -> Tables:
         group, layer = self.group, terms.layer
         shape: Shape = group.shape.select(layer[:, None])
-        bounds = group.bounds[layer][:, None]
-        totals = imperfect_totals(shape, self.machine, group.kept, factors, position, bounds, group.axes)
+        totals = evaluate_totals(
+            shape, self.machine, group.kept, factors, position, axes=group.axes, bounds=group.bounds[layer][:, None]
+        )
         self.evaluated += totals.cycles.numel()
         energy, cycles = totals.energy_pj.contiguous(), totals.cycles.contiguous()
         excess = totals.overflow + self._breach(layer, factors)

@@ -7,7 +7,6 @@ from dlco.simulate.counts import AccessCounts, count_accesses
 from dlco.simulate.engine import simulate_timing
 from dlco.simulate.execute import Execution, execute
 from dlco.simulate.result import LayerSimulation, Simulation, simulate
-from dlco.simulate.rules import Policy, Rules
 from dlco.simulate.sparse import Density
 from dlco.simulate.timing import Stall, Timing, TimingModel, Transfer
 from dlco.simulate.trace import chrome_trace, plot_timing, write_trace
@@ -18,8 +17,6 @@ __all__ = [
     "Density",
     "Execution",
     "LayerSimulation",
-    "Policy",
-    "Rules",
     "Simulation",
     "Stall",
     "Timing",

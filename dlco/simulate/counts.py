@@ -23,8 +23,8 @@ import numpy as np
 
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import SPATIAL_X, Mapping
+from dlco.mapping.rules import DEFAULT_RULES, CountingRules
 from dlco.simulate.loopnest import Ints, LoopNest, check_perfect, stepped
-from dlco.simulate.rules import DEFAULT, Rules, check_rules
 from dlco.simulate.tiles import Tile
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
@@ -66,7 +66,7 @@ class Service:
 
 
 def count_accesses(
-    layer: Layer | Problem, architecture: Architecture, mapping: Mapping, rules: Rules = DEFAULT
+    layer: Layer | Problem, architecture: Architecture, mapping: Mapping, rules: CountingRules = DEFAULT_RULES
 ) -> AccessCounts:
     """Counts of one execution of a layer, by walking its steps.
 
@@ -79,7 +79,6 @@ def count_accesses(
     Raises:
         InvalidMapping: the mapping does not fit the layer or the machine.
         NotSupported: tiles of it are cut short.
-        InvalidInput: unknown rules.
 
     Examples:
         >>> layer = dlco.matmul("mm", M=2, K=3, N=4)
@@ -93,7 +92,6 @@ def count_accesses(
         (12, 6, 0)
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
-    check_rules(rules)
     check_perfect(problem, architecture, mapping)
     nest = LoopNest.of(problem, mapping, architecture)
     fanouts = [level.fanout_x for level in architecture.levels]
@@ -154,7 +152,7 @@ def two_iterations(tile: Tile) -> Iterator[tuple[int, int, Ints]]:
         last = here
 
 
-def _count(nest: LoopNest, space: int, fanouts: list[int], rules: Rules) -> tuple[list[int], list[int], list[int]]:
+def _count(nest: LoopNest, space: int, fanouts: list[int], rules: CountingRules) -> tuple[list[int], ...]:
     """(reads, fills, updates) of one dataspace, each `[levels]`."""
     levels = len(nest.levels)
     reads, fills, updates = ([0] * levels for _ in range(3))
@@ -183,7 +181,7 @@ def _count(nest: LoopNest, space: int, fanouts: list[int], rules: Rules) -> tupl
     return reads, fills, updates
 
 
-def _serve(nest: LoopNest, space: int, level: int, width: int, rules: Rules) -> Service:
+def _serve(nest: LoopNest, space: int, level: int, width: int, rules: CountingRules) -> Service:
     tile = Tile(nest, space, level - 1)
     children = tile.children([level])[0]
     if rules.neighbour_forwarding:
@@ -248,8 +246,7 @@ def first_visits(nest: LoopNest, space: int, level: int) -> int:
             reach = nest.extents(below)
             for loop in loops:
                 reach[loop.dim] *= loop.bound
-            together = prod(1 + sum(c * (reach[d] - 1) for d, c in rank) for rank in dataspace.projection)
-            share = share * prod(nest.box(below, dataspace)) // together
+            share = share * prod(nest.box(below, dataspace)) // prod(dataspace.box(reach))
     return share
 
 

@@ -51,18 +51,16 @@ def execute(
     mapping: Mapping,
     operands: Table[str, torch.Tensor],
     architecture: Architecture | None = None,
-    *,
-    imperfect: bool = False,
 ) -> Execution:
     """Run a mapping on integers.
 
     Args:
         layer: the work.
-        mapping: what runs; not checked beforehand: a wrong one fails at the step where it shows.
+        mapping: what runs; not checked beforehand: a wrong one fails at the step where it shows. Where factors multiply
+            to more than a bound, loops end where their dimension does.
         operands: an integer tensor for each dataspace that is only read, of the shape that its projection implies
             (inputs with their padding).
         architecture: where given, what its levels bypass is not kept, and tiles must fit their capacities.
-        imperfect: cut loops short where their dimension ends; else every iteration must find its words.
 
     Returns:
         An `Execution`; sums wrap around as int32 does.
@@ -85,20 +83,18 @@ def execute(
         True
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
-    return run_nest(LoopNest.of(problem, mapping, architecture), operands, architecture, imperfect=imperfect)
+    return run_nest(LoopNest.of(problem, mapping, architecture), operands, architecture)
 
 
 def run_nest(
     nest: LoopNest,
     operands: Table[str, torch.Tensor],
     architecture: Architecture | None = None,
-    *,
-    imperfect: bool = False,
 ) -> Execution:
     """`execute`, for loops as they stand."""
     problem = nest.problem
     hosts = [_host(problem, space, operands) for space in problem.dataspaces]
-    return _Machine(nest, hosts, architecture, imperfect).run()
+    return _Machine(nest, hosts, architecture).run()
 
 
 @dataclass
@@ -114,7 +110,7 @@ class _Buffer:
 
 def _host(problem: Problem, space: Dataspace, operands: Table[str, torch.Tensor]) -> _Buffer:
     """The tensor itself, beyond the outermost level."""
-    shape = _shape(problem, space)
+    shape = space.box(problem.sizes)
     words = frozenset(range(prod(shape)))
     if space.read_write:
         return _Buffer(words)
@@ -129,24 +125,20 @@ def _host(problem: Problem, space: Dataspace, operands: Table[str, torch.Tensor]
     return _Buffer(words, dict(enumerate(tensor.flatten().tolist())))
 
 
-def _shape(problem: Problem, space: Dataspace) -> tuple[int, ...]:
-    return tuple(1 + sum(c * (problem.sizes[d] - 1) for d, c in rank) for rank in space.projection)
-
-
 class _Machine:
     """The buffers of all levels, and what has happened in them."""
 
-    def __init__(
-        self, nest: LoopNest, hosts: list[_Buffer], architecture: Architecture | None, imperfect: bool
-    ) -> None:
-        self.nest, self.hosts, self.imperfect = nest, hosts, imperfect
+    def __init__(self, nest: LoopNest, hosts: list[_Buffer], architecture: Architecture | None) -> None:
+        self.nest, self.hosts = nest, hosts
         self.problem = nest.problem
         self.spaces = self.problem.dataspaces
-        self.shapes = [_shape(self.problem, space) for space in self.spaces]
+        self.shapes = [space.box(self.problem.sizes) for space in self.spaces]
         self.keepers = [nest.keepers(s) for s in range(len(self.spaces))]
         levels = len(nest.levels)
         self.room = [inf] * levels if architecture is None else [lv.usable_capacity for lv in architecture.levels]
         self.reach = [nest.extents(level) for level in range(levels)]
+        # dimensions that the loops go beyond: there, tiles and work end where the dimension does
+        self.cut = {dim: size for dim, size in self.problem.sizes.items() if self.reach[-1][dim] > size}
         # An instance is named by its iteration of the spatial loops above it, outermost first: ancestors are prefixes.
         self.places = [self._places(level) for level in range(-1, levels)]
         self.buffers = {
@@ -205,7 +197,7 @@ class _Machine:
         for dim, size in self.problem.sizes.items():
             start = base[dim] + place[dim]
             end = start + self.reach[level][dim] - 1
-            if self.imperfect:
+            if dim in self.cut:
                 if start >= size:
                     return frozenset()
                 end = min(end, size - 1)
@@ -305,11 +297,11 @@ class _Machine:
         touched: list[dict[Instance, Words]] = [{} for _ in self.spaces]
         worked = False
         for name, place in self.places[0].items():
-            point = tuple(base[dim] + place[dim] for dim in self.problem.dimensions)
-            if self.imperfect and any(x >= n for x, n in zip(point, self.problem.bounds, strict=True)):
+            at = {dim: base[dim] + place[dim] for dim in self.problem.dimensions}
+            if any(at[dim] >= size for dim, size in self.cut.items()):
                 continue
             worked = True
-            at = dict(zip(self.problem.dimensions, point, strict=True))
+            point = tuple(at.values())
             value = 1
             sums = []
             for s, space in enumerate(self.spaces):

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from dlco.errors import InvalidMapping, NotSupported
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.checks import check_mapping, kept_dataspaces
-from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
+from dlco.mapping.checks import check_mapping
+from dlco.mapping.kept import kept_table
+from dlco.mapping.mapping import OUTWARDS, TEMPORAL, Mapping
 from dlco.workload.problem import Dataspace, Problem
 
 Ints = NDArray[np.int64]
@@ -73,15 +74,14 @@ class LoopNest:
         loops = []
         reach = dict.fromkeys(mapping.dimensions, 1)
         for level, slots in enumerate(mapping.factors):
-            for axis in (SPATIAL_X, SPATIAL_Y, TEMPORAL):
+            for axis in OUTWARDS:
                 order = mapping.order[level] if axis == TEMPORAL else mapping.spatial_order[level]
                 bounds = dict(zip(mapping.dimensions, slots[axis], strict=True))
                 for dim in order:
                     if bounds[dim] > 1:
                         loops.append(Loop(level, axis, dim, bounds[dim], reach[dim]))
                         reach[dim] *= bounds[dim]
-        names = kept_dataspaces(problem, mapping, architecture)
-        kept = tuple(tuple(space.name in names[level] for space in problem.dataspaces) for level in mapping.levels)
+        kept = tuple(map(tuple, kept_table(problem, architecture, mapping.bypass)))
         return LoopNest(problem, mapping.levels, tuple(loops), kept)
 
     def outside(self, level: int) -> tuple[Loop, ...]:
@@ -117,8 +117,7 @@ class LoopNest:
 
     def box(self, level: int, space: Dataspace) -> tuple[int, ...]:
         """Extents along the ranks of a dataspace of the box around all that a level's tile touches."""
-        reach = self.extents(level)
-        return tuple(1 + sum(coefficient * (reach[dim] - 1) for dim, coefficient in rank) for rank in space.projection)
+        return space.box(self.extents(level))
 
     @cached_property
     def cycles(self) -> int:
@@ -133,23 +132,17 @@ def check_perfect(problem: Problem, architecture: Architecture, mapping: Mapping
         InvalidMapping: as `check_mapping` does.
         NotSupported: factors multiply to more than a bound, so that last tiles are cut short.
     """
-    same = mapping.dimensions == problem.dimensions
-    for i, (dim, bound) in enumerate(problem.sizes.items() if same else ()):
-        reach = prod(row[i] for level in mapping.factors for row in level)
+    check_mapping(problem, architecture, mapping)
+    for (dim, bound), reach in zip(problem.sizes.items(), mapping.reach, strict=True):
         if reach > bound:
-            check_mapping(problem, architecture, mapping)
             raise NotSupported(
                 f"factors of {dim} multiply to {reach}, beyond its bound {bound}; only execute() cuts tiles short"
             )
-    check_mapping(problem, architecture, mapping)
 
 
 def moves(space: Dataspace, loops: Sequence[Loop]) -> Ints:
     """How far one iteration of each loop moves a dataspace along its ranks, `[loops, ranks]`."""
-    rows = [
-        [sum(coefficient * loop.stride for dim, coefficient in rank if dim == loop.dim) for rank in space.projection]
-        for loop in loops
-    ]
+    rows = [space.move(loop.dim, loop.stride) for loop in loops]
     return np.array(rows, dtype=np.int64).reshape(len(loops), len(space.projection))
 
 

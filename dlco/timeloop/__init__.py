@@ -1,6 +1,6 @@
 """Timeloop in and out: read its files, write them, run it, and compare what it counts with what dlco counts."""
 
-from dlco.cost.rules import TIMELOOP_RULES
+from dlco.mapping.rules import TIMELOOP_RULES
 from dlco.timeloop.architecture import read_architecture
 from dlco.timeloop.compare import Comparison, compare
 from dlco.timeloop.constraints import read_constraints

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import inf
 
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.errors import InvalidInput
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
 from dlco.texts import printable
 from dlco.timeloop.case import Case, find_cases
 from dlco.timeloop.document import Source

@@ -1,16 +1,18 @@
 """`model()`: what timeloop-model would count, from the same files, by dlco's cost model under Timeloop's rules."""
 
 import math
+from collections.abc import Sequence
+from itertools import chain
 
 import torch
 
 from dlco.cost.cost import Cost
 from dlco.cost.model import evaluate
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import Architecture, Level
-from dlco.mapping.checks import kept_dataspaces
+from dlco.hardware.architecture import Architecture
+from dlco.mapping.kept import kept_table
 from dlco.mapping.mapping import Mapping
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
 from dlco.timeloop.architecture import read_description
 from dlco.timeloop.document import Source
 from dlco.timeloop.mapping import read_mapping
@@ -57,6 +59,8 @@ def account(
     cost = evaluate(problem, architecture, mapping, rules)
     cycles, energy = _figure(cost.cycles), float(cost.energy_pj)
     computes = _figure(cost.counts.computes)
+    kept = kept_table(problem, architecture, mapping.bypass)
+    most_macs = math.prod(chain.from_iterable((*mapping.spatial_x, *mapping.spatial_y)))  # in use at some time
     return {
         "cycles": cycles,
         "utilization_percent": 100 * float(cost.utilization),
@@ -70,45 +74,27 @@ def account(
             "area_um2": architecture.mac_area_um2,
             "cycles": _figure(cost.compute_cycles),
             "computes": computes,
-            "utilized_instances": math.prod(_children(mapping)),
+            "utilized_instances": most_macs,
         },
         "levels": {
-            level.name: _level(i, problem, architecture, mapping, cost) for i, level in enumerate(architecture.levels)
+            level.name: _level(i, problem, architecture, kept[i], cost) for i, level in enumerate(architecture.levels)
         },
     }
 
 
-def _children(mapping: Mapping) -> list[int]:
-    """`[levels]` children of each level in use at some time."""
-    return [math.prod((*x, *y)) for x, y in zip(mapping.spatial_x, mapping.spatial_y, strict=True)]
-
-
-def _level(index: int, problem: Problem, architecture: Architecture, mapping: Mapping, cost: Cost) -> dict:
+def _level(index: int, problem: Problem, architecture: Architecture, kept: Sequence[bool], cost: Cost) -> dict:
     """One level's entry."""
     level = architecture.levels[index]
-    kept = kept_dataspaces(problem, mapping, architecture)[level.name]
     entry: dict = {
-        space.name: _dataspace(index, s, space.read_write, space.name in kept, cost)
-        for s, space in enumerate(problem.dataspaces)
+        space.name: _dataspace(index, s, space.read_write, kept[s], cost) for s, space in enumerate(problem.dataspaces)
     }
     return entry | {
         "cycles": _figure(cost.level_cycles[index]),
-        "throttling": _throttling(level, entry, math.prod(_children(mapping)[index + 1 :]), float(cost.compute_cycles)),
+        "throttling": min(1.0, float(cost.compute_cycles / cost.port_cycles[index].max())),
         "leakage_pj_total": float(cost.leak_pj[index]),
         "area_um2": level.area_um2,
         "instances": architecture.instances[index],
     }
-
-
-def _throttling(level: Level, spaces: dict, most: int, compute_cycles: float) -> float:
-    """Share of the MACs' speed that a level's bandwidths allow, of which `most` instances are in use at some time."""
-    reads = writes = 0.0
-    for one in spaces.values():
-        spread = most / one["utilized_instances"]
-        reads += math.ceil(one["reads"] / spread)
-        writes += math.ceil((one["fills"] + one["updates"]) / spread)
-    needs = ((reads, level.read_bandwidth), (writes, level.write_bandwidth), (reads + writes, level.shared_bandwidth))
-    return min([1.0, *(bandwidth * compute_cycles / words for words, bandwidth in needs if words)])
 
 
 def _dataspace(index: int, space: int, read_write: bool, kept: bool, cost: Cost) -> dict:

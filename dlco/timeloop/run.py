@@ -7,8 +7,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.errors import InvalidInput, InvalidMapping
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
 from dlco.timeloop.case import Case, find_cases
 from dlco.timeloop.document import Source
 from dlco.timeloop.stats import read_stats

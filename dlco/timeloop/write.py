@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import replace
 from itertools import chain, count
-from math import prod
 from pathlib import Path
 from typing import Protocol
 
-from dlco.cost.residual import residuals
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.files import write_whole
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
+from dlco.mapping.kept import bypassed
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
+from dlco.mapping.tiles import last_factors
 from dlco.timeloop.architecture import fanout_names
 from dlco.timeloop.document import Source
 from dlco.timeloop.write_architecture import write_architecture
@@ -157,7 +157,7 @@ def write_mapping(
     if version == "0.4" and architecture is None:
         raise InvalidInput("architecture is None; version 0.4 needs it, since its spatial loops belong to containers")
     containers = fanout_names(architecture) if architecture else {}
-    last = _residuals(mapping, problem)
+    last, out = last_factors(mapping, problem), bypassed(architecture, mapping.bypass)
     lines = ["mapping:"]
     for i in reversed(range(len(mapping.levels))):
         level = name(mapping.levels[i], "name of a level")
@@ -170,15 +170,14 @@ def write_mapping(
         if wanted or max(spatial) > 1:
             target = containers.get(level, level) if version == "0.4" else level
             lines.append(_directive(target, "spatial", _spelled(spatial, cut), order, mapping, version, split))
-        bypass = mapping.bypass[i] | (architecture.levels[i].bypass if architecture else frozenset())
         lines += [f"- target: {level}", f"  type: {'bypass' if version == '0.3' else 'dataspace'}"]
         if problem is not None:
             spaces = [space.name for space in problem.dataspaces]
-            lines.append(f"  keep: {flow_list(space for space in spaces if space not in bypass)}")
-            bypassed = [space for space in spaces if space in bypass]
+            lines.append(f"  keep: {flow_list(space for space in spaces if space not in out[i])}")
+            dropped = [space for space in spaces if space in out[i]]
         else:
-            bypassed = sorted(bypass)
-        lines.append(f"  bypass: {flow_list(name(space, 'name of a dataspace') for space in bypassed)}")
+            dropped = sorted(out[i])
+        lines.append(f"  bypass: {flow_list(name(space, 'name of a dataspace') for space in dropped)}")
     return "\n".join([*lines, ""])
 
 
@@ -201,18 +200,6 @@ def _directive(
         pairs = [f'"{pair}"' if "," in pair else pair for pair in pairs]
         fields |= {"factors": flow_list(pairs), "permutation": flow_list(order)}
     return f"- {flow_map(fields | ({} if split is None else {'split': str(split)}))}"
-
-
-def _residuals(mapping: Mapping, problem: Problem | None) -> list[list[list[int]]]:
-    """`[levels][3][dims]` iterations of each loop's last run; those of all runs where no problem says otherwise."""
-    table = [[list(row) for row in level] for level in mapping.factors]
-    chain = [(i, slot) for i in range(len(table)) for slot in (SPATIAL_X, SPATIAL_Y, TEMPORAL)]
-    for d, bound in enumerate(problem.bounds if problem else ()):
-        ends = [table[i][slot][d] for i, slot in chain]
-        if prod(ends) > bound:
-            for (i, slot), residual in zip(chain, residuals(bound, ends), strict=True):
-                table[i][slot][d] = residual
-    return table
 
 
 def _spelled(factors: Sequence[int], last: Sequence[int]) -> list[str]:

@@ -4,6 +4,7 @@ This is Timeloop's problem shape: named dimensions with bounds, and dataspaces w
 `coefficient * dimension`. Convolution, matrix products and attention are all instances of it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import log2, prod
@@ -55,6 +56,14 @@ class Dataspace:
     def dimensions(self) -> frozenset[str]:
         """The dimensions that index this dataspace; all others leave it unchanged (reuse)."""
         return frozenset(dim for rank in self.projection for dim, _ in rank)
+
+    def box(self, extents: Mapping[str, int]) -> tuple[int, ...]:
+        """Extent along each rank of the box around all words that loops over such extents of the dimensions touch."""
+        return tuple(1 + sum(c * (extents[dim] - 1) for dim, c in rank) for rank in self.projection)
+
+    def move(self, dim: str, distance: int) -> tuple[int, ...]:
+        """How far words lie apart along each rank at points that lie `distance` apart along one dimension."""
+        return tuple(sum(c * distance for d, c in rank if d == dim) for rank in self.projection)
 
 
 @dataclass(frozen=True)
@@ -136,7 +145,7 @@ class Problem:
         """Words of a dataspace's bounding box (gaps left by strides counted, as Timeloop does)."""
         if isinstance(space, str):
             space = self.dataspace(space)
-        return prod(1 + sum(c * (self.sizes[d] - 1) for d, c in rank) for rank in space.projection)
+        return prod(space.box(self.sizes))
 
     def dataspace(self, name: str) -> Dataspace:
         """The dataspace called `name`; raises `InvalidInput` where there is none."""

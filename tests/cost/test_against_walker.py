@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dlco.cost.cost import Counts
 from dlco.cost.model import evaluate
-from dlco.cost.rules import RESTARTS, CountingRules
+from dlco.mapping.rules import RESTARTS, CountingRules
 from dlco.workload import Dataspace, Problem
 
 from .cases import FAMILIES, Case, block, cases, make_case

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dlco.cost.arithmetic import EXACT, SMOOTH, Smooth
 from dlco.cost.cost import Cost, Counts
 from dlco.cost.model import evaluate
-from dlco.cost.rules import RESTARTS, CountingRules
+from dlco.mapping.rules import RESTARTS, CountingRules
 
 from .cases import DENSE, FAMILIES, Case, Sizes, block, cases, make_case
 

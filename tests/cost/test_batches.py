@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from dlco.cost.cost import Cost, Totals
 from dlco.cost.model import evaluate, evaluate_many, evaluate_totals
 from dlco.cost.nest import positions
-from dlco.cost.performance import kept_table
-from dlco.cost.rules import RESTARTS, TIMELOOP_RULES, CountingRules
 from dlco.cost.shape import compile_problems
 from dlco.errors import InvalidMapping
 from dlco.hardware.architecture import Architecture, Level, Machine
 from dlco.mapping import MapSpace
 from dlco.mapping.checks import check_mapping
+from dlco.mapping.kept import kept_table
 from dlco.mapping.mapping import Mapping, MappingBatch
+from dlco.mapping.rules import RESTARTS, TIMELOOP_RULES, CountingRules
 from dlco.workload import Dataspace, Layer, Problem, conv2d, depthwise_conv2d, matmul, transposed_conv2d
 
 from .cases import Case, cases
@@ -230,7 +230,7 @@ def test_layers_of_one_shape_run_as_one_batch(layers: list[Layer], restart: str)
     shape = compile_problems([layer.problem for layer in layers])
     batches = [random_batch(layer, 8) for layer in layers]
     machine = hierarchy().tensors()
-    kept = kept_table([space.name for space in layers[0].problem.dataspaces], [frozenset[str]()] * 3)
+    kept = kept_table(layers[0].problem, None, [frozenset[str]()] * 3)
     for way in ("layers first", "layers shuffled in"):
         if way == "layers first":
             index = torch.arange(len(layers))[:, None]

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from dlco.cost.model import evaluate, evaluate_many
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.cost.shape import compile_problem, compile_problems
 from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware.architecture import Machine
 from dlco.mapping.mapping import MappingBatch
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
 from dlco.workload import Dataspace, Problem, conv2d, depthwise_conv2d, matmul
 
 from .cases import Case, block, conv, make_case

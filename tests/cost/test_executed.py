@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlco import conv1d, matmul
-from dlco.cost.executed import execute
+from dlco.cost.executed import timeloop_figures
 from dlco.cost.model import evaluate
-from dlco.cost.residual import CutNest, Walk, residuals
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
+from dlco.cost.residual import CutNest, Walk
 from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
+from dlco.mapping.tiles import residuals
 from dlco.workload import Layer
 
 from .cases import Case, cases
@@ -203,6 +204,6 @@ def test_recorded_perfect_mappings_are_executed_alike() -> None:
     )
     closed = evaluate(layer, machine, mapping, TIMELOOP_RULES).counts
     kept, widths = [[True] * 3] * 3, [level.fanout_x for level in machine.levels]
-    run = execute(layer.problem, mapping, kept, widths)
+    run = timeloop_figures(layer.problem, mapping, kept, widths)
     for name in ("reads", "fills", "updates", "partition", "tile", "instances"):
         assert getattr(closed, name).tolist() == getattr(run, name), name

@@ -12,13 +12,13 @@ from dlco.cost.arithmetic import SMOOTH
 from dlco.cost.cost import Cost
 from dlco.cost.model import evaluate
 from dlco.cost.nest import build_nest, positions
-from dlco.cost.performance import kept_table
-from dlco.cost.rules import CountingRules
 from dlco.cost.shape import compile_problem
 from dlco.cost.tabulate import overflow
 from dlco.hardware.architecture import Machine
+from dlco.mapping.kept import kept_table
+from dlco.mapping.rules import CountingRules
 
-from .cases import FAMILIES, SPACES, Block, Case, Pair, block, make_case
+from .cases import FAMILIES, Block, Case, Pair, block, make_case
 
 # The innermost loops of the middle level decide which window slides: one order of each kind.
 WINDOW_SLIDES = ("PQRSHWNCMKBG", "QPSRWHCMNKBG")
@@ -179,7 +179,7 @@ def test_overflow_in_factors_and_sizes() -> None:
     case = layer("conv", (1, 1), WINDOW_SLIDES)
     machine = case.architecture.tensors()
     shape = compile_problem(case.problem)
-    kept = kept_table(SPACES, case.mapping.bypass)
+    kept = kept_table(case.problem, None, case.mapping.bypass)
     place = positions(case.mapping.batch().order)
 
     def excess(f: torch.Tensor, capacity: torch.Tensor, fanout_x: torch.Tensor) -> torch.Tensor:

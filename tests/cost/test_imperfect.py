@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlco import conv1d, conv2d, evaluate, matmul
-from dlco.cost.imperfect import imperfect_cost, imperfect_totals
+from dlco.cost.imperfect import imperfect_cost
+from dlco.cost.model import evaluate_totals
 from dlco.cost.nest import positions
-from dlco.cost.performance import kept_table
 from dlco.cost.shape import compile_problem
 from dlco.errors import InvalidMapping
 from dlco.hardware.architecture import Architecture, Level
+from dlco.mapping.kept import kept_table
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.workload import Problem
 
@@ -145,7 +146,7 @@ def test_no_instance_writes_faster_than_its_bandwidth(case: Case) -> None:
 def test_perfect_mappings_cost_the_same_to_the_last_bit(case: Case) -> None:
     machine = replace(case.architecture, levels=tuple(replace(level, **COSTS) for level in case.architecture.levels))
     plain = evaluate(case.problem, machine, case.mapping)
-    kept = kept_table([space.name for space in case.problem.dataspaces], case.mapping.bypass)
+    kept = kept_table(case.problem, None, case.mapping.bypass)
     bounds = torch.tensor(case.problem.bounds)
     other = imperfect_cost(compile_problem(case.problem), machine.tensors(), kept, case.mapping.batch(), bounds)
     for field in fields(plain):
@@ -159,13 +160,13 @@ def test_perfect_mappings_cost_the_same_to_the_last_bit(case: Case) -> None:
 def test_batches_have_the_same_totals(case: Case) -> None:
     cost = evaluate(case.problem, case.architecture, case.mapping)
     batch = case.mapping.batch()
-    totals = imperfect_totals(
+    totals = evaluate_totals(
         compile_problem(case.problem),
         case.architecture.tensors(),
-        kept_table([space.name for space in case.problem.dataspaces], [frozenset()] * case.levels),
+        kept_table(case.problem, case.architecture),
         batch.factors.expand(3, -1, -1, -1),
         positions(batch.order).expand(3, -1, -1),
-        torch.tensor(case.problem.bounds),
+        bounds=torch.tensor(case.problem.bounds),
     )
     assert totals.cycles.tolist() == [cost.cycles.item()] * 3
     assert totals.energy_pj.tolist() == [cost.energy_pj.item()] * 3

@@ -4,8 +4,8 @@ import pytest
 
 from dlco.cost.cost import Cost
 from dlco.cost.model import evaluate
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
-from dlco.mapping.checks import tile_words
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
+from dlco.mapping.tiles import tile_words
 
 from .cases import Case, block, conv, make_case
 

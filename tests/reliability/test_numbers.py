@@ -13,8 +13,8 @@ from dlco import Architecture, HardwareSpace, InvalidInput, Level, NotSupported,
 from dlco.bound import BoundEffort
 from dlco.cost import TIMELOOP_RULES, Cost, CountingRules, evaluate
 from dlco.mapping import SlotConstraint
-from dlco.mapping.checks import kept_dataspaces
 from dlco.mapping.factors import prime_factors
+from dlco.mapping.kept import kept_dataspaces
 from dlco.mapping.mapping import MappingBatch
 from dlco.mapping.mapspace import MapSpace
 from dlco.mapping.places import Place, count_splits

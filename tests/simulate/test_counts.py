@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dlco import timeloop
 from dlco.cost.model import evaluate
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.errors import InvalidInput, InvalidMapping, NotSupported
-from dlco.simulate import Policy, count_accesses
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
+from dlco.simulate import count_accesses
 from dlco.workload import conv2d
 
 from ..cost.cases import FAMILIES, Case, block, cases, conv, make_case, skewed
@@ -84,13 +84,13 @@ def test_a_halo_is_fetched_once_or_again_as_the_rules_say() -> None:
     # Tiles of 3 inputs move by 1 over 4 positions, twice (M outside): 3 + 3 x 1 words, then 3 + 3 or what is left of 3.
     case = make_case(conv(), "CMRP", block(t={"R": 3}), block(t={"P": 4, "M": 2}))
     fills = {
-        rules: count_accesses(case.problem, case.architecture, case.mapping, Policy(rules)).fills[0][1]
+        rules: count_accesses(case.problem, case.architecture, case.mapping, CountingRules(rules)).fills[0][1]
         for rules in ("refetch", "overlap")
     }
     assert fills == {"refetch": 12, "overlap": 12}
     near = make_case(conv(), "CMRP", block(t={"R": 3}), block(t={"P": 2, "M": 2}))
     fills = {
-        rules: count_accesses(near.problem, near.architecture, near.mapping, Policy(rules)).fills[0][1]
+        rules: count_accesses(near.problem, near.architecture, near.mapping, CountingRules(rules)).fills[0][1]
         for rules in ("refetch", "overlap")
     }
     assert fills == {"refetch": 8, "overlap": 6}
@@ -105,7 +105,7 @@ def test_words_from_neighbours_and_from_the_parent_add_up_as_timeloop_s_floating
 def test_what_cannot_be_counted() -> None:
     case = make_case(conv(), "CMRP", block(t={"R": 3}), block(t={"P": 4, "M": 2}))
     with pytest.raises(InvalidInput, match="restart is 'never'; allowed: refetch, overlap, timeloop"):
-        count_accesses(case.problem, case.architecture, case.mapping, Policy("never"))
+        count_accesses(case.problem, case.architecture, case.mapping, CountingRules("never"))
     with pytest.raises(InvalidMapping, match="factors of P multiply to 4; they must multiply to its bound 5"):
         count_accesses(conv2d("x", C=1, M=2, R=3, S=1, P=5, Q=1), case.architecture, case.mapping)
     case = make_case(conv(), "CMRP", block(t={"R": 3, "P": 2}), block(t={"P": 2, "M": 2}))

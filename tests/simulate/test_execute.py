@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlco import workload
-from dlco.cost.rules import CountingRules
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.mapping import Mapping
+from dlco.mapping.rules import CountingRules
 from dlco.simulate import count_accesses, execute
 from dlco.simulate.execute import run_nest
 from dlco.simulate.loopnest import LoopNest
@@ -149,7 +149,7 @@ def imperfect() -> tuple[Problem, Mapping]:
 def test_tiles_that_are_cut_short() -> None:
     problem, mapping = imperfect()
     given_ = operands(problem)
-    done = execute(problem, mapping, given_, imperfect=True)
+    done = execute(problem, mapping, given_)
     assert torch.equal(done.outputs["Outputs"], F.conv2d(given_["Inputs"], given_["Weights"].transpose(0, 1)))
     for s, space in enumerate(problem.dataspaces):
         walker = ImperfectWalker(problem, mapping, space)
@@ -158,12 +158,15 @@ def test_tiles_that_are_cut_short() -> None:
             assert [row[s] for row in done.traffic.first_visits] == [walker.first_visits(level) for level in (0, 1)]
 
 
-def test_a_cut_tile_where_none_is_allowed_reads_beyond_the_tensor() -> None:
-    problem, mapping = imperfect()
+def test_a_loop_that_steps_too_far_reads_beyond_the_tensor() -> None:
+    case = small()
+    nest = LoopNest.of(case.problem, case.mapping, case.architecture)
+    p = next(i for i, loop in enumerate(nest.loops) if loop.dim == "P")
+    far = replace(nest, loops=(*nest.loops[:p], replace(nest.loops[p], stride=2), *nest.loops[p + 1 :]))
     with pytest.raises(
         InvalidMapping, match=r"^step \d+ \(.*=.* at DRAM.*: .* has no \w+\[.*\]: the tensor ends before"
     ):
-        execute(problem, mapping, operands(problem))
+        run_nest(far, operands(case.problem))
 
 
 def small() -> Case:

@@ -12,7 +12,8 @@ from dlco.cost.model import evaluate
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.mapping import Mapping
-from dlco.simulate import Density, Policy, TimingModel, count_accesses, simulate_timing
+from dlco.mapping.rules import CountingRules
+from dlco.simulate import Density, TimingModel, count_accesses, simulate_timing
 from dlco.simulate.links import links_of
 from dlco.simulate.loopnest import LoopNest
 from dlco.workload import matmul
@@ -181,7 +182,7 @@ def test_a_receiver_waits_for_the_words_to_be_sent() -> None:
 def test_ports_move_the_words_that_are_counted(drawn: tuple[Case, TimingModel]) -> None:
     case, model = drawn
     found = time(case, model)
-    counts = count_accesses(case.problem, case.architecture, case.mapping, Policy(model.restart))
+    counts = count_accesses(case.problem, case.architecture, case.mapping, CountingRules(model.restart))
     nest = LoopNest.of(case.problem, case.mapping, case.architecture)
     reads, writes = ([sum(row) for row in table] for table in (counts.reads, counts.fills))
     writes = [n + sum(row) for n, row in zip(writes, counts.updates, strict=True)]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from dlco import timeloop
-from dlco.cost.rules import CountingRules
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import Mapping
+from dlco.mapping.rules import CountingRules
 from dlco.workload.layer import Layer
 
 FILES = ("arch.yaml", "problem.yaml", "mapping.yaml")

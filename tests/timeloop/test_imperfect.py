@@ -10,11 +10,11 @@ from hypothesis import given, settings
 import dlco
 from dlco import timeloop
 from dlco.cost.model import evaluate
-from dlco.cost.rules import TIMELOOP_RULES
 from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.checks import check_mapping, is_imperfect
 from dlco.mapping.mapping import Mapping
+from dlco.mapping.rules import TIMELOOP_RULES
 from dlco.timeloop.case import find_cases
 from dlco.workload import Problem
 

@@ -3,8 +3,8 @@
 import pytest
 
 from dlco import timeloop
-from dlco.cost.rules import CountingRules
 from dlco.errors import InvalidInput, InvalidMapping
+from dlco.mapping.rules import CountingRules
 
 LINKS, NO_LINKS = timeloop.TIMELOOP_RULES, CountingRules("timeloop", neighbour_forwarding=False)
 

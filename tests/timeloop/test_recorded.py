@@ -3,9 +3,9 @@
 import pytest
 
 from dlco import timeloop
-from dlco.cost.rules import TIMELOOP_RULES, CountingRules
 from dlco.errors import InvalidMapping
 from dlco.mapping.checks import check_mapping
+from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
 
 PRINTED = {  # with two decimals
     "throttling",

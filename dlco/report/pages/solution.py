@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dlco.cost.rules import DEFAULT_RULES
 from dlco.design.figures import pretty, si, with_unit
 from dlco.design.machine_table import machine_table
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.design.solution_table import LISTED, headline, layer_rows
 from dlco.design.table import Table
+from dlco.mapping.rules import DEFAULT_RULES
 from dlco.report.breakdown import breakdowns
 from dlco.report.pages.html import Section, card, document, facts, folded, paragraphs, picture, table
 from dlco.report.pages.nest import loop_nest_html

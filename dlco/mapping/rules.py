@@ -1,4 +1,7 @@
-"""`CountingRules`: what a buffer is taken to keep when its tile moves."""
+"""`CountingRules`: what a buffer is taken to keep when its tile moves.
+
+Here is what the rules are called and mean. `dlco.cost` and `dlco.simulate` count by them, each in its own way.
+"""
 
 from dataclasses import dataclass
 

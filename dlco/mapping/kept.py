@@ -1,0 +1,41 @@
+"""Which dataspaces a level keeps: those that neither the machine nor a mapping (or its constraints) bypasses there."""
+
+from collections.abc import Sequence
+
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
+from dlco.mapping.mapping import Mapping, MappingBatch
+from dlco.workload.problem import Problem
+
+Kept = Sequence[Sequence[bool]]  # [levels][spaces]
+Bypass = Sequence[frozenset[str]]  # one set a level, innermost first
+
+
+def bypassed(architecture: Architecture | None, more: Bypass | None = None) -> list[frozenset[str]]:
+    """`[levels]` what each level bypasses: by the machine, where one is given, and beyond it."""
+    if architecture is None:
+        return list(more or ())
+    own = [level.bypass for level in architecture.levels]
+    return own if more is None else [one | other for one, other in zip(own, more, strict=True)]
+
+
+def constrained(architecture: Architecture, constraints: Constraints, names: Sequence[str]) -> list[frozenset[str]]:
+    """`[levels]` which of the named dataspaces each level bypasses under constraints."""
+    return bypassed(architecture, [constraints.bypassed_of(level.name, names) for level in architecture.levels])
+
+
+def kept_table(problem: Problem, architecture: Architecture | None, more: Bypass | None = None) -> list[list[bool]]:
+    """`[levels][spaces]` whether each level keeps each dataspace; arguments as `bypassed`."""
+    return [[space.name not in out for space in problem.dataspaces] for out in bypassed(architecture, more)]
+
+
+def kept_dataspaces(
+    problem: Problem, mapping: Mapping | MappingBatch, architecture: Architecture | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Names of the dataspaces that each level keeps: those that neither mapping nor architecture bypasses."""
+    names = [space.name for space in problem.dataspaces]
+    table = kept_table(problem, architecture, mapping.bypass)
+    return {
+        level: tuple(name for name, keeps in zip(names, row, strict=True) if keeps)
+        for level, row in zip(mapping.levels, table, strict=True)
+    }
