@@ -30,6 +30,7 @@ TOP_KEYS = (
 """Keys of a document that some reader looks up, or that say how a table was made."""
 
 _OTHER_TOOLS = ("mapper", "model", "layout", "ERT_summary", "ART_summary", "flattened_architecture")
+_SPEAKERS = ("architecture", "problem", "mapping", "ERT", "ART")
 _PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NUMERAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DEEPEST = 100
@@ -96,6 +97,8 @@ class Entry:
         optional: Collection[str] = (),
         others: Collection[str] = (),
         silent: Collection[str] = (),
+        *,
+        warn: bool = True,
     ) -> dict[str, "Entry"]:
         """As `fields`, of a mapping in which Timeloop passes over keys that it does not look up: a warning names them.
 
@@ -104,6 +107,7 @@ class Entry:
             optional: keys that may be there.
             others: keys of other tools, which are no misspelt ones.
             silent: keys that are passed over without a word.
+            warn: whether it falls to this reader to warn.
 
         Raises:
             InvalidInput: it is no mapping, a required key is missing, or a key looks like a known one misspelt.
@@ -118,7 +122,7 @@ class Entry:
             if meant or (key not in others and not whole):
                 hint = f"{meant} (was that meant?)" if meant else ", ".join(known)
                 raise given[key].error(f"unknown key {key!r} in {self.name}; allowed: {hint}")
-        if strange:
+        if strange and warn:
             shown = ", ".join(repr(key[:60]) for key in strange[:10]) + (" and more" if len(strange) > 10 else "")
             logger.warning("%s: nothing reads %s in %s: passed over", given[strange[0]].where, shown, self.name)
         kept = {key: value for key, value in given.items() if key in known}
@@ -219,12 +223,16 @@ def load(source: Source, what: str) -> Entry:
 def sections(source: Source, what: str, required: Collection[str] = ()) -> dict[str, Entry]:
     """The sections of a document, by their keys at the top; a warning names those that no reader looks up.
 
+    Of a document that several readers read, the first of `_SPEAKERS` that it holds is the one to warn.
+
     Raises:
         InvalidInput: as `load` does, a required section is missing, a key looks like a misspelt one, or the aliases
             of a section make it too large.
     """
     document, aliased = _composed(source, what)
-    given = document.looked_up(required, [key for key in TOP_KEYS if key not in required], _OTHER_TOOLS, aliased)
+    speaker = next((key for key in _SPEAKERS if key in document.mapping()), None)
+    others = [key for key in TOP_KEYS if key not in required]
+    given = document.looked_up(required, others, _OTHER_TOOLS, aliased, warn=speaker is None or speaker in required)
     for key, entry in given.items():
         if entry.size > _MOST_VALUES:
             raise entry.error(f"{key} comes to more than {_MOST_VALUES} values with its aliases")

@@ -313,11 +313,11 @@ def _refused(node: nodes.Node, what: str) -> _Refused:
 def _at(label: str, error: BaseException) -> InvalidInput:
     """An error of a template, with its line where that is known."""
     line = getattr(error, "lineno", None)
-    trace = error.__traceback__
-    while trace is not None and line is None:
-        if trace.tb_frame.f_code.co_filename in ("<template>", "<unknown>"):
-            line = trace.tb_lineno
-        trace = trace.tb_next
+    step = error.__traceback__
+    while step is not None and line is None:
+        if step.tb_frame.f_code.co_filename in ("<template>", "<unknown>"):
+            line = step.tb_lineno
+        step = step.tb_next
     return InvalidInput(
         f"{label}{f', line {line}' if line else ''}: {reason_of(error)}: it is a template; give what it asks for, or "
         "what Timeloop's front end makes of it, parsed-processed-input.yaml"

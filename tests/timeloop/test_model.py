@@ -102,3 +102,9 @@ def test_refusals_name_the_level() -> None:
 def test_problems_beyond_whole_numbers() -> None:
     with pytest.raises(InvalidInput, match=r"multiply-accumulates; there may be 2\^53"):
         timeloop.model(arch(), conv(P=2**30, Q=2**30), nest(DRAM=f"P{2**30} Q{2**30}"))
+
+
+def test_another_tools_section_of_a_combined_file_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    whole = f"{arch()}\n{conv(P=4)}\n{nest(RF='P4')}\nmapper: {{algorithm: random}}\n"
+    assert timeloop.model(whole, whole, whole) == timeloop.model(arch(), conv(P=4), nest(RF="P4"))
+    assert len([message for message in caplog.messages if "'mapper'" in message]) == 1
