@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from functools import cache, lru_cache
 from math import inf
 
 from dlco.errors import NotSupported
 from dlco.timeloop.document import Entry
+from dlco.timeloop.spelling import misspelt
 
 logger = logging.getLogger("dlco")
 
@@ -183,37 +183,3 @@ def _size(entry: Entry, minimum: int = 1) -> int:
 
 def _first(attributes: Attributes, names: tuple[str, ...]) -> Entry | None:
     return next((attributes[name] for name in names if name in attributes), None)
-
-
-@lru_cache(maxsize=1024)
-def misspelt(key: str, known: tuple[str, ...]) -> str | None:
-    """The known attribute that a strange one comes to but for case, underscores and a slip or two, or None."""
-    plain = _plain(key)
-    letters = set(plain)
-    alike = [word for word, own in _spellings(known) if abs(len(word) - len(plain)) <= 2 and len(own ^ letters) <= 4]
-    slips, nearest = min(((_slips(plain, word), word) for word in alike), default=(3, ""))
-    return next(word for word in known if _plain(word) == nearest) if slips <= (2 if len(nearest) > 8 else 1) else None
-
-
-@cache
-def _spellings(known: tuple[str, ...]) -> list[tuple[str, frozenset[str]]]:
-    """The known attributes, plain, with their letters."""
-    return [(plain, frozenset(plain)) for plain in map(_plain, known)]
-
-
-def _plain(key: str) -> str:
-    return key.casefold().replace("_", "")
-
-
-def _slips(one: str, other: str) -> int:
-    """How many letters are wrong, missing, too many or changed with their neighbour."""
-    rows = [list(range(len(other) + 1))]
-    for i, letter in enumerate(one):
-        row = [i + 1]
-        for j, wanted in enumerate(other):
-            least = min(rows[-1][j + 1] + 1, row[-1] + 1, rows[-1][j] + (letter != wanted))
-            if i and j and letter == other[j - 1] and wanted == one[i - 1]:
-                least = min(least, rows[-2][j - 1] + 1)
-            row.append(least)
-        rows.append(row)
-    return rows[-1][-1]

@@ -10,6 +10,7 @@ from dlco.errors import NotSupported
 from dlco.timeloop import attributes as attr
 from dlco.timeloop.document import Entry
 from dlco.timeloop.expressions import Symbols, named, numbers, resolve
+from dlco.timeloop.spelling import misspelt
 
 logger = logging.getLogger("dlco")
 
@@ -131,7 +132,7 @@ def _tree(subtree: Entry, variables: Symbols) -> Description:
 def _looked_up(node: Entry, keys: tuple[str, ...]) -> Entry:
     """A node without the keys that Timeloop never looks up, but for those that look like one it does."""
     given = node.mapping()
-    strange = [key for key in given if key not in keys and not attr.misspelt(key, keys)]
+    strange = [key for key in given if key not in keys and not misspelt(key, keys)]
     if strange:
         names = ", ".join(key[:60] for key in strange[:10])
         logger.warning("%s: nothing looks up %s in %s: passed over", given[strange[0]].where, names, node.name)
@@ -201,7 +202,7 @@ class _Nodes:
         fields = node.fields(required, (*_COMPONENT_KEYS, "networks"))
         if "enabled" in fields and not fields["enabled"].flag():
             return
-        if "networks" in fields and not _empty(fields["networks"]):
+        if "networks" in fields and not fields["networks"].empty:
             raise NotSupported(f"{fields['networks'].where}: networks are given; dlco does not model them")
         if node.tag == "Container":
             self._container(fields, parallel, node)
@@ -369,14 +370,8 @@ def _check_count(components: list[Component], entry: Entry) -> None:
 
 def _check_dense(fields: dict[str, Entry]) -> None:
     sparse = fields.get("sparse_optimizations")
-    if sparse is not None and not _empty(sparse):
+    if sparse is not None and not sparse.empty:
         raise NotSupported(f"{sparse.where}: sparse_optimizations are given; dlco is dense")
-
-
-def _empty(entry: Entry) -> bool:
-    """Whether a value says nothing: null, or a list or mapping of such values."""
-    values = entry.value.values() if isinstance(entry.value, dict) else entry.value
-    return not values if isinstance(values, str) else all(map(_empty, values or ()))
 
 
 def _is_a(component_class: str, names: tuple[str, ...]) -> bool:

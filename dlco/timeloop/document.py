@@ -191,7 +191,7 @@ class Entry:
             return False
         if isinstance(self.value, dict):
             return all(value.empty for key, value in self.value.items() if key != "version")
-        return self.value is None or (isinstance(self.value, list) and all(item.empty for item in self.value))
+        return not self.value or (isinstance(self.value, list) and all(item.empty for item in self.value))
 
     @property
     def shown(self) -> str:

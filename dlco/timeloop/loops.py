@@ -8,15 +8,11 @@ from functools import lru_cache
 from dlco.errors import NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.timeloop.document import Entry
+from dlco.timeloop.targets import UNMODELLED, check_modelled, factor_matches, read_kind, read_target
 from dlco.workload.problem import Problem
 
-_UNMODELLED = (
-    *("no_reuse", "no_temporal_reuse", "rmw_first_update", "rmw_on_first_writeback", "no_link_transfer"),
-    *("no_multicast_no_reduction", "no_multicast", "no_coalesce", "passthrough"),
-)
 _OTHER_KINDS = ("skew", "max_overbooked_proportion", "utilization", "parallelism")
 _LABELS = ("name", "notes")
-_BYPASS = ("bypass", "datatype", "dataspace", "bypassing")
 
 
 @dataclass(frozen=True)
@@ -56,37 +52,14 @@ def read_directive(entry: Entry, architecture: Architecture, containers: Table[s
     if given is not None and given.value in _OTHER_KINDS:
         raise NotSupported(f"{entry.where}: type is {given.shown}; dlco does not model it")
     fields = entry.fields(
-        ["target", "type"], ["factors", "permutation", "split", "keep", "bypass"], (*_UNMODELLED, *_LABELS)
+        ["target", "type"], ["factors", "permutation", "split", "keep", "bypass"], (*UNMODELLED, *_LABELS)
     )
-    kind = fields["type"].text()
-    if kind in _BYPASS:
-        kind = "bypass"
-    elif kind not in ("temporal", "spatial"):
-        raise fields["type"].error(f"type is {kind!r}; allowed: temporal, spatial, bypass, datatype, dataspace")
-    for key in _UNMODELLED:
-        if key in fields and fields[key].value:
-            raise NotSupported(
-                f"{fields[key].where}: {key} is given for {fields['target'].shown}; dlco does not model it"
-            )
-    level, depth = _target(fields["target"], kind, architecture, containers)
-    return Directive(level, depth, kind, fields["target"].text(), fields, entry)
-
-
-def _target(entry: Entry, kind: str, architecture: Architecture, containers: Table[str, str]) -> tuple[int, int]:
-    """(level, how many containers lie further out; 0 for a level itself) of a target: a name, or a level's number.
-
-    A component with a fan-out of its own is a level and a container: its spatial loops are the container's.
-    """
-    name = entry.text()
-    names = [level.name for level in architecture.levels]
-    if name in names and not (kind == "spatial" and name in containers):
-        return names.index(name), 0
-    inner = re.sub(r"^inter_(.+)_spatial$", r"\1", name)
-    if inner in containers:
-        return names.index(containers[inner]), 1 + list(containers).index(inner)
-    if name.isdecimal() and len(name) < 4 and int(name) < len(names):
-        return int(name), 0
-    raise entry.error(f"target is {entry.shown}; {architecture.name!r} has {', '.join([*names, *containers])}")
+    kind = read_kind(fields["type"])
+    check_modelled(fields, UNMODELLED, fields["target"].shown)
+    level, container = read_target(fields["target"], kind, architecture, containers)
+    depth = 1 + list(containers).index(container) if container else 0
+    index = [one.name for one in architecture.levels].index(level)
+    return Directive(index, depth, kind, fields["target"].text(), fields, entry)
 
 
 @dataclass(frozen=True)
@@ -107,27 +80,22 @@ def read_factors(entry: Entry | None, problem: Problem, where: str) -> dict[str,
         InvalidInput: an unknown dimension, one given twice, or anything else between the factors.
     """
     found: dict[str, Factor] = {}
-    pattern = _pattern(problem.dimensions)
     for item, words in _parts(entry):
-        text = words.partition("#")[0]
-        while text := text.lstrip(" \t\n,"):
-            match = pattern.match(text)
-            if match is None:
-                name = re.match(r"\w+?(?=[\s=<>\d]|$)", text)
-                if name and name[0] not in problem.sizes:
-                    raise item.error(
-                        f"factors of {where} name {name[0]!r}; the problem has {', '.join(problem.dimensions)}"
-                    )
-                raise item.error(f"factors of {where} have {text[:40]!r}; they must be such as C=16 or C<=16")
-            dim, factor = match["name"], int(match["factor"])
+
+        def refuse(text: str, item: Entry = item) -> None:
+            name = re.match(r"\w+?(?=[\s=<>\d]|$)", text)
+            if name and name[0] not in problem.sizes:
+                raise item.error(
+                    f"factors of {where} name {name[0]!r}; the problem has {', '.join(problem.dimensions)}"
+                )
+
+        for match in factor_matches(item, words, _pattern(problem.dimensions), where, refuse):
+            dim = match["name"]
             if dim in found:
                 raise item.error(f"factors of {where} name {dim} twice; once is allowed")
-            end = factor or problem.sizes[dim]
+            end = int(match["factor"]) or problem.sizes[dim]
             residual = end if match["rest"] is None else int(match["rest"])
-            if max(factor, residual) >= 2**31:
-                raise item.error(f"factors of {where} have {dim}={match['factor'][:20]}; they must be below 2^31")
             found[dim] = Factor("<=" if match["sign"] == "<=" else "=", end, residual)
-            text = text[match.end() :]
     return found
 
 

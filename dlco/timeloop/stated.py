@@ -12,6 +12,7 @@ from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import ALL, Constraints, SlotConstraint
 from dlco.timeloop.document import Entry
+from dlco.timeloop.targets import UNMODELLED, check_modelled, factor_matches, read_kind, read_target
 from dlco.workload.problem import Problem
 
 logger = logging.getLogger("dlco")
@@ -24,18 +25,13 @@ _KEYS = {
     "spatial": (*_LOOPS, "split"),
     "dataspace": ("keep", "bypass", "keep_only", "bypass_only"),
 }
-_UNMODELLED = (  # they change counts, or what is searched, and dlco does neither: refused unless empty
-    *("no_reuse", "no_temporal_reuse", "rmw_first_update", "rmw_on_first_writeback", "no_link_transfer"),
-    *("no_multicast_no_reduction", "no_multicast", "no_coalesce", "passthrough", "maximize_dims"),
-    *("default_max_factor", "default_min_factor", "remainders"),
-)
+_UNMODELLED = (*UNMODELLED, "maximize_dims", "default_max_factor", "default_min_factor", "remainders")
 _MARGINS = {"max_overbooked_proportion": "proportion", "utilization": "min", "parallelism": "min"}  # 0 says nothing
 _OTHER_KINDS = ("skew", "no_link_transfer", "no_multicast", "no_reduction", "no_multicast_no_reduction")
-_BYPASS = ("bypass", "datatype", "dataspace", "bypassing")
 _FACTOR = re.compile(
-    r"(?P<name>[A-Za-z_]\w*?)\s*(?P<sign><=|==?|(?=\d))\s*(?P<factor>\d{1,18})(?P<rest>,\s*\d+)?(?![\w=])", re.ASCII
+    r"(?P<name>[A-Za-z_]\w*?)\s*(?P<sign><=|==?|(?=\d))\s*(?P<factor>\d{1,18})(?:,\s*(?P<rest>\d{1,18}))?(?![\w=])",
+    re.ASCII,
 )
-_GAP = re.compile(r"[\s,]*")
 _MOST, _MOST_NAMES = 1000, 200  # nodes or constraints, and names in a list: more are a fault, or a trap
 
 
@@ -111,9 +107,8 @@ class _Reader:
         if kind in _MARGINS or kind in _OTHER_KINDS:
             self._margin(replace(entry, value=fields), kind, target)
             return
-        if kind not in ("temporal", "spatial", *_BYPASS):
-            raise keys["type"].error(f"type is {kind!r}; allowed: temporal, spatial, bypass, datatype, dataspace")
-        kind = "dataspace" if kind in _BYPASS else kind
+        kind = read_kind(keys["type"])
+        kind = "dataspace" if kind == "bypass" else kind
         level, container = self._place(target, kind)
         self._take(replace(entry, value=fields), kind, level, container, target.text(), strict)
 
@@ -155,18 +150,10 @@ class _Reader:
 
     def _place(self, target: Entry, kind: str) -> tuple[str | None, str]:
         """(level, container) of a target: a name, or a level's number; no level where it stores nothing."""
-        name = target.text()
-        inner = re.sub(r"^inter_(.+)_spatial$", r"\1", name)
-        if kind == "spatial" and inner in self.boxes:
-            return self._box(inner)
-        if name in self.levels:
-            return name, ""
-        if name.isdecimal() and len(name) < 4 and int(name) < len(self.levels):
-            return self.levels[int(name)], ""
-        if inner in self.boxes:
-            return None, ""
-        names = ", ".join([*self.levels, *self.boxes])
-        raise target.error(f"target is {target.shown}; {self.architecture.name!r} has {names}")
+        level, container = read_target(target, kind, self.architecture, self.boxes)
+        if container:
+            return self._box(container) if kind == "spatial" else (None, "")
+        return level, ""
 
     def _box(self, name: str) -> tuple[str, str]:
         """(level, container) of a container: without its name where it is all of the fan-out."""
@@ -191,9 +178,7 @@ class _Reader:
     ) -> None:
         """Take in one constraint; without a level it is on something that has no such loops and stores nothing."""
         fields = entry.fields([], _KEYS[kind], (*_UNMODELLED, "maximize_dims_capacity", "type", "target"))
-        for key in _UNMODELLED:
-            if key in fields and fields[key].value:
-                raise NotSupported(f"{fields[key].where}: {key} is given for {target!r}; dlco does not model it")
+        check_modelled(fields, _UNMODELLED, repr(target))
         if kind == "dataspace":
             self._dataspaces(entry, fields, level, target)
             return
@@ -272,23 +257,15 @@ class _Reader:
 def _factors(entry: Entry | None, target: str) -> Iterator[tuple[str, str, int]]:
     """(dimension, sign, factor) of "C=16 M<=8", "C16,M8" or ["C=16", "M=8"]; the sign is "=" or "<="."""
     for item in _few(entry) if entry and isinstance(entry.value, list) else [entry] if entry else []:
-        text = item.text().partition("#")[0]
-        at = _GAP.match(text).end()  # type: ignore[union-attr]
-        while at < len(text):
-            match = _FACTOR.match(text, at)
-            if match is None:
-                raise item.error(f"factors of {target} have {text[at : at + 40]!r}; they must be such as C=16 or C<=16")
+        for match in factor_matches(item, item.text(), _FACTOR, target):
             dim, factor = match["name"], int(match["factor"])
             if match["rest"]:
                 raise NotSupported(
                     f"{item.where}: factors of {target} have {match[0]!r}; a residual is for mappings only"
                 )
-            if factor >= 2**31:
-                raise item.error(f"factors of {target} have {dim}={match['factor'][:20]}; they must be below 2^31")
             if not factor and match["sign"] == "<=":
                 raise item.error(f"factors of {target} have {dim}<=0; a limit must be at least 1")
             yield dim, "<=" if match["sign"] == "<=" else "=", factor
-            at = _GAP.match(text, match.end()).end()  # type: ignore[union-attr]
 
 
 def _names(entry: Entry | None) -> list[str]:
