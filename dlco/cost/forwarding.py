@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dlco.errors import NotSupported
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, Mapping, MappingBatch
@@ -124,14 +125,13 @@ class _Children:
 def _supply(children: _Children, fanout_x: int) -> tuple[int, int, float, int]:
     tile = children.tile()
     offsets, width = children.offsets()
-    neighbours = _neighbours(len(offsets), max(fanout_x, width))
     stats: Counter[tuple[int, int]] = Counter()  # accesses by (children served at once, such groups)
     linked = 0
     for times, region, move, before in _events(children, tile):
         words = prod(region)
         served = offsets
-        if before == region and move is not None and neighbours is not None:
-            from_peer = _served_by_neighbour(offsets, neighbours, np.array(move))
+        if before == region and move is not None and len(offsets) > 1:
+            from_peer = from_neighbours(offsets, offsets, max(fanout_x, width), move)
             if len(_group_sizes(offsets[~from_peer])) < len(_group_sizes(offsets)):
                 served = offsets[~from_peer]
         for size, groups in Counter(_group_sizes(served)).items():
@@ -184,24 +184,26 @@ def _slab(tile: tuple[int, ...], step: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(min(b, abs(s)) if s else b for b, s in zip(tile, step, strict=True))
 
 
-def _neighbours(children: int, width: int) -> np.ndarray | None:
-    """`[4, children]` linear ids of the mesh neighbours, -1 where there is none; None for a single child."""
-    if children == 1:
-        return None
-    ids = np.arange(children)
+def from_neighbours(
+    offsets: NDArray[np.int64], before: NDArray[np.int64], width: int, move: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """`[children]` whether a mesh neighbour received, one step earlier, what the child needs now.
+
+    Args:
+        offsets: `[children, ranks]` where the children's words lie, by linear id.
+        before: the same of those who were served one step earlier.
+        width: of the mesh, filled row by row.
+        move: what the step adds to every offset.
+    """
+    ids = np.arange(len(offsets))
     column, row = ids % width, ids // width
-    table = []
+    found = np.zeros(len(offsets), dtype=bool)
     for dx, dy in ((0, -1), (0, 1), (-1, 0), (1, 0)):
         x, y = column + dx, row + dy
         there = y * width + x
-        table.append(np.where((x >= 0) & (x < width) & (y >= 0) & (there < children), there, -1))
-    return np.stack(table)
-
-
-def _served_by_neighbour(offsets: np.ndarray, neighbours: np.ndarray, move: np.ndarray) -> np.ndarray:
-    """`[children]` whether some neighbour held, before the move, what the child needs after it."""
-    matches = (offsets[neighbours] - move == offsets).all(-1) & (neighbours >= 0)
-    return matches.any(0)
+        exists = (x >= 0) & (x < width) & (y >= 0) & (there < len(before))
+        found |= exists & (before[np.where(exists, there, 0)] - np.array(move, dtype=np.int64) == offsets).all(-1)
+    return found
 
 
 def _group_sizes(offsets: np.ndarray) -> list[int]:

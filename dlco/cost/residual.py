@@ -21,6 +21,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from dlco.cost.forwarding import from_neighbours
 from dlco.mapping.mapping import OUTWARDS, SPATIAL_X, TEMPORAL, Mapping
 from dlco.mapping.tiles import last_factors
 from dlco.workload.problem import Dataspace, Problem
@@ -237,32 +238,17 @@ class Walk:
         words, children = sum(map(_words, received)), prod(ends)
         groups, linked = self._groups(tuple(ends)), 0
         if self.forwarding and self.across and received:
-            kept_by = self._offsets(tuple(ends))
-            from_peer = self._from_neighbours(received, kept_by, state)
-            fewer = _group_sizes(kept_by[~from_peer])
+            offsets, move = self._offsets(tuple(ends)), _shift(state.received, received)
+            from_peer = np.zeros(len(offsets), dtype=bool)
+            if move is not None:
+                from_peer = from_neighbours(offsets, self._offsets(state.ends), self.width, move)
+            fewer = _group_sizes(offsets[~from_peer])
             if sum(scatter for _, scatter in fewer) < sum(scatter for _, scatter in groups):
                 groups, linked = fewer, int(from_peer.sum()) * words
         served: Groups = Counter({key: words * key[1] for key in groups}) if words else Counter()
         if self.forwarding and self.across:
             after = _State(after.held, after.slide, received, tuple(ends) if received else ())
         return Tally(served, linked, children, children, _words(box), _words(spread)), after
-
-    def _from_neighbours(self, received: Boxes, offsets: NDArray[np.int64], state: _State) -> NDArray[np.bool_]:
-        """`[children]` whether a mesh neighbour received, one step earlier, what the child needs now."""
-        found = np.zeros(len(offsets), dtype=bool)
-        move = _shift(state.received, received)
-        if move is None:
-            return found
-        before = self._offsets(state.ends)
-        ids = np.arange(len(offsets))
-        column, row = ids % self.width, ids // self.width
-        for dx, dy in ((0, -1), (0, 1), (-1, 0), (1, 0)):
-            x, y = column + dx, row + dy
-            there = y * self.width + x
-            exists = (x >= 0) & (x < self.width) & (y >= 0) & (there < len(before))
-            apart = before[np.where(exists, there, 0)] - offsets
-            found |= exists & (apart == np.array(move, dtype=np.int64)).all(-1)
-        return found
 
     def _offsets(self, ends: Vector) -> NDArray[np.int64]:
         """`[children, ranks]` how far each child lies from the first, by linear id; `ends` outermost first."""
