@@ -26,7 +26,7 @@ from dlco.cost.imperfect import WholeNest, covers, loops_of, paced
 from dlco.cost.nest import Row, build_nest, positions
 from dlco.cost.performance import performance
 from dlco.cost.residual import CutNest, Tally, Walk
-from dlco.cost.shape import compile_problem
+from dlco.cost.shape import bounds_row, compile_problem
 from dlco.cost.tabulate import tabulate
 from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware.architecture import Machine
@@ -192,7 +192,7 @@ def executed_cost(problem: Problem, machine: Machine, kept: Kept, batch: Mapping
             for name in ("reads", "fills", "updates", "partition", "tile", "instances", "macs_in_use", "computes")
         }
     )
-    bounds = torch.tensor(problem.bounds, dtype=machine.mac_pj.dtype, device=machine.mac_pj.device)
+    bounds = bounds_row(problem, machine.mac_pj)
     nest = ExecutedNest(
         **loops_of(build_nest(compile_problem(problem), batch.factors, positions(batch.order))),
         bounds=bounds.expand(*shape, -1),

@@ -44,12 +44,13 @@ from dlco.cost.arithmetic import EXACT
 from dlco.cost.cost import Cost
 from dlco.cost.nest import Axes, Nest, Row, build_nest, is_one, positions
 from dlco.cost.performance import Performance, performance
-from dlco.cost.shape import Shape
+from dlco.cost.shape import Shape, bounds_row, compile_problem
 from dlco.cost.tabulate import tabulate, tabulate_counts
 from dlco.hardware.architecture import Machine
 from dlco.mapping.kept import Kept
 from dlco.mapping.mapping import OUTWARDS, TEMPORAL, MappingBatch
 from dlco.mapping.rules import DEFAULT_RULES
+from dlco.workload.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -157,23 +158,23 @@ def imperfect_nests(
     )
 
 
-def imperfect_cost(shape: Shape, machine: Machine, kept: Kept, mapping: MappingBatch, bounds: torch.Tensor) -> Cost:
+def imperfect_cost(problem: Problem, machine: Machine, kept: Kept, mapping: MappingBatch) -> Cost:
     """What mappings cost whose factors may multiply to more than the bounds, under the default counting rules.
 
     Args:
-        shape: compiled problem.
+        problem: the work.
         machine: its leading dimensions broadcast against the batch.
         kept: `[levels][spaces]` whether a level keeps a dataspace.
         mapping: whole factors, of any leading shape. Those that multiply to less than the bounds are not valid, and
             are counted as if the bounds were no larger.
-        bounds: `[dims]`.
 
     Returns:
         A `Cost` whose counts are means over the instances of a level, `Counts.instances` their mean number and
         `Counts.tile` the largest tile; so products of the first two are totals.
     """
+    bounds = bounds_row(problem, machine.mac_pj)
     covered = torch.minimum(mapping.reach, bounds)
-    whole, mean, busy = imperfect_nests(shape, mapping.factors, positions(mapping.order), covered)
+    whole, mean, busy = imperfect_nests(compile_problem(problem), mapping.factors, positions(mapping.order), covered)
     accesses, spent = imperfect_performance(mean, busy, machine, kept)
     batch = torch.broadcast_shapes(mapping.batch_shape, machine.capacity.shape[:-1])
     counts = tabulate_counts(kept, batch, mean, whole, accesses, EXACT, machine.mac_pj.dtype)

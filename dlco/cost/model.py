@@ -13,7 +13,7 @@ from dlco.cost.forwarding import Supply, supply
 from dlco.cost.imperfect import imperfect_cost, imperfect_nests, imperfect_performance
 from dlco.cost.nest import Axes, Nest, build_nest, positions
 from dlco.cost.performance import performance
-from dlco.cost.shape import Shape, compile_problem
+from dlco.cost.shape import Shape, bounds_row, compile_problem
 from dlco.cost.tabulate import overflow, tabulate, tabulate_counts
 from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware.architecture import Architecture, Machine
@@ -81,7 +81,7 @@ def evaluate(
             check_mapping(problem, architecture, mapping)
         check_countable(problem)
         mapping = mapping.batch(torch.int64)
-    whole, mapping = mapping, _real(mapping)
+    given, mapping = mapping, _real(mapping)
     machine, kept = _machine(architecture, mapping, problem)
     if mapping.dimensions != problem.dimensions:
         raise InvalidInput(f"mapping has dimensions {mapping.dimensions}; the problem has {problem.dimensions}")
@@ -91,31 +91,43 @@ def evaluate(
     integral = not factors.requires_grad and bool((factors == factors.round()).all())
     if arithmetic is None:
         arithmetic = EXACT if integral else SMOOTH
-    shape = compile_problem(problem)
-    bounds = torch.tensor(problem.bounds, dtype=machine.mac_pj.dtype, device=machine.mac_pj.device)
-    reach = mapping.reach
-    if integral and isinstance(arithmetic, Exact) and bool((reach > bounds).any()):
-        if rules.restart == "timeloop":
-            return executed_cost(problem, machine, kept, mapping, rules.neighbour_forwarding)
-        if rules != DEFAULT_RULES:
-            raise NotSupported(
-                f"factors multiply to more than a bound, and rules are {rules}; then only the default rules and "
-                "Timeloop's are defined"
-            )
-        return imperfect_cost(shape, machine, kept, mapping, bounds)
+    bounds = bounds_row(problem, machine.mac_pj)
+    if not (integral and isinstance(arithmetic, Exact) and bool((mapping.reach > bounds).any())):
+        return _perfect_cost(problem, machine, kept, given, mapping, rules, arithmetic)
+    if rules.restart == "timeloop":
+        return executed_cost(problem, machine, kept, mapping, rules.neighbour_forwarding)
+    if rules != DEFAULT_RULES:
+        raise NotSupported(
+            f"factors multiply to more than a bound, and rules are {rules}; then only the default rules and "
+            "Timeloop's are defined"
+        )
+    return imperfect_cost(problem, machine, kept, mapping)
+
+
+def _perfect_cost(
+    problem: Problem,
+    machine: Machine,
+    kept: Kept,
+    given: MappingBatch,
+    mapping: MappingBatch,
+    rules: CountingRules,
+    arithmetic: Arithmetic,
+) -> Cost:
+    """What mappings cost whose factors multiply to the bounds; `given`: before its integers became real numbers."""
+    shape, bounds = compile_problem(problem), bounds_row(problem, machine.mac_pj)
     supplies = _supplies(problem, machine, mapping) if rules.neighbour_forwarding else None
     batch = torch.broadcast_shapes(mapping.batch_shape, machine.capacity.shape[:-1])
     place = positions(mapping.order)
-    nest = build_nest(shape, factors, place)
+    nest = build_nest(shape, mapping.factors, place)
     accesses = count_accesses(nest, kept, rules, arithmetic, supplies)
     spent = performance(nest, machine, accesses, arithmetic)
-    covered = ((reach - bounds).abs() < 1e-6 * bounds).all(-1)
+    covered = ((mapping.reach - bounds).abs() < 1e-6 * bounds).all(-1)
     dtype, counted = machine.mac_pj.dtype, nest
-    if whole is not mapping and isinstance(arithmetic, Exact) and supplies is None:
+    if given is not mapping and isinstance(arithmetic, Exact) and supplies is None:
         check_countable(problem)
         dtype = torch.int64
         if not _whole_in_float64(problem):
-            counted, arithmetic = build_nest(shape, whole.factors, place), INTEGRAL
+            counted, arithmetic = build_nest(shape, given.factors, place), INTEGRAL
             accesses = count_accesses(counted, kept, rules, INTEGRAL)
     counts = tabulate_counts(kept, batch, counted, counted, accesses, arithmetic, dtype)
     return tabulate(machine, kept, batch, nest, counts, spent, covered)

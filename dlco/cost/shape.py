@@ -70,6 +70,11 @@ class Shape:
         return Shape(self.dims, self.live, tuple(spaces))
 
 
+def bounds_row(problem: Problem, like: torch.Tensor) -> torch.Tensor:
+    """`[dims]` bounds, of the type and on the device of another tensor."""
+    return torch.tensor(problem.bounds, dtype=like.dtype, device=like.device)
+
+
 @lru_cache(maxsize=4096)
 def compile_problem(problem: Problem) -> Shape:
     """The shape of one problem. Raises `NotSupported` where a dimension indexes two ranks of one dataspace."""

@@ -147,8 +147,7 @@ def test_perfect_mappings_cost_the_same_to_the_last_bit(case: Case) -> None:
     machine = replace(case.architecture, levels=tuple(replace(level, **COSTS) for level in case.architecture.levels))
     plain = evaluate(case.problem, machine, case.mapping)
     kept = kept_table(case.problem, None, case.mapping.bypass)
-    bounds = torch.tensor(case.problem.bounds)
-    other = imperfect_cost(compile_problem(case.problem), machine.tensors(), kept, case.mapping.batch(), bounds)
+    other = imperfect_cost(case.problem, machine.tensors(), kept, case.mapping.batch())
     for field in fields(plain):
         if field.name != "counts":
             assert torch.equal(getattr(plain, field.name), getattr(other, field.name)), field.name
