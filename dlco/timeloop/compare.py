@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import inf
 
+from dlco.design.layout import Table
 from dlco.errors import InvalidInput
 from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
-from dlco.texts import printable
 from dlco.timeloop.case import Case, find_cases
 from dlco.timeloop.document import Source
 from dlco.timeloop.model import account
@@ -68,26 +68,14 @@ class Comparison:
         return {"max_relative_error": self.max_relative_error, "remarks": list(self.remarks), "rows": rows}
 
     def __str__(self) -> str:
-        head: tuple[str, ...] = ("case", "level", "dataspace", "quantity", "ours", "theirs", "error")
-        body = [
-            (
-                *map(printable, (r.case, r.level, r.dataspace, r.quantity)),
-                f"{r.ours:.10g}",
-                f"{r.theirs:.10g}",
-                f"{r.relative_error:.2%}",
-            )
+        head = ("case", "level", "dataspace", "quantity", "ours", "theirs", "error")
+        body = tuple(
+            (r.case, r.level, r.dataspace, r.quantity, f"{r.ours:.10g}", f"{r.theirs:.10g}", f"{r.relative_error:.2%}")
             for r in self.rows
-        ]
-        widths = [max(len(row[i]) for row in [head, *body]) for i in range(len(head))]
-        lines = [
-            "  ".join(
-                cell.ljust(w) if i < 4 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in [head, *body]
-        ]
-        lines.insert(1, "  ".join("-" * width for width in widths))
+        )
+        table = Table("", head, body, text_columns=frozenset(range(4))).to_text()
         worst = f"largest relative error: {self.max_relative_error:.3g} over {len(self.rows)} figures"
-        return "\n".join([*(line.rstrip() for line in lines), worst, *self.remarks])
+        return "\n".join([table, worst, *self.remarks])
 
 
 def compare(target: Source | Solved, rules: CountingRules = TIMELOOP_RULES) -> Comparison:

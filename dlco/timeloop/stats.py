@@ -39,17 +39,10 @@ _COMPUTE = {
     "Utilized instances": "utilized_instances",
     "Utilized instances (max)": "utilized_instances",
 }
-_XML = {  # per dataspace, by our name
-    "reads": "reads",
-    "fills": "fills",
-    "updates": "updates",
-    "temporal_reductions": "temporal_reductions",
-    "address_generations": "address_generations",
-    "utilized_capacity": "utilized_capacity",
-    "utilized_instances": "utilized_instances",
-    "partition_size": "partition_size",
-    "energy_pj_per_instance": "energy",
-}
+_XML = (  # of every dataspace
+    *("reads", "fills", "updates", "temporal_reductions", "address_generations", "utilized_capacity"),
+    *("utilized_instances", "partition_size", "energy"),
+)
 _LINE = re.compile(r"\s*(?P<key>\S.*?)\s*:\s+(?P<value>[-+]?\d[\d.]*(?:e[-+]?\d+)?)\b", re.ASCII | re.IGNORECASE)
 
 
@@ -176,13 +169,13 @@ def _xml_compute(level: ElementTree.Element) -> dict:
 
 def _xml_level(level: ElementTree.Element, name: str, dataspaces: Sequence[str]) -> dict:
     columns: dict[str, list[float]] = {}
-    for key, tag in _XML.items():
-        items = level.findall(f"stats_/{tag}/PerDataSpace/item")
+    for key in _XML:
+        items = level.findall(f"stats_/{key}/PerDataSpace/item")
         if len(items) != len(dataspaces):
             raise InvalidInput(
                 f"statistics XML has {len(items)} dataspaces at {name}; the problem has {len(dataspaces)}"
             )
-        columns[key] = [_number(item.text or "") for item in items]
+        columns["energy_pj_per_instance" if key == "energy" else key] = [_number(item.text or "") for item in items]
     entry: dict = {space: {key: column[i] for key, column in columns.items()} for i, space in enumerate(dataspaces)}
     return entry | {
         "cycles": _xml_number(level, "stats_/cycles"),

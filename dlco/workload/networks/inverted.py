@@ -4,6 +4,8 @@ Names: block 3 is `block3_expand` (1x1), `block3_depthwise`, with squeeze-and-ex
 `block3_excite` (1x1 convolutions of the averaged map), and `block3_project` (1x1).
 """
 
+from collections.abc import Sequence
+
 from dlco.workload.layer import Layer
 from dlco.workload.networks.builder import Builder
 
@@ -19,16 +21,8 @@ def mobilenet_v2(batch: int = 1) -> list[Layer]:
     """
     net = Builder(batch)
     net.conv("stem", 32, kernel=3, stride=2)
-    # expansion, output channels, repeats, stride of the first
     table = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
-    block = 0
-    for expansion, channels, repeats, first in table:
-        for repeat in range(repeats):
-            block += 1
-            _block(net, f"block{block}", expansion * net.channels, channels, 3, first if repeat == 0 else 1)
-    net.conv("head", 1280, kernel=1)
-    net.linear("fc", 1000)
-    return net.layers()
+    return _of_stages(net, [(expansion, 3, *rest) for expansion, *rest in table], squeezed=False)
 
 
 def mobilenet_v3_large(batch: int = 1) -> list[Layer]:
@@ -85,7 +79,6 @@ def efficientnet_b0(batch: int = 1) -> list[Layer]:
     """
     net = Builder(batch)
     net.conv("stem", 32, kernel=3, stride=2)
-    # expansion, kernel, output channels, repeats, stride of the first
     table = [
         (1, 3, 16, 1, 1),
         (6, 3, 24, 2, 2),
@@ -95,12 +88,17 @@ def efficientnet_b0(batch: int = 1) -> list[Layer]:
         (6, 5, 192, 4, 2),
         (6, 3, 320, 1, 1),
     ]
+    return _of_stages(net, table, squeezed=True)
+
+
+def _of_stages(net: Builder, table: Sequence[tuple[int, ...]], squeezed: bool) -> list[Layer]:
+    """The layers after blocks and a head; rows are expansion, kernel, output channels, repeats, stride of the first."""
     block = 0
     for expansion, kernel, channels, repeats, first in table:
         for repeat in range(repeats):
             block += 1
             expanded, stride = expansion * net.channels, first if repeat == 0 else 1
-            _block(net, f"block{block}", expanded, channels, kernel, stride, net.channels // 4)
+            _block(net, f"block{block}", expanded, channels, kernel, stride, net.channels // 4 if squeezed else None)
     net.conv("head", 1280, kernel=1)
     net.linear("fc", 1000)
     return net.layers()
