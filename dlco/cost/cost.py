@@ -5,6 +5,10 @@ from dataclasses import dataclass
 import torch
 
 PORTS = ("read", "write", "shared")
+"""Of a level: what `Cost.port_cycles` tells of."""
+
+JOULES = 1e-12
+"""Of a picojoule."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Cost:
     @property
     def power_w(self) -> torch.Tensor:
         """Mean power, W, `[...]`."""
-        return self.energy_pj * 1e-12 / self.latency_s
+        return self.energy_pj * JOULES / self.latency_s
 
     @property
     def edp(self) -> torch.Tensor:

@@ -6,13 +6,11 @@ from typing import NamedTuple, TypeVar
 
 import torch
 
+from dlco.cost.cost import JOULES as JOULES
 from dlco.design.figures import with_unit
 from dlco.errors import InvalidInput
 
 Number = TypeVar("Number", float, torch.Tensor)
-
-JOULES = 1e-12
-"""Of a picojoule."""
 
 
 class Objective(StrEnum):

@@ -136,6 +136,12 @@ class TestCycles:
     def test_inner_level(self, bandwidths: dict[str, float], cycles: int) -> None:
         assert cost(block(**bandwidths), block(t={"C": 3, "M": 4})).level_cycles.tolist() == [cycles, 12]
 
+    def test_each_port_has_its_own_need(self) -> None:
+        ports = {"read_bandwidth": 0.75, "write_bandwidth": 0.5, "shared_bandwidth": 8}
+        spent = cost(block(), block(t={"C": 3, "M": 4}, **ports))
+        expected = torch.tensor([[0, 0, 0], [24 / 0.75, 4 / 0.5, 28 / 8]], dtype=torch.float64)
+        torch.testing.assert_close(spent.port_cycles, expected)
+
     def test_bandwidth_is_that_of_one_instance(self) -> None:
         one = cost(block(t={"P": 6}, read_bandwidth=1), block(x={"M": 4}))
         assert one.level_cycles.tolist() == [6 + 6 + 0, 6]  # reads of weights and inputs; outputs are visited once
@@ -186,7 +192,9 @@ class TestMachineTotals:
         assert float(spent.edp) == 144 * 6
 
     def test_instances_in_use(self) -> None:
-        assert self.cost().counts.instances.tolist() == [12, 1, 1]
+        counts = self.cost().counts
+        assert counts.instances.tolist() == [12, 1, 1]
+        assert counts.macs_in_use.tolist() == 24
 
 
 def test_layer_is_counted_once() -> None:
