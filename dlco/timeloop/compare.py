@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import inf
 
-from dlco.design.layout import Table
+from dlco.design.table import Table
 from dlco.errors import InvalidInput
 from dlco.mapping.rules import TIMELOOP_RULES, CountingRules
 from dlco.timeloop.case import Case, find_cases
