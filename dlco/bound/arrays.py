@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import log
 
 from dlco.bound.nodes import Range
+from dlco.mapping.factors import divisors
 
 
 @lru_cache(maxsize=4096)
@@ -22,11 +23,11 @@ def array_limits(sums: int, rest: int, axes: tuple[float, float], within: Range)
         Where no split is in the range, one that nothing meets.
     """
     best: dict[int, int] = {}
-    for jx in _divisors_to(sums, axes[0]):
-        for jy in _divisors_to(sums // jx, axes[1]):
+    for jx in divisors(sums, axes[0]):
+        for jy in divisors(sums // jx, axes[1]):
             if not within[0] <= jx * jy <= within[1]:
                 continue
-            across = max(rx * _divisors_to(rest // rx, axes[1] // jy)[-1] for rx in _divisors_to(rest, axes[0] // jx))
+            across = max(rx * divisors(rest // rx, axes[1] // jy)[-1] for rx in divisors(rest, axes[0] // jx))
             best[jx * jy] = max(best.get(jx * jy, 0), across)
     if not best:
         return [(0.0, -1.0)]
@@ -48,9 +49,3 @@ def array_limits(sums: int, rest: int, axes: tuple[float, float], within: Range)
 def _turn(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> float:
     """Above 0 where a, b, c turn left."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
-
-
-@lru_cache(maxsize=65536)
-def _divisors_to(number: int, most: float) -> list[int]:
-    """Divisors of a number up to a limit, ascending."""
-    return [n for n in range(1, int(min(most, number)) + 1) if number % n == 0]

@@ -17,9 +17,8 @@ from dlco.bound.branch import LayerBound, Leaf, bound_layer
 from dlco.bound.compulsory import Floor
 from dlco.bound.geometric import Array
 from dlco.bound.program import Aim
-from dlco.bound.terms import Relaxation
-from dlco.bound.unit_costs import Prices, box_prices, fixed_prices
-from dlco.hardware.architecture import Architecture
+from dlco.bound.terms import LayerTerms
+from dlco.bound.unit_costs import UnitCosts, unit_costs
 from dlco.hardware.space import HardwareSpace
 from dlco.workload.layer import Layer
 
@@ -36,15 +35,15 @@ class NetworkBound:
         nodes: programs solved.
         closed: whether branching on mappings went as far as it can make a difference, in every box.
         layers: the loosest box's bound of each layer; none where there is no design.
-        guides: for each layer that has one, the real factors, `[levels, 2, dims]` (temporal; X times Y), of the loosest
-            node's solution: what a design at the bound would look like. Good mappings are often near it.
+        factors: for each layer that has them, the real factors, `[levels, 2, dims]` (temporal; X times Y), of the
+            loosest node's solution: what a design at the bound would look like. Good mappings are often near it.
     """
 
     value: float
     nodes: int
     closed: bool
     layers: tuple[LayerBound, ...] = ()
-    guides: tuple[Array | None, ...] = ()
+    factors: tuple[Array | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,11 @@ class Box:
 
 
 class NetworkBounding:
-    """Bounds of one network on a machine or space, for any prices.
+    """Bounds of one network on the machines of a space, for any prices of time.
 
     Args:
         layers: the network.
-        hardware: a machine or a space.
+        space: the machines.
         floors: compulsory energy and cycles of each layer.
         imperfect: whether factors need not divide the bounds.
     """
@@ -68,14 +67,14 @@ class NetworkBounding:
     def __init__(
         self,
         layers: Sequence[Layer],
-        hardware: Architecture | HardwareSpace,
+        space: HardwareSpace,
         floors: Sequence[Floor],
         imperfect: bool = False,
     ) -> None:
-        self.layers, self.hardware, self.floors, self.imperfect = layers, hardware, floors, imperfect
-        self.grids = [] if isinstance(hardware, Architecture) else [np.array(p.grid) for p in hardware.parameters]
+        self.layers, self.space, self.floors, self.imperfect = layers, space, floors, imperfect
+        self.grids = [np.array(p.grid) for p in space.parameters]
         self.whole = Box((0,) * len(self.grids), tuple(len(grid) - 1 for grid in self.grids))
-        self.models: dict[Box, list[Relaxation]] = {}
+        self.models: dict[Box, list[LayerTerms]] = {}
 
     def bound(
         self, aims: Sequence[Aim], nodes: int, boxes: int, tick: Callable[[float], None] = lambda share: None
@@ -83,7 +82,7 @@ class NetworkBounding:
         """Least sum of the layers' aims.
 
         Args:
-            aims: of each layer; all of the same prices.
+            aims: of each layer; all of the same price of time.
             nodes: programs to solve at most for the whole space (at least one a layer).
             boxes: how many boxes are cut in two at most, each half with a quarter as many programs.
             tick: told the share of the work done.
@@ -107,17 +106,17 @@ class NetworkBounding:
                     heappush(queue, (max(value, own.value), next(ticket), half, own))
         if not queue:
             return NetworkBound(inf, solved, True)
-        return NetworkBound(queue[0][0], solved, closed, queue[0][3].layers, queue[0][3].guides)
+        return NetworkBound(queue[0][0], solved, closed, queue[0][3].layers, queue[0][3].factors)
 
     def _box(self, box: Box, aims: Sequence[Aim], nodes: int, parent: NetworkBound | None) -> NetworkBound:
         """The sum of the layers' bounds over one box; what a cheap layer leaves of its programs goes to the others."""
-        prices = self._prices(box)
-        if aims[0].area_um2 < prices.area.least(prices.low, prices.high):
+        costs = self._costs(box)
+        if aims[0].area_um2 < costs.area.least(costs.low, costs.high):
             return NetworkBound(inf, 0, True)
-        if aims[0].macs < prices.macs.least(prices.low, prices.high) * (1 - 1e-9):
+        if aims[0].macs < costs.macs.least(costs.low, costs.high) * (1 - 1e-9):
             return NetworkBound(inf, 0, True)
         if box not in self.models:
-            self.models[box] = [self._model(*pair, prices) for pair in zip(self.layers, self.floors, strict=True)]
+            self.models[box] = [self._model(*pair, costs) for pair in zip(self.layers, self.floors, strict=True)]
         shares = [
             layer.count * (aim.energy * floor.energy + aim.time * floor.cycles)
             for layer, floor, aim in zip(self.layers, self.floors, aims, strict=True)
@@ -136,31 +135,29 @@ class NetworkBounding:
             floor = aims[i].energy * self.floors[i].energy + aims[i].time * self.floors[i].cycles
             total += self.layers[i].count * max(found[i].value * (1 - SAFETY), floor)
         bounds = tuple(found[i] for i in range(len(shares)))
-        guides = tuple(
+        factors = tuple(
             None if one.x is None else model.factors(one.x) for one, model in zip(bounds, self.models[box], strict=True)
         )
-        return NetworkBound(total, nodes - left, all(one.closed for one in bounds), bounds, guides)
+        return NetworkBound(total, nodes - left, all(one.closed for one in bounds), bounds, factors)
 
     @staticmethod
-    def _layer(model: Relaxation, aim: Aim, floor: Floor, nodes: int, leaves: Sequence[Leaf] | None) -> LayerBound:
+    def _layer(model: LayerTerms, aim: Aim, floor: Floor, nodes: int, leaves: Sequence[Leaf] | None) -> LayerBound:
         if aim.cycles < floor.cycles * (1 - 1e-9):
             return LayerBound(inf, 0, True)
         if model.problem.macs == 1:  # nothing to choose
             return LayerBound(aim.energy * floor.energy + aim.time * floor.cycles, 0, True, leaves=tuple(leaves or ()))
         return bound_layer(model, aim, nodes, leaves)
 
-    def _prices(self, box: Box) -> Prices:
-        if isinstance(self.hardware, Architecture):
-            return fixed_prices(self.hardware)
-        return box_prices(self.hardware, *(np.array(ends) for ends in self._sizes(box)))
+    def _costs(self, box: Box) -> UnitCosts:
+        return unit_costs(self.space, *(np.array(ends) for ends in self._sizes(box)))
 
     def _sizes(self, box: Box) -> tuple[list[float], list[float]]:
         low = [float(grid[i]) for grid, i in zip(self.grids, box.low, strict=True)]
         return low, [float(grid[i]) for grid, i in zip(self.grids, box.high, strict=True)]
 
-    def _model(self, layer: Layer, floor: Floor, prices: Prices) -> Relaxation:
+    def _model(self, layer: Layer, floor: Floor, costs: UnitCosts) -> LayerTerms:
         energy = floor.energy if floor.energy > SMALLEST else 1.0
-        return Relaxation(layer.problem, prices, (energy, floor.cycles), self.imperfect)
+        return LayerTerms(layer.problem, costs, (energy, floor.cycles), self.imperfect)
 
     def _halves(self, box: Box, bound: NetworkBound, aims: Sequence[Aim]) -> list[Box]:
         """The box cut in two along the size on which the layers disagree most, weighted by what they cost."""

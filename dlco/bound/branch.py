@@ -1,8 +1,9 @@
 """Best-first branch and bound over the classes of one layer's mappings.
 
-Every node is a set of mappings with a proven bound (`Relaxation`); its children cover it, so the least bound of all
-open nodes bounds the layer. A node is split where its program is furthest below the exact model at the program's own
-solution: loops taken to leave a tile in place that have to move something, windows taken to be short, first visits.
+Every node is a set of mappings with a proven bound, that of its program (`dlco.bound.program`). Its children cover it,
+so the least bound of all open nodes bounds the layer. A node is split where its program is furthest below the exact
+model at the program's own solution: loops taken to leave a tile in place that have to move something, windows taken to
+be short, first visits.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ import numpy as np
 from dlco.bound.geometric import Array, Solved, solve
 from dlco.bound.nodes import Node, Order
 from dlco.bound.program import Aim, Draft, draft
-from dlco.bound.terms import Relaxation
+from dlco.bound.terms import LayerTerms
+from dlco.mapping.factors import divisors
 
 WORTH = 2e-4  # a split that cannot raise a bound by this share is not made
 
@@ -44,7 +46,7 @@ class LayerBound:
     leaves: tuple[Leaf, ...] = ()
 
 
-def bound_layer(model: Relaxation, aim: Aim, nodes: int, leaves: Sequence[Leaf] | None = None) -> LayerBound:
+def bound_layer(model: LayerTerms, aim: Aim, nodes: int, leaves: Sequence[Leaf] | None = None) -> LayerBound:
     """A lower bound over all mappings of a layer.
 
     Args:
@@ -62,7 +64,7 @@ def bound_layer(model: Relaxation, aim: Aim, nodes: int, leaves: Sequence[Leaf] 
 class _Tree:
     """The open nodes of one search, loosest first; a node's program is solved once it comes to the front."""
 
-    def __init__(self, model: Relaxation, aim: Aim) -> None:
+    def __init__(self, model: LayerTerms, aim: Aim) -> None:
         self.model, self.aim = model, aim
         self.numbers = count()
         self.queue: list[tuple[float, int, Node, Draft | None, Solved | None]] = []
@@ -112,10 +114,10 @@ class _Tree:
         return LayerBound(value, self.solved, closed, None if solved is None else solved.x, node, leaves)
 
 
-def split(model: Relaxation, node: Node, draft: Draft, solved: Solved) -> list[Node]:
+def split(model: LayerTerms, node: Node, draft: Draft, solved: Solved) -> list[Node]:
     """The children of the most promising split of a node; none where no split is worth it."""
     x = solved.x
-    cost = np.zeros(len(draft.traffic) + 1)
+    cost = np.zeros(len(draft.arrivals) + 1)
     np.add.at(cost, draft.source, solved.weights)  # the last entry collects what has no source
     options = [*_orders(model, node, draft, x, cost)]
     if not model.imperfect:
@@ -126,7 +128,7 @@ def split(model: Relaxation, node: Node, draft: Draft, solved: Solved) -> list[N
     return make() if worth > WORTH * max(abs(solved.bound), 1e-3) else []
 
 
-def _orders(model: Relaxation, node: Node, draft: Draft, x: Array, cost: Array):  # type: ignore[no-untyped-def]
+def _orders(model: LayerTerms, node: Node, draft: Draft, x: Array, cost: Array):  # type: ignore[no-untyped-def]
     """(worth, children) of deciding each open level's order."""
     for level in range(1, model.levels):
         cared = model.cared(node, level)
@@ -139,21 +141,21 @@ def _orders(model: Relaxation, node: Node, draft: Draft, x: Array, cost: Array):
         stuck = []
         for stationary in classes:
             total = 0.0
-            for i, traffic in enumerate(draft.traffic):
-                if level not in traffic.uncounted:
+            for i, arrivals in enumerate(draft.arrivals):
+                if level not in arrivals.uncounted:
                     continue
-                outer = sum(float(v @ x) for at, v in traffic.uncounted.items() if at > level)
-                own = float(traffic.uncounted[level] @ x)
-                if traffic.space not in stationary:
+                outer = sum(float(v @ x) for at, v in arrivals.uncounted.items() if at > level)
+                own = float(arrivals.uncounted[level] @ x)
+                if arrivals.space not in stationary:
                     total += cost[i] * (exp(own + outer) - 1)
                 else:
-                    moving = float(model.loops(level, model.spaces[traffic.space].relevant) @ x)
+                    moving = float(model.loops(level, model.spaces[arrivals.space].relevant) @ x)
                     total += cost[i] * (exp(outer) - 1) * min(1.0, moving / 0.7)
             stuck.append(total)
         yield min(stuck), lambda level=level, cared=cared: _order_children(model, node, level, cared)
 
 
-def _order_children(model: Relaxation, node: Node, level: int, cared: frozenset[int]) -> list[Node]:
+def _order_children(model: LayerTerms, node: Node, level: int, cared: frozenset[int]) -> list[Node]:
     """The classes of a level's loops; where further levels follow, whether anything moves matters too."""
     classes = _classes(model, cared)
     if level == model.levels - 1:
@@ -167,16 +169,16 @@ def _order_children(model: Relaxation, node: Node, level: int, cared: frozenset[
     return children
 
 
-def _classes(model: Relaxation, cared: frozenset[int]) -> list[frozenset[int]]:
+def _classes(model: LayerTerms, cared: frozenset[int]) -> list[frozenset[int]]:
     """The maximal sets of dataspaces that an innermost loop leaves in place."""
     signatures = {model.signature(d, cared) for d in model.live}
     return sorted((s for s in signatures if not any(s < other for other in signatures)), key=sorted)
 
 
-def _windows(model: Relaxation, node: Node, draft: Draft, x: Array, cost: Array):  # type: ignore[no-untyped-def]
+def _windows(model: LayerTerms, node: Node, draft: Draft, x: Array, cost: Array):  # type: ignore[no-untyped-def]
     """(worth, children) of narrowing the extents of the short dimensions of windows."""
-    for i, traffic in enumerate(draft.traffic):
-        for main, step, constant, others in traffic.ranks:
+    for i, arrivals in enumerate(draft.arrivals):
+        for main, step, constant, others in arrivals.ranks:
             extent = step * exp(float(main @ x))
             for c, (d, position), vector, least in others:
                 now = exp(float(vector @ x))
@@ -196,10 +198,9 @@ def _windows(model: Relaxation, node: Node, draft: Draft, x: Array, cost: Array)
                         break
 
 
-def _halves(model: Relaxation, node: Node, d: int, at: int, low: float, high: float, own: float) -> list[Node]:
+def _halves(model: LayerTerms, node: Node, d: int, at: int, low: float, high: float, own: float) -> list[Node]:
     """A range of an extent cut in two between divisors of the bound."""
-    bound = model.bounds[d]
-    values = [v for v in range(1, bound + 1) if bound % v == 0 and low <= v <= high]
+    values = [v for v in divisors(model.bounds[d], high) if v >= low]
     if len(values) < 2:
         return [node.with_extent((d, at), (values[0], values[0]))] if values else []
     cut = min(range(1, len(values)), key=lambda i: abs(np.log(own) - np.log(values[i - 1] * values[i]) / 2))
@@ -209,7 +210,7 @@ def _halves(model: Relaxation, node: Node, d: int, at: int, low: float, high: fl
     ]
 
 
-def _shares(model: Relaxation, node: Node, draft: Draft, x: Array):  # type: ignore[no-untyped-def]
+def _shares(model: LayerTerms, node: Node, draft: Draft, x: Array):  # type: ignore[no-untyped-def]
     """(worth, children) of narrowing how many instances share a sum of the output."""
     if sum(space.read_write for space in model.spaces) != 1:
         return
@@ -224,7 +225,7 @@ def _shares(model: Relaxation, node: Node, draft: Draft, x: Array):  # type: ign
     for level, gain in worth.items():
         low, high = model.shared_range(node, level, t)
         reducible = int(np.prod([model.bounds[d] for d in model.irrelevant(t)]))
-        values = [v for v in range(int(low), int(high) + 1) if reducible % v == 0 and low <= v <= high]
+        values = [v for v in divisors(reducible, high) if v >= low]
         if len(values) < 2:
             continue
         cut = min(range(1, len(values)), key=lambda i: abs(at[level] - np.log(values[i - 1] * values[i]) / 2))

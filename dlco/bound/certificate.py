@@ -17,15 +17,15 @@ from dataclasses import dataclass, field, replace
 from math import inf, isfinite
 
 from dlco.bound.boxes import NetworkBounding
-from dlco.bound.compulsory import Floor, compulsory_bound, layer_floors
+from dlco.bound.compulsory import Floor, compulsory_bound, layer_floors, network_floor
 from dlco.bound.geometric import Array
 from dlco.bound.program import Aim
-from dlco.bound.region import Cut, Limits, least
+from dlco.bound.region import Cut, TotalLimits, least
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping.constraints import stated
 from dlco.workload.layer import Layer
 from dlco.workload.problem import check_count
@@ -63,7 +63,7 @@ class Certificate:
         how: a sentence that says what it rests on.
         nodes: programs solved.
         closed: whether branching went as far as it can make a difference.
-        guides: by layer name the real factors, `[levels, 2, dims]` (temporal; X times Y), of a design at the bound:
+        guides: by layer name the real factors at the bound's own solution, `[levels, 2, dims]` (temporal; X times Y):
             where a search may look for a better mapping. Empty where no program was solved.
     """
 
@@ -108,24 +108,23 @@ def lower_bound(
     Raises:
         InvalidInput: an unknown objective.
     """
-    Objective.parse(objective)
-    hardware = without_bypassed(hardware, constraints, layers)
-    bounding = _Bounding(tuple(layers), hardware, objective, budget or Budget(), imperfect, effort, tick, proved)
+    space = without_bypassed(as_space(hardware), constraints, layers)
+    aim = Objective.parse(objective)
+    bounding = _Bounding(tuple(layers), space, aim, budget or Budget(), imperfect, effort, tick, proved)
     return bounding.certificate()
 
 
 def without_bypassed(
-    hardware: Architecture | HardwareSpace, constraints: Constraints | None, layers: Iterable[Layer] = ()
-) -> Architecture | HardwareSpace:
-    """The same hardware whose levels also bypass what constraints on the layers' mappings keep out of them."""
-    if isinstance(hardware, HardwareSpace):
-        base = without_bypassed(hardware.base, constraints, layers)
-        assert isinstance(base, Architecture)
-        return replace(hardware, base=base)
-    fixed = stated(hardware, constraints)
-    names = fixed.dataspaces.union(*({space.name for space in layer.problem.dataspaces} for layer in layers))
-    out = {level.name: level.bypass | fixed.bypassed_of(level.name, names) for level in hardware.levels}
-    return hardware.with_bypass(out) if fixed.bypass else hardware
+    space: HardwareSpace, constraints: Constraints | None, layers: Iterable[Layer] = ()
+) -> HardwareSpace:
+    """The same machines whose levels also bypass what constraints on the layers' mappings keep out of them."""
+    base = space.base
+    fixed = stated(base, constraints)
+    if not fixed.bypass:
+        return space
+    names = fixed.dataspaces.union(*({one.name for one in layer.problem.dataspaces} for layer in layers))
+    out = {level.name: level.bypass | fixed.bypassed_of(level.name, names) for level in base.levels}
+    return replace(space, base=base.with_bypass(out))
 
 
 class _Bounding:
@@ -134,40 +133,33 @@ class _Bounding:
     def __init__(
         self,
         layers: tuple[Layer, ...],
-        hardware: Architecture | HardwareSpace,
-        objective: str,
+        space: HardwareSpace,
+        objective: Objective,
         budget: Budget,
         imperfect: bool,
         effort: BoundEffort | None,
         tick: Tick | None,
         proved: Tick | None,
     ) -> None:
-        self.layers, self.hardware, self.objective, self.budget = layers, hardware, objective, budget
+        self.layers, self.space, self.objective, self.budget = layers, space, objective, budget
         self.imperfect, self.effort, self.tick = imperfect, effort or BoundEffort(), tick or (lambda share: None)
         self.proved = proved
-        self.base = hardware.base
-        self.cycle_s = self.base.cycle_s
-        self.floors: list[Floor] = layer_floors(layers, hardware)
-        self.network = NetworkBounding(layers, hardware, self.floors, imperfect)
+        self.cycle_s = space.base.cycle_s
+        self.floors: list[Floor] = layer_floors(layers, space)
+        self.network = NetworkBounding(layers, space, self.floors, imperfect)
         self.nodes = 0
-        self.guides: dict[str, Array] = {}
+        self.factors: dict[str, Array] = {}
         self.closed = True
-        energy = sum(layer.count * floor.energy for layer, floor in zip(layers, self.floors, strict=True))
-        time = sum(layer.count * floor.cycles for layer, floor in zip(layers, self.floors, strict=True))
-        self.energy, self.time = energy, time
-        self.cuts: list[Cut] = [(1.0, 0.0, energy), (0.0, 1.0, time)]
-        self.limits = Limits(
-            energy=inf if budget.energy_j is None else budget.energy_j * 1e12,
-            time=inf if budget.latency_s is None else budget.latency_s / self.cycle_s,
-            power=inf if budget.power_w is None else budget.power_w * 1e12 * self.cycle_s,
-        )
+        self.energy, self.time = network_floor(layers, self.floors)
+        self.cuts: list[Cut] = [(1.0, 0.0, self.energy), (0.0, 1.0, self.time)]
+        self.limits = TotalLimits.of(budget, self.cycle_s)
 
     def certificate(self) -> Certificate:
         """See `lower_bound`."""
         broken = self._broken()
         if broken:
             return Certificate(inf, broken, closed=True)
-        floor = compulsory_bound(self.layers, self.hardware, self.objective, self.budget)
+        floor = compulsory_bound(self.layers, self.space, self.objective, self.budget)
         self._report(floor)
         if all(isfinite(one.energy) and 0 < one.cycles < inf for one in self.floors):
             self._cut_all()
@@ -176,43 +168,35 @@ class _Bounding:
             return Certificate(inf, "no design keeps all limits: proven by geometric programs", self.nodes, self.closed)
         if value > floor:
             how = f"proven by {self.nodes} geometric programs over all mappings"
-            return Certificate(value, how + self._machines(), self.nodes, self.closed, self.guides)
+            return Certificate(value, how + self._machines(), self.nodes, self.closed, self.factors)
         how = "proven by the work that no mapping avoids"
-        return Certificate(floor, how + self._machines(), self.nodes, self.closed, self.guides)
+        return Certificate(floor, how + self._machines(), self.nodes, self.closed, self.factors)
 
     def _report(self, value: float) -> None:
         if self.proved is not None and 0 < value < inf:
             self.proved(value)
 
     def _machines(self) -> str:
-        return f" and all {self.hardware.size:,} machines" if isinstance(self.hardware, HardwareSpace) else ""
+        return "" if self.space.is_fixed else f" and all {self.space.size:,} machines"
 
     def _broken(self) -> str | None:
         """Why a machine of fixed sizes does not keep the budget, if so."""
-        if not isinstance(self.hardware, Architecture):
-            return None
-        machine, budget = self.hardware, self.budget
-        if budget.area_mm2 is not None and machine.area_mm2 > budget.area_mm2 * (1 + 1e-9):
-            return f"the machine has an area of {machine.area_mm2:.4g} mm2"
-        if budget.pe_count is not None and machine.macs > budget.pe_count:
-            return f"the machine has {machine.macs} MAC units"
-        return None
+        uses = self.budget.machine_uses(self.space.base) if self.space.is_fixed else []
+        return next((f"the machine has {use}" for use in uses if use.broken), None)
 
     def _value(self, energy: float, time: float) -> float:
         """The objective of totals; an area does not depend on them here."""
-        seconds = time * self.cycle_s
-        if self.objective == "power":
-            # Without a limit on the time, designs may be slower than any corner, at less power.
-            return energy * 1e-12 / seconds if self.limits.time < inf and seconds > 0 else 0.0
-        return {"latency": seconds, "energy": energy, "edp": energy * time, "area": 0.0}[self.objective]
+        if self.objective is Objective.POWER and not (self.limits.cycles < inf and time > 0):
+            return 0.0  # without a limit on the time, designs may be slower than any corner, at less power
+        return self.objective.figure(energy, time, 0.0, self.cycle_s)
 
     def _aim(self, energy: float, time: float, i: int) -> Aim:
         """The aim of a layer: its own limits, and what the others leave of the network's."""
         layer, budget = self.layers[i], self.budget
         cycles = budget.layer_limit(layer.name) / self.cycle_s
-        if self.limits.time < inf:
+        if self.limits.cycles < inf:
             others = self.time - layer.count * self.floors[i].cycles
-            cycles = min(cycles, (self.limits.time - others) / layer.count)
+            cycles = min(cycles, (self.limits.cycles - others) / layer.count)
         return Aim(
             energy,
             time,
@@ -224,18 +208,18 @@ class _Bounding:
     def _cut_all(self) -> None:
         """Bounds for the prices of time that matter to the objective."""
         nodes, side, boxes = self.effort.nodes, self.effort.side, self.effort.boxes
-        limited = self.limits != Limits() or self.objective == "power"
+        limited = self.limits != TotalLimits() or self.objective is Objective.POWER
         rate = self.energy / self.time
-        fast, frugal = self.objective == "latency", self.objective == "energy"
+        fast, frugal = self.objective is Objective.LATENCY, self.objective is Objective.ENERGY
         self._cut(0.0, 1.0, nodes if fast else side, boxes if fast else 0)
-        costs_none = rate < 1e-30 and not any(level.leak_pj > 0 for level in self.base.levels)
+        costs_none = rate < 1e-30 and not any(level.leak_pj > 0 for level in self.space.base.levels)
         if costs_none or (fast and not limited):  # there are no energies, or they do not matter
             return
         self._cut(1.0, 0.0, nodes if frugal else side, boxes if frugal else 0)
         for factor in (0.25, 1.0, 4.0) if limited else ():
             self._cut(1.0, rate * factor, side)
         used: list[float] = []
-        for _ in range(self.effort.rounds if self.objective == "edp" else 0):
+        for _ in range(self.effort.rounds if self.objective is Objective.EDP else 0):
             _, energy, time = least(self._value, self.cuts, self.limits)
             price = energy / time if isfinite(energy) and time > 0 else 0.0
             if price <= 0 or any(abs(price / other - 1) < 0.03 for other in used):
@@ -249,7 +233,7 @@ class _Bounding:
         found = self.network.bound(aims, nodes, boxes, self.tick)
         self.nodes += found.nodes
         self.closed = found.closed
-        guides = zip(self.layers, found.guides, strict=False)  # none where there is no design
-        self.guides = {layer.name: guide for layer, guide in guides if guide is not None}
+        named = zip(self.layers, found.factors, strict=False)  # none where there is no design
+        self.factors = {layer.name: factors for layer, factors in named if factors is not None}
         self.cuts.append((energy, time, found.value))
         self._report(least(self._value, self.cuts, self.limits)[0])

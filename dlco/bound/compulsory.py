@@ -20,8 +20,9 @@ from math import prod
 import torch
 
 from dlco.design.budget import Budget
+from dlco.design.objective import JOULES, Objective
 from dlco.hardware.architecture import Architecture, Machine
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Dataspace, Problem
 from dlco.workload.sumset import distinct_sums
@@ -36,12 +37,15 @@ class Floor:
 
 
 def layer_floors(layers: Sequence[Layer], hardware: Architecture | HardwareSpace) -> list[Floor]:
-    """The compulsory energy and cycles of every layer."""
-    machines = _extremes(hardware)
-    return [
-        Floor(_energy(layer.problem, machines, hardware), _cycles(layer.problem, machines, hardware))
-        for layer in layers
-    ]
+    """The compulsory energy and cycles of every layer on a machine, or on all machines of a space."""
+    space = as_space(hardware)
+    return _floors(layers, _extremes(space), space.base)
+
+
+def network_floor(layers: Sequence[Layer], floors: Sequence[Floor]) -> tuple[float, float]:
+    """(pJ, cycles) that a network needs at least, given what each of its layers does."""
+    pairs = list(zip(layers, floors, strict=True))
+    return sum(one.count * floor.energy for one, floor in pairs), sum(one.count * floor.cycles for one, floor in pairs)
 
 
 def compulsory_bound(
@@ -52,23 +56,18 @@ def compulsory_bound(
     For a space, energy an access, area and so on are each taken at their least and parallelism at its greatest, over
     all machines of the grid (see `_extremes`).
     """
-    machines = _extremes(hardware)
-    budget = budget or Budget()
+    space, aim, budget = as_space(hardware), Objective.parse(objective), budget or Budget()
+    machines = _extremes(space)
+    floors = _floors(layers, machines, space.base)
+    energy, cycles = network_floor(layers, floors)
     least = machines.cycle_s.min().item()
-    energy = sum(layer.count * _energy(layer.problem, machines, hardware) for layer in layers)
-    cycles = sum(layer.count * _cycles(layer.problem, machines, hardware) for layer in layers)
+    if aim is Objective.POWER:
+        own = min(_power(layer.problem, machines, floor) for layer, floor in zip(layers, floors, strict=True))
+        mean = 0.0 if budget.latency_s is None else energy * JOULES / budget.latency_s
+        return max(own * JOULES / least, mean)
     if budget.power_w is not None:  # at this power the energy takes at least so long
-        cycles = max(cycles, energy * 1e-12 / budget.power_w / least)
-    return {
-        "latency": cycles * least,
-        "energy": energy,
-        "edp": energy * cycles,
-        "power": max(
-            min(_power(layer.problem, machines, hardware) for layer in layers) * 1e-12 / least,
-            0.0 if budget.latency_s is None else energy * 1e-12 / budget.latency_s,
-        ),
-        "area": machines.area_mm2.min().item(),
-    }[objective]
+        cycles = max(cycles, energy * JOULES / budget.power_w / least)
+    return aim.figure(energy, cycles, machines.area_mm2.min().item(), least)
 
 
 def used_words(problem: Problem, space: Dataspace) -> int:
@@ -76,23 +75,25 @@ def used_words(problem: Problem, space: Dataspace) -> int:
     return prod(distinct_sums((c, problem.sizes[dim]) for dim, c in rank) for rank in space.projection)
 
 
-def _extremes(hardware: Architecture | HardwareSpace) -> Machine:
+def _extremes(space: HardwareSpace) -> Machine:
     """Machines, batch shape `[n]`, among which every quantity that the bound takes alone has its least and greatest.
 
     Area, bandwidths and fan-outs rise with every size: the machines with all sizes lowest and all highest have their
     ends. A level's energy a word depends on the level's own capacity and width alone, but may be least anywhere
     between (a wider access costs more than in proportion): all of the level's own grid is there.
     """
-    if isinstance(hardware, Architecture):
-        return Machine(**{name: value[None] for name, value in vars(hardware.tensors()).items()})
-    sizes = [hardware.low[None], hardware.high[None]]
-    for driven in hardware.driven.values():
+    sizes = [space.low[None], space.high[None]]
+    for driven in space.driven.values():
         own = sorted({at for name, (at, _) in driven.items() if name in ("capacity", "bandwidth")})
-        points = list(product(*(hardware.parameters[i].grid for i in own)))
-        grid = hardware.low.repeat(len(points), 1)
+        points = list(product(*(space.parameters[i].grid for i in own)))
+        grid = space.low.repeat(len(points), 1)
         grid[:, own] = torch.tensor(points, dtype=torch.float64)
         sizes.append(grid)
-    return hardware.machine(torch.cat(sizes))
+    return space.machine(torch.cat(sizes))
+
+
+def _floors(layers: Sequence[Layer], machines: Machine, base: Architecture) -> list[Floor]:
+    return [Floor(_energy(one.problem, machines, base), _cycles(one.problem, machines, base)) for one in layers]
 
 
 def _is_dense(space: Dataspace) -> bool:
@@ -100,18 +101,17 @@ def _is_dense(space: Dataspace) -> bool:
     return all(len(rank) == 1 and rank[0][1] == 1 for rank in space.projection)
 
 
-def _cycles(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
+def _cycles(problem: Problem, machines: Machine, base: Architecture) -> float:
     compute = problem.macs / float(machines.macs.max())
-    base = hardware.base
+    outer = len(base.levels) - 1
     reads = writes = 0
     for space in problem.dataspaces:
-        if space.name in base.levels[-1].bypass:
+        if outer not in base.keeping(space.name):
             continue
         if space.read_write:
             writes += used_words(problem, space)
         else:
             reads += used_words(problem, space)
-    outer = len(base.levels) - 1
     return max(
         compute,
         reads / float(machines.read_bandwidth[:, outer].max()),
@@ -120,16 +120,12 @@ def _cycles(problem: Problem, machines: Machine, hardware: Architecture | Hardwa
     )
 
 
-def _energy(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
-    base = hardware.base
-    least = {
-        name: (getattr(machines, f"{name}_pj") / machines.block_size).amin(0).tolist()
-        for name in ("read", "write", "update")
-    }
+def _energy(problem: Problem, machines: Machine, base: Architecture) -> float:
+    least = {name: word.tolist() for name, word in _word_pj(machines).items()}
     energy = problem.macs * float(machines.mac_pj.min())
     for space in problem.dataspaces:
         words = used_words(problem, space)
-        kept = [i for i, level in enumerate(base.levels) if space.name not in level.bypass]
+        kept = base.keeping(space.name)
         inner, outer = kept[0], kept[-1]
         below = (machines.fanout_x * machines.fanout_y)[:, : inner + 1].prod(-1)
         served = problem.macs / float(below.max())
@@ -148,16 +144,21 @@ def _energy(problem: Problem, machines: Machine, hardware: Architecture | Hardwa
     return energy
 
 
-def _power(problem: Problem, machines: Machine, hardware: Architecture | HardwareSpace) -> float:
+def _word_pj(machines: Machine) -> dict[str, torch.Tensor]:
+    """`[levels]` the least pJ that a word costs to read, write and update."""
+    return {
+        name: (getattr(machines, f"{name}_pj") / machines.block_size).amin(0) for name in ("read", "write", "update")
+    }
+
+
+def _power(problem: Problem, machines: Machine, floor: Floor) -> float:
     """The least energy a cycle, pJ: something takes all the time, and what it does costs energy.
 
     Where that is computing, one MAC unit at least works; where it is a port, it moves words at its bandwidth. Rounding
     up to whole cycles adds one at most to the time. A network's mean power is not below its layers' least.
     """
-    least = [_energy(problem, machines, hardware) / problem.macs]
-    cheapest = {
-        name: (getattr(machines, f"{name}_pj") / machines.block_size).amin(0) for name in ("read", "write", "update")
-    }
+    least = [floor.energy / problem.macs]
+    cheapest = _word_pj(machines)
     writes = torch.minimum(cheapest["write"], cheapest["update"])
     for energy, port in (
         (cheapest["read"], machines.read_bandwidth),
@@ -166,5 +167,4 @@ def _power(problem: Problem, machines: Machine, hardware: Architecture | Hardwar
     ):
         slowest = port.amin(0)
         least += [e * b for e, b in zip(energy.tolist(), slowest.tolist(), strict=True) if b < float("inf")]
-    cycles = _cycles(problem, machines, hardware)
-    return min(least) * cycles / (cycles + 1)
+    return min(least) * floor.cycles / (floor.cycles + 1)

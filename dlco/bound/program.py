@@ -8,7 +8,7 @@ import numpy as np
 from dlco.bound.arrays import array_limits
 from dlco.bound.geometric import Array, Program
 from dlco.bound.nodes import Node, Range
-from dlco.bound.terms import Relaxation, Traffic
+from dlco.bound.terms import Arrivals, LayerTerms
 from dlco.bound.unit_costs import Sum
 from dlco.mapping.factors import prime_factors
 
@@ -18,8 +18,8 @@ class Aim:
     """What a layer's program minimises: `energy` x pJ + `time` x cycles + `sizes` x log sizes.
 
     Attributes:
-        energy, time: the prices, not negative.
-        sizes: price of the logarithm of each free size, of either sign; none where empty.
+        energy, time: the weights, not negative.
+        sizes: weight of the logarithm of each free size, of either sign; none where empty.
         cycles: upper limit on the cycles of one execution.
         area_um2, macs: upper limits on the machine.
     """
@@ -39,15 +39,15 @@ class Draft:
     Attributes:
         program: in units of `scale`.
         scale: the objective's unit.
-        source: `[terms]` index into `traffic` of what each term pays for, or -1.
-        traffic: see `Traffic`.
+        source: `[terms]` index into `arrivals` of what each term pays for, or -1.
+        arrivals: see `Arrivals`.
         chords: (level, vector of log J, coefficient in units of scale) of every first-visit chord.
     """
 
     program: Program
     scale: float
     source: np.ndarray
-    traffic: list[Traffic]
+    arrivals: list[Arrivals]
     chords: list[tuple[int, Array, float, Range]]
 
 
@@ -59,7 +59,7 @@ class Net:
     less: Sum
 
 
-def draft(model: Relaxation, node: Node, aim: Aim) -> Draft:
+def draft(model: LayerTerms, node: Node, aim: Aim) -> Draft:
     """The convex program of a node."""
     return _Drafting(model, node, aim).draft()
 
@@ -67,7 +67,7 @@ def draft(model: Relaxation, node: Node, aim: Aim) -> Draft:
 class _Drafting:
     """The rows of one program as they are written."""
 
-    def __init__(self, model: Relaxation, node: Node, aim: Aim) -> None:
+    def __init__(self, model: LayerTerms, node: Node, aim: Aim) -> None:
         self.model, self.node, self.aim = model, node, aim
         self.unit_e, self.unit_t = model.scales
         self.scale = aim.energy * self.unit_e + aim.time * self.unit_t
@@ -77,7 +77,7 @@ class _Drafting:
         self.source: list[int] = []
         self.linear: list[Array] = [np.zeros(model.n)]
         self.constant: list[float] = [0.0]
-        self.traffics: list[Traffic] = []
+        self.arrivals: list[Arrivals] = []
         self.chords: list[tuple[int, Array, float, Range]] = []
 
     def draft(self) -> Draft:
@@ -88,17 +88,17 @@ class _Drafting:
             self.linear[0][m.sizes] = np.array(aim.sizes) / self.scale
         compute = Sum.monomial(float(m.problem.macs), -m.across(range(m.levels)))
         self.time_row([(compute, -1)])
-        self.energy(Sum.monomial(m.problem.macs * m.prices.base.mac_pj, np.zeros(m.n)), -1)
-        for level, prices in enumerate(m.prices.levels):
-            leak = self.price(prices.leak) * compute * Sum.monomial(1.0, m.instances(level))
+        self.energy(Sum.monomial(m.problem.macs * m.costs.base.mac_pj, np.zeros(m.n)), -1)
+        for level, own in enumerate(m.costs.levels):
+            leak = self.wide(own.leak) * compute * Sum.monomial(1.0, m.instances(level))
             self.energy(leak, -1)
         moves = self.accesses(compute)
-        for level, prices in enumerate(m.prices.levels):
+        for level, own in enumerate(m.costs.levels):
             reads, writes = moves[level]
             for rows, bandwidth in (
-                (reads, prices.read_bandwidth),
-                (writes, prices.write_bandwidth),
-                (reads + writes, prices.shared_bandwidth),
+                (reads, own.read_bandwidth),
+                (writes, own.write_bandwidth),
+                (reads + writes, own.shared_bandwidth),
             ):
                 if bandwidth is not None and rows:
                     self.time_row([(self.over(words, bandwidth), source) for words, source in rows])
@@ -123,15 +123,15 @@ class _Drafting:
             high=high,
             slack=m.n - 1,
         )
-        return Draft(program, self.scale, np.repeat(np.array(self.source), sizes), self.traffics, self.chords)
+        return Draft(program, self.scale, np.repeat(np.array(self.source), sizes), self.arrivals, self.chords)
 
-    def price(self, own: Sum) -> Sum:
-        """A price in the columns of the program."""
+    def wide(self, own: Sum) -> Sum:
+        """A sum of sizes in the columns of the program."""
         return own.wide(self.model.n, self.model.slots)
 
     def over(self, words: "Sum | Net", bandwidth: Sum) -> "Sum | Net":
         """Words over a bandwidth."""
-        speed = self.price(bandwidth)
+        speed = self.wide(bandwidth)
         if isinstance(words, Sum):
             return words.over(speed)
         return Net(words.words.over(speed), words.less.over(speed))
@@ -198,32 +198,32 @@ class _Drafting:
             irrelevant = m.irrelevant(t)
             below, received, source = -1, compute, -1
             for level in space.kept:
-                prices = m.prices.levels[level]
+                own = m.costs.levels[level]
                 between = range(below + 1, level + 1)
                 content = received * m.distinct(node, between, t)
                 used = Sum.monomial(1.0, m.instances(level))
                 top = level == space.kept[-1]
                 if not top:
-                    arriving = m.traffic(node, level, t)
-                    self.traffics.append(arriving)
-                    words, at = arriving.words, len(self.traffics) - 1
+                    arriving = m.arrivals(node, level, t)
+                    self.arrivals.append(arriving)
+                    words, at = arriving.words, len(self.arrivals) - 1
                 if space.read_write:
                     shared = m.across(range(level + 1, m.levels), irrelevant)
                     split = Sum.monomial(full, -m.across(range(level + 1, m.levels), space.relevant))
-                    self.energy(self.price(prices.update) * content * used, source)
+                    self.energy(self.wide(own.update) * content * used, source)
                     moves[level][1].append((content, source))
                     if space.dense:
                         kept = self.surely_kept(level, t) if below < 0 else 0.0
-                        self.net_energy(prices.read, content * used, full, shared, level, t, source, kept)
+                        self.net_energy(own.read, content * used, full, shared, level, t, source, kept)
                         moves[level][0].append((Net(content, split), source))
                         if not top:
-                            self.net_energy(prices.write, words * used, full, shared, level, t, at, 0.0)
+                            self.net_energy(own.write, words * used, full, shared, level, t, at, 0.0)
                             moves[level][1].append((Net(words, split), at))
                 else:
-                    self.energy(self.price(prices.read) * content * used, source)
+                    self.energy(self.wide(own.read) * content * used, source)
                     moves[level][0].append((content, source))
                     if not top:
-                        self.energy(self.price(prices.write) * words * used, at)
+                        self.energy(self.wide(own.write) * words * used, at)
                         moves[level][1].append((words, at))
                 if not top:
                     received, source = words, at
@@ -234,24 +234,24 @@ class _Drafting:
         """Least share of the innermost level's visits of an output that are not first visits."""
         m = self.model
         sums = prod(m.bounds[d] for d in m.irrelevant(space))
-        inner = prod(m.prices.levels[i].axes[0] * m.prices.levels[i].axes[1] for i in range(level + 1))
+        inner = prod(m.costs.levels[i].axes[0] * m.costs.levels[i].axes[1] for i in range(level + 1))
         most = m.shared_range(self.node, level, space)[1] * inner
         return max(0.0, 1 - most / sums)
 
     def net_energy(
-        self, price: Sum, words: Sum, full: float, shared: Array, level: int, space: int, source: int, kept: float
+        self, cost: Sum, words: Sum, full: float, shared: Array, level: int, space: int, source: int, kept: float
     ) -> None:
         """Energy of `words - full exp(shared)`, at least the share `kept` of the words and never below 0.
 
-        With a price r of at least r0: r (words - first) >= kept (r - r0) words + r0 (words - first), and
+        With a cost r of at least r0: r (words - first) >= kept (r - r0) words + r0 (words - first), and
         (1 - kept) r0 words + kept r words - r0 first is that.
         """
         m = self.model
-        if not len(price.logs):
+        if not len(cost.logs):
             return
-        low = price.least(m.prices.low, m.prices.high)
-        if len(m.prices.low) and kept > 0:
-            self.energy((self.price(price) * words).scaled(kept), source)
+        low = cost.least(m.costs.low, m.costs.high)
+        if len(m.costs.low) and kept > 0:
+            self.energy((self.wide(cost) * words).scaled(kept), source)
         else:
             kept = 0.0
         self.energy(words.scaled(low * (1 - kept)), source)
@@ -268,23 +268,23 @@ class _Drafting:
     def capacity(self, level: int) -> None:
         """The tiles of a level fit."""
         m = self.model
-        room = m.prices.levels[level].capacity
+        room = m.costs.levels[level].capacity
         if room is None:
             return
         row = self.new_row()
         self.constant[row] = -1.0
         for t, space in enumerate(m.spaces):
             if level in space.kept:
-                self.terms(row, m.words(self.node, level, t).over(self.price(room)), -1)
+                self.terms(row, m.words(self.node, level, t).over(self.wide(room)), -1)
 
     def fanout(self, level: int) -> None:
         """The children of a level are enough."""
         m = self.model
-        prices = m.prices.levels[level]
-        if prices.fanout is None:
+        own = m.costs.levels[level]
+        if own.fanout is None:
             return
         row = self.new_row()
-        room = self.price(prices.fanout)
+        room = self.wide(own.fanout)
         self.linear[row] += m.across([level]) - room.exponents[0]
         self.constant[row] -= room.logs[0]
         if m.imperfect:
@@ -294,7 +294,7 @@ class _Drafting:
         for slope, most in array_limits(
             prod(m.bounds[d] for d in m.irrelevant(result)),
             prod(m.bounds[d] for d in m.spaces[result].relevant),
-            prices.axes,
+            own.axes,
             m.level_shares(self.node, level, result),
         ):
             self.at_most(slope * sums + rest, most)
@@ -302,15 +302,15 @@ class _Drafting:
     def machine(self) -> None:
         """The machine keeps the limits on area and MAC units."""
         m = self.model
-        if not len(m.prices.low):
+        if not len(m.costs.low):
             return
         if self.aim.area_um2 < inf:
             row = self.new_row()
             self.constant[row] = -1.0
-            self.terms(row, self.price(m.prices.area).scaled(1 / self.aim.area_um2), -1)
+            self.terms(row, self.wide(m.costs.area).scaled(1 / self.aim.area_um2), -1)
         if self.aim.macs < inf:
             row = self.new_row()
-            units = self.price(m.prices.macs)
+            units = self.wide(m.costs.macs)
             self.linear[row] += units.exponents[0]
             self.constant[row] += units.logs[0] - log(self.aim.macs)
 

@@ -10,21 +10,35 @@ from dataclasses import dataclass
 from itertools import combinations
 from math import inf
 
+from dlco.design.budget import Budget
+from dlco.design.objective import PICOJOULES
+
 Cut = tuple[float, float, float]  # a, b, c
 
 SLACK = 1e-9  # corners may break a bound or limit by this share: a region that is empty is so by more than rounding
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Upper limits: pJ, cycles, pJ a cycle."""
+class TotalLimits:
+    """Upper limits on a network's totals: pJ, cycles, and mean power in pJ a cycle; infinite where there is none."""
 
-    energy: float = inf
-    time: float = inf
+    energy_pj: float = inf
+    cycles: float = inf
     power: float = inf
 
+    @staticmethod
+    def of(budget: Budget, cycle_s: float) -> "TotalLimits":
+        """Those of a budget, on machines of such a cycle."""
+        return TotalLimits(
+            energy_pj=inf if budget.energy_j is None else budget.energy_j * PICOJOULES,
+            cycles=inf if budget.latency_s is None else budget.latency_s / cycle_s,
+            power=inf if budget.power_w is None else budget.power_w * PICOJOULES * cycle_s,
+        )
 
-def least(value: Callable[[float, float], float], cuts: Sequence[Cut], limits: Limits) -> tuple[float, float, float]:
+
+def least(
+    value: Callable[[float, float], float], cuts: Sequence[Cut], limits: TotalLimits
+) -> tuple[float, float, float]:
     """(value, E, T) of the corner with the least value; all infinite where no point keeps the limits.
 
     Args:
@@ -33,10 +47,10 @@ def least(value: Callable[[float, float], float], cuts: Sequence[Cut], limits: L
         limits: what must hold.
     """
     lines = [*cuts]
-    if limits.energy < inf:
-        lines.append((-1.0, 0.0, -limits.energy))
-    if limits.time < inf:
-        lines.append((0.0, -1.0, -limits.time))
+    if limits.energy_pj < inf:
+        lines.append((-1.0, 0.0, -limits.energy_pj))
+    if limits.cycles < inf:
+        lines.append((0.0, -1.0, -limits.cycles))
     if limits.power < inf:
         lines.append((-1.0, limits.power, 0.0))
     best = (inf, inf, inf)

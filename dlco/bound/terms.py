@@ -32,13 +32,18 @@ import numpy as np
 
 from dlco.bound.geometric import Array
 from dlco.bound.nodes import Node, Range
-from dlco.bound.unit_costs import Prices, Sum
+from dlco.bound.unit_costs import Sum, UnitCosts
 from dlco.workload.problem import Problem
 
 
 @dataclass(frozen=True)
-class Space:
-    """A dataspace by indices: ranks of (dimension, coefficient), dimensions of bound 1 left out."""
+class IndexedSpace:
+    """A dataspace by indices.
+
+    Attributes:
+        ranks: each of (dimension, coefficient), dimensions of bound 1 left out; `relevant`: the dimensions.
+        kept: levels that keep it, innermost first.
+    """
 
     name: str
     read_write: bool
@@ -53,7 +58,7 @@ class Space:
 
 
 @dataclass(frozen=True)
-class Traffic:
+class Arrivals:
     """Words that all tiles of one dataspace at one level receive, and what is left out of their count.
 
     Attributes:
@@ -70,43 +75,46 @@ class Traffic:
     ranks: list[tuple[Array, float, float, list[tuple[float, tuple[int, int], Array, float]]]]
 
 
-def _same(space: Space, swap: dict[int, int]) -> bool:
+def _same(space: IndexedSpace, swap: dict[int, int]) -> bool:
     """Whether a dataspace is the same after dimensions are exchanged."""
     renamed = sorted(tuple(sorted((swap.get(d, d), c) for d, c in rank)) for rank in space.ranks)
     return renamed == sorted(tuple(sorted(rank)) for rank in space.ranks)
 
 
-class Relaxation:
-    """The programs of one layer on a machine, or a box of machines.
+class LayerTerms:
+    """What the programs of one layer are made of, on a machine or a box of machines.
 
     Args:
         problem: the layer.
-        prices: of the machine.
+        costs: of the machines.
         imperfect: factors need not divide the bounds: nothing then rests on their being whole.
         scales: (pJ, cycles) that an execution takes about; for numerical scaling alone.
     """
 
-    def __init__(self, problem: Problem, prices: Prices, scales: tuple[float, float], imperfect: bool = False) -> None:
-        self.problem, self.prices, self.imperfect, self.scales = problem, prices, imperfect, scales
-        self.levels = len(prices.levels)
+    def __init__(
+        self, problem: Problem, costs: UnitCosts, scales: tuple[float, float], imperfect: bool = False
+    ) -> None:
+        self.problem, self.costs, self.imperfect, self.scales = problem, costs, imperfect, scales
+        self.levels = len(costs.levels)
         live = [d for d, bound in enumerate(problem.bounds) if bound > 1]
         index = {dim: d for d, dim in enumerate(problem.dimensions)}
         self.live, self.bounds = live, problem.bounds
         self.column: dict[tuple[int, int, int], int] = {}  # (level, 0 temporal or 1 spatial, dimension)
-        for level, own in enumerate(prices.levels):
+        for level, own in enumerate(costs.levels):
             for kind in (0, 1) if own.fanout is not None else (0,):
                 for d in live:
                     self.column[level, kind, d] = len(self.column)
         self.slots = len(self.column)
-        self.sizes = slice(self.slots, self.slots + len(prices.low))
-        self.n = self.slots + len(prices.low) + 1
+        self.sizes = slice(self.slots, self.slots + len(costs.low))
+        self.n = self.slots + len(costs.low) + 1
         self.spaces = []
         for space in problem.dataspaces:
             ranks = tuple(tuple((index[d], c) for d, c in rank if index[d] in live) for rank in space.projection)
             ranks = tuple(rank for rank in ranks if rank)
             relevant = frozenset(d for rank in ranks for d, _ in rank)
-            kept = tuple(i for i, level in enumerate(prices.base.levels) if space.name not in level.bypass)
-            self.spaces.append(Space(space.name, space.read_write, ranks, relevant, kept))
+            self.spaces.append(
+                IndexedSpace(space.name, space.read_write, ranks, relevant, costs.base.keeping(space.name))
+            )
         self.chain = {d: self._chain(d) for d in live}
         self.zero = np.zeros(self.n)
         self.one = Sum.monomial(1.0, self.zero)
@@ -117,9 +125,9 @@ class Relaxation:
         """Least and greatest logarithm of every factor and size, from bounds and arrays."""
         low, high = np.zeros(self.n), np.zeros(self.n)
         for (level, kind, d), column in self.column.items():
-            axes = self.prices.levels[level].axes
+            axes = self.costs.levels[level].axes
             high[column] = log(min(self.bounds[d], axes[0] * axes[1]) if kind else self.bounds[d])
-        low[self.sizes], high[self.sizes] = self.prices.low, self.prices.high
+        low[self.sizes], high[self.sizes] = self.costs.low, self.costs.high
         return low, high
 
     @cached_property
@@ -220,14 +228,14 @@ class Relaxation:
         """Least and greatest number of a level's instances that share a sum of the output."""
         most = prod(self.bounds[d] for d in self.irrelevant(space))
         outer = range(level + 1, self.levels)
-        room = prod(self.prices.levels[i].axes[0] * self.prices.levels[i].axes[1] for i in outer)
+        room = prod(self.costs.levels[i].axes[0] * self.costs.levels[i].axes[1] for i in outer)
         low, high = dict(node.shared).get(level, (1.0, inf))
         return (low, min(float(most), room, high))
 
     def level_shares(self, node: Node, level: int, space: int) -> Range:
         """Least and greatest part that one level's array has in the instances that share a sum."""
         low, high = 1.0, inf
-        arrays = [i for i, own in enumerate(self.prices.levels) if own.fanout is not None]
+        arrays = [i for i, own in enumerate(self.costs.levels) if own.fanout is not None]
         for below in dict(node.shared):
             if level > below:
                 ends = self.shared_range(node, below, space)
@@ -300,7 +308,7 @@ class Relaxation:
         slope = (last - first) / log(high / low) if high > low else 0.0
         return Sum.monomial(exp(first - slope * log(low)), slope * self.tile[level][main])
 
-    def traffic(self, node: Node, level: int, space: int) -> Traffic:
+    def arrivals(self, node: Node, level: int, space: int) -> Arrivals:
         """Words that an instance's tile receives over the execution, from below."""
         own = self.spaces[space]
         irrelevant = self.irrelevant(space)
@@ -329,7 +337,7 @@ class Relaxation:
         words = Sum.monomial(1.0, repeats)
         for factor in windows:
             words = words * factor
-        return Traffic(level, space, words, uncounted, ranks)
+        return Arrivals(level, space, words, uncounted, ranks)
 
     def _rank(
         self,
@@ -394,7 +402,7 @@ class Relaxation:
         offsets = self.zero
         windows = []
         for level in levels:
-            if self.prices.levels[level].fanout is None:
+            if self.costs.levels[level].fanout is None:
                 continue
             for rank in self.spaces[space].ranks:
                 main = max(rank, key=lambda term: self.bounds[term[0]])[0]

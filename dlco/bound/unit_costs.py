@@ -1,4 +1,4 @@
-"""What accesses, time and area cost on a machine, or on every machine of a box of sizes, as posynomials.
+"""What a word, a cycle and an instance cost on a machine, or on every machine of a box of sizes, as posynomials.
 
 The columns of a posynomial here are the logarithms of the free sizes, one a parameter of the space: technology curves
 are posynomials in capacity and width, bandwidths and fan-outs are sizes themselves. A fixed machine has no columns.
@@ -15,7 +15,7 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.posynomial import Posynomial
 from dlco.hardware.space import HardwareSpace
 
-TINY = 1e-200  # a price below this is left out of a bound, as numbers near the smallest lose their digits
+TINY = 1e-200  # a cost below this is left out of a bound, as numbers near the smallest lose their digits
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class LevelPrices:
+class LevelUnitCosts:
     """One level; energies in pJ a word, leakage in pJ an instance and cycle, area in um2 an instance.
 
     `capacity` (usable words), `fanout` and the bandwidths (words a cycle) have one term, or are None where there is
@@ -86,17 +86,17 @@ class LevelPrices:
 
 
 @dataclass(frozen=True)
-class Prices:
-    """A machine, or all machines whose sizes lie in a box.
+class UnitCosts:
+    """What everything costs on the machines of a space whose sizes lie in a box.
 
     Attributes:
         base: the machine, with what is not free.
         levels: innermost first.
-        low, high: logarithms of the sizes' ends, `[parameters]`; none for a fixed machine.
+        low, high: logarithms of the sizes' ends, `[parameters]`.
     """
 
     base: Architecture
-    levels: tuple[LevelPrices, ...]
+    levels: tuple[LevelUnitCosts, ...]
     low: Array
     high: Array
 
@@ -119,25 +119,20 @@ class Prices:
         return units
 
 
-def fixed_prices(architecture: Architecture) -> Prices:
-    """Prices of one machine."""
-    nothing = np.zeros(0)
-    return Prices(architecture, tuple(_Sizes(level).prices() for level in architecture.levels), nothing, nothing)
-
-
-def box_prices(space: HardwareSpace, low: Array, high: Array) -> Prices:
-    """Prices of the machines of a space whose sizes lie between `low` and `high`, `[parameters]`."""
-    levels = tuple(_Sizes(level, space, high).prices() for level in space.base.levels)
-    return Prices(space.base, levels, np.log(low), np.log(high))
+def unit_costs(space: HardwareSpace, low: Array | None = None, high: Array | None = None) -> UnitCosts:
+    """The unit costs of the machines of a space whose sizes lie between `low` and `high`, `[parameters]`; of all."""
+    low = space.low.numpy() if low is None else low
+    high = space.high.numpy() if high is None else high
+    levels = tuple(_Sizes(level, space, high).unit_costs() for level in space.base.levels)
+    return UnitCosts(space.base, levels, np.log(low), np.log(high))
 
 
 class _Sizes:
     """The sizes of one level: its own numbers, or multiples of the parameters that decide them."""
 
-    def __init__(self, level: Level, space: HardwareSpace | None = None, high: Array | None = None) -> None:
-        self.level, self.space = level, space
-        self.high = np.zeros(0) if high is None else high
-        self.driven = {} if space is None else space.driven.get(level.name, {})
+    def __init__(self, level: Level, space: HardwareSpace, high: Array) -> None:
+        self.level, self.space, self.high = level, space, high
+        self.driven = space.driven.get(level.name, {})
 
     def size(self, name: str, fixed: float, divisor: float = 1.0) -> Sum:
         """A size, or the level's own."""
@@ -162,14 +157,14 @@ class _Sizes:
         at, scale = self.driven[name]
         return float(self.high[at] * scale)
 
-    def prices(self) -> LevelPrices:
+    def unit_costs(self) -> LevelUnitCosts:
         """What the level costs."""
         level = self.level
         axes = (self.most("fanout_x", level.fanout_x), self.most("fanout_y", level.fanout_y))
         fanout = self.size("fanout_x", level.fanout_x) * self.size("fanout_y", level.fanout_y)
         unlimited = "capacity" not in self.driven and level.capacity == inf
         buffers = level.multiple_buffering if "capacity" in self.driven else 1.0
-        return LevelPrices(
+        return LevelUnitCosts(
             **self._costs(),
             capacity=None if unlimited else self.size("capacity", level.usable_capacity, buffers),
             fanout=fanout if axes[0] * axes[1] > 1 else None,
@@ -183,7 +178,7 @@ class _Sizes:
         """Energies a word, leakage and area, as `HardwareSpace` has them; a DRAM's word costs the same at any width."""
         level, space = self.level, self.space
         block = self.size("bandwidth", float(level.block_size))
-        if space is None or level.kind == "DRAM" or not self.driven.keys() & {"capacity", "bandwidth"}:
+        if level.kind == "DRAM" or not self.driven.keys() & {"capacity", "bandwidth"}:
             width = float(level.block_size)
             costs = {name: getattr(level, f"{name}_pj") / width for name in ("read", "write", "update")}
             costs |= {"leak": level.leak_pj, "area": level.area_um2}
@@ -197,13 +192,11 @@ class _Sizes:
             return _compose(space.technology.curve(level.kind, quantity, level.word_bits), capacity, block)
 
         write = curve("write_pj").over(block)
-        leak = curve("leak_pj")
-        leak = Sum(leak.logs + log(space.base.cycle_s / space.technology.cycle_s), leak.exponents)
         return {
             "read": curve("read_pj").over(block),
             "write": write,
             "update": write,
-            "leak": leak,
+            "leak": curve("leak_pj").scaled(space.base.cycle_s / space.technology.cycle_s),
             "area": curve("area_um2"),
         }
 

@@ -111,12 +111,16 @@ class Budget:
         """What a network uses of the limits on totals."""
         return [Use(name, getattr(cost, name), most) for name, most in self.limits.items()]
 
-    def uses(self, machine: Architecture, layer_costs: Mapping[str, LayerCost], cost: NetworkCost) -> list[Use]:
-        """What a design uses of every limit that is set."""
-        uses = self.total_uses(cost)
+    def machine_uses(self, machine: Architecture) -> list[Use]:
+        """What a machine uses of the limits on it alone: area, MAC units, single levels."""
+        uses = [] if self.area_mm2 is None else [Use("area_mm2", machine.area_mm2, self.area_mm2)]
         if self.pe_count is not None:
             uses.append(Use("pe_count", machine.macs, self.pe_count))
-        uses += [Use(f"{what} of {level}", used, limit) for what, level, used, limit in self.level_uses(machine)]
+        return uses + [Use(f"{what} of {level}", used, limit) for what, level, used, limit in self.level_uses(machine)]
+
+    def uses(self, machine: Architecture, layer_costs: Mapping[str, LayerCost], cost: NetworkCost) -> list[Use]:
+        """What a design uses of every limit that is set."""
+        uses = self.total_uses(cost) + self.without("area_mm2").machine_uses(machine)
         for name, one in layer_costs.items():
             if self.layer_limit(name) < inf:
                 uses.append(Use(f"layer_latency_s of {name}", one.cycles * machine.cycle_s, self.layer_limit(name)))

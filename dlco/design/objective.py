@@ -12,6 +12,9 @@ from dlco.errors import InvalidInput
 
 Number = TypeVar("Number", float, torch.Tensor)
 
+PICOJOULES = 1e12
+"""Of a joule: limits in pJ are exact multiples of it."""
+
 
 class Objective(StrEnum):
     """An objective; every one is to be small. It is its own name: `Objective.EDP == "edp"`.

@@ -13,7 +13,7 @@ from dlco.design.objective import Objective
 from dlco.errors import Infeasible, InvalidInput, InvalidMapping
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping.constraints import check_constraints
 from dlco.mapping.orders import check_loops
 from dlco.workload.layer import Layer, check_layers
@@ -66,7 +66,11 @@ def make_request(
     check_seed(seed)
     budget = budget or Budget()
     check_constraints(hardware.base, [layer.problem for layer in net], constraints)
-    limited = without_bypassed(_within_levels(hardware, budget), constraints, net)
+    limited: Architecture | HardwareSpace = without_bypassed(
+        as_space(_within_levels(hardware, budget)), constraints, net
+    )
+    if isinstance(hardware, Architecture):
+        limited = limited.base
     request = Request(
         net, limited, Objective.parse(objective), budget, constraints, imperfect, seed, _check_device(device)
     )

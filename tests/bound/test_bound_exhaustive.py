@@ -13,7 +13,7 @@ from dlco.bound.compulsory import compulsory_bound
 from dlco.design.objective import OBJECTIVES
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
-from dlco.hardware.space import HardwareSpace, Parameter
+from dlco.hardware.space import HardwareSpace, Parameter, as_space
 from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.mapping import Constraints
 from dlco.workload import Layer
@@ -197,7 +197,7 @@ def test_a_level_that_constraints_pass_by_is_not_charged(machine: Architecture, 
     costly = replace(machine, levels=(machine.levels[0], replace(machine.levels[1], read_pj=90.0), machine.levels[2]))
     constraints = Constraints(bypass=(("Buffer", frozenset(NAMES)),))
     for hardware in (replace(space, base=costly), costly):
-        passed = without_bypassed(hardware, constraints)
+        passed = without_bypassed(as_space(hardware), constraints)
         best = min(c.value("energy") for one in machines_of(passed) for c in every_choice([PRODUCT], one))
         assert lower_bound([PRODUCT], hardware, "energy", constraints=constraints, effort=EFFORT).value <= best * MARGIN
     assert lower_bound([PRODUCT], costly, "energy", effort=EFFORT).value > best

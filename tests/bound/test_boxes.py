@@ -14,7 +14,7 @@ from dlco.bound.branch import LayerBound
 from dlco.bound.compulsory import layer_floors
 from dlco.bound.program import Aim
 from dlco.hardware.architecture import Architecture, Level
-from dlco.hardware.space import HardwareSpace, Parameter
+from dlco.hardware.space import HardwareSpace, Parameter, as_space
 from dlco.hardware.technology import TECHNOLOGY_45NM
 
 LAYERS = [matmul("one", M=4, K=4, N=4), matmul("two", M=8, K=2, N=2, count=3)]
@@ -59,8 +59,8 @@ def test_halves_hold_every_machine_of_their_box_once(given_: tuple[HardwareSpace
     todo, single = [whole], []
     while todo:
         box = todo.pop()
-        prices = bounding._prices(box)
-        models = [bounding._model(*pair, prices) for pair in zip(LAYERS, bounding.floors, strict=True)]
+        costs = bounding._costs(box)
+        models = [bounding._model(*pair, costs) for pair in zip(LAYERS, bounding.floors, strict=True)]
         bounding.models[box] = models
         low, high = (np.log(ends) for ends in bounding._sizes(box))
         found = []
@@ -88,6 +88,6 @@ def test_a_bound_that_cuts_boxes_is_no_higher_than_any_machine_s_own() -> None:
         cut = NetworkBounding(LAYERS, space, floors).bound(aims, 40, 20).value
         alone = []
         for sizes in product(*(p.grid for p in parameters)):
-            machine = space.architecture(tuple(map(float, sizes)))
+            machine = as_space(space.architecture(tuple(map(float, sizes))))
             alone.append(NetworkBounding(LAYERS, machine, layer_floors(LAYERS, machine)).bound(aims, 400, 0).value)
         assert cut <= min(alone) * (1 + 1e-6)

@@ -17,12 +17,12 @@ from dlco.bound.geometric import Program, solve
 from dlco.bound.modelled import to_cvxpy
 from dlco.bound.nodes import Node
 from dlco.bound.program import Aim, draft
-from dlco.bound.terms import Relaxation
-from dlco.bound.unit_costs import Prices, box_prices, fixed_prices
+from dlco.bound.terms import LayerTerms
+from dlco.bound.unit_costs import UnitCosts, unit_costs
 from dlco.cost.model import evaluate_many
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.presets import ARCHITECTURES, SPACES
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping.mapping import MappingBatch
 from dlco.mapping.mapspace import MapSpace
 from dlco.workload import Layer
@@ -32,7 +32,7 @@ from .test_bound import architectures, layers
 MARGIN = 1 + 1e-9
 
 
-def belongs(model: Relaxation, node: Node, factors: np.ndarray, order: np.ndarray) -> bool:
+def belongs(model: LayerTerms, node: Node, factors: np.ndarray, order: np.ndarray) -> bool:
     """Whether a mapping, `[levels, 3, dims]` factors and `[levels, dims]` order, is in a node."""
     for level, decided in enumerate(node.orders):
         if decided is None:
@@ -65,7 +65,7 @@ def belongs(model: Relaxation, node: Node, factors: np.ndarray, order: np.ndarra
     return True
 
 
-def point(model: Relaxation, factors: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def point(model: LayerTerms, factors: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """The columns of a mapping on a machine, all but the time."""
     x = np.zeros(model.n)
     for (level, kind, d), column in model.column.items():
@@ -81,10 +81,10 @@ def rows(program: Program, x: np.ndarray) -> np.ndarray:
 
 
 def check_below(
-    layer: Layer, prices: Prices, sizes: np.ndarray, batch: MappingBatch, energy: list, cycles: list, depth: int = 30
+    layer: Layer, costs: UnitCosts, sizes: np.ndarray, batch: MappingBatch, energy: list, cycles: list, depth: int = 30
 ) -> int:
     """Walk with every mapping from the root to a leaf; returns how many programs were compared."""
-    model = Relaxation(layer.problem, prices, (float(np.mean(energy)) or 1.0, float(np.mean(cycles))))
+    model = LayerTerms(layer.problem, costs, (float(np.mean(energy)) or 1.0, float(np.mean(cycles))))
     aims = [Aim(1.0, float(np.mean(energy) / np.mean(cycles)) or 1.0), Aim(0.0, 1.0), Aim(1.0, 0.0)]
     compared = 0
     for i in range(len(energy)):
@@ -142,7 +142,7 @@ def drawn(layer: Layer, architecture: Architecture, seed: int, n: int) -> tuple[
 def test_programs_lie_below_the_exact_model(layer: Layer, architecture: Architecture, seed: int) -> None:
     batch, energy, cycles = drawn(layer, architecture, seed, 4)
     if energy:
-        check_below(layer, fixed_prices(architecture), np.zeros(0), batch, energy, cycles)
+        check_below(layer, unit_costs(as_space(architecture)), np.zeros(0), batch, energy, cycles)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -152,7 +152,7 @@ def test_programs_of_real_layers_lie_below_the_exact_model(name: str) -> None:
     for seed, layer in enumerate((resnet[0], resnet[2], resnet[3], resnet[7], mobile[1], mobile[4])):
         batch, energy, cycles = drawn(layer, architecture, seed, 2)
         if energy:
-            compared += check_below(layer, fixed_prices(architecture), np.zeros(0), batch, energy, cycles)
+            compared += check_below(layer, unit_costs(as_space(architecture)), np.zeros(0), batch, energy, cycles)
     assert compared > 40
 
 
@@ -160,12 +160,12 @@ def test_programs_of_real_layers_lie_below_the_exact_model(name: str) -> None:
 def test_programs_of_a_space_lie_below_the_exact_model(name: str) -> None:
     space: HardwareSpace = SPACES[name]()
     sampled = space.sample(2, torch.Generator().manual_seed(1))
-    prices = box_prices(space, space.low.numpy(), space.high.numpy())
+    costs = unit_costs(space)
     compared = 0
     for sizes, layer in zip(sampled, networks.resnet18()[2:4], strict=True):
         batch, energy, cycles = drawn(layer, space.architecture(sizes), 0, 2)
         if energy:
-            compared += check_below(layer, prices, sizes.numpy(), batch, energy, cycles, depth=8)
+            compared += check_below(layer, costs, sizes.numpy(), batch, energy, cycles, depth=8)
     assert compared > 5
 
 
@@ -174,9 +174,8 @@ def test_a_real_layer_has_the_optimum_that_cvxpy_returns(name: str) -> None:
     """The program of all mappings of a layer, fixed sizes and free ones, as cvxpy solves it."""
     layer = networks.resnet18()[4]
     space = SPACES[name]()
-    boxes = [np.array([float(p.grid[end]) for p in space.parameters]) for end in (0, -1)]
-    for prices in (fixed_prices(ARCHITECTURES[name]()), box_prices(space, *boxes)):
-        model = Relaxation(layer.problem, prices, (1e9, 1e6))
+    for hardware in (as_space(ARCHITECTURES[name]()), space):
+        model = LayerTerms(layer.problem, unit_costs(hardware), (1e9, 1e6))
         drafted = draft(model, Node((None,) * model.levels), Aim(1.0, 1e3))
         problem, _ = to_cvxpy(drafted.program)
         problem.solve(solver="CLARABEL")

@@ -1,4 +1,4 @@
-"""Prices of a box of machines are those of the space's machines, at any sizes."""
+"""Unit costs of a box of machines are those of the space's machines, at any sizes."""
 
 from dataclasses import replace
 from math import inf
@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from dlco.bound.compulsory import _extremes
-from dlco.bound.unit_costs import Sum, box_prices, fixed_prices
+from dlco.bound.unit_costs import Sum, UnitCosts, unit_costs
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.parameter import Parameter, Tie
 from dlco.hardware.posynomial import Posynomial, Term
 from dlco.hardware.presets import SPACES
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.hardware.technology import TECHNOLOGY_45NM, MemoryCurves
 
 
@@ -37,13 +37,13 @@ def tied(machine: Architecture) -> HardwareSpace:
     )
 
 
-def check(prices, sizes: np.ndarray, machine: Machine) -> None:  # type: ignore[no-untyped-def]
+def check(costs: UnitCosts, sizes: np.ndarray, machine: Machine) -> None:
     x = np.log(sizes)
 
     def value(own: Sum | None, absent: float = inf) -> float:
         return absent if own is None else own(x)
 
-    for i, level in enumerate(prices.levels):
+    for i, level in enumerate(costs.levels):
         block = float(machine.block_size[i])
         for name in ("read", "write", "update"):
             assert value(getattr(level, name)) == pytest.approx(float(getattr(machine, f"{name}_pj")[i]) / block)
@@ -54,19 +54,19 @@ def check(prices, sizes: np.ndarray, machine: Machine) -> None:  # type: ignore[
         assert value(level.fanout, 1.0) == pytest.approx(float(machine.fanout_x[i] * machine.fanout_y[i]))
         assert level.axes[0] >= float(machine.fanout_x[i])
         assert level.axes[1] >= float(machine.fanout_y[i])
-    assert prices.area(x) * 1e-6 == pytest.approx(float(machine.area_mm2))
-    assert prices.macs(x) == pytest.approx(float(machine.macs))
-    assert prices.area.least(prices.low, prices.high) <= prices.area(x) * (1 + 1e-12)
+    assert costs.area(x) * 1e-6 == pytest.approx(float(machine.area_mm2))
+    assert costs.macs(x) == pytest.approx(float(machine.macs))
+    assert costs.area.least(costs.low, costs.high) <= costs.area(x) * (1 + 1e-12)
 
 
 @pytest.mark.parametrize("name", [*SPACES, "tied"])
-def test_prices_are_the_machines(name: str, machine: Architecture) -> None:
+def test_unit_costs_are_the_machines(name: str, machine: Architecture) -> None:
     space = tied(machine) if name == "tied" else SPACES[name]()
-    prices = box_prices(space, space.low.numpy(), space.high.numpy())
+    costs = unit_costs(space)
     for sizes in space.sample(20, torch.Generator().manual_seed(0)):
-        check(prices, sizes.numpy(), space.machine(sizes))
+        check(costs, sizes.numpy(), space.machine(sizes))
     own = space.architecture(sizes)
-    check(fixed_prices(own), np.zeros(0), own.tensors())
+    check(unit_costs(as_space(own)), np.zeros(0), own.tensors())
 
 
 def test_no_tied_machine_is_cheaper_than_the_compulsory_bound_takes_it_to_be(machine: Architecture) -> None:
@@ -80,6 +80,6 @@ def test_no_tied_machine_is_cheaper_than_the_compulsory_bound_takes_it_to_be(mac
 
 def test_a_machine_without_limits_or_costs(machine: Architecture) -> None:
     levels = (replace(machine.levels[-1], read_pj=0.0, read_bandwidth=inf),)
-    (level,) = fixed_prices(replace(machine, levels=levels)).levels
+    (level,) = unit_costs(as_space(replace(machine, levels=levels))).levels
     assert level.read(np.zeros(0)) == 0
     assert level.read_bandwidth is level.capacity is level.fanout is None
