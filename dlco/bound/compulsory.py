@@ -39,7 +39,13 @@ class Floor:
 def layer_floors(layers: Sequence[Layer], hardware: Architecture | HardwareSpace) -> list[Floor]:
     """The compulsory energy and cycles of every layer on a machine, or on all machines of a space."""
     space = as_space(hardware)
-    return _floors(layers, _extremes(space), space.base)
+    machines = _extremes(space)
+    return [_floor(layer.problem, machines, space.base) for layer in layers]
+
+
+def problem_floor(problem: Problem, space: HardwareSpace) -> Floor:
+    """The compulsory energy and cycles of one problem on the machines of a space."""
+    return _floor(problem, _extremes(space), space.base)
 
 
 def network_floor(layers: Sequence[Layer], floors: Sequence[Floor]) -> tuple[float, float]:
@@ -58,7 +64,7 @@ def compulsory_bound(
     """
     space, aim, budget = as_space(hardware), Objective.parse(objective), budget or Budget()
     machines = _extremes(space)
-    floors = _floors(layers, machines, space.base)
+    floors = [_floor(layer.problem, machines, space.base) for layer in layers]
     energy, cycles = network_floor(layers, floors)
     least = machines.cycle_s.min().item()
     if aim is Objective.POWER:
@@ -92,8 +98,8 @@ def _extremes(space: HardwareSpace) -> Machine:
     return space.machine(torch.cat(sizes))
 
 
-def _floors(layers: Sequence[Layer], machines: Machine, base: Architecture) -> list[Floor]:
-    return [Floor(_energy(one.problem, machines, base), _cycles(one.problem, machines, base)) for one in layers]
+def _floor(problem: Problem, machines: Machine, base: Architecture) -> Floor:
+    return Floor(_energy(problem, machines, base), _cycles(problem, machines, base))
 
 
 def _is_dense(space: Dataspace) -> bool:

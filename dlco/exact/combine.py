@@ -8,15 +8,17 @@ direction, so the corners are had by sorting edges.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
-from typing import Protocol
 
 import torch
 
+from dlco.bound.region import TotalLimits
 from dlco.design.budget import Budget
 from dlco.design.dominance import unbeaten
+from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
+from dlco.exact.layer_front import LayerFront, corners, least_of
 from dlco.hardware.architecture import Architecture
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
@@ -26,41 +28,33 @@ ROUNDING = 1e-12  # sums of layers are compared with this relative tolerance, in
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Upper limits on the network: pJ, cycles, and mean power in pJ a cycle; infinite where there is none."""
-
-    energy_pj: float = inf
-    cycles: float = inf
-    power: float = inf
-
-
-@dataclass(frozen=True)
-class Point:
+class Choice:
     """A network's totals and the point that each layer contributes, by index."""
 
     energy_pj: float
     cycles: float
     chosen: tuple[int, ...]
 
+    def rank(self, objective: Objective) -> tuple[float, float, float]:
+        """The objective, then energy, then cycles."""
+        return least_of(objective, self.energy_pj, self.cycles), self.energy_pj, self.cycles
 
-def merit(objective: str, energy_pj: torch.Tensor, cycles: torch.Tensor) -> torch.Tensor:
-    """What an objective minimises on one machine; "area" falls back on EDP, since the machine is given. `[...]`."""
-    return {
-        "latency": cycles + 0 * energy_pj,
-        "energy": energy_pj + 0 * cycles,
-        "edp": energy_pj * cycles,
-        "area": energy_pj * cycles,
-        "power": energy_pj / cycles,
-    }[objective]
+    def keeps(self, limits: TotalLimits) -> bool:
+        """Whether the totals are within limits."""
+        return (
+            self.energy_pj <= limits.energy_pj * (1 + ROUNDING)
+            and self.cycles <= limits.cycles * (1 + ROUNDING)
+            and self.energy_pj <= limits.power * self.cycles * (1 + ROUNDING)
+        )
 
 
 def combine(
     energy_pj: Sequence[torch.Tensor],
     cycles: Sequence[torch.Tensor],
     counts: Sequence[int],
-    objective: str,
-    limits: Limits | None = None,
-) -> Point | None:
+    objective: Objective,
+    limits: TotalLimits | None = None,
+) -> Choice | None:
     """The choice of one point a layer with the least objective of the sums, within the limits.
 
     Args:
@@ -68,7 +62,7 @@ def combine(
             objective or limit, they must hold the cheapest of every number of cycles, else an unbeaten set is enough.
         cycles: the same, cycles.
         counts: executions of each layer.
-        objective: one of `OBJECTIVES`.
+        objective: what to minimise; `AREA`, which is given, means EDP.
         limits: what the sums must not exceed.
 
     Returns:
@@ -77,8 +71,8 @@ def combine(
     Raises:
         InvalidInput: more partial sums are in the running than memory should hold.
     """
-    limits = limits or Limits()
-    powered = objective == "power" or limits.power < inf
+    limits = limits or TotalLimits()
+    powered = objective is Objective.POWER or limits.power < inf
     layers = [(e * n, t * n) for e, t, n in zip(energy_pj, cycles, counts, strict=True)]
     if any(not len(e) for e, _ in layers):
         return None
@@ -91,7 +85,7 @@ def combine(
             axis.flatten() for axis in torch.meshgrid(*map(torch.arange, (len(energy), len(e))), indexing="ij")
         )
         energy, time = energy[held] + e[point], time[held] + t[point]
-        known = inf if best is None else _value(best, objective)[0]
+        known = inf if best is None else best.rank(objective)[0]
         running = _open(energy, time, rest, objective, limits, known).nonzero().flatten()
         keep = running[unbeaten(energy[running], time[running], powered)]
         energy, time = energy[keep], time[keep]
@@ -103,77 +97,40 @@ def combine(
     return _retrace(energy, time, trail, objective, best)
 
 
-class Points(Protocol):
-    """Points `[n]` of one layer: energies of one execution, pJ, and cycles."""
-
-    @property
-    def energy_pj(self) -> torch.Tensor:
-        """`[n]`."""
-
-    @property
-    def cycles(self) -> torch.Tensor:
-        """`[n]`."""
-
-
 def best_points(
     layers: Sequence[Layer],
-    fronts: Mapping[Problem, Points],
+    fronts: Mapping[Problem, LayerFront],
     architecture: Architecture,
-    objective: str,
+    objective: Objective,
     budget: Budget,
-) -> Point | None:
+) -> Choice | None:
     """The best choice of one point of its front for every layer of a network within a budget, None where none is.
 
     Args:
         layers: the network.
         fronts: by problem.
         architecture: whose cycle the budget's seconds are counted in.
-        objective: one of `OBJECTIVES` ("area", which is given, means EDP).
+        objective: as in `combine`.
         budget: limits on the network and on single layers.
 
     Returns:
-        The point; `chosen` are indices into the fronts.
+        The choice; `chosen` are indices into the fronts.
     """
     allowed = [
         (fronts[one.problem].cycles * architecture.cycle_s <= budget.layer_limit(one.name)).nonzero().flatten()
         for one in layers
     ]
-    point = combine(
+    best = combine(
         [fronts[one.problem].energy_pj[rows] for one, rows in zip(layers, allowed, strict=True)],
         [fronts[one.problem].cycles[rows] for one, rows in zip(layers, allowed, strict=True)],
         [one.count for one in layers],
         objective,
-        limits_of(budget, architecture),
+        TotalLimits.of(budget, architecture.cycle_s),
     )
-    if point is None:
+    if best is None:
         return None
-    chosen = tuple(int(rows[k]) for rows, k in zip(allowed, point.chosen, strict=True))
-    return Point(point.energy_pj, point.cycles, chosen)
-
-
-def limits_of(budget: Budget, architecture: Architecture) -> Limits:
-    """A budget's limits on a network in pJ and cycles of a machine."""
-    second = architecture.cycle_s
-    return Limits(
-        energy_pj=inf if budget.energy_j is None else budget.energy_j * 1e12,
-        cycles=inf if budget.latency_s is None else budget.latency_s / second,
-        power=inf if budget.power_w is None else budget.power_w * 1e12 * second,
-    )
-
-
-def corners(energy_pj: torch.Tensor, cycles: torch.Tensor) -> torch.Tensor:
-    """Indices of the points `[n]` on the lower convex hull of energy over cycles, fewest cycles first."""
-    order = unbeaten(energy_pj, cycles, slow=True).tolist()
-    energy, time = energy_pj.tolist(), cycles.tolist()
-    hull: list[int] = []
-    for i in order:
-        while len(hull) > 1:
-            a, b = hull[-2:]
-            if (energy[b] - energy[a]) * (time[i] - time[a]) < (energy[i] - energy[a]) * (time[b] - time[a]):
-                break
-            hull.pop()
-        hull.append(i)
-    return torch.tensor(hull)
+    chosen = tuple(int(rows[k]) for rows, k in zip(allowed, best.chosen, strict=True))
+    return replace(best, chosen=chosen)
 
 
 def _hulls_of_rests(layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
@@ -192,7 +149,7 @@ def _hulls_of_rests(layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> list
 
 
 def _open(
-    energy: torch.Tensor, time: torch.Tensor, rest: torch.Tensor, objective: str, limits: Limits, best: float
+    energy: torch.Tensor, time: torch.Tensor, rest: torch.Tensor, objective: Objective, limits: TotalLimits, best: float
 ) -> torch.Tensor:
     """Whether a partial sum may still become the best choice, BoolTensor `[n]`."""
     slack = 1 + ROUNDING
@@ -202,11 +159,13 @@ def _open(
         good &= energy + least <= limits.power * time + ROUNDING * energy
     bound = torch.full_like(energy, inf)
     for e, t in rest.tolist():
-        bound = torch.minimum(bound, merit(objective, energy + e, time + t))
+        bound = torch.minimum(bound, least_of(objective, energy + e, time + t))
     return good & (bound <= best * slack)
 
 
-def _best_corner(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], objective: str, limits: Limits) -> Point | None:
+def _best_corner(
+    layers: Sequence[tuple[torch.Tensor, torch.Tensor]], objective: Objective, limits: TotalLimits
+) -> Choice | None:
     """The best choice within the limits among the corners of the hull of all sums."""
     chains = [corners(*layer) for layer in layers]
     place = [0] * len(layers)
@@ -214,50 +173,36 @@ def _best_corner(layers: Sequence[tuple[torch.Tensor, torch.Tensor]], objective:
     for i, (chain, (energy, time)) in enumerate(zip(chains, layers, strict=True)):
         slopes = (energy[chain].diff() / time[chain].diff()).tolist()
         steps += [(slope, i) for slope in slopes]
-    found: Point | None = None
+    found: Choice | None = None
     for _, moved in [(-inf, -1), *sorted(steps)]:
         if moved >= 0:
             place[moved] += 1
         chosen = tuple(int(chain[k]) for chain, k in zip(chains, place, strict=True))
-        point = Point(
+        corner = Choice(
             sum(float(e[k]) for (e, _), k in zip(layers, chosen, strict=True)),
             sum(float(t[k]) for (_, t), k in zip(layers, chosen, strict=True)),
             chosen,
         )
-        if _within(point, limits) and (found is None or _value(point, objective) < _value(found, objective)):
-            found = point
+        if corner.keeps(limits) and (found is None or corner.rank(objective) < found.rank(objective)):
+            found = corner
     return found
-
-
-def _within(point: Point, limits: Limits) -> bool:
-    return (
-        point.energy_pj <= limits.energy_pj * (1 + ROUNDING)
-        and point.cycles <= limits.cycles * (1 + ROUNDING)
-        and point.energy_pj <= limits.power * point.cycles * (1 + ROUNDING)
-    )
-
-
-def _value(point: Point, objective: str) -> tuple[float, float, float]:
-    """The objective, then energy, then cycles."""
-    value = merit(objective, *(torch.tensor(x, dtype=torch.float64) for x in (point.energy_pj, point.cycles)))
-    return float(value), point.energy_pj, point.cycles
 
 
 def _retrace(
     energy: torch.Tensor,
     time: torch.Tensor,
     trail: Sequence[tuple[torch.Tensor, torch.Tensor]],
-    objective: str,
-    best: Point | None,
-) -> Point | None:
+    objective: Objective,
+    best: Choice | None,
+) -> Choice | None:
     """The best of the full sums, with its points; the known best where none is left."""
     if not len(energy):
         return best
-    last = min(range(len(energy)), key=lambda i: _value(Point(float(energy[i]), float(time[i]), ()), objective))
+    last = min(range(len(energy)), key=lambda i: Choice(float(energy[i]), float(time[i]), ()).rank(objective))
     chosen = []
     at = last
     for held, point in reversed(trail):
         chosen.append(int(point[at]))
         at = int(held[at])
-    found = Point(float(energy[last]), float(time[last]), tuple(reversed(chosen)))
-    return found if best is None or _value(found, objective) <= _value(best, objective) else best
+    found = Choice(float(energy[last]), float(time[last]), tuple(reversed(chosen)))
+    return found if best is None or found.rank(objective) <= best.rank(objective) else best

@@ -28,6 +28,7 @@ from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.exact.combine import best_points
 from dlco.exact.factorings import Splits
+from dlco.exact.layer_front import LayerFront
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping, MappingBatch
@@ -38,38 +39,6 @@ from dlco.workload.problem import Problem
 
 LIMIT = 50_000_000
 BATCH = 32_768  # mappings evaluated at once: their rows stay near the caches
-
-
-@dataclass(frozen=True)
-class LayerFront:
-    """The mappings of a layer that matter, and what they cost; one execution each.
-
-    Attributes:
-        energy_pj, cycles: `[n]`, float64, fewest cycles first.
-        mappings: as many.
-        evaluated: how many mappings were evaluated to find them.
-    """
-
-    energy_pj: torch.Tensor
-    cycles: torch.Tensor
-    mappings: tuple[Mapping, ...]
-    evaluated: int
-
-    def best(self, objective: str) -> int:
-        """The index of the mapping with the least "energy", "latency", "edp" or "power" for this layer alone.
-
-        Raises:
-            InvalidInput: another objective.
-        """
-        merits = {
-            "energy": self.energy_pj,
-            "latency": self.cycles,
-            "edp": self.energy_pj * self.cycles,
-            "power": self.energy_pj / self.cycles,
-        }
-        if objective not in merits:
-            raise InvalidInput(f"objective is {objective!r}; allowed: {', '.join(merits)}")
-        return int(merits[objective].argmin())
 
 
 @dataclass(frozen=True)
@@ -155,7 +124,7 @@ class Listing:
     def _batches(self, chosen: tuple[int, ...], index: torch.Tensor) -> Iterator[Batch]:
         level = len(chosen)
         if level == len(self.orders):
-            place = [_positions(row) for row in self._rows_of(chosen)]
+            place = [[row.index(d) for d in range(len(row))] for row in self._rows_of(chosen)]
             for some in index.split(BATCH):
                 rows = {d: table[some] for d, table in self.found.items()}
                 yield Batch(rows, place, some, chosen)
@@ -257,26 +226,26 @@ def enumerate_network(
         InvalidInput: as `enumerate_layer` does, or no choice of mappings meets the budget.
     """
     started = time.perf_counter()
-    net, objective, budget = check_layers(layers), Objective.parse(objective), budget or Budget()
+    net, aim, budget = check_layers(layers), Objective.parse(objective), budget or Budget()
     _check_machine(architecture, budget)
-    slow = objective == "power" or budget.power_w is not None
+    slow = aim is Objective.POWER or budget.power_w is not None
     fronts: dict[Problem, LayerFront] = {}
     for layer in net:
         if layer.problem not in fronts:
             fronts[layer.problem] = enumerate_layer(
                 layer, architecture, constraints, slow=slow, limit=limit, device=device
             )
-    point = best_points(net, fronts, architecture, objective, budget)
-    if point is None:
+    best = best_points(net, fronts, architecture, aim, budget)
+    if best is None:
         raise InvalidInput(f"budget is {budget}; no choice of mappings on {architecture.name!r} meets it")
     mappings = {
-        layer.name: fronts[layer.problem].mappings[chosen] for layer, chosen in zip(net, point.chosen, strict=True)
+        layer.name: fronts[layer.problem].mappings[chosen] for layer, chosen in zip(net, best.chosen, strict=True)
     }
     costs, cost = evaluate_network(net, architecture, mappings)
     return Solution(
         status="solved",
         message="all mappings were enumerated: this is the best there is",
-        objective=objective,
+        objective=aim,
         budget=budget,
         seed=0,
         layers=net,
@@ -284,7 +253,7 @@ def enumerate_network(
         mappings=mappings,
         layer_costs=costs,
         cost=cost,
-        lower_bound=cost.objective(objective),
+        lower_bound=cost.objective(aim),
         evaluations=sum(front.evaluated for front in fronts.values()),
         seconds=time.perf_counter() - started,
     )
@@ -327,11 +296,11 @@ class Points:
 
 def _check_machine(architecture: Architecture, budget: Budget) -> None:
     """Raise `InvalidInput` where the machine itself exceeds the budget."""
-    used = [("area_mm2", architecture.area_mm2, budget.area_mm2), ("pe_count", architecture.macs, budget.pe_count)]
-    used += [(f"{what} of {level!r}", there, most) for what, level, there, most in budget.level_uses(architecture)]
-    for what, there, allowed in used:
-        if allowed is not None and there > allowed:
-            raise InvalidInput(f"budget {what} is {allowed:g}; the machine {architecture.name!r} has {there:g}")
+    for use in budget.machine_uses(architecture):
+        if use.broken:
+            raise InvalidInput(
+                f"budget {use.limit} is {use.most:g}; the machine {architecture.name!r} has {use.used:g}"
+            )
 
 
 def _order_problem(splits: Splits, level: int) -> tuple[tuple[int, ...], tuple[Reuse, ...], tuple[int, ...]]:
@@ -343,10 +312,3 @@ def _order_problem(splits: Splits, level: int) -> tuple[tuple[int, ...], tuple[R
     key = splits.space.order_key[level].tolist()
     fixed = sorted((d for d in range(len(key)) if key[d] < len(key)), key=lambda d: key[d])
     return splits.temporal(level), tuple(spaces), tuple(fixed)
-
-
-def _positions(order: Sequence[int]) -> list[int]:
-    place = [0] * len(order)
-    for position, d in enumerate(order):
-        place[d] = position
-    return place

@@ -18,6 +18,7 @@ from dlco.cost.arithmetic import EXACT
 from dlco.cost.nest import Nest
 from dlco.cost.performance import performance
 from dlco.design.dominance import unbeaten
+from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.exact.combine import combine
 from dlco.exact.enumerate import LIMIT, Batch, Listing
@@ -248,7 +249,7 @@ def _optimum(
         keep = unbeaten(energy, costs[:, 0]) if len(fits) else fits
         fronts[problem] = energy[keep], costs[keep, 0], fits[keep]
     picked = [fronts[layer.problem] for layer in net]
-    point = combine([e for e, _, _ in picked], [t for _, t, _ in picked], [x.count for x in net], objective)
+    point = combine([e for e, _, _ in picked], [t for _, t, _ in picked], [x.count for x in net], Objective(objective))
     if point is None:
         return inf, inf, {}
     mappings = {}

@@ -11,10 +11,11 @@ import torch
 
 from dlco.design.budget import Budget
 from dlco.design.dominance import unbeaten
+from dlco.design.objective import Objective
 from dlco.errors import NotSupported
 from dlco.exact.best_first import Search
-from dlco.exact.combine import best_points, merit
-from dlco.exact.enumerate import LayerFront
+from dlco.exact.combine import best_points
+from dlco.exact.layer_front import LayerFront, least_of
 from dlco.exact.tables import Tables, why_not_covered
 from dlco.hardware.architecture import Architecture
 from dlco.workload.layer import Layer
@@ -92,10 +93,10 @@ def least_value(
     layers: Sequence[Layer],
     optima: Mapping[Problem, OptimalFront],
     architecture: Architecture,
-    objective: str,
+    objective: Objective,
     budget: Budget,
 ) -> float | None:
-    """What no choice of mappings within the budget goes below, pJ and cycles multiplied as `merit` does.
+    """What no choice of mappings within the budget goes below, pJ and cycles multiplied as `least_of` does.
 
     None where it is proved that no choice keeps the budget.
     """
@@ -104,8 +105,5 @@ def least_value(
         both = torch.cat([torch.stack([found.front.energy_pj, found.front.cycles], 1), found.open])
         keep = both[unbeaten(*both.T)]
         floors[problem] = LayerFront(keep[:, 0], keep[:, 1], (), 0)
-    point = best_points(layers, floors, architecture, objective, budget)
-    if point is None:
-        return None
-    totals = (torch.tensor(x, dtype=torch.float64) for x in (point.energy_pj, point.cycles))
-    return float(merit(objective, *totals))
+    best = best_points(layers, floors, architecture, objective, budget)
+    return None if best is None else least_of(objective, best.energy_pj, best.cycles)

@@ -20,12 +20,13 @@ from math import inf
 
 import numpy as np
 
-from dlco.bound.compulsory import used_words
+from dlco.bound.compulsory import problem_floor
 from dlco.cost.shape import compile_problem
 from dlco.exact.classes import NO_SLIDE, OrderClasses, order_classes
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tiles import Tiles
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.space import as_space
 from dlco.mapping.kept import kept_table
 from dlco.mapping.orders import Reuse
 from dlco.workload.problem import Problem
@@ -227,17 +228,8 @@ class Tables(Tiles):
 
     @cached_property
     def compulsory_cycles(self) -> float:
-        """Cycles that the outermost level needs to move every word in use once."""
-        spaces = self.problem.dataspaces
-        reads = sum(used_words(self.problem, space) for space in spaces if not space.read_write)
-        writes = sum(used_words(self.problem, space) for space in spaces if space.read_write)
-        level = self.architecture.levels[-1]
-        ports = (
-            (reads, level.read_bandwidth),
-            (writes, level.write_bandwidth),
-            (reads + writes, level.shared_bandwidth),
-        )
-        return max(words / width for words, width in ports)
+        """Cycles that no mapping goes below: of the MACs, and of moving every word in use once."""
+        return problem_floor(self.problem, as_space(self.architecture)).cycles
 
     @cached_property
     def ports(self) -> tuple[tuple[int, bool, bool, float], ...]:

@@ -26,11 +26,10 @@ from math import log
 import torch
 from torch import Tensor
 
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.nas.problem import TIE, CoProblem
 from dlco.nas.space import FactoredSpace, Network
-from dlco.relax.classes import Classes, better_orders, draw_classes, draw_factors
-from dlco.relax.program import Layers
+from dlco.relax import Classes, RelaxedLayers, better_orders, draw_classes, draw_factors
 from dlco.search.group import make_groups
 from dlco.workload.layer import Layer
 
@@ -122,7 +121,7 @@ class _Program:
             self.used = counts.nonzero().flatten().tolist()
         named = [Layer(f"layer {i}", counted[i].problem) for i in self.used]
         groups = make_groups(named, hardware.base, hardware.free_fanouts)
-        self.layers = [Layers(group, hardware, self.score) for group in groups]
+        self.layers = [RelaxedLayers(group, as_space(hardware), self.score) for group in groups]
         self.members = [torch.tensor([self.used[m] for m in group.members]) for group in groups]
         self.classes = [draw_classes(group, starts, generator) for group in groups]
         self.x = []
@@ -171,8 +170,7 @@ class _Program:
         energy = torch.zeros(len(y), len(self.space.layers), dtype=torch.float64)
         cycles = torch.zeros_like(energy)
         for g, layers in enumerate(self.layers):
-            rows = self.logs(g).flatten(-2).movedim(-1, 0)
-            e, t, full = layers.costs(rows, y.mT[..., None], self.classes[g].position)
+            e, t, full = layers.costs(self.logs(g), y, self.classes[g].position)
             more = OVERFULL * full.clamp(min=0)
             energy = energy.index_copy(1, self.members[g], e + more)
             cycles = cycles.index_copy(1, self.members[g], t + more)
@@ -214,20 +212,18 @@ class _Program:
 
     def _whole(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """(area mm2, MAC units), `[starts]` each."""
-        machine = self.layers[0].machines(y.mT)
-        return machine.area_mm2.expand(len(y)), machine.macs.expand(len(y))
+        machine = as_space(self.hardware).machine(y.exp())
+        return machine.area_mm2, machine.macs
 
     def improve_orders(self) -> None:
         """The best loop orders at the present factors, layer by layer, at the objective's own prices."""
         energy_price, time_price = ORDER_PRICES.get(self.problem.objective, (1.0, 1.0))
         with torch.no_grad():
-            y = self.sizes().mT[..., None]
+            y = self.sizes()
             for g, layers in enumerate(self.layers):
 
-                def merit(x: Tensor, classes: Classes, layers: Layers = layers) -> Tensor:
-                    rows = x.flatten(-2).movedim(-1, 0)
-                    wide = y.view(len(y), *([1] * (rows.dim() - 3)), *y.shape[1:])
-                    e, t, full = layers.costs(rows, wide, classes.position)
+                def merit(x: Tensor, classes: Classes, layers: RelaxedLayers = layers) -> Tensor:
+                    e, t, full = layers.costs(x, y, classes.position)
                     return energy_price * e + time_price * t + OVERFULL * full.clamp(min=0)
 
                 self.classes[g] = better_orders(layers.group, self.logs(g), self.classes[g], merit)

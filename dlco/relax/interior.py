@@ -2,11 +2,11 @@
 
 Every start is a problem of its own (Nocedal and Wright, Numerical Optimization, chapter 19):
 
-    minimise f(w) + price . t     subject to   c(w) + s - t = 0,  s, t >= 0,
+    minimise f(w) + weight . t    subject to   c(w) + s - t = 0,  s, t >= 0,
                                                x >= 0,  low <= y <= high,  sum of x over slots = log bound.
 
-The excesses t are 0 at the solution wherever the inequalities can be kept (their price is above every multiplier);
-where a limit is out of reach they say by how much, and multipliers stay finite. Limits have the lower price, so they
+The excesses t are 0 at the solution wherever the inequalities can be kept (their weight is above every multiplier);
+where a limit is out of reach they say by how much, and multipliers stay finite. Limits have the lower weight, so they
 give way rather than tiles and fan-outs.
 
 A Newton step on the conditions of the barrier problem (all complementarity products equal to mu) is cut so that
@@ -19,13 +19,14 @@ layer by layer, until its matrix is positive definite.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 
 from dlco.relax.arrow import onto_simplex, solve_arrow, woodbury
 from dlco.relax.classes import Classes
 from dlco.relax.iterate import Iterate, Problem, gaps_of, inside, rooms, stacked, values, wide
-from dlco.relax.program import TOTALS, Layers, derivatives
+from dlco.relax.program import TOTALS, RelaxedLayers, derivatives, machine_rows
 
 BOUNDARY = 0.995  # share of the way to the boundary that a step may go
 CLOSE = 10.0  # conditions that hold to this multiple of mu allow a smaller mu
@@ -85,15 +86,17 @@ class _Newton:
         self.problem, self.at = problem, at
         self.now = values(problem, at.y, at.v)
         self.room = rooms(problem, at.y)
-        self.left = [price - d for price, d in zip(problem.excess_prices(), at.duals, strict=True)]
+        self.left = [weight - d for weight, d in zip(problem.excess_weights(), at.duals, strict=True)]
         self.moving = (problem.high > problem.low).expand_as(at.y)
         own = len(problem.limits.offset)
-        self.price = problem.prices(at.duals[-1])
+        self.weight = problem.weights(at.duals[-1])
         p = at.y.shape[-1]
         machine_weights = torch.stack(
-            [self.price[:, 2], at.duals[-1][:, own] if problem.pe_limit is not None else self.price[:, 2] * 0]
+            [self.weight[:, 2], at.duals[-1][:, own] if problem.pe_limit is not None else self.weight[:, 2] * 0]
         )
-        self.machine_slope, self.machine_curve = derivatives(problem.whole.rows, at.y.mT, machine_weights)
+        self.machine_slope, self.machine_curve = derivatives(
+            partial(machine_rows, problem.space), at.y.mT, machine_weights
+        )
         self.jacobian: list[torch.Tensor] = []  # [starts, layers, m, n + 1 + p]
         self.energy: list[torch.Tensor] = []  # [starts, layers, n + 1 + p], of log energy
         self.curve: list[torch.Tensor] = []
@@ -101,14 +104,14 @@ class _Newton:
         for g, (layers, classes) in enumerate(zip(problem.layers, problem.classes, strict=True)):
             part_e = (self.now.rows[g][..., 0] + problem.counts[g].log() - self.now.totals[:, :1]).exp()
             part_t = (at.v[g][..., -1] + problem.counts[g].log() - self.now.totals[:, 1:2]).exp()
-            weights = torch.cat([(self.price[:, :1] * part_e)[..., None], at.duals[g]], -1).movedim(-1, 0)
+            weights = torch.cat([(self.weight[:, :1] * part_e)[..., None], at.duals[g]], -1).movedim(-1, 0)
             point = stacked(at.v[g], at.y)
             jacobian, hessian = derivatives(_rows_of(layers, classes), point, weights)
             slope = jacobian[..., 0, :]
-            weight = (self.price[:, :1] * part_e).clamp(min=0)[..., None, None]
+            weight = (self.weight[:, :1] * part_e).clamp(min=0)[..., None, None]
             hessian = hessian + weight * slope[..., :, None] * slope[..., None, :]
             tau = layers.size
-            hessian[..., tau, tau] += self.price[:, 1:2].clamp(min=0) * part_t
+            hessian[..., tau, tau] += self.weight[:, 1:2].clamp(min=0) * part_t
             self.jacobian.append(jacobian[..., 1:, :])
             self.energy.append(slope)
             self.curve.append(hessian)
@@ -141,24 +144,24 @@ class _Newton:
         return at_v, at_y
 
     def _limit_slope(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weights of the limits as (price of the totals `[starts, 3]`, slope along y `[starts, p]`)."""
+        """Weights of the limits as (weights of the totals `[starts, 3]`, slope along y `[starts, p]`)."""
         own = len(self.problem.limits.offset)
         along = torch.zeros_like(self.at.y)
         if self.problem.pe_limit is not None:
             along = weight[:, own, None] * self.machine_slope[:, 1]
         return weight[:, :own] @ self.problem.limits.slope, along
 
-    def slope(self, price: torch.Tensor, rows: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
-        """Gradient of (price . totals + rows' weights . inequalities), along v of each group and along y."""
+    def slope(self, weight: torch.Tensor, rows: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Gradient of (weight . totals + rows' weights . inequalities), along v of each group and along y."""
         extra, along = self._limit_slope(rows[-1])
-        price = price + extra
+        weight = weight + extra
         p = self.at.y.shape[-1]
-        along = along + (self.totals_y @ price[..., None])[..., 0]
+        along = along + (self.totals_y @ weight[..., None])[..., 0]
         at_v = []
         for g, jacobian in enumerate(self.jacobian):
             n = jacobian.shape[-1] - p
             pulled = (jacobian.mT @ rows[g][..., None])[..., 0]
-            at_v.append((self.totals_v[g] @ price[:, None, :, None])[..., 0] + pulled[..., :n])
+            at_v.append((self.totals_v[g] @ weight[:, None, :, None])[..., 0] + pulled[..., :n])
             along = along + pulled[..., n:].sum(1)
         return at_v, along
 
@@ -238,7 +241,7 @@ class _Newton:
         # Woodbury: the totals' own curvature
         limit = problem.limits.slope
         inner = (limit.mT * stiff[-1][:, None, :own]) @ limit - torch.diag_embed(
-            self.price * torch.tensor([1.0, 1.0, 0.0], dtype=at.y.dtype, device=at.y.device)
+            self.weight * torch.tensor([1.0, 1.0, 0.0], dtype=at.y.dtype, device=at.y.device)
         )
         spread = right_y[..., 1:].mT @ step_y
         for right, step in zip(rights, steps, strict=True):
@@ -312,8 +315,8 @@ def _advance(problem: Problem, at: Iterate, newton: _Newton) -> None:
     lacking = gaps_of(problem, values(problem, at.y, at.v), best)
     at.slacks = [s - gap.clamp(max=0) for s, gap in zip(best.slacks, lacking, strict=True)]  # no slack idles
     at.duals = [
-        torch.minimum(_near(d + wide(reach_d, d) * m, at.mu, s), price * (1 - 1e-9))
-        for d, m, s, price in zip(at.duals, step_d, at.slacks, problem.excess_prices(), strict=True)
+        torch.minimum(_near(d + wide(reach_d, d) * m, at.mu, s), weight * (1 - 1e-9))
+        for d, m, s, weight in zip(at.duals, step_d, at.slacks, problem.excess_weights(), strict=True)
     ]
     bounds = [*inside(problem, at.v), *rooms(problem, at.y)]
     pulls = [_near(d + wide(reach_d, d) * m, at.mu, a) for d, m, a in zip(pulls, step_pull, bounds, strict=True)]
@@ -341,7 +344,7 @@ def _moved(
 
 
 def _cost(problem: Problem, excesses: Sequence[torch.Tensor]) -> torch.Tensor:
-    return _sum([price * t for price, t in zip(problem.excess_prices(), excesses, strict=True)])
+    return _sum([weight * t for weight, t in zip(problem.excess_weights(), excesses, strict=True)])
 
 
 def _near(multiplier: torch.Tensor, mu: torch.Tensor, slack: torch.Tensor) -> torch.Tensor:
@@ -382,7 +385,7 @@ def _reach(values: Sequence[torch.Tensor], steps: Sequence[torch.Tensor]) -> tor
     return (-BOUNDARY / least.clamp(max=-1e-12)).clamp(max=1.0)
 
 
-def _rows_of(layers: Layers, classes: Classes) -> Callable[[torch.Tensor], torch.Tensor]:
+def _rows_of(layers: RelaxedLayers, classes: Classes) -> Callable[[torch.Tensor], torch.Tensor]:
     return lambda point: layers.rows(point, classes.position)
 
 

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from math import log
 from typing import Any
 
 import torch
 
-from dlco.relax.classes import Classes
-from dlco.relax.program import Layers, Linear, Whole
+from dlco.hardware.space import HardwareSpace
+from dlco.relax.classes import Classes, draw_classes, draw_factors
+from dlco.relax.program import Linear, RelaxedLayers, machine_rows
+from dlco.search.group import Group
+from dlco.search.score import Score
 
-SOFT, HARD = 1e2, 1e4  # prices of exceeding an inequality by 1 in its log, in logs of the objective
+SOFT, HARD = 1e2, 1e4  # weights of exceeding an inequality by 1 in its log, in logs of the objective
 
 
 @dataclass(frozen=True)
@@ -17,18 +21,18 @@ class Problem:
     """The relaxed problems of several starts.
 
     Attributes:
+        space: the machines.
         layers: for each group; `classes`: of each; `counts`: `[layers]` executions of each.
-        whole: functions of the machine.
         low, high: `[parameters]` logs of the smallest and largest sizes.
         objective: a row of the totals; `limits`: rows, each at most 0.
         pe_limit: log of the MAC units allowed, or None.
         give: by how much the inequalities may be exceeded, in logs, so that they have an interior.
     """
 
-    layers: Sequence[Layers]
+    space: HardwareSpace
+    layers: Sequence[RelaxedLayers]
     classes: Sequence[Classes]
     counts: Sequence[torch.Tensor]
-    whole: Whole
     low: torch.Tensor
     high: torch.Tensor
     objective: Linear
@@ -36,18 +40,43 @@ class Problem:
     pe_limit: float | None
     give: float
 
+    @staticmethod
+    def of(
+        groups: Sequence[Group],
+        space: HardwareSpace,
+        score: Score,
+        counts: Sequence[torch.Tensor],
+        starts: int,
+        generator: torch.Generator,
+        give: float,
+    ) -> "Problem":
+        """The problems of random classes."""
+        device = groups[0].primes.device
+        return Problem(
+            space=space,
+            layers=[RelaxedLayers(group, space, score) for group in groups],
+            classes=[draw_classes(group, starts, generator) for group in groups],
+            counts=list(counts),
+            low=space.low.log().to(device),
+            high=space.high.log().to(device),
+            objective=Linear.of(lambda energy, cycles, area: [score.value(energy, cycles, area)], device),
+            limits=Linear.of(score.excess, device),
+            pe_limit=None if score.budget.pe_count is None else log(score.budget.pe_count),
+            give=give,
+        )
+
     def select(self, starts: torch.Tensor) -> "Problem":
         """The problems of some starts."""
         return replace(self, classes=[one.select(starts) for one in self.classes])
 
-    def excess_prices(self) -> list[torch.Tensor]:
-        """Price of each inequality of a layer, `[m]` for each group, and of the limits, `[1]`."""
-        prices = [torch.full((layers.inequalities,), HARD, dtype=torch.float64) for layers in self.layers]
-        for one in prices:
+    def excess_weights(self) -> list[torch.Tensor]:
+        """Weight of exceeding each inequality of a layer, `[m]` for each group, and of the limits, `[1]`."""
+        weights = [torch.full((layers.inequalities,), HARD, dtype=torch.float64) for layers in self.layers]
+        for one in weights:
             one[-1] = SOFT  # the layer's latency
-        return [one.to(self.low.device) for one in (*prices, torch.full((1,), SOFT, dtype=torch.float64))]
+        return [one.to(self.low.device) for one in (*weights, torch.full((1,), SOFT, dtype=torch.float64))]
 
-    def prices(self, duals: torch.Tensor) -> torch.Tensor:
+    def weights(self, duals: torch.Tensor) -> torch.Tensor:
         """What the totals weigh in the Lagrangian, `[starts, 3]`, at multipliers `[starts, limits]` of the limits."""
         return self.objective.slope[0] + duals[:, : len(self.limits.offset)] @ self.limits.slope
 
@@ -120,7 +149,7 @@ def values(problem: Problem, y: torch.Tensor, v: Sequence[torch.Tensor]) -> Valu
             layers.rows(stacked(one, y), classes.position).detach().movedim(0, -1)
             for layers, classes, one in zip(problem.layers, problem.classes, v, strict=True)
         ]
-        machine = problem.whole.rows(y.mT)
+        machine = machine_rows(problem.space, y.mT)
         energy = torch.cat([r[..., 0] + n.log() for r, n in zip(rows, problem.counts, strict=True)], -1).logsumexp(-1)
         cycles = torch.cat([one[..., -1] + n.log() for one, n in zip(v, problem.counts, strict=True)], -1).logsumexp(-1)
         totals = torch.stack([energy, cycles, machine[0]], -1)
@@ -130,14 +159,22 @@ def values(problem: Problem, y: torch.Tensor, v: Sequence[torch.Tensor]) -> Valu
     return Values(rows, totals, limits)
 
 
+def draw_point(problem: Problem, starts: int, generator: torch.Generator, mu: float) -> Iterate:
+    """An iterate at random factors, of sizes around the middle of their ranges."""
+    pairs = zip(problem.layers, problem.classes, strict=True)
+    x = [draw_factors(layers.group, classes, generator) for layers, classes in pairs]
+    low, high = problem.low, problem.high
+    spread = torch.rand(starts, len(low), generator=generator, dtype=torch.float64, device=generator.device)
+    return begin(problem, low + (high - low) * (0.2 + 0.6 * spread.to(low.device)), x, mu)
+
+
 def begin(problem: Problem, y: torch.Tensor, x: Sequence[torch.Tensor], mu: float) -> Iterate:
-    """An iterate at log sizes `[starts, parameters]` and logs of the factors `[starts, layers, slots * live]`."""
+    """An iterate at log sizes `[starts, parameters]` and logs of the factors `[starts, layers, slots, live]`."""
     v = []
     for layers, classes, one in zip(problem.layers, problem.classes, x, strict=True):
-        point = stacked(torch.cat([one, torch.zeros_like(one[..., :1])], -1), y)
         with torch.no_grad():
-            cycles = layers.costs(point[: layers.size], point[layers.size + 1 :], classes.position)[1]
-        v.append(torch.cat([one, (cycles.expand(one.shape[:-1]) + 0.1)[..., None]], -1))
+            cycles = layers.costs(one, y, classes.position)[1]
+        v.append(torch.cat([one.flatten(2), (cycles + 0.1)[..., None]], -1))
     like = y.new_full((len(y),), 1.0)
     empty = Iterate(y, v, [], [], [], [], y, y, like * mu, like, like * 0, like * torch.inf, (like * 0).long())
     return reset(problem, empty, mu)
@@ -153,7 +190,7 @@ def reset(problem: Problem, at: Iterate, mu: float) -> Iterate:
         y=at.y.clone(),
         v=[one.clone() for one in at.v],
         slacks=slacks,
-        excesses=[(mu / one).expand_as(s).clone() for s, one in zip(slacks, problem.excess_prices(), strict=True)],
+        excesses=[(mu / one).expand_as(s).clone() for s, one in zip(slacks, problem.excess_weights(), strict=True)],
         duals=[mu / s for s in slacks],
         pull=[mu / p for p in inside(problem, at.v)],
         below=mu / room[0],

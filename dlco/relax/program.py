@@ -25,7 +25,8 @@ from dlco.cost.nest import Nest, Row
 from dlco.cost.performance import performance
 from dlco.cost.shape import Shape
 from dlco.cost.tabulate import occupancies
-from dlco.hardware.architecture import Architecture, Machine
+from dlco.design.objective import Objective
+from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapspace import AXES
 from dlco.mapping.rules import DEFAULT_RULES
@@ -105,27 +106,27 @@ class Linear:
         return totals @ self.slope.mT + self.offset
 
 
-class Layers:
-    """The layers of one group as functions of logs; variables and rows come first, `[n, ..., layers]`."""
+class RelaxedLayers:
+    """The layers of one group on the machines of a space as functions of logs."""
 
-    def __init__(self, group: Group, hardware: Architecture | HardwareSpace, score: Score) -> None:
-        self.group, self.hardware = group, hardware
+    def __init__(self, group: Group, space: HardwareSpace, score: Score) -> None:
+        self.group, self.space = group, space
         self.device = group.primes.device
         self.live = group.live
         self.slots = len(group.slot_cell)
         self.size = self.slots * len(self.live)
         self.total = group.bounds.log()[:, self.live]  # [layers, live], what the logs of a dimension add up to
         self.shape: Shape = group.shape.select(torch.arange(len(group.layers), device=self.device))
-        self.paced = score.objective == "power" or score.budget.power_w is not None
+        self.paced = score.objective == Objective.POWER or score.budget.power_w is not None
         limits = [score.budget.layer_limit(layer.name) for layer in group.layers]
         self.latency = torch.tensor(
             [UNLIMITED if one == float("inf") else log(one / score.cycle_s) for one in limits],
             dtype=torch.float64,
             device=self.device,
         )
-        self.machine = hardware.tensors(device=self.device) if isinstance(hardware, Architecture) else None
-        parameters = len(hardware.parameters) if isinstance(hardware, HardwareSpace) else 0
-        like = torch.zeros(self.size + 1 + parameters, len(group.layers), dtype=torch.float64, device=self.device)
+        self.machine = space.base.tensors(device=self.device) if space.is_fixed else None
+        variables = self.size + 1 + len(space.parameters)
+        like = torch.zeros(variables, len(group.layers), dtype=torch.float64, device=self.device)
         place = torch.zeros(group.levels, group.dims, dtype=torch.int8, device=self.device)
         self.inequalities = len(self.rows(like, place)) - 1
 
@@ -153,11 +154,8 @@ class Layers:
         )
 
     def machines(self, y: torch.Tensor) -> Machine:
-        """Machines of batch shape `[...]` of log sizes `[parameters, ...]`."""
-        if isinstance(self.hardware, HardwareSpace):
-            return self.hardware.machine(y.movedim(0, -1).exp())
-        assert self.machine is not None
-        return self.machine
+        """Machines of batch shape `[...]` of log sizes `[parameters, ...]`; of a fixed one, one for all."""
+        return self.machine or self.space.machine(y.movedim(0, -1).exp())
 
     def rows(self, point: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
         """Log energy, then the inequalities, `[1 + m, ...]`, of `[slots * live + 1 + parameters, ...]`.
@@ -184,13 +182,24 @@ class Layers:
     def costs(
         self, x: torch.Tensor, y: torch.Tensor, position: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """(log energy, log cycles, log of the fullest room), each `[...]`, with the plain maximum."""
-        nest, machine = self.nest(x, position), self.machines(y)
+        """What the layers cost, with the plain maximum.
+
+        Args:
+            x: logs of the factors `[..., starts, layers, slots, live]`.
+            y: logs of the sizes `[starts, parameters]`.
+            position: the loop orders `[..., starts, layers, levels, dims]`.
+
+        Returns:
+            (log energy, log cycles, log of the fullest room or of the layer's latency over its limit), each
+            `[..., starts, layers]`.
+        """
+        sizes = y.mT.view(y.shape[1], *([1] * (x.dim() - 4)), len(y), 1)
+        nest, machine = self.nest(x.flatten(-2).movedim(-1, 0), position), self.machines(sizes)
         accesses = count_accesses(nest, self.group.kept, DEFAULT_RULES, Largest())
         spent = performance(nest, machine, accesses, Largest())
         full = [_log(one) for one in occupancies(nest, machine, self.group.kept)]
         full.append(_log(spent.cycles) - self.latency)
-        energy, cycles, *full = torch.broadcast_tensors(_log(spent.energy_pj), _log(spent.cycles), *full)
+        energy, cycles, *full = (one.expand(x.shape[:-2]) for one in (_log(spent.energy_pj), _log(spent.cycles), *full))
         return energy, cycles, torch.stack(full).amax(0)
 
     def table(self, x: torch.Tensor) -> torch.Tensor:
@@ -200,20 +209,10 @@ class Layers:
         return full.index_copy(-1, self.live, logs)
 
 
-class Whole:
-    """Functions of the machine alone: log area and log MAC units, `[2, ...]` of log sizes `[parameters, ...]`."""
-
-    def __init__(self, hardware: Architecture | HardwareSpace, device: torch.device) -> None:
-        self.hardware, self.device = hardware, device
-
-    def rows(self, y: torch.Tensor) -> torch.Tensor:
-        """See the class."""
-        if isinstance(self.hardware, HardwareSpace):
-            machine = self.hardware.machine(y.movedim(0, -1).exp())
-        else:
-            machine = self.hardware.tensors(device=self.device)
-        like = torch.zeros(y.shape[1:], dtype=torch.float64, device=self.device)
-        return torch.stack([machine.area_mm2.clamp(min=1e-12).log() + like, machine.macs.log() + like])
+def machine_rows(space: HardwareSpace, y: torch.Tensor) -> torch.Tensor:
+    """Log area and log MAC units of the machines alone, `[2, ...]` of log sizes `[parameters, ...]`."""
+    machine = space.machine(y.movedim(0, -1).exp())
+    return torch.stack([machine.area_mm2.clamp(min=1e-12).log(), machine.macs.log()])
 
 
 def _log(x: torch.Tensor) -> torch.Tensor:

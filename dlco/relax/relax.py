@@ -9,26 +9,14 @@ optimality conditions; between solves, each layer changes to better classes (`dl
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import log
 
 import torch
 
 from dlco.hardware.architecture import Architecture
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.relax import interior
-from dlco.relax.classes import (
-    Classes,
-    Merit,
-    adopt,
-    better_orders,
-    draw_classes,
-    draw_factors,
-    drop_loops,
-    inward,
-    one_axis,
-)
-from dlco.relax.iterate import Iterate, Problem, Values, begin, values
-from dlco.relax.program import Layers, Linear, Whole
+from dlco.relax.classes import Classes, Merit, adopt, better_orders, drop_loops, inward, one_axis
+from dlco.relax.iterate import Iterate, Problem, Values, begin, draw_point, values
 from dlco.search.group import Group
 from dlco.search.score import Score
 
@@ -43,7 +31,7 @@ class Relaxed:
     """Solutions of the relaxed problem, one a start.
 
     Attributes:
-        sizes: `[starts, parameters]` real hardware sizes (no columns where the hardware is fixed).
+        sizes: `[starts, parameters]` real hardware sizes (no columns on a fixed machine).
         logs: for each group `[starts, layers, slots, dims]` logs of the factors.
         position: for each group `[starts, layers, levels, dims]`, the loop orders.
         value: `[starts]` log of the objective.
@@ -55,7 +43,7 @@ class Relaxed:
         converged: BoolTensor `[starts]`, whether both measures are within what was asked for.
         steps: `[starts]` Newton steps.
         multipliers: of the inequalities of each group `[starts, layers, inequalities]` (in the order of
-            `Layers.rows`), then of the limits `[starts, limits]` (those of `Score.excess`, then the PE count's).
+            `RelaxedLayers.rows`), then of the limits `[starts, limits]` (those of `Score.excess`, then the PE count's).
         cycles: for each group `[starts, layers]` logs of the cycles, the variables that bound every need of them.
         classes: of each group: orders, and which factors may be above 1.
     """
@@ -93,7 +81,7 @@ def relax(
 
     Args:
         groups: the layers.
-        hardware: fixed, or a space whose sizes join the problem.
+        hardware: a machine, or a space whose sizes join the problem.
         score: objective and limits.
         counts: `[layers]` executions, for each group.
         starts: how many solves side by side.
@@ -104,7 +92,8 @@ def relax(
         stationarity: and the optimality conditions to within this.
         report: told the totals of the best start after every solve that has one within the limits.
     """
-    problem, at = _begin(groups, hardware, score, counts, starts, generator, feasibility)
+    problem = Problem.of(groups, as_space(hardware), score, counts, starts, generator, give=feasibility / 4)
+    at = draw_point(problem, starts, generator, FIRST_MU)
     done = 0
     for done in range(1, rounds + 1):
         at = interior.solve(problem, at, tolerance=COARSE, least_mu=COARSE_MU, steps=steps)
@@ -118,39 +107,6 @@ def relax(
         at = interior.solve(problem, at, tolerance=stationarity / 20, least_mu=_last_mu(problem), steps=steps)
         _report(problem, at, feasibility, report)
     return _result(problem, at, done, feasibility, stationarity)
-
-
-def _begin(
-    groups: Sequence[Group],
-    hardware: Architecture | HardwareSpace,
-    score: Score,
-    counts: Sequence[torch.Tensor],
-    starts: int,
-    generator: torch.Generator,
-    feasibility: float,
-) -> tuple[Problem, Iterate]:
-    """The problems of random classes, and random points; sizes start around the middle of their ranges."""
-    device = groups[0].primes.device
-    space = hardware if isinstance(hardware, HardwareSpace) else None
-    low = torch.zeros(0, dtype=torch.float64, device=device) if space is None else space.low.log().to(device)
-    high = low if space is None else space.high.log().to(device)
-    classes = [draw_classes(group, starts, generator) for group in groups]
-    problem = Problem(
-        layers=[Layers(group, hardware, score) for group in groups],
-        classes=classes,
-        counts=list(counts),
-        whole=Whole(hardware, device),
-        low=low,
-        high=high,
-        objective=Linear.of(lambda energy, cycles, area: [score.value(energy, cycles, area)], device),
-        limits=Linear.of(score.excess, device),
-        pe_limit=None if score.budget.pe_count is None else log(score.budget.pe_count),
-        give=feasibility / 4,
-    )
-    x = [draw_factors(group, one, generator).flatten(2) for group, one in zip(groups, classes, strict=True)]
-    spread = torch.rand(starts, len(low), generator=generator, dtype=torch.float64, device=generator.device)
-    y = low + (high - low) * (0.2 + 0.6 * spread.to(device))
-    return problem, begin(problem, y, x, FIRST_MU)
 
 
 def _last_mu(problem: Problem) -> float:
@@ -176,12 +132,12 @@ def _reclassify(problem: Problem, at: Iterate, generator: torch.Generator, done:
         new = better_orders(group, x, new, merit)
         if done == 1:
             gain = gain + torch.inf
-            x, new = one_axis(group, x, new, _fanouts(layers, at.y), generator)
+            x, new = one_axis(group, x, new, _fanouts(problem.space, at.y), generator)
         else:
             x, new = drop_loops(group, x, new, merit)
             gain = gain + (before - merit(x, new)).sum(-1)
         classes.append(new)
-        points.append(inward(group, x, new, INWARD).flatten(2))
+        points.append(inward(group, x, new, INWARD))
     again = gain > WORTHWHILE
     problem = replace(
         problem, classes=[one.where(again, old) for one, old in zip(classes, problem.classes, strict=True)]
@@ -193,30 +149,26 @@ def _reclassify(problem: Problem, at: Iterate, generator: torch.Generator, done:
 
 
 def _merit(problem: Problem, at: Iterate, g: int) -> Merit:
-    """Log of the objective by what each layer of a group adds to it, limits at their multipliers' prices."""
+    """Log of the objective by what each layer of a group adds to it, limits at their multipliers."""
     now = values(problem, at.y, at.v)
-    prices = problem.prices(at.duals[-1])
+    weights = problem.weights(at.duals[-1])
     counts = problem.counts[g].log()
-    energy_price = prices[:, :1] * (now.rows[g][..., 0] + counts - now.totals[:, :1]).exp()
-    time_price = prices[:, 1:2] * (at.v[g][..., -1] + counts - now.totals[:, 1:2]).exp()
-    y = at.y.mT[..., None]
+    energy_weight = weights[:, :1] * (now.rows[g][..., 0] + counts - now.totals[:, :1]).exp()
+    time_weight = weights[:, 1:2] * (at.v[g][..., -1] + counts - now.totals[:, 1:2]).exp()
 
     def merit(x: torch.Tensor, classes: Classes) -> torch.Tensor:
-        rows = x.flatten(-2).movedim(-1, 0)
-        sizes = y.view(len(y), *([1] * (rows.dim() - 3)), *y.shape[1:])
         with torch.no_grad():
-            energy, cycles, full = problem.layers[g].costs(rows, sizes, classes.position)
-        worth = energy_price.abs() + time_price.abs()
-        found = energy_price * energy + time_price * cycles + worth * full.clamp(min=0)
-        return found.expand(x.shape[:-2])  # where every loop has bound 1, the costs depend on nothing
+            energy, cycles, full = problem.layers[g].costs(x, at.y, classes.position)
+        worth = energy_weight.abs() + time_weight.abs()
+        return energy_weight * energy + time_weight * cycles + worth * full.clamp(min=0)
 
     return merit
 
 
-def _fanouts(layers: Layers, y: torch.Tensor) -> torch.Tensor:
+def _fanouts(space: HardwareSpace, y: torch.Tensor) -> torch.Tensor:
     """Logs of the fan-outs, `[starts, levels, 2]`."""
-    machine = layers.machines(y.mT)
-    return torch.stack([machine.fanout_x, machine.fanout_y], -1).log().expand(len(y), -1, -1)
+    machine = space.machine(y.exp())
+    return torch.stack([machine.fanout_x, machine.fanout_y], -1).log()
 
 
 def _violation(now: Values) -> torch.Tensor:

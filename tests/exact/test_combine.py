@@ -8,7 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlco.exact.combine import Limits, combine, corners
+from dlco.bound.region import TotalLimits
+from dlco.exact.combine import combine
+from dlco.exact.layer_front import corners
 from dlco.optimize import OBJECTIVES
 
 points = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=6)
@@ -31,7 +33,7 @@ def value(objective: str, energy: float, cycles: float) -> float:
 )
 def test_it_is_the_least_of_all_choices(objective, layers, counts, limits):
     counts = counts[: len(layers)]
-    most = Limits(limits[0] * 60 * sum(counts), limits[1] * 60 * sum(counts), limits[2])
+    most = TotalLimits(limits[0] * 60 * sum(counts), limits[1] * 60 * sum(counts), limits[2])
     tables = [columns(layer) for layer in layers]
     found = combine([e for e, _ in tables], [t for _, t in tables], counts, objective, most)
     sums = [

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dlco import conv1d, conv2d, depthwise_conv2d, evaluate, matmul, networks
+from dlco.design.objective import Objective
 from dlco.errors import InvalidInput, NotSupported
 from dlco.exact import enumerate_layer, optimal_layer
 from dlco.exact.combine import best_points
@@ -92,8 +93,8 @@ def test_a_search_that_is_stopped_leaves_bounds_that_hold():
     known = np.concatenate([points(stopped.front), stopped.open.numpy()[:, ::-1]])
     for cycles, energy in points(whole.front):
         assert ((known[:, 0] <= cycles) & (known[:, 1] <= energy * (1 + 1e-9))).any()
-    floor = least_value([layer], {layer.problem: stopped}, machine, "edp", Budget())
-    best = best_points([layer], {layer.problem: whole.front}, machine, "edp", Budget())
+    floor = least_value([layer], {layer.problem: stopped}, machine, Objective.EDP, Budget())
+    best = best_points([layer], {layer.problem: whole.front}, machine, Objective.EDP, Budget())
     assert best is not None
     assert floor <= best.energy_pj * best.cycles * (1 + 1e-9)
 

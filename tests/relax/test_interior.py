@@ -14,7 +14,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace, Parameter
 from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.relax.arrow import onto_simplex, solve_arrow, woodbury
-from dlco.relax.program import Largest, Layers, derivatives
+from dlco.relax.program import Largest, RelaxedLayers, derivatives
 from dlco.relax.relax import relax
 from dlco.search.group import make_groups
 from dlco.search.score import Score
@@ -79,7 +79,7 @@ def test_the_block_arrow_system_is_solved_as_a_dense_one() -> None:
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
 def test_derivatives_match_finite_differences(layer: Layer, space: HardwareSpace) -> None:
     (group,) = make_groups([layer], space.base, [("Buffer", 1)])
-    layers = Layers(group, space, Score("edp", Budget(), 1e-9))
+    layers = RelaxedLayers(group, space, Score("edp", Budget(), 1e-9))
     generator = torch.Generator().manual_seed(3)
     point = torch.rand(layers.size + 4, 1, generator=generator, dtype=torch.float64) + 0.5
     point[-3:, 0] = space.low.log() + 0.3

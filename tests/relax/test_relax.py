@@ -16,12 +16,12 @@ from dlco.cost.arithmetic import Smooth
 from dlco.cost.model import evaluate_totals
 from dlco.hardware import eyeriss_like, eyeriss_space, generic, generic_space
 from dlco.hardware.architecture import Architecture, Level
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping import Constraints, SlotConstraint
 from dlco.relax import interior
-from dlco.relax.iterate import Iterate, Problem, values
-from dlco.relax.program import Layers
-from dlco.relax.relax import Relaxed, _begin, relax
+from dlco.relax.iterate import Iterate, Problem, draw_point, values
+from dlco.relax.program import RelaxedLayers, machine_rows
+from dlco.relax.relax import FIRST_MU, Relaxed, relax
 from dlco.search.group import Group, make_groups
 from dlco.search.score import Score
 from dlco.workload import Layer
@@ -51,7 +51,9 @@ class Setting:
     def begin(self, seed: int = 0) -> tuple[Problem, Iterate]:
         """The problem of random classes, and random points."""
         generator = torch.Generator().manual_seed(seed)
-        return _begin(self.groups, self.hardware, self.score, self.counts, self.starts, generator, 1e-3)
+        space = as_space(self.hardware)
+        problem = Problem.of(self.groups, space, self.score, self.counts, self.starts, generator, give=2.5e-4)
+        return problem, draw_point(problem, self.starts, generator, FIRST_MU)
 
     def relax(self, seed: int = 0, rounds: int = 8, **options: float) -> Relaxed:
         generator = torch.Generator().manual_seed(seed)
@@ -250,7 +252,7 @@ def test_the_residual_is_that_of_the_optimality_conditions(hardware: str, space:
         y = relaxed.sizes[start].log().requires_grad_()
         energies, times, extra, slacks, leaves = [], [], [], [], []
         for g, group in enumerate(setting.groups):
-            layers = Layers(group, chosen, setting.score)
+            layers = RelaxedLayers(group, as_space(chosen), setting.score)
             x = relaxed.logs[g][start][..., group.live].flatten(1).clone().requires_grad_()
             tau = relaxed.cycles[g][start].clone().requires_grad_()
             point = torch.cat([x, tau[:, None], y.expand(len(x), -1)], 1).mT
@@ -404,11 +406,11 @@ def slsqp(problem: Problem, at: Iterate, start: int) -> float:
         return layers.rows(w[:, None], classes.position[start])[:, 0]
 
     def value(w: torch.Tensor) -> torch.Tensor:
-        area = problem.whole.rows(w[-p:])[0]
+        area = machine_rows(problem.space, w[-p:])[0]
         return problem.objective(torch.stack([rows(w)[0], w[layers.size], area]))[0]
 
     def slack(w: torch.Tensor) -> torch.Tensor:
-        area = problem.whole.rows(w[-p:])[0]
+        area = machine_rows(problem.space, w[-p:])[0]
         totals = torch.stack([rows(w)[0], w[layers.size], area])
         return problem.give - torch.cat([rows(w)[1:], problem.limits(totals)])
 

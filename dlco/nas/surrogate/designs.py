@@ -11,8 +11,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.nas.problem import CoProblem, Pair
 from dlco.nas.relaxation import round_network
 from dlco.nas.space import FactoredSpace, Network, Space
-from dlco.relax import round_sizes
-from dlco.relax.arrow import onto_simplex
+from dlco.relax import onto_simplex, round_sizes
 from dlco.search.layer_costs import MachineIndex
 
 D = TypeVar("D", bound=Hashable)
