@@ -47,7 +47,7 @@ class NetworkBound:
 
 
 @dataclass(frozen=True)
-class Box:
+class SizeBox:
     """Machines whose sizes lie between two positions, inclusive, of every parameter's grid."""
 
     low: tuple[int, ...]
@@ -73,8 +73,8 @@ class NetworkBounding:
     ) -> None:
         self.layers, self.space, self.floors, self.imperfect = layers, space, floors, imperfect
         self.grids = [np.array(p.grid) for p in space.parameters]
-        self.whole = Box((0,) * len(self.grids), tuple(len(grid) - 1 for grid in self.grids))
-        self.models: dict[Box, list[LayerTerms]] = {}
+        self.whole = SizeBox((0,) * len(self.grids), tuple(len(grid) - 1 for grid in self.grids))
+        self.models: dict[SizeBox, list[LayerTerms]] = {}
 
     def bound(
         self, aims: Sequence[Aim], nodes: int, boxes: int, tick: Callable[[float], None] = lambda share: None
@@ -89,7 +89,7 @@ class NetworkBounding:
         """
         first = self._box(self.whole, aims, nodes, None)
         solved, closed = first.nodes, first.closed
-        queue: list[tuple[float, int, Box, NetworkBound]] = []
+        queue: list[tuple[float, int, SizeBox, NetworkBound]] = []
         ticket = count()  # boxes of one value come in the order in which they were cut
         if first.value < inf:
             queue.append((first.value, next(ticket), self.whole, first))
@@ -108,7 +108,7 @@ class NetworkBounding:
             return NetworkBound(inf, solved, True)
         return NetworkBound(queue[0][0], solved, closed, queue[0][3].layers, queue[0][3].factors)
 
-    def _box(self, box: Box, aims: Sequence[Aim], nodes: int, parent: NetworkBound | None) -> NetworkBound:
+    def _box(self, box: SizeBox, aims: Sequence[Aim], nodes: int, parent: NetworkBound | None) -> NetworkBound:
         """The sum of the layers' bounds over one box; what a cheap layer leaves of its programs goes to the others."""
         costs = self._costs(box)
         if aims[0].area_um2 < costs.area.least(costs.low, costs.high):
@@ -148,10 +148,10 @@ class NetworkBounding:
             return LayerBound(aim.energy * floor.energy + aim.time * floor.cycles, 0, True, leaves=tuple(leaves or ()))
         return bound_layer(model, aim, nodes, leaves)
 
-    def _costs(self, box: Box) -> UnitCosts:
+    def _costs(self, box: SizeBox) -> UnitCosts:
         return unit_costs(self.space, *(np.array(ends) for ends in self._sizes(box)))
 
-    def _sizes(self, box: Box) -> tuple[list[float], list[float]]:
+    def _sizes(self, box: SizeBox) -> tuple[list[float], list[float]]:
         low = [float(grid[i]) for grid, i in zip(self.grids, box.low, strict=True)]
         return low, [float(grid[i]) for grid, i in zip(self.grids, box.high, strict=True)]
 
@@ -159,7 +159,7 @@ class NetworkBounding:
         energy = floor.energy if floor.energy > SMALLEST else 1.0
         return LayerTerms(layer.problem, costs, (energy, floor.cycles), self.imperfect)
 
-    def _halves(self, box: Box, bound: NetworkBound, aims: Sequence[Aim]) -> list[Box]:
+    def _halves(self, box: SizeBox, bound: NetworkBound, aims: Sequence[Aim]) -> list[SizeBox]:
         """The box cut in two along the size on which the layers disagree most, weighted by what they cost."""
         open_sizes = [p for p in range(len(self.grids)) if box.low[p] < box.high[p]]
         if not open_sizes:
@@ -183,7 +183,7 @@ class NetworkBounding:
         cut = min(steps, key=lambda i: abs(mean[p] - np.log(self.grids[p][i] * self.grids[p][i + 1]) / 2))
         ends = ((box.low[p], cut), (cut + 1, box.high[p]))
         return [
-            Box((*box.low[:p], first, *box.low[p + 1 :]), (*box.high[:p], last, *box.high[p + 1 :]))
+            SizeBox((*box.low[:p], first, *box.low[p + 1 :]), (*box.high[:p], last, *box.high[p + 1 :]))
             for first, last in ends
         ]
 

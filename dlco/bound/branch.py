@@ -6,16 +6,17 @@ model at the program's own solution: loops taken to leave a tile in place that h
 be short, first visits.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from math import exp, inf
 
 import numpy as np
 
-from dlco.bound.geometric import Array, Solved, solve
-from dlco.bound.nodes import Node, Order
+from dlco.bound.geometric import Array, DualBound, solve
+from dlco.bound.nodes import Node, OrderDecision, Range
 from dlco.bound.program import Aim, Draft, draft
 from dlco.bound.terms import LayerTerms
 from dlco.mapping.factors import divisors
@@ -24,6 +25,7 @@ WORTH = 2e-4  # a split that cannot raise a bound by this share is not made
 
 
 Leaf = tuple[float, Node]  # a bound, and the mappings that it holds for
+Split = tuple[float, Callable[[], list[Node]]]  # what a split is worth, and the children that it makes
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class _Tree:
     def __init__(self, model: LayerTerms, aim: Aim) -> None:
         self.model, self.aim = model, aim
         self.numbers = count()
-        self.queue: list[tuple[float, int, Node, Draft | None, Solved | None]] = []
+        self.queue: list[tuple[float, int, Node, Draft | None, DualBound | None]] = []
         self.seen: set[Node] = set()
         self.solved = 0
 
@@ -114,7 +116,7 @@ class _Tree:
         return LayerBound(value, self.solved, closed, None if solved is None else solved.x, node, leaves)
 
 
-def split(model: LayerTerms, node: Node, draft: Draft, solved: Solved) -> list[Node]:
+def split(model: LayerTerms, node: Node, draft: Draft, solved: DualBound) -> list[Node]:
     """The children of the most promising split of a node; none where no split is worth it."""
     x = solved.x
     cost = np.zeros(len(draft.arrivals) + 1)
@@ -128,7 +130,7 @@ def split(model: LayerTerms, node: Node, draft: Draft, solved: Solved) -> list[N
     return make() if worth > WORTH * max(abs(solved.bound), 1e-3) else []
 
 
-def _orders(model: LayerTerms, node: Node, draft: Draft, x: Array, cost: Array):  # type: ignore[no-untyped-def]
+def _orders(model: LayerTerms, node: Node, draft: Draft, x: Array, cost: Array) -> Iterator[Split]:
     """(worth, children) of deciding each open level's order."""
     for level in range(1, model.levels):
         cared = model.cared(node, level)
@@ -152,19 +154,20 @@ def _orders(model: LayerTerms, node: Node, draft: Draft, x: Array, cost: Array):
                     moving = float(model.loops(level, model.spaces[arrivals.space].relevant) @ x)
                     total += cost[i] * (exp(outer) - 1) * min(1.0, moving / 0.7)
             stuck.append(total)
-        yield min(stuck), lambda level=level, cared=cared: _order_children(model, node, level, cared)
+        yield min(stuck), partial(_order_children, model, node, level, cared)
 
 
 def _order_children(model: LayerTerms, node: Node, level: int, cared: frozenset[int]) -> list[Node]:
     """The classes of a level's loops; where further levels follow, whether anything moves matters too."""
     classes = _classes(model, cared)
     if level == model.levels - 1:
-        return [node.with_order(level, Order(stationary, cared)) for stationary in classes]
-    children = [node.with_order(level, Order(empty=True))]
+        return [node.with_order(level, OrderDecision(stationary, cared)) for stationary in classes]
+    children = [node.with_order(level, OrderDecision(empty=True))]
     for stationary in classes:
         moving = any(model.spaces[t].relevant for t in stationary)
         children += [
-            node.with_order(level, Order(stationary, cared, moves=moves)) for moves in (False, True)[: 1 + moving]
+            node.with_order(level, OrderDecision(stationary, cared, moves=moves))
+            for moves in (False, True)[: 1 + moving]
         ]
     return children
 
@@ -175,7 +178,7 @@ def _classes(model: LayerTerms, cared: frozenset[int]) -> list[frozenset[int]]:
     return sorted((s for s in signatures if not any(s < other for other in signatures)), key=sorted)
 
 
-def _windows(model: LayerTerms, node: Node, draft: Draft, x: Array, cost: Array):  # type: ignore[no-untyped-def]
+def _windows(model: LayerTerms, node: Node, draft: Draft, x: Array, cost: Array) -> Iterator[Split]:
     """(worth, children) of narrowing the extents of the short dimensions of windows."""
     for i, arrivals in enumerate(draft.arrivals):
         for main, step, constant, others in arrivals.ranks:
@@ -191,26 +194,25 @@ def _windows(model: LayerTerms, node: Node, draft: Draft, x: Array, cost: Array)
                     low, high = model.extent_range(node, d, at)
                     if high > low:
                         own = exp(float(sum(x[model.column[(*place, d)]] for place in model.chain[d][: at + 1])))
-                        yield (
-                            worth,
-                            lambda d=d, at=at, low=low, high=high, own=own: _halves(model, node, d, at, low, high, own),
-                        )
+                        yield worth, partial(_halves, model, node, d, at, (low, high), own)
                         break
 
 
-def _halves(model: LayerTerms, node: Node, d: int, at: int, low: float, high: float, own: float) -> list[Node]:
+def _halves(model: LayerTerms, node: Node, d: int, at: int, ends: Range, own: float) -> list[Node]:
     """A range of an extent cut in two between divisors of the bound."""
-    values = [v for v in divisors(model.bounds[d], high) if v >= low]
+    values = [v for v in divisors(model.bounds[d], ends[1]) if v >= ends[0]]
+    return [node.with_extent((d, at), part) for part in _cut(values, np.log(own))]
+
+
+def _cut(values: Sequence[int], log: float) -> list[Range]:
+    """The ranges of the values, ascending, on either side of a logarithm; one range of a single value."""
     if len(values) < 2:
-        return [node.with_extent((d, at), (values[0], values[0]))] if values else []
-    cut = min(range(1, len(values)), key=lambda i: abs(np.log(own) - np.log(values[i - 1] * values[i]) / 2))
-    return [
-        node.with_extent((d, at), (values[0], values[cut - 1])),
-        node.with_extent((d, at), (values[cut], values[-1])),
-    ]
+        return [(value, value) for value in values]
+    cut = min(range(1, len(values)), key=lambda i: abs(log - np.log(values[i - 1] * values[i]) / 2))
+    return [(values[0], values[cut - 1]), (values[cut], values[-1])]
 
 
-def _shares(model: LayerTerms, node: Node, draft: Draft, x: Array):  # type: ignore[no-untyped-def]
+def _shares(model: LayerTerms, node: Node, draft: Draft, x: Array) -> Iterator[Split]:
     """(worth, children) of narrowing how many instances share a sum of the output."""
     if sum(space.read_write for space in model.spaces) != 1:
         return
@@ -226,8 +228,11 @@ def _shares(model: LayerTerms, node: Node, draft: Draft, x: Array):  # type: ign
         low, high = model.shared_range(node, level, t)
         reducible = int(np.prod([model.bounds[d] for d in model.irrelevant(t)]))
         values = [v for v in divisors(reducible, high) if v >= low]
-        if len(values) < 2:
-            continue
-        cut = min(range(1, len(values)), key=lambda i: abs(at[level] - np.log(values[i - 1] * values[i]) / 2))
-        ranges = [(float(values[0]), float(values[cut - 1])), (float(values[cut]), float(values[-1]))]
-        yield gain, lambda level=level, ranges=ranges: [node.with_shared(level, one) for one in ranges]
+        if len(values) > 1:
+            ranges = _cut(values, at[level])
+            yield gain, partial(_shared, node, level, ranges)
+
+
+def _shared(node: Node, level: int, ranges: Sequence[Range]) -> list[Node]:
+    """A node by how many instances of a level share a sum."""
+    return [node.with_shared(level, one) for one in ranges]

@@ -109,8 +109,8 @@ def lower_bound(
         InvalidInput: an unknown objective.
     """
     space = without_bypassed(as_space(hardware), constraints, layers)
-    aim = Objective.parse(objective)
-    bounding = _Bounding(tuple(layers), space, aim, budget or Budget(), imperfect, effort, tick, proved)
+    goal = Objective.parse(objective)
+    bounding = _Bounding(tuple(layers), space, goal, budget or Budget(), imperfect, effort, tick, proved)
     return bounding.certificate()
 
 

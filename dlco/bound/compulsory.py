@@ -62,18 +62,18 @@ def compulsory_bound(
     For a space, energy an access, area and so on are each taken at their least and parallelism at its greatest, over
     all machines of the grid (see `_extremes`).
     """
-    space, aim, budget = as_space(hardware), Objective.parse(objective), budget or Budget()
+    space, goal, budget = as_space(hardware), Objective.parse(objective), budget or Budget()
     machines = _extremes(space)
     floors = [_floor(layer.problem, machines, space.base) for layer in layers]
     energy, cycles = network_floor(layers, floors)
     least = machines.cycle_s.min().item()
-    if aim is Objective.POWER:
+    if goal is Objective.POWER:
         own = min(_power(layer.problem, machines, floor) for layer, floor in zip(layers, floors, strict=True))
         mean = 0.0 if budget.latency_s is None else energy * JOULES / budget.latency_s
         return max(own * JOULES / least, mean)
     if budget.power_w is not None:  # at this power the energy takes at least so long
         cycles = max(cycles, energy * JOULES / budget.power_w / least)
-    return aim.figure(energy, cycles, machines.area_mm2.min().item(), least)
+    return goal.figure(energy, cycles, machines.area_mm2.min().item(), least)
 
 
 def used_words(problem: Problem, space: Dataspace) -> int:

@@ -57,7 +57,7 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Solved:
+class DualBound:
     """What the solver's answer proves.
 
     Attributes:
@@ -71,7 +71,7 @@ class Solved:
     weights: Array
 
 
-def solve(program: Program) -> Solved | None:
+def solve(program: Program) -> DualBound | None:
     """The best bound that the solver's answer proves; None where it proves nothing."""
     solution = _cone_solution(program)
     n, equalities, rows = len(program.low), len(program.value), len(program.constant)
@@ -88,16 +88,16 @@ def solve(program: Program) -> Solved | None:
         if largest == 0:
             return None
         excess, weights = _lower(program, weights / largest, y / largest, v / largest)
-        return Solved(np.inf, program.low, weights) if excess > 1e-6 else None
+        return DualBound(np.inf, program.low, weights) if excess > 1e-6 else None
     bound, weights = _lower(program, weights, y, v)
-    return Solved(bound, at, weights) if np.isfinite(bound) else None
+    return DualBound(bound, at, weights) if np.isfinite(bound) else None
 
 
 def slopes(program: Program) -> tuple[Array, Array] | None:
     """The solver's multipliers of terms, `[terms]`, and of the rows after the objective; None without a solution."""
     solution = _cone_solution(program)
     z = np.array(solution.z)
-    if "Solved" not in str(solution.status) or not np.isfinite(z).all():
+    if "DualBound" not in str(solution.status) or not np.isfinite(z).all():
         return None
     start = len(program.value)
     return -z[len(z) - 3 * len(program.logs) :: 3], z[start : start + len(program.constant) - 1]

@@ -6,7 +6,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Order:
+class OrderDecision:
     """What is decided of a level's temporal loops.
 
     Attributes:
@@ -33,11 +33,11 @@ class Node:
         shared: `(level, (least, greatest))` instances of a level that share one sum of the output.
     """
 
-    orders: tuple[Order | None, ...]
+    orders: tuple[OrderDecision | None, ...]
     extents: tuple[tuple[tuple[int, int], Range], ...] = ()
     shared: tuple[tuple[int, Range], ...] = ()
 
-    def with_order(self, level: int, order: Order) -> "Node":
+    def with_order(self, level: int, order: OrderDecision) -> "Node":
         """The mappings of this node with a decided level."""
         return replace(self, orders=(*self.orders[:level], order, *self.orders[level + 1 :]))
 

@@ -1,5 +1,6 @@
 """The convex program of one node of a layer's mappings: terms of `dlco.bound.terms` put into rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, inf, log, prod
 
@@ -52,11 +53,12 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Net:
-    """`words` less a monomial `less`, of which its chord is subtracted."""
+class Moved:
+    """Words that an instance moves, less the chord of a monomial `less` of them; `source` as in `Draft`."""
 
     words: Sum
-    less: Sum
+    source: int
+    less: Sum | None = None
 
 
 def draft(model: LayerTerms, node: Node, aim: Aim) -> Draft:
@@ -87,7 +89,7 @@ class _Drafting:
         if aim.sizes:
             self.linear[0][m.sizes] = np.array(aim.sizes) / self.scale
         compute = Sum.monomial(float(m.problem.macs), -m.across(range(m.levels)))
-        self.time_row([(compute, -1)])
+        self.time_row([Moved(compute, -1)], Sum.monomial(1.0, m.costs.low * 0))
         self.energy(Sum.monomial(m.problem.macs * m.costs.base.mac_pj, np.zeros(m.n)), -1)
         for level, own in enumerate(m.costs.levels):
             leak = self.wide(own.leak) * compute * Sum.monomial(1.0, m.instances(level))
@@ -95,13 +97,13 @@ class _Drafting:
         moves = self.accesses(compute)
         for level, own in enumerate(m.costs.levels):
             reads, writes = moves[level]
-            for rows, bandwidth in (
+            for moved, bandwidth in (
                 (reads, own.read_bandwidth),
                 (writes, own.write_bandwidth),
                 (reads + writes, own.shared_bandwidth),
             ):
-                if bandwidth is not None and rows:
-                    self.time_row([(self.over(words, bandwidth), source) for words, source in rows])
+                if bandwidth is not None and moved:
+                    self.time_row(moved, bandwidth)
             self.capacity(level)
             self.fanout(level)
         self.machine()
@@ -128,13 +130,6 @@ class _Drafting:
     def wide(self, own: Sum) -> Sum:
         """A sum of sizes in the columns of the program."""
         return own.wide(self.model.n, self.model.slots)
-
-    def over(self, words: "Sum | Net", bandwidth: Sum) -> "Sum | Net":
-        """Words over a bandwidth."""
-        speed = self.wide(bandwidth)
-        if isinstance(words, Sum):
-            return words.over(speed)
-        return Net(words.words.over(speed), words.less.over(speed))
 
     def terms(self, row: int, terms: Sum, source: int) -> None:
         """Add terms to a row."""
@@ -178,29 +173,26 @@ class _Drafting:
         ends = np.minimum(vector * low, vector * high).sum(), np.maximum(vector * low, vector * high).sum()
         return float(ends[0]), float(ends[1])
 
-    def time_row(self, rows: "list[tuple[Sum | Net, int]]") -> None:
-        """The time is at least so many cycles."""
-        row = self.new_row()
+    def time_row(self, moved: Sequence[Moved], bandwidth: Sum) -> None:
+        """The time is at least what these words take at a bandwidth."""
+        row, speed = self.new_row(), self.wide(bandwidth)
         self.linear[row][-1] = -1.0
-        for words, source in rows:
-            if isinstance(words, Net):
-                self.terms(row, words.words.scaled(1 / self.unit_t), source)
-                self.minus(row, words.less.scaled(1 / self.unit_t))
-            else:
-                self.terms(row, words.scaled(1 / self.unit_t), source)
+        for one in moved:
+            self.terms(row, one.words.over(speed).scaled(1 / self.unit_t), one.source)
+            if one.less is not None:
+                self.minus(row, one.less.over(speed).scaled(1 / self.unit_t))
 
-    def accesses(self, compute: Sum) -> list[tuple[list, list]]:
+    def accesses(self, compute: Sum) -> list[tuple[list[Moved], list[Moved]]]:
         """Energy of all accesses; reads and writes an instance of every level, for its bandwidths."""
         m, node = self.model, self.node
-        moves: list[tuple[list, list]] = [([], []) for _ in range(m.levels)]
+        moves: list[tuple[list[Moved], list[Moved]]] = [([], []) for _ in range(m.levels)]
         for t, space in enumerate(m.spaces):
             full = float(prod(m.bounds[d] for d in space.relevant))  # words of a dense dataspace
             irrelevant = m.irrelevant(t)
             below, received, source = -1, compute, -1
             for level in space.kept:
-                own = m.costs.levels[level]
-                between = range(below + 1, level + 1)
-                content = received * m.distinct(node, between, t)
+                own, (reads, writes) = m.costs.levels[level], moves[level]
+                content = received * m.distinct(node, range(below + 1, level + 1), t)
                 used = Sum.monomial(1.0, m.instances(level))
                 top = level == space.kept[-1]
                 if not top:
@@ -211,20 +203,20 @@ class _Drafting:
                     shared = m.across(range(level + 1, m.levels), irrelevant)
                     split = Sum.monomial(full, -m.across(range(level + 1, m.levels), space.relevant))
                     self.energy(self.wide(own.update) * content * used, source)
-                    moves[level][1].append((content, source))
+                    writes.append(Moved(content, source))
                     if space.dense:
                         kept = self.surely_kept(level, t) if below < 0 else 0.0
                         self.net_energy(own.read, content * used, full, shared, level, t, source, kept)
-                        moves[level][0].append((Net(content, split), source))
+                        reads.append(Moved(content, source, split))
                         if not top:
                             self.net_energy(own.write, words * used, full, shared, level, t, at, 0.0)
-                            moves[level][1].append((Net(words, split), at))
+                            writes.append(Moved(words, at, split))
                 else:
                     self.energy(self.wide(own.read) * content * used, source)
-                    moves[level][0].append((content, source))
+                    reads.append(Moved(content, source))
                     if not top:
                         self.energy(self.wide(own.write) * words * used, at)
-                        moves[level][1].append((words, at))
+                        writes.append(Moved(words, at))
                 if not top:
                     received, source = words, at
                 below = level

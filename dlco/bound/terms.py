@@ -9,9 +9,9 @@ model's at each of them (default counting rules). What is exact and what is boun
 * Loop order. Of a level's temporal loops let d be the innermost that exists. Every dataspace that d moves is moved by
   the innermost loop, so all other loops of the level repeat its traffic; one that d leaves in place may stay through
   all loops irrelevant to it. So with s(d) the dataspaces that d leaves in place, a level's order matters through s(d)
-  alone, and a larger s(d) is never worse: the classes are the maximal s(d). `Order.stationary` is s(d); what is in it
-  is taken to stay through all irrelevant loops. A dataspace that no loop of a level moves (`Order.moves` False) may
-  stay through the next level's loops too. Undecided levels leave everything in place.
+  alone, and a larger s(d) is never worse: the classes are the maximal s(d). `OrderDecision.stationary` is s(d); what is
+  in it is taken to stay through all irrelevant loops. A dataspace that no loop of a level moves (`OrderDecision.moves`
+  False) may stay through the next level's loops too. Undecided levels leave everything in place.
 * Sliding windows. A rank of extent H = sum_d c_d (n_d - 1) + 1 has a negative constant; with p its longest dimension
   and all others at least their least extents in the node, H >= c_p n_p + K. For K >= 0 that is a posynomial, for K < 0
   log H is concave in log n_p and lies above its chord over the node's range. A tile that slides along one loop of n
@@ -117,7 +117,6 @@ class LayerTerms:
             )
         self.chain = {d: self._chain(d) for d in live}
         self.zero = np.zeros(self.n)
-        self.one = Sum.monomial(1.0, self.zero)
         self._vectors: dict[tuple, Array] = {}
 
     @cached_property

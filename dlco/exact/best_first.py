@@ -19,7 +19,7 @@ from dlco.exact.bounds import Bounds, PairTerms, whole_cycles
 from dlco.exact.frontier import Frontier
 from dlco.exact.labels import make_labels
 from dlco.exact.lattice import Bools, Floats, Ints
-from dlco.exact.tables import Tables
+from dlco.exact.tables import LayerTables
 from dlco.hardware.architecture import Machine
 from dlco.mapping.kept import Kept
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
@@ -34,7 +34,7 @@ class Pairs:
     """Pairs `[n]` of labels and spatial factors that fit, with their bounds.
 
     Attributes:
-        label, spatial: rows of `Labels` and of `Tables.spatial`.
+        label, spatial: rows of `Labels` and of `LayerTables.spatial`.
         reached: states of their products.
         energy: least pJ a MAC; `cycles`: least cycles.
     """
@@ -83,7 +83,7 @@ class Completions:
         return replace(self, cycles=np.maximum(self.cycles, whole_cycles(cycles)))
 
 
-class Search:
+class FrontSearch:
     """The best-first search of one problem on one machine; `run` it.
 
     Attributes:
@@ -94,7 +94,7 @@ class Search:
         evaluated: mappings priced so far.
     """
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: LayerTables) -> None:
         self.tables = tables
         self.labels = make_labels(tables)
         self.bounds = Bounds(tables, self.labels)

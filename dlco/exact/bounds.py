@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from dlco.exact.labels import Labels
 from dlco.exact.lattice import Bools, Floats, Ints
-from dlco.exact.tables import Tables
+from dlco.exact.tables import LayerTables
 
 RATIO = 1.3  # between two kappas of the grid: finer makes tighter bounds and larger tables
 DOWN = 1 - 1e-6  # float32 tables are rounded down
@@ -36,7 +36,7 @@ Single = NDArray[np.float32]
 class Bounds:
     """The tables of a problem on a machine, and its labels."""
 
-    tables: Tables
+    tables: LayerTables
     labels: Labels
 
     def shared_fills(self, tile: Ints, row: Ints) -> Floats:

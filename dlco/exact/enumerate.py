@@ -226,16 +226,16 @@ def enumerate_network(
         InvalidInput: as `enumerate_layer` does, or no choice of mappings meets the budget.
     """
     started = time.perf_counter()
-    net, aim, budget = check_layers(layers), Objective.parse(objective), budget or Budget()
+    net, goal, budget = check_layers(layers), Objective.parse(objective), budget or Budget()
     _check_machine(architecture, budget)
-    slow = aim is Objective.POWER or budget.power_w is not None
+    slow = goal is Objective.POWER or budget.power_w is not None
     fronts: dict[Problem, LayerFront] = {}
     for layer in net:
         if layer.problem not in fronts:
             fronts[layer.problem] = enumerate_layer(
                 layer, architecture, constraints, slow=slow, limit=limit, device=device
             )
-    best = best_points(net, fronts, architecture, aim, budget)
+    best = best_points(net, fronts, architecture, goal, budget)
     if best is None:
         raise InvalidInput(f"budget is {budget}; no choice of mappings on {architecture.name!r} meets it")
     mappings = {
@@ -245,7 +245,7 @@ def enumerate_network(
     return Solution(
         status="solved",
         message="all mappings were enumerated: this is the best there is",
-        objective=aim,
+        objective=goal,
         budget=budget,
         seed=0,
         layers=net,
@@ -253,7 +253,7 @@ def enumerate_network(
         mappings=mappings,
         layer_costs=costs,
         cost=cost,
-        lower_bound=cost.objective(aim),
+        lower_bound=cost.objective(goal),
         evaluations=sum(front.evaluated for front in fronts.values()),
         seconds=time.perf_counter() - started,
     )

@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 
 from dlco.exact.lattice import Bools, Floats, Ints
-from dlco.exact.tables import MACS, Tables
+from dlco.exact.tables import MACS, LayerTables
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Labels:
         return len(self.states)
 
 
-def make_labels(tables: Tables) -> Labels:
+def make_labels(tables: LayerTables) -> Labels:
     """The labels of a problem on a machine; none where a processing element holds no tile."""
     lattice, m, terms = tables.lattice, tables.shared, tables.terms
     fits = tables.fits[:, : m + 1]  # tiles only grow on the way out, so all levels' room counts at once

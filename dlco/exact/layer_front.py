@@ -30,8 +30,8 @@ class LayerFront:
         Raises:
             InvalidInput: another objective.
         """
-        aim = Objective.parse(objective, allowed=tuple(one for one in Objective if one is not Objective.AREA))
-        return int(least_of(aim, self.energy_pj, self.cycles).argmin())
+        goal = Objective.parse(objective, allowed=tuple(one for one in Objective if one is not Objective.AREA))
+        return int(least_of(goal, self.energy_pj, self.cycles).argmin())
 
 
 def least_of(objective: Objective, energy_pj: Number, cycles: Number) -> Number:

@@ -13,10 +13,10 @@ from dlco.design.budget import Budget
 from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.errors import NotSupported
-from dlco.exact.best_first import Search
+from dlco.exact.best_first import FrontSearch
 from dlco.exact.combine import best_points
 from dlco.exact.layer_front import LayerFront, least_of
-from dlco.exact.tables import Tables, why_not_covered
+from dlco.exact.tables import LayerTables, why_not_covered
 from dlco.hardware.architecture import Architecture
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
@@ -69,18 +69,18 @@ def optimal_layer(
     return found_by(search)
 
 
-def begin_search(problem: Problem, architecture: Architecture) -> Search:
+def begin_search(problem: Problem, architecture: Architecture) -> FrontSearch:
     """The search for a problem's front on a machine, ready to run. Raises `NotSupported` as `optimal_layer`."""
     reason = why_not_covered(problem, architecture)
     if reason:
         raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
-    search = Search(Tables(problem, architecture))
+    search = FrontSearch(LayerTables(problem, architecture))
     if not len(search.front.cycles):  # the best pair of every part of the space has been completed
         raise NotSupported(f"no mapping of the problem with bounds {problem.sizes} fits {architecture.name!r}")
     return search
 
 
-def found_by(search: Search) -> OptimalFront:
+def found_by(search: FrontSearch) -> OptimalFront:
     """What a search knows, also one that was interrupted."""
     energy, cycles = torch.from_numpy(search.front.energy), torch.from_numpy(search.front.cycles)
     front = LayerFront(energy, cycles, search.mappings(), search.evaluated)

@@ -37,7 +37,7 @@ MACS = -1  # the level of the terms that are operands of MACs
 
 
 def why_not_covered(problem: Problem, architecture: Architecture) -> str | None:
-    """Why `Tables` do not describe a problem on a machine, in words that follow "because"; None where they do."""
+    """Why `LayerTables` do not describe a problem on a machine, in words that follow "because"; None where they do."""
     levels = architecture.levels
     if len(levels) < 2:
         return f"{architecture.name!r} has one storage level; two or more are covered"
@@ -62,7 +62,7 @@ def why_not_covered(problem: Problem, architecture: Architecture) -> str | None:
 
 
 @dataclass(frozen=True)
-class Term:
+class FillTerm:
     """Words that the tiles of one level take of one dataspace, and where from.
 
     Attributes:
@@ -77,7 +77,7 @@ class Term:
 
 
 @dataclass(frozen=True, eq=False)
-class Tables(Tiles):
+class LayerTables(Tiles):
     """One problem on one machine that `why_not_covered` lets pass; `K` terms, `S` vectors of spatial factors.
 
     Attributes:
@@ -121,11 +121,11 @@ class Tables(Tiles):
         return float(self.figure("read_pj")[level] + updated)
 
     @cached_property
-    def terms(self) -> tuple[Term, ...]:
+    def terms(self) -> tuple[FillTerm, ...]:
         """The MACs' operands, then the tiles kept in a processing element."""
         tiles = [(MACS, t) for t in range(len(self.spaces))]
         tiles += [(lv, t) for lv in range(self.shared) for t in range(len(self.spaces)) if self.kept[lv, t]]
-        return tuple(Term(lv, t, next(p for p in range(lv + 1, self.levels) if self.kept[p, t])) for lv, t in tiles)
+        return tuple(FillTerm(lv, t, next(p for p in range(lv + 1, self.levels) if self.kept[p, t])) for lv, t in tiles)
 
     @cached_property
     def space_of(self) -> Ints:

@@ -19,7 +19,7 @@ from dlco.design.budget import Budget, broken_limits
 from dlco.design.history import History
 from dlco.design.network_cost import NetworkCost, evaluate_network
 from dlco.design.solution import Solution, sound
-from dlco.exact.best_first import Search
+from dlco.exact.best_first import FrontSearch
 from dlco.exact.combine import best_points
 from dlco.exact.enumerate import LayerFront
 from dlco.exact.optimal import OptimalFront, begin_search, found_by, least_value
@@ -112,7 +112,7 @@ class _Proof:
         self.machine: Architecture = request.hardware
         self.history = History()
         self.optima: dict[Problem, OptimalFront] = {}
-        self.running: tuple[Problem, Search] | None = None  # the search under way
+        self.running: tuple[Problem, FrontSearch] | None = None  # the search under way
         self.interrupted = False
         self.problems = {layer.problem: layer for layer in request.layers}
 

@@ -48,7 +48,7 @@ from dlco.tasks import derive_seed, single_thread
 
 log = logging.getLogger("dlco")
 
-GLANCE = BoundEffort(nodes=60, side=20, boxes=0)  # of a bound that only guides the search
+GLANCE = BoundEffort(nodes=60, side=20, boxes=0)  # of a bound that only says where to search
 REFINING = 0.7  # of the time that searches take, before imperfect factors are searched
 AS_IT_IS = Effort(rounds=1, population=1, neighbours=1)  # mappings that are at their best already
 TO_THE_BUDGET = 40  # steps of the hardware that a design outside the budget may take

@@ -25,14 +25,14 @@ import torch
 
 from dlco.relax.arrow import onto_simplex, solve_arrow, woodbury
 from dlco.relax.classes import Classes
-from dlco.relax.iterate import Iterate, Problem, gaps_of, inside, rooms, stacked, values, wide
+from dlco.relax.iterate import Iterate, RelaxedProblem, gaps_of, inside, rooms, stacked, values, wide
 from dlco.relax.program import TOTALS, RelaxedLayers, derivatives, machine_rows
 
 BOUNDARY = 0.995  # share of the way to the boundary that a step may go
 CLOSE = 10.0  # conditions that hold to this multiple of mu allow a smaller mu
 
 
-def solve(problem: Problem, start: Iterate, *, tolerance: float, least_mu: float, steps: int) -> Iterate:
+def solve(problem: RelaxedProblem, start: Iterate, *, tolerance: float, least_mu: float, steps: int) -> Iterate:
     """Newton steps until every start meets the optimality conditions.
 
     Args:
@@ -60,7 +60,7 @@ def solve(problem: Problem, start: Iterate, *, tolerance: float, least_mu: float
     return done
 
 
-def residual(problem: Problem, at: Iterate) -> torch.Tensor:
+def residual(problem: RelaxedProblem, at: Iterate) -> torch.Tensor:
     """How far each start is from the optimality conditions, `[starts]`, free of the multipliers of bounds and sums.
 
     The largest of: the step along the negative gradient of the Lagrangian after projection onto the sums and bounds
@@ -82,7 +82,7 @@ def residual(problem: Problem, at: Iterate) -> torch.Tensor:
 class _Newton:
     """Derivatives at an iterate, its errors, and the Newton direction."""
 
-    def __init__(self, problem: Problem, at: Iterate) -> None:
+    def __init__(self, problem: RelaxedProblem, at: Iterate) -> None:
         self.problem, self.at = problem, at
         self.now = values(problem, at.y, at.v)
         self.room = rooms(problem, at.y)
@@ -255,7 +255,7 @@ class _Newton:
         return moved, step_y
 
 
-def _advance(problem: Problem, at: Iterate, newton: _Newton) -> None:
+def _advance(problem: RelaxedProblem, at: Iterate, newton: _Newton) -> None:
     """One Newton step of every start, in place."""
     p = at.y.shape[-1]
     step_v, step_y = newton.direction()
@@ -343,7 +343,7 @@ def _moved(
     )
 
 
-def _cost(problem: Problem, excesses: Sequence[torch.Tensor]) -> torch.Tensor:
+def _cost(problem: RelaxedProblem, excesses: Sequence[torch.Tensor]) -> torch.Tensor:
     return _sum([weight * t for weight, t in zip(problem.excess_weights(), excesses, strict=True)])
 
 
@@ -354,14 +354,18 @@ def _near(multiplier: torch.Tensor, mu: torch.Tensor, slack: torch.Tensor) -> to
 
 
 def _merit(
-    problem: Problem, totals: torch.Tensor, primal: Sequence[torch.Tensor], gaps: Sequence[torch.Tensor], at: Iterate
+    problem: RelaxedProblem,
+    totals: torch.Tensor,
+    primal: Sequence[torch.Tensor],
+    gaps: Sequence[torch.Tensor],
+    at: Iterate,
 ) -> torch.Tensor:
     barrier = _sum([a.clamp(min=1e-300).log() for a in primal])
     value = problem.objective(totals)[:, 0] + _cost(problem, at.excesses)
     return value - at.mu * barrier + at.penalty * _sum([gap.abs() for gap in gaps])
 
 
-def _null_space(problem: Problem, g: int, v: torch.Tensor) -> torch.Tensor:
+def _null_space(problem: RelaxedProblem, g: int, v: torch.Tensor) -> torch.Tensor:
     """Directions that keep the sums of logs, `[starts, layers, n + 1, n + 1]`; a column of zeros where there is none.
 
     In each dimension the largest factor gives way to all the others; tau moves freely.

@@ -17,7 +17,7 @@ SOFT, HARD = 1e2, 1e4  # weights of exceeding an inequality by 1 in its log, in 
 
 
 @dataclass(frozen=True)
-class Problem:
+class RelaxedProblem:
     """The relaxed problems of several starts.
 
     Attributes:
@@ -49,10 +49,10 @@ class Problem:
         starts: int,
         generator: torch.Generator,
         give: float,
-    ) -> "Problem":
+    ) -> "RelaxedProblem":
         """The problems of random classes."""
         device = groups[0].primes.device
-        return Problem(
+        return RelaxedProblem(
             space=space,
             layers=[RelaxedLayers(group, space, score) for group in groups],
             classes=[draw_classes(group, starts, generator) for group in groups],
@@ -65,7 +65,7 @@ class Problem:
             give=give,
         )
 
-    def select(self, starts: torch.Tensor) -> "Problem":
+    def select(self, starts: torch.Tensor) -> "RelaxedProblem":
         """The problems of some starts."""
         return replace(self, classes=[one.select(starts) for one in self.classes])
 
@@ -128,7 +128,7 @@ class Iterate:
 
 
 @dataclass(frozen=True)
-class Values:
+class PointValues:
     """Functions at a point.
 
     Attributes:
@@ -142,7 +142,7 @@ class Values:
     limits: torch.Tensor
 
 
-def values(problem: Problem, y: torch.Tensor, v: Sequence[torch.Tensor]) -> Values:
+def values(problem: RelaxedProblem, y: torch.Tensor, v: Sequence[torch.Tensor]) -> PointValues:
     """The functions of the problem at log sizes `[starts, parameters]` and layer variables."""
     with torch.no_grad():
         rows = [
@@ -156,10 +156,10 @@ def values(problem: Problem, y: torch.Tensor, v: Sequence[torch.Tensor]) -> Valu
         limits = problem.limits(totals)
         if problem.pe_limit is not None:
             limits = torch.cat([limits, machine[1][:, None] - problem.pe_limit], -1)
-    return Values(rows, totals, limits)
+    return PointValues(rows, totals, limits)
 
 
-def draw_point(problem: Problem, starts: int, generator: torch.Generator, mu: float) -> Iterate:
+def draw_point(problem: RelaxedProblem, starts: int, generator: torch.Generator, mu: float) -> Iterate:
     """An iterate at random factors, of sizes around the middle of their ranges."""
     pairs = zip(problem.layers, problem.classes, strict=True)
     x = [draw_factors(layers.group, classes, generator) for layers, classes in pairs]
@@ -168,7 +168,7 @@ def draw_point(problem: Problem, starts: int, generator: torch.Generator, mu: fl
     return begin(problem, low + (high - low) * (0.2 + 0.6 * spread.to(low.device)), x, mu)
 
 
-def begin(problem: Problem, y: torch.Tensor, x: Sequence[torch.Tensor], mu: float) -> Iterate:
+def begin(problem: RelaxedProblem, y: torch.Tensor, x: Sequence[torch.Tensor], mu: float) -> Iterate:
     """An iterate at log sizes `[starts, parameters]` and logs of the factors `[starts, layers, slots, live]`."""
     v = []
     for layers, classes, one in zip(problem.layers, problem.classes, x, strict=True):
@@ -180,7 +180,7 @@ def begin(problem: Problem, y: torch.Tensor, x: Sequence[torch.Tensor], mu: floa
     return reset(problem, empty, mu)
 
 
-def reset(problem: Problem, at: Iterate, mu: float) -> Iterate:
+def reset(problem: RelaxedProblem, at: Iterate, mu: float) -> Iterate:
     """The same point with slacks and multipliers of a barrier `mu`, such as after a change of class."""
     now = values(problem, at.y, at.v)
     gaps = [*(rows[..., 1:] for rows in now.rows), now.limits]
@@ -203,7 +203,7 @@ def reset(problem: Problem, at: Iterate, mu: float) -> Iterate:
     )
 
 
-def inside(problem: Problem, v: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+def inside(problem: RelaxedProblem, v: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """X of open slots, 1 of closed ones."""
     return [
         torch.where(classes.open.flatten(-2), one[..., :-1], 1.0)
@@ -211,13 +211,13 @@ def inside(problem: Problem, v: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     ]
 
 
-def rooms(problem: Problem, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def rooms(problem: RelaxedProblem, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Distances of y to its ends; 1 where it cannot move."""
     moving = problem.high > problem.low
     return torch.where(moving, y - problem.low, 1.0), torch.where(moving, problem.high - y, 1.0)
 
 
-def gaps_of(problem: Problem, now: Values, at: Iterate) -> list[torch.Tensor]:
+def gaps_of(problem: RelaxedProblem, now: PointValues, at: Iterate) -> list[torch.Tensor]:
     """`c - give + s - t` of all inequalities, in the shapes of `Iterate.slacks`."""
     inequalities = [*(rows[..., 1:] for rows in now.rows), now.limits]
     return [c - problem.give + s - t for c, s, t in zip(inequalities, at.slacks, at.excesses, strict=True)]

@@ -16,7 +16,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.relax import interior
 from dlco.relax.classes import Classes, Merit, adopt, better_orders, drop_loops, inward, one_axis
-from dlco.relax.iterate import Iterate, Problem, Values, begin, draw_point, values
+from dlco.relax.iterate import Iterate, PointValues, RelaxedProblem, begin, draw_point, values
 from dlco.search.group import Group
 from dlco.search.score import Score
 
@@ -92,7 +92,7 @@ def relax(
         stationarity: and the optimality conditions to within this.
         report: told the totals of the best start after every solve that has one within the limits.
     """
-    problem = Problem.of(groups, as_space(hardware), score, counts, starts, generator, give=feasibility / 4)
+    problem = RelaxedProblem.of(groups, as_space(hardware), score, counts, starts, generator, give=feasibility / 4)
     at = draw_point(problem, starts, generator, FIRST_MU)
     done = 0
     for done in range(1, rounds + 1):
@@ -109,13 +109,15 @@ def relax(
     return _result(problem, at, done, feasibility, stationarity)
 
 
-def _last_mu(problem: Problem) -> float:
+def _last_mu(problem: RelaxedProblem) -> float:
     """The barrier at which the objective is within about 1e-3 of its limit: every inequality is worth one mu."""
     inequalities = sum(layers.total.shape[0] * (layers.size + 20) for layers in problem.layers)
     return max(1e-3 / inequalities, 1e-7)
 
 
-def _reclassify(problem: Problem, at: Iterate, generator: torch.Generator, done: int) -> tuple[Problem, Iterate, bool]:
+def _reclassify(
+    problem: RelaxedProblem, at: Iterate, generator: torch.Generator, done: int
+) -> tuple[RelaxedProblem, Iterate, bool]:
     """Better classes at the present factors; starts that gain by it begin anew with a larger barrier.
 
     The first time every dimension also goes to one axis of each level, so that all starts begin anew. Starts learn
@@ -148,7 +150,7 @@ def _reclassify(problem: Problem, at: Iterate, generator: torch.Generator, done:
     return problem, at, bool(again.any())
 
 
-def _merit(problem: Problem, at: Iterate, g: int) -> Merit:
+def _merit(problem: RelaxedProblem, at: Iterate, g: int) -> Merit:
     """Log of the objective by what each layer of a group adds to it, limits at their multipliers."""
     now = values(problem, at.y, at.v)
     weights = problem.weights(at.duals[-1])
@@ -171,13 +173,15 @@ def _fanouts(space: HardwareSpace, y: torch.Tensor) -> torch.Tensor:
     return torch.stack([machine.fanout_x, machine.fanout_y], -1).log()
 
 
-def _violation(now: Values) -> torch.Tensor:
+def _violation(now: PointValues) -> torch.Tensor:
     """`[starts]` largest log by which a limit is exceeded."""
     inequalities = [*(rows[..., 1:].flatten(1) for rows in now.rows), now.limits]
     return torch.cat(inequalities, 1).clamp(min=0).amax(1)
 
 
-def _report(problem: Problem, at: Iterate, feasibility: float, report: Callable[[float, float, float], None]) -> None:
+def _report(
+    problem: RelaxedProblem, at: Iterate, feasibility: float, report: Callable[[float, float, float], None]
+) -> None:
     """Tell the totals (pJ, cycles, mm2) of the best start within the limits, where there is one."""
     now = values(problem, at.y, at.v)
     merit = torch.where(_violation(now) <= feasibility, problem.objective(now.totals)[:, 0], torch.inf)
@@ -187,7 +191,7 @@ def _report(problem: Problem, at: Iterate, feasibility: float, report: Callable[
         report(energy, cycles, area)
 
 
-def _result(problem: Problem, at: Iterate, rounds: int, feasibility: float, stationarity: float) -> Relaxed:
+def _result(problem: RelaxedProblem, at: Iterate, rounds: int, feasibility: float, stationarity: float) -> Relaxed:
     """The solutions with their measures."""
     now = values(problem, at.y, at.v)
     violation = _violation(now)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlco import matmul
-from dlco.bound.boxes import Box, NetworkBound, NetworkBounding
+from dlco.bound.boxes import NetworkBound, NetworkBounding, SizeBox
 from dlco.bound.branch import LayerBound
 from dlco.bound.compulsory import layer_floors
 from dlco.bound.program import Aim
@@ -34,24 +34,26 @@ def grids(least: int) -> st.SearchStrategy[tuple[int, ...]]:
 
 
 @st.composite
-def boxes(draw: st.DrawFn) -> tuple[HardwareSpace, Box]:
+def boxes(draw: st.DrawFn) -> tuple[HardwareSpace, SizeBox]:
     """A space of one to three free sizes, and some of its machines."""
     free = [("Buffer", "fanout_x", 1), ("Registers", "capacity", 4), ("Buffer", "capacity", 16)]
     parameters = [
         Parameter(level, field, draw(grids(least))) for level, field, least in free[: draw(st.integers(1, len(free)))]
     ]
     ends = [sorted(draw(st.tuples(*[st.integers(0, len(p.grid) - 1)] * 2))) for p in parameters]
-    return HardwareSpace(BASE, tuple(parameters), TECHNOLOGY_45NM), Box(*map(tuple, zip(*ends, strict=True)))
+    return HardwareSpace(BASE, tuple(parameters), TECHNOLOGY_45NM), SizeBox(*map(tuple, zip(*ends, strict=True)))
 
 
-def machines(box: Box) -> list[tuple[int, ...]]:
+def machines(box: SizeBox) -> list[tuple[int, ...]]:
     """Grid positions of all machines of a box."""
     return list(product(*(range(low, high + 1) for low, high in zip(box.low, box.high, strict=True))))
 
 
 @given(boxes(), st.lists(st.floats(0, 1), min_size=6, max_size=6))
 @settings(max_examples=60)
-def test_halves_hold_every_machine_of_their_box_once(given_: tuple[HardwareSpace, Box], chosen: list[float]) -> None:
+def test_halves_hold_every_machine_of_their_box_once(
+    given_: tuple[HardwareSpace, SizeBox], chosen: list[float]
+) -> None:
     """Wherever in the box the layers would like their sizes to be; halves are cut on until one machine is left."""
     space, whole = given_
     bounding = NetworkBounding(LAYERS, space, layer_floors(LAYERS, space))

@@ -19,7 +19,7 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping import Constraints, SlotConstraint
 from dlco.relax import interior
-from dlco.relax.iterate import Iterate, Problem, draw_point, values
+from dlco.relax.iterate import Iterate, RelaxedProblem, draw_point, values
 from dlco.relax.program import RelaxedLayers, machine_rows
 from dlco.relax.relax import FIRST_MU, Relaxed, relax
 from dlco.search.group import Group, make_groups
@@ -48,11 +48,11 @@ class Setting:
         self.score = Score(objective, budget or Budget(), base.cycle_s)
         self.counts = [torch.tensor([float(one.count) for one in g.layers]).double() for g in self.groups]
 
-    def begin(self, seed: int = 0) -> tuple[Problem, Iterate]:
+    def begin(self, seed: int = 0) -> tuple[RelaxedProblem, Iterate]:
         """The problem of random classes, and random points."""
         generator = torch.Generator().manual_seed(seed)
         space = as_space(self.hardware)
-        problem = Problem.of(self.groups, space, self.score, self.counts, self.starts, generator, give=2.5e-4)
+        problem = RelaxedProblem.of(self.groups, space, self.score, self.counts, self.starts, generator, give=2.5e-4)
         return problem, draw_point(problem, self.starts, generator, FIRST_MU)
 
     def relax(self, seed: int = 0, rounds: int = 8, **options: float) -> Relaxed:
@@ -397,7 +397,7 @@ def test_hardware_and_mappings_together_match_slsqp(objective: str, space: Hardw
         assert peer == inf or reached[start].item() >= peer - 0.1  # it may end in a corner, but not far above
 
 
-def slsqp(problem: Problem, at: Iterate, start: int) -> float:
+def slsqp(problem: RelaxedProblem, at: Iterate, start: int) -> float:
     """The least value that SLSQP reaches from one start, with all constraints kept."""
     layers, classes = problem.layers[0], problem.classes[0]
     p = at.y.shape[1]
