@@ -17,16 +17,15 @@ system a layer, a Schur complement of the sizes, and Woodbury's identity. Curvat
 layer by layer, until its matrix is positive definite.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
 
 from dlco.relax.arrow import onto_simplex, solve_arrow, woodbury
-from dlco.relax.classes import Classes
-from dlco.relax.iterate import Iterate, RelaxedProblem, gaps_of, inside, rooms, stacked, values, wide
-from dlco.relax.program import TOTALS, RelaxedLayers, derivatives, machine_rows
+from dlco.relax.iterate import Iterate, RelaxedProblem, gaps_of, inside, rooms, shares, stacked, values, wide
+from dlco.relax.program import TOTALS, derivatives, machine_rows
 
 BOUNDARY = 0.995  # share of the way to the boundary that a step may go
 CLOSE = 10.0  # conditions that hold to this multiple of mu allow a smaller mu
@@ -71,11 +70,9 @@ def residual(problem: RelaxedProblem, at: Iterate) -> torch.Tensor:
     at_v, at_y = newton.slope(base, at.duals)
     parts = [torch.minimum(torch.maximum(at.y - at_y, problem.low), problem.high) - at.y]
     for g, (layers, classes) in enumerate(zip(problem.layers, problem.classes, strict=True)):
-        x = at.v[g][..., :-1].unflatten(-1, (layers.slots, -1))
-        slope = at_v[g][..., :-1].unflatten(-1, (layers.slots, -1))
+        x, slope = layers.factors(at.v[g]), layers.factors(at_v[g])
         parts += [onto_simplex(x - slope, layers.total, classes.open) - x, at_v[g][..., -1]]
-    inequalities = [*(rows[..., 1:] for rows in newton.now.rows), newton.now.limits]
-    parts += [d * (c - problem.give) for c, d in zip(inequalities, at.duals, strict=True)]
+    parts += [d * (c - problem.give) for c, d in zip(newton.now.inequalities, at.duals, strict=True)]
     return torch.cat([part.flatten(1).abs() for part in parts], 1).amax(1)
 
 
@@ -102,11 +99,10 @@ class _Newton:
         self.curve: list[torch.Tensor] = []
         self.share: list[tuple[torch.Tensor, torch.Tensor]] = []  # of energy and of cycles
         for g, (layers, classes) in enumerate(zip(problem.layers, problem.classes, strict=True)):
-            part_e = (self.now.rows[g][..., 0] + problem.counts[g].log() - self.now.totals[:, :1]).exp()
-            part_t = (at.v[g][..., -1] + problem.counts[g].log() - self.now.totals[:, 1:2]).exp()
+            part_e, part_t = shares(problem, self.now, at, g)
             weights = torch.cat([(self.weight[:, :1] * part_e)[..., None], at.duals[g]], -1).movedim(-1, 0)
             point = stacked(at.v[g], at.y)
-            jacobian, hessian = derivatives(_rows_of(layers, classes), point, weights)
+            jacobian, hessian = derivatives(partial(layers.rows, position=classes.position), point, weights)
             slope = jacobian[..., 0, :]
             weight = (self.weight[:, :1] * part_e).clamp(min=0)[..., None, None]
             hessian = hessian + weight * slope[..., :, None] * slope[..., None, :]
@@ -371,7 +367,7 @@ def _null_space(problem: RelaxedProblem, g: int, v: torch.Tensor) -> torch.Tenso
     In each dimension the largest factor gives way to all the others; tau moves freely.
     """
     layers, open_ = problem.layers[g], problem.classes[g].open
-    x = v[..., :-1].unflatten(-1, (layers.slots, -1))
+    x = layers.factors(v)
     gives = torch.nn.functional.one_hot(torch.where(open_, x, -1.0).argmax(-2), layers.slots).mT.bool() & open_
     live = torch.arange(len(layers.live), device=v.device).repeat(layers.slots)
     same = (live[:, None] == live[None, :]).to(v.dtype)
@@ -387,10 +383,6 @@ def _reach(values: Sequence[torch.Tensor], steps: Sequence[torch.Tensor]) -> tor
     shares = [torch.where(step < 0, step / a, 0.0).flatten(1) for a, step in zip(values, steps, strict=True)]
     least = torch.cat(shares, 1).amin(1)
     return (-BOUNDARY / least.clamp(max=-1e-12)).clamp(max=1.0)
-
-
-def _rows_of(layers: RelaxedLayers, classes: Classes) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda point: layers.rows(point, classes.position)
 
 
 def _sum(parts: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -141,6 +141,11 @@ class PointValues:
     totals: torch.Tensor
     limits: torch.Tensor
 
+    @property
+    def inequalities(self) -> list[torch.Tensor]:
+        """Each at most 0: for each group `[starts, layers, m]`, then the limits."""
+        return [*(rows[..., 1:] for rows in self.rows), self.limits]
+
 
 def values(problem: RelaxedProblem, y: torch.Tensor, v: Sequence[torch.Tensor]) -> PointValues:
     """The functions of the problem at log sizes `[starts, parameters]` and layer variables."""
@@ -183,8 +188,7 @@ def begin(problem: RelaxedProblem, y: torch.Tensor, x: Sequence[torch.Tensor], m
 def reset(problem: RelaxedProblem, at: Iterate, mu: float) -> Iterate:
     """The same point with slacks and multipliers of a barrier `mu`, such as after a change of class."""
     now = values(problem, at.y, at.v)
-    gaps = [*(rows[..., 1:] for rows in now.rows), now.limits]
-    slacks = [(problem.give - c).clamp(min=0.05) for c in gaps]
+    slacks = [(problem.give - c).clamp(min=0.05) for c in now.inequalities]
     room = rooms(problem, at.y)
     return Iterate(
         y=at.y.clone(),
@@ -219,8 +223,14 @@ def rooms(problem: RelaxedProblem, y: torch.Tensor) -> tuple[torch.Tensor, torch
 
 def gaps_of(problem: RelaxedProblem, now: PointValues, at: Iterate) -> list[torch.Tensor]:
     """`c - give + s - t` of all inequalities, in the shapes of `Iterate.slacks`."""
-    inequalities = [*(rows[..., 1:] for rows in now.rows), now.limits]
-    return [c - problem.give + s - t for c, s, t in zip(inequalities, at.slacks, at.excesses, strict=True)]
+    return [c - problem.give + s - t for c, s, t in zip(now.inequalities, at.slacks, at.excesses, strict=True)]
+
+
+def shares(problem: RelaxedProblem, now: PointValues, at: Iterate, g: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What part of the network's energy and of its cycles each layer of a group has, `[starts, layers]` each."""
+    counts = problem.counts[g].log()
+    energy = (now.rows[g][..., 0] + counts - now.totals[:, :1]).exp()
+    return energy, (at.v[g][..., -1] + counts - now.totals[:, 1:2]).exp()
 
 
 def stacked(v: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

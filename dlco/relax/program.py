@@ -202,11 +202,14 @@ class RelaxedLayers:
         energy, cycles, *full = (one.expand(x.shape[:-2]) for one in (_log(spent.energy_pj), _log(spent.cycles), *full))
         return energy, cycles, torch.stack(full).amax(0)
 
+    def factors(self, v: torch.Tensor) -> torch.Tensor:
+        """Of a layer's variables, `[..., slots * live + 1]`, the logs of the factors, `[..., slots, live]`."""
+        return v[..., :-1].unflatten(-1, (self.slots, len(self.live)))
+
     def table(self, x: torch.Tensor) -> torch.Tensor:
-        """Logs of all dimensions, `[..., slots, dims]`, of `[..., slots * live]`."""
-        logs = x.unflatten(-1, (self.slots, len(self.live)))
-        full = torch.zeros(*logs.shape[:-1], self.group.dims, dtype=x.dtype, device=x.device)
-        return full.index_copy(-1, self.live, logs)
+        """Logs of all dimensions, `[..., slots, dims]`, of `[..., slots, live]`."""
+        full = torch.zeros(*x.shape[:-1], self.group.dims, dtype=x.dtype, device=x.device)
+        return full.index_copy(-1, self.live, x)
 
 
 def machine_rows(space: HardwareSpace, y: torch.Tensor) -> torch.Tensor:

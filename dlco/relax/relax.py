@@ -16,7 +16,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.relax import interior
 from dlco.relax.classes import Classes, Merit, adopt, better_orders, drop_loops, inward, one_axis
-from dlco.relax.iterate import Iterate, PointValues, RelaxedProblem, begin, draw_point, values
+from dlco.relax.iterate import Iterate, PointValues, RelaxedProblem, begin, draw_point, shares, values
 from dlco.search.group import Group
 from dlco.search.score import Score
 
@@ -127,7 +127,7 @@ def _reclassify(
     gain = torch.zeros_like(at.mu)
     for g, (layers, old) in enumerate(zip(problem.layers, problem.classes, strict=True)):
         group = layers.group
-        x = at.v[g][..., :-1].unflatten(-1, (layers.slots, -1))
+        x = layers.factors(at.v[g])
         merit = _merit(problem, at, g)
         before = merit(x, old)
         x, new = adopt(x, old, merit) if done <= 2 else (x, old)
@@ -152,11 +152,9 @@ def _reclassify(
 
 def _merit(problem: RelaxedProblem, at: Iterate, g: int) -> Merit:
     """Log of the objective by what each layer of a group adds to it, limits at their multipliers."""
-    now = values(problem, at.y, at.v)
     weights = problem.weights(at.duals[-1])
-    counts = problem.counts[g].log()
-    energy_weight = weights[:, :1] * (now.rows[g][..., 0] + counts - now.totals[:, :1]).exp()
-    time_weight = weights[:, 1:2] * (at.v[g][..., -1] + counts - now.totals[:, 1:2]).exp()
+    energy_share, time_share = shares(problem, values(problem, at.y, at.v), at, g)
+    energy_weight, time_weight = weights[:, :1] * energy_share, weights[:, 1:2] * time_share
 
     def merit(x: torch.Tensor, classes: Classes) -> torch.Tensor:
         with torch.no_grad():
@@ -175,8 +173,7 @@ def _fanouts(space: HardwareSpace, y: torch.Tensor) -> torch.Tensor:
 
 def _violation(now: PointValues) -> torch.Tensor:
     """`[starts]` largest log by which a limit is exceeded."""
-    inequalities = [*(rows[..., 1:].flatten(1) for rows in now.rows), now.limits]
-    return torch.cat(inequalities, 1).clamp(min=0).amax(1)
+    return torch.cat([one.flatten(1) for one in now.inequalities], 1).clamp(min=0).amax(1)
 
 
 def _report(
@@ -199,7 +196,7 @@ def _result(problem: RelaxedProblem, at: Iterate, rounds: int, feasibility: floa
     return Relaxed(
         sizes=at.y.exp(),
         logs=[
-            layers.table(v[..., :-1] * classes.open.flatten(2))
+            layers.table(layers.factors(v) * classes.open)
             for layers, classes, v in zip(problem.layers, problem.classes, at.v, strict=True)
         ],
         position=[one.position for one in problem.classes],
