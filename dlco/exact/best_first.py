@@ -2,7 +2,7 @@
 
 Every pair of a tiling inside a processing element and spatial factors has lower bounds on energy and cycles. The most
 promising pairs are completed first: all tiles of the shared level, all order classes of the two outer levels, each
-step filtered by the same bounds with more of the mapping known; what is left is priced by the cost model itself. A
+step filtered by the same bounds with more of the mapping known; what is left is evaluated by the cost model itself. A
 pair is done with once a point of the front has no more cycles and no more energy than its bounds. The search ends when
 all pairs are: then no mapping of the space beats the front. Stopped earlier, the bounds of the pairs left over hold.
 """
@@ -24,9 +24,9 @@ from dlco.hardware.architecture import Machine
 from dlco.mapping.kept import Kept
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, MappingBatch
 
-CHUNK = 1 << 17  # pairs bounded, or mappings priced, at once
+CHUNK = 1 << 17  # pairs bounded, or mappings evaluated, at once
 FIRST, GROWTH, MOST = 1, 4, 256  # pairs completed at once: few, until the front excludes most completions
-PRICED = 512  # mappings priced at once, the most promising of a batch; `GROWTH` times as many each further time
+EVALUATED = 512  # mappings evaluated at once, the most promising of a batch; `GROWTH` times as many each further time
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class FrontSearch:
         front: unbeaten points so far; energies in pJ of one execution. Rows are (label, spatial factors, tile of the
             shared level, order class of the shared level, of the outermost one).
         left: pairs not yet done with.
-        evaluated: mappings priced so far.
+        evaluated: mappings evaluated so far.
     """
 
     def __init__(self, tables: LayerTables) -> None:
@@ -138,7 +138,7 @@ class FrontSearch:
         return pairs.pick(~self.front.excludes(pairs.cycles, pairs.energy * self.tables.macs))
 
     def _complete(self, pairs: Pairs) -> None:
-        """Price every completion of the pairs that may join the front."""
+        """Evaluate every completion of the pairs that may join the front."""
         tables, bounds = self.tables, self.bounds
         terms = bounds.energies(pairs.label, pairs.spatial, pairs.reached)
         some = self._with_orders(pairs, self._with_tiles(pairs, terms))
@@ -197,11 +197,11 @@ class FrontSearch:
         return replace(some, row=row, fills=fills, is_open=is_open)
 
     def _join(self, rows: Ints, cycles: Floats, energy: Floats) -> None:
-        """Price mappings of at least these cycles and pJ, the most promising first, and let them join the front."""
-        left, size = np.argsort(cycles * energy), PRICED
+        """Evaluate mappings of at least these cycles and pJ, the most promising first, and let them join the front."""
+        left, size = np.argsort(cycles * energy), EVALUATED
         while len(left):
             some, left = left[:size], left[size:]
-            found, taken = self._price(rows[some])
+            found, taken = self._evaluate(rows[some])
             self.evaluated += len(some)
             better = ~self.front.excludes(taken, found)
             self.front = self.front.joined(taken[better], found[better], rows[some][better])
@@ -226,7 +226,7 @@ class FrontSearch:
     def _kept(self) -> Kept:
         return self.tables.kept.tolist()
 
-    def _price(self, rows: Ints) -> tuple[Floats, Floats]:
+    def _evaluate(self, rows: Ints) -> tuple[Floats, Floats]:
         """(energy pJ, cycles) `[n]` of mappings, in the exact cost model."""
         tables = self.tables
         factors, position = self.factors(rows)

@@ -79,7 +79,7 @@ def combine(
     rests = _hulls_of_rests(layers)
     best = _best_corner(layers, objective, limits)
     energy = time = torch.zeros(1, dtype=torch.float64)
-    trail: list[tuple[torch.Tensor, torch.Tensor]] = []  # for each layer (partial sum, point) of the sums kept
+    steps: list[tuple[torch.Tensor, torch.Tensor]] = []  # for each layer (partial sum, point) of the sums kept
     for (e, t), rest in zip(layers, rests[1:], strict=True):
         held, point = (
             axis.flatten() for axis in torch.meshgrid(*map(torch.arange, (len(energy), len(e))), indexing="ij")
@@ -89,12 +89,12 @@ def combine(
         running = _open(energy, time, rest, objective, limits, known).nonzero().flatten()
         keep = running[unbeaten(energy[running], time[running], powered)]
         energy, time = energy[keep], time[keep]
-        trail.append((held[keep], point[keep]))
+        steps.append((held[keep], point[keep]))
         if len(energy) * max(len(x) for x, _ in layers) > SUMS:
             raise InvalidInput(
                 f"the network has {len(energy):,} sums of layers in the running; limit the layers' fronts"
             )
-    return _retrace(energy, time, trail, objective, best)
+    return _traced_back(energy, time, steps, objective, best)
 
 
 def best_points(
@@ -188,10 +188,10 @@ def _best_corner(
     return found
 
 
-def _retrace(
+def _traced_back(
     energy: torch.Tensor,
     time: torch.Tensor,
-    trail: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    steps: Sequence[tuple[torch.Tensor, torch.Tensor]],
     objective: Objective,
     best: Choice | None,
 ) -> Choice | None:
@@ -201,7 +201,7 @@ def _retrace(
     last = min(range(len(energy)), key=lambda i: Choice(float(energy[i]), float(time[i]), ()).rank(objective))
     chosen = []
     at = last
-    for held, point in reversed(trail):
+    for held, point in reversed(steps):
         chosen.append(int(point[at]))
         at = int(held[at])
     found = Choice(float(energy[last]), float(time[last]), tuple(reversed(chosen)))
