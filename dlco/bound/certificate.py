@@ -90,8 +90,8 @@ def lower_bound(
 
     Args:
         layers: the network.
-        hardware: a machine, or a space of them. Limits of the budget on capacities and bandwidths are to be taken
-            into it beforehand; here they are left out.
+        hardware: a machine, or a space of them, into which limits of the budget on capacities and bandwidths are to be
+            taken beforehand; over a space they are left out.
         objective: "latency", "energy", "edp", "power" or "area".
         budget: limits that designs must keep.
         constraints: on mappings, beside those that the hardware carries. What they keep out of a level is taken into

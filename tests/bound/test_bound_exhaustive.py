@@ -181,7 +181,7 @@ def test_a_layer_limit_raises_the_bound(network: list[Layer], machine: Architect
 
 
 def test_limits_that_a_machine_breaks(network: list[Layer], machine: Architecture, space: HardwareSpace) -> None:
-    for budget in (Budget(area_mm2=1e-6), Budget(pe_count=1)):
+    for budget in (Budget(area_mm2=1e-6), Budget(pe_count=1), Budget(capacity={"Buffer": 1})):
         assert lower_bound(network, machine, "energy", budget).value == inf
     assert lower_bound(network, space, "energy", Budget(area_mm2=1e-6), effort=EFFORT).value == inf
 

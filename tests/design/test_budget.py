@@ -6,6 +6,7 @@ import pytest
 
 from dlco import Budget, InvalidInput
 from dlco.design.objective import OBJECTIVES, Objective
+from dlco.hardware import generic
 
 FIELDS = ("area_mm2", "power_w", "latency_s", "energy_j")
 
@@ -31,3 +32,15 @@ def test_unknown_objectives_are_refused_with_those_allowed(objective: object) ->
 
 def test_objectives_pass() -> None:
     assert [Objective.parse(one) for one in OBJECTIVES] == ["latency", "energy", "edp", "power", "area"]
+
+
+def test_what_a_machine_uses_of_the_limits_on_it_alone() -> None:
+    machine = generic()
+    budget = Budget(area_mm2=1.0, pe_count=machine.macs, capacity={"GlobalBuffer": 64}, energy_j=1.0)
+    used = {use.limit: (use.used, use.most, use.broken) for use in budget.machine_uses(machine)}
+    assert used == {
+        "area_mm2": (machine.area_mm2, 1.0, machine.area_mm2 > 1.0),
+        "pe_count": (machine.macs, machine.macs, False),
+        "capacity of GlobalBuffer": (machine.level("GlobalBuffer").capacity, 64, True),
+    }
+    assert Budget(latency_s=1.0).machine_uses(machine) == []
