@@ -27,6 +27,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping.constraints import stated
+from dlco.mapping.kept import constrained
 from dlco.workload.layer import Layer
 from dlco.workload.problem import check_count
 
@@ -123,8 +124,8 @@ def without_bypassed(
     if not fixed.bypass:
         return space
     names = fixed.dataspaces.union(*({one.name for one in layer.problem.dataspaces} for layer in layers))
-    out = {level.name: level.bypass | fixed.bypassed_of(level.name, names) for level in base.levels}
-    return replace(space, base=base.with_bypass(out))
+    levels = zip(base.levels, constrained(base, fixed, sorted(names)), strict=True)
+    return replace(space, base=base.with_bypass({level.name: out for level, out in levels}))
 
 
 class _Bounding:

@@ -23,6 +23,7 @@ from dlco.design.budget import Budget
 from dlco.design.objective import JOULES, Objective
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.space import HardwareSpace, as_space
+from dlco.mapping.kept import kept_levels
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Dataspace, Problem
 from dlco.workload.sumset import distinct_sums
@@ -111,8 +112,8 @@ def _cycles(problem: Problem, machines: Machine, base: Architecture) -> float:
     compute = problem.macs / float(machines.macs.max())
     outer = len(base.levels) - 1
     reads = writes = 0
-    for space in problem.dataspaces:
-        if outer not in base.keeping(space.name):
+    for space, kept in zip(problem.dataspaces, kept_levels(problem, base), strict=True):
+        if outer not in kept:
             continue
         if space.read_write:
             writes += used_words(problem, space)
@@ -129,9 +130,8 @@ def _cycles(problem: Problem, machines: Machine, base: Architecture) -> float:
 def _energy(problem: Problem, machines: Machine, base: Architecture) -> float:
     least = {name: word.tolist() for name, word in _word_pj(machines).items()}
     energy = problem.macs * float(machines.mac_pj.min())
-    for space in problem.dataspaces:
+    for space, kept in zip(problem.dataspaces, kept_levels(problem, base), strict=True):
         words = used_words(problem, space)
-        kept = base.keeping(space.name)
         inner, outer = kept[0], kept[-1]
         below = (machines.fanout_x * machines.fanout_y)[:, : inner + 1].prod(-1)
         served = problem.macs / float(below.max())

@@ -33,6 +33,7 @@ import numpy as np
 from dlco.bound.geometric import Array
 from dlco.bound.nodes import Node, Range
 from dlco.bound.unit_costs import Sum, UnitCosts
+from dlco.mapping.kept import kept_levels
 from dlco.workload.problem import Problem
 
 
@@ -108,13 +109,11 @@ class LayerTerms:
         self.sizes = slice(self.slots, self.slots + len(costs.low))
         self.n = self.slots + len(costs.low) + 1
         self.spaces = []
-        for space in problem.dataspaces:
+        for space, kept in zip(problem.dataspaces, kept_levels(problem, costs.base), strict=True):
             ranks = tuple(tuple((index[d], c) for d, c in rank if index[d] in live) for rank in space.projection)
             ranks = tuple(rank for rank in ranks if rank)
             relevant = frozenset(d for rank in ranks for d, _ in rank)
-            self.spaces.append(
-                IndexedSpace(space.name, space.read_write, ranks, relevant, costs.base.keeping(space.name))
-            )
+            self.spaces.append(IndexedSpace(space.name, space.read_write, ranks, relevant, kept))
         self.chain = {d: self._chain(d) for d in live}
         self.zero = np.zeros(self.n)
         self._vectors: dict[tuple, Array] = {}

@@ -254,10 +254,6 @@ class Architecture:
         levels = sum(level.area_um2 * n for level, n in zip(self.levels, self.instances, strict=True))
         return (levels + self.mac_area_um2 * self.macs) * 1e-6
 
-    def keeping(self, dataspace: str) -> tuple[int, ...]:
-        """Positions of the levels that keep a dataspace, innermost first."""
-        return tuple(i for i, level in enumerate(self.levels) if dataspace not in level.bypass)
-
     def with_bypass(self, bypass: Mapping[str, Iterable[str]]) -> "Architecture":
         """The same machine in which each named level keeps all but the listed dataspaces.
 

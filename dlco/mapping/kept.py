@@ -29,6 +29,12 @@ def kept_table(problem: Problem, architecture: Architecture | None, more: Bypass
     return [[space.name not in out for space in problem.dataspaces] for out in bypassed(architecture, more)]
 
 
+def kept_levels(problem: Problem, architecture: Architecture) -> list[tuple[int, ...]]:
+    """`[spaces]` the levels of a machine that keep each dataspace, innermost first."""
+    columns = zip(*kept_table(problem, architecture), strict=True)
+    return [tuple(level for level, keeps in enumerate(column) if keeps) for column in columns]
+
+
 def kept_dataspaces(
     problem: Problem, mapping: Mapping | MappingBatch, architecture: Architecture | None = None
 ) -> dict[str, tuple[str, ...]]:
