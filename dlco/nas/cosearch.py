@@ -17,7 +17,7 @@ from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.interrupts import Interrupts, held
 from dlco.journal import Journal, recording
 from dlco.mapping.constraints import announce
@@ -126,7 +126,7 @@ def cosearch(
         costs = LayerCosts(hardware, problem.score, seed=seed)
     elif not isinstance(costs, LayerCosts):
         raise InvalidInput(f"costs is {costs!r}; it must be a dlco.nas.LayerCosts")
-    elif costs.hardware != hardware or costs.score != problem.score:
+    elif costs.hardware != as_space(hardware) or costs.score != problem.score:
         raise InvalidInput("costs were found on other hardware, or for another objective or other limits")
     started = time.perf_counter()
     mappings = costs.evaluations

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlco.design.budget import TOTALS, Budget
-from dlco.design.objective import OBJECTIVES
+from dlco.design.objective import OBJECTIVES, Objective
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
@@ -127,7 +127,7 @@ class CoProblem:
     def score(self) -> Score:
         """How the hardware side ranks: for the objective, or for EDP where that is accuracy."""
         objective = "edp" if self.objective == "accuracy" else self.objective
-        return Score(objective, self.budget, self.hardware.base.cycle_s)
+        return Score(Objective(objective), self.budget, self.hardware.base.cycle_s)
 
     def merit(self, accuracy: float, point: NetworkPoint) -> float:
         """How a pair ranks, lower is better: all that keep the limits before all that do not."""

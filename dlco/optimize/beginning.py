@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-from dlco.hardware.architecture import Architecture, Machine
+from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
 from dlco.journal import check_table
 from dlco.optimize.effort import SolveEffort
 from dlco.relax import Relaxed, relax, round_factors, round_sizes
 from dlco.search.designs import Seeds, Workbench
-from dlco.search.local_search import random_start
 from dlco.search.score import BROKEN
+from dlco.search.unit_moves import random_start
 
 log = logging.getLogger("dlco")
 
@@ -37,7 +37,7 @@ def relaxed_starts(
     try:
         relaxed = relax(
             bench.groups,
-            bench.hardware,
+            bench.hardware.base if bench.hardware.is_fixed else bench.hardware,
             bench.score.smooth,
             bench.counts,
             starts=effort.starts,
@@ -61,7 +61,7 @@ def read_begin(bench: Workbench, plain: dict[str, Any]) -> tuple[torch.Tensor, S
         ValueError: they are of another kind, as in a damaged file.
     """
     sizes = plain["sizes"]
-    if isinstance(bench.hardware, HardwareSpace) and len(sizes):
+    if not bench.hardware.is_fixed and len(sizes):
         check_table("sizes", sizes, (None, len(bench.hardware.parameters)))
     stages = [[float(total) for total in totals] for totals in plain["relaxed"]]
     if any(len(totals) != 3 for totals in stages):
@@ -69,17 +69,17 @@ def read_begin(bench: Workbench, plain: dict[str, Any]) -> tuple[torch.Tensor, S
     return sizes, Seeds.from_plain(plain["seeds"], bench.groups), stages
 
 
-def machine_of(bench: Workbench, index: torch.Tensor | None) -> Machine:
-    """The machine at grid indices `[1, parameters]` (None: the fixed one), of batch shape `[1, 1, 1, 1]`."""
-    return bench.machines(index, 1).select(torch.zeros(1, 1, 1, 1, dtype=torch.long))
+def machine_of(bench: Workbench, index: torch.Tensor) -> Machine:
+    """The machine at grid indices `[1, parameters]`, of batch shape `[1, 1, 1, 1]`."""
+    return bench.machines(index).select(torch.zeros(1, 1, 1, 1, dtype=torch.long))
 
 
 def _rounded(bench: Workbench, relaxed: Relaxed, start: int, copies: int, generator: torch.Generator) -> Seeds:
     """Roundings of one relaxed solution's mappings, for its machine rounded to the grid."""
-    index = None
-    if isinstance(bench.hardware, HardwareSpace):
-        index = round_sizes(bench.hardware, relaxed.sizes[start].cpu(), bench.score.machine_excess)[None]
-    machine = machine_of(bench, index)
+    index = torch.zeros(0, dtype=torch.long)
+    if not bench.hardware.is_fixed:
+        index = round_sizes(bench.hardware, relaxed.sizes[start].cpu(), bench.score.machine_excess)
+    machine = machine_of(bench, index[None])
     assignment, position = [], []
     for group, logs, places in zip(bench.groups, relaxed.logs, relaxed.position, strict=True):
         assignment.append(round_factors(group, logs[start : start + 1], copies, generator, machine=machine)[0])
@@ -87,12 +87,10 @@ def _rounded(bench: Workbench, relaxed: Relaxed, start: int, copies: int, genera
     return Seeds(assignment, position, float(relaxed.rate[start]))
 
 
-def ends_of(hardware: Architecture | HardwareSpace) -> list[torch.Tensor | None]:
-    """Grid indices `[1, parameters]` of the machines of all least and all largest sizes; None for a fixed machine."""
-    if not isinstance(hardware, HardwareSpace):
-        return [None]
-    last = torch.tensor([[len(parameter.grid) - 1 for parameter in hardware.parameters]])
-    return [last * 0, last]
+def ends_of(space: HardwareSpace) -> list[torch.Tensor]:
+    """Grid indices `[1, parameters]` of the machines of all least and all largest sizes; of a fixed machine once."""
+    last = torch.tensor([[len(parameter.grid) - 1 for parameter in space.parameters]], dtype=torch.long)
+    return [last] if space.is_fixed else [last * 0, last]
 
 
 def random_seeds(bench: Workbench, n: int, generator: torch.Generator, rate: float) -> Seeds:

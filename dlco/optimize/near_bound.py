@@ -14,7 +14,7 @@ from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL
 from dlco.relax import round_factors
 from dlco.search.designs import Seeds
 from dlco.search.group import Group
-from dlco.search.local_search import random_start
+from dlco.search.unit_moves import random_start
 
 NOISY = 4  # roundings of each draw of axes: one plain, the others with noise
 

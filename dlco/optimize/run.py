@@ -22,9 +22,10 @@ from dlco.bound import BoundEffort, compulsory_bound
 from dlco.design.budget import broken_limits
 from dlco.design.history import History
 from dlco.design.network_cost import LayerCost, NetworkCost, evaluate_network
+from dlco.design.objective import Objective
 from dlco.design.solution import Solution, sound
 from dlco.hardware.architecture import Architecture
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.interrupts import Interrupts, held
 from dlco.journal import Journal, recorded
 from dlco.mapping.mapping import Mapping
@@ -82,8 +83,9 @@ class Run:
         groups = make_groups(request.layers, request.hardware.base, request.hardware.free_fanouts, request.constraints)
         self.groups: tuple[Group, ...] = tuple(group.to(request.device) for group in groups)
         self.weighted = score is not None
-        self.score = score or Score(request.objective, request.budget, request.hardware.base.cycle_s)
-        self.bench = Workbench(self.groups, self.hardware, self.score, request.seed, self._note, journal, on_candidates)
+        self.score = score or Score(Objective(request.objective), request.budget, request.hardware.base.cycle_s)
+        space = as_space(request.hardware)
+        self.bench = Workbench(self.groups, space, self.score, request.seed, self._note, journal, on_candidates)
         self.best: Design | None = None
         self.proofs = Proofs(
             request, self.groups, journal, self._still, lambda bound: self.history.note(self.phase, bound=bound)
@@ -139,16 +141,17 @@ class Run:
             best = self._search_hardware(sizes, seeds)
         else:
             self._tick("search", 0.3)
-            best = self.bench.fit(None, [seeds], effort.fit)[0]
+            best = self.bench.fit(torch.zeros(1, 0, dtype=torch.long), [seeds], effort.fit)[0]
         for repeat in range(effort.polishes):
             self._tick("polish", 0.7 + 0.3 * repeat / effort.polishes)
             best = self._polish(best)
-            if best.index is not None and repeat < effort.polishes - 1:  # better mappings may want other sizes
+            if not self.bench.hardware.is_fixed and repeat < effort.polishes - 1:
+                # better mappings may want other sizes
                 best = self._descend(best, lambda share: None)
 
     def _polish(self, best: Design) -> Design:
         """The design with its machine's proved optimum or, where that is not covered, the longest search's."""
-        index = None if best.index is None else best.index[None]
+        index = best.index[None]
         if self.effort.exact and not self.weighted:
             proved = solve_on(self._architecture(best), self.request, self.effort, self._still, self.journal)
             if proved is not None:
@@ -163,7 +166,6 @@ class Run:
         """The design's machine."""
         if isinstance(self.hardware, Architecture):
             return self.hardware
-        assert design.index is not None
         return self.hardware.architecture_at(design.index)
 
     def _begin(self) -> tuple[torch.Tensor, Seeds]:
@@ -220,7 +222,7 @@ class Run:
         effort = self.effort
         if not fleet:
             return self.bench.promising(torch.stack(list(machines)), seeds, effort.fit, effort.machines)
-        indices = torch.stack([design.index for design in fleet if design.index is not None])
+        indices = torch.stack([design.index for design in fleet])
         shared = Seeds.join([*(design.chosen for design in fleet), fleet[0].seeds])
         own = [replace(shared, rate=design.chosen.rate) for design in fleet]
         return self.bench.fit(indices, own, effort.fit, effort.machines)
@@ -231,7 +233,6 @@ class Run:
         Those others start near a quick lower bound of the machine. Beside mappings already improved they would die out
         before they are as good.
         """
-        assert design.index is not None
         index, effort = design.index[None], self.effort.fleet
         others = self.bench.fit(index, [self._guided(design, effort.guided, "glance", GLANCE)], effort.longer)[0]
         return self.bench.fit(index, [Seeds.join([design.seeds, others.seeds])], effort.mappings)[0]
@@ -239,7 +240,7 @@ class Run:
     def _guided(self, design: Design, copies: int, part: str, effort: BoundEffort) -> Seeds:
         """So many mappings of every layer near a lower bound of the design's machine."""
         guides = self.proofs(self._architecture(design), effort).guides
-        machine = machine_of(self.bench, None if design.index is None else design.index[None])
+        machine = machine_of(self.bench, design.index[None])
         generator = self._generator(part, self.bench.searches)
         return guided_seeds(guides, self.groups, machine, copies, generator, design.chosen.rate)
 
@@ -397,7 +398,7 @@ class Run:
         On the machine of all least sizes or, where a layer does not fit there, on that of all largest.
         """
         self.bench.journal, self.bench.on_design = None, self._take  # this search is not part of the run
-        machines = ends_of(self.hardware)
+        machines = ends_of(self.bench.hardware)
         try:
             with self.interrupts.heard():
                 for index in machines:

@@ -11,13 +11,16 @@ from typing import Any
 
 import torch
 
-from dlco.hardware.architecture import Architecture, Machine
+from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
-from dlco.journal import Journal, check_table
+from dlco.journal import Journal, check_table, recorded
 from dlco.search.group import Group
-from dlco.search.local_search import UNFIT, Effort, Items, Population, assess, local_search
-from dlco.search.score import BROKEN, Score, choose, rate_of
+from dlco.search.items import Items, Pairs
+from dlco.search.local_search import Effort, local_search
+from dlco.search.score import HAIR, Score, choose, rate_of, taken
 from dlco.search.steps import longest_reach, steps
+from dlco.search.table import UNFIT, MappingTable
+from dlco.search.unit_moves import UnitMoves
 from dlco.tasks import derive_seed, run_tasks
 
 PLACES = 16  # of many machines, those that are searched for longer
@@ -63,14 +66,14 @@ class Design:
     """One machine with its mappings.
 
     Attributes:
-        index: grid indices of its sizes, or None where the hardware is fixed.
+        index: `[parameters]` grid indices of its sizes.
         score: as `Score` ranks it.
         chosen: the mappings (one a layer).
         seeds: all mappings that the search ended with, the chosen first.
         energy_pj, cycles, area_mm2: the network's totals.
     """
 
-    index: torch.Tensor | None
+    index: torch.Tensor
     score: float
     chosen: Seeds
     seeds: Seeds
@@ -83,17 +86,14 @@ class Design:
         return vars(self) | {"chosen": dict(vars(self.chosen)), "seeds": dict(vars(self.seeds))}
 
     @staticmethod
-    def from_plain(data: dict[str, Any], groups: Sequence[Group], hardware: Architecture | HardwareSpace) -> "Design":
-        """The inverse of `to_plain`; `ValueError` where it is no design of these layers on this hardware."""
+    def from_plain(data: dict[str, Any], groups: Sequence[Group], space: HardwareSpace) -> "Design":
+        """The inverse of `to_plain`; `ValueError` where it is no design of these layers on a machine of this space."""
         chosen, seeds = (Seeds.from_plain(data[name], groups) for name in ("chosen", "seeds"))
         energy, cycles, area = (float(data[name]) for name in ("energy_pj", "cycles", "area_mm2"))
         index = data["index"]
-        if isinstance(hardware, HardwareSpace):
-            check_table("index", index, (len(hardware.parameters),))
-            if not all(0 <= i < len(p.grid) for i, p in zip(index.tolist(), hardware.parameters, strict=True)):
-                raise ValueError("index lies outside the grid")
-        elif index is not None:
-            raise ValueError("index is given, but the machine is fixed")
+        check_table("index", index, (len(space.parameters),))
+        if not all(0 <= i < len(p.grid) for i, p in zip(index.tolist(), space.parameters, strict=True)):
+            raise ValueError("index lies outside the grid")
         return Design(index, float(data["score"]), chosen, seeds, energy, cycles, area)
 
 
@@ -102,22 +102,33 @@ class Candidates:
     """All mappings that a search of several machines ended with.
 
     Attributes:
-        indices: `[designs, parameters]` grid indices, or None where the hardware is fixed.
-        populations: for each group, of shape `[designs, layers, candidates]`.
+        indices: `[designs, parameters]` grid indices.
+        tables: for each group its mappings, of shape `[designs, layers, candidates]`.
         energy_pj, cycles, fits: `[designs, layers, candidates]`, layers of all groups one after the other; of one
             execution, and whether the mapping may be chosen.
         counts: `[layers]` executions.
         area_mm2: `[designs]`; `broken`: logs by which a machine and its deadlines break their limits, added up.
     """
 
-    indices: torch.Tensor | None
-    populations: list[Population]
+    indices: torch.Tensor
+    tables: list[MappingTable]
     energy_pj: torch.Tensor
     cycles: torch.Tensor
     fits: torch.Tensor
     counts: torch.Tensor
     area_mm2: torch.Tensor
     broken: torch.Tensor
+
+    def starts(self, design: int, picked: torch.Tensor, rate: float) -> Seeds:
+        """The mappings `picked` `[layers, n]` of one design, at a rate, pJ a cycle."""
+        parts = picked.split([table.merit.shape[1] for table in self.tables])
+        rows = [(torch.arange(len(part), device=part.device)[:, None], part) for part in parts]
+        both = list(zip(self.tables, rows, strict=True))
+        return Seeds(
+            [table.coding[design][row] for table, row in both],
+            [table.position[design][row] for table, row in both],
+            rate,
+        )
 
 
 class Workbench:
@@ -134,7 +145,7 @@ class Workbench:
     def __init__(
         self,
         groups: Sequence[Group],
-        hardware: Architecture | HardwareSpace,
+        hardware: HardwareSpace,
         score: Score,
         seed: int,
         on_design: Callable[[Design], None] = lambda design: None,
@@ -143,45 +154,35 @@ class Workbench:
     ) -> None:
         self.groups, self.hardware, self.score, self.seed = groups, hardware, score, seed
         self.device = groups[0].primes.device
-        self.counts = [
-            torch.tensor([float(x.count) for x in g.layers], dtype=torch.float64, device=self.device) for g in groups
-        ]
-        limits = [[score.budget.layer_limit(x.name) / score.cycle_s for x in g.layers] for g in groups]
-        self.deadlines = [torch.tensor(row, dtype=torch.float64, device=self.device) for row in limits]
+        self.counts = [group.counts for group in groups]
+        self.deadlines = [score.deadlines(group.layers).to(self.device) for group in groups]
         self.on_design, self.journal, self.on_candidates = on_design, journal, on_candidates
         self.evaluations = 0
         self.searches = 0  # so far: each has its own seed, and its own name in the journal
 
-    def machines(self, indices: torch.Tensor | None, designs: int) -> Machine:
-        """Machines of batch shape `[designs]`."""
-        index = torch.zeros(designs, 0, dtype=torch.long) if indices is None else indices
-        return self.hardware.machines_at(index.to(self.device))
+    def machines(self, indices: torch.Tensor) -> Machine:
+        """Machines of batch shape `[...]` at grid indices `[..., parameters]`."""
+        return self.hardware.machines_at(indices.to(self.device))
 
-    def fit(
-        self, indices: torch.Tensor | None, seeds: Sequence[Seeds], effort: Effort, n: int | None = None
-    ) -> list[Design]:
+    def fit(self, indices: torch.Tensor, seeds: Sequence[Seeds], effort: Effort, n: int | None = None) -> list[Design]:
         """The best mappings found for each machine, starting from its seeds.
 
         Args:
-            indices: `[designs, parameters]` grid indices, or None for one design on fixed hardware.
+            indices: `[designs, parameters]` grid indices.
             seeds: for each design.
             effort: how long to search.
             n: return the best so many of the designs, the best first; by default all, in their order.
         """
         self.searches += 1
-        name = f"search {self.searches}"
-        done = self.journal.recall(name, self._read) if self.journal else None
-        if done:
-            results, evaluated = done
-            self.evaluations += evaluated
-        else:
-            before = self.evaluations
-            results = self._fit(indices, seeds, effort)
+
+        def search() -> dict[str, Any]:
+            results, evaluated = self._fit(indices, seeds, effort)
             if n is not None:
                 results = sorted(results, key=lambda design: design.score)[:n]
-            if self.journal:
-                plain = [design.to_plain() for design in results]
-                self.journal.record(name, {"designs": plain, "evaluations": self.evaluations - before})
+            return {"designs": [design.to_plain() for design in results], "evaluations": evaluated}
+
+        results, evaluated = recorded(self.journal, f"search {self.searches}", search, self._read)
+        self.evaluations += evaluated
         for design in results:
             self.on_design(design)
         return results
@@ -193,38 +194,33 @@ class Workbench:
             raise ValueError("it has no design")
         return designs, int(plain["evaluations"])
 
-    def _fit(self, indices: torch.Tensor | None, seeds: Sequence[Seeds], effort: Effort) -> list[Design]:
-        designs = len(seeds)
-        machines = self.machines(indices, designs)
-        area = machines.area_mm2
-        found = self._populations(machines, seeds, effort)
-        energy = torch.cat([p.energy_pj for p in found], 1)
-        cycles = torch.cat([p.cycles for p in found], 1)
-        fits = torch.cat([p.merit < UNFIT for p in found], 1)
-        counts = torch.cat(self.counts)
+    def _fit(self, indices: torch.Tensor, seeds: Sequence[Seeds], effort: Effort) -> tuple[list[Design], int]:
+        machines = self.machines(indices)
+        area, counts = machines.area_mm2, torch.cat(self.counts)
+        tables, evaluated = self._searched(machines, seeds, effort)
+        energy, cycles, merit = (
+            torch.cat([getattr(table, name) for table in tables], 1) for name in ("energy_pj", "cycles", "merit")
+        )
+        fits = merit < UNFIT
         late = (cycles / torch.cat(self.deadlines)[:, None]).log().clamp(min=0)
         least_late = torch.where(fits, late, torch.inf).amin(-1, keepdim=True)
-        fits &= late <= least_late + 1e-12  # only those in time, or as nearly as there are any
+        fits &= late <= least_late + HAIR  # only those in time, or as nearly as there are any
         picked, scores = choose(self.score, energy, cycles, fits, counts, area)
         broken = self.score.machine_excess(machines) + least_late[..., 0].sum(-1)
-        self.on_candidates(Candidates(indices, found, energy, cycles, fits, counts, area, broken))
-        scores = torch.where(broken > 1e-12, broken + scores.clamp(min=BROKEN), scores)
-        totals = [(table.gather(-1, picked[..., None])[..., 0] * counts).sum(-1) for table in (energy, cycles)]
+        found = Candidates(indices, tables, energy, cycles, fits, counts, area, broken)
+        self.on_candidates(found)
+        scores = self.score.beyond(scores, broken)
+        totals = [(taken(table, picked) * counts).sum(-1) for table in (energy, cycles)]
+        others = torch.arange(0, energy.shape[2], max(1, energy.shape[2] // KEPT), device=self.device)
         results = []
-        for d in range(designs):
+        for d, index in enumerate(indices):
             rate = float(rate_of(totals[0][d], totals[1][d]))
-            results.append(
-                Design(
-                    index=None if indices is None else indices[d],
-                    score=float(scores[d]),
-                    chosen=self._seeds(found, d, picked[d], rate, alone=True),
-                    seeds=self._seeds(found, d, picked[d], rate, alone=False),
-                    energy_pj=float(totals[0][d]),
-                    cycles=float(totals[1][d]),
-                    area_mm2=float(area[d]),
-                )
-            )
-        return results
+            best = picked[d, :, None]
+            kept = torch.cat([best, others.expand(len(best), -1)], 1)  # the chosen, some of every island and price
+            chosen, seeds_of_next = (found.starts(d, columns, rate) for columns in (best, kept))
+            figures = (float(row[d]) for row in (*totals, area))
+            results.append(Design(index, float(scores[d]), chosen, seeds_of_next, *figures))
+        return results, evaluated
 
     def promising(self, options: torch.Tensor, seeds: Seeds, effort: Effort, n: int) -> list[Design]:
         """The `n` best of many machines: all are searched briefly, and those that look best for longer.
@@ -240,7 +236,7 @@ class Workbench:
             return self.fit(options, [seeds] * len(options), effort, n)
         brief = replace(effort, rounds=max(1, effort.rounds // 3), islands=1)
         best = self.fit(options, [seeds] * len(options), brief, places)
-        indices = torch.stack([design.index for design in best if design.index is not None])
+        indices = torch.stack([design.index for design in best])
         return self.fit(indices, [design.seeds for design in best], effort, n)
 
     def descend(
@@ -251,14 +247,11 @@ class Workbench:
         Machines over the limits are left out, and so are those tried before on the way (see `steps`). Mappings of
         `pool`, found for other machines, join the best design's own as starts.
         """
-        assert isinstance(self.hardware, HardwareSpace)
-        assert start.index is not None
         best = start
         tried = {tuple(start.index.tolist())}
         reach = longest_reach(self.hardware)
         for step in range(rounds):
             tick(step / rounds)
-            assert best.index is not None
             options = steps(self.hardware, best.index, reach, self._within)
             fresh = [tuple(option) not in tried for option in options.tolist()]
             options = options[torch.tensor(fresh, dtype=torch.bool)]
@@ -275,21 +268,21 @@ class Workbench:
 
     def _within(self, indices: torch.Tensor) -> torch.Tensor:
         """Whether machines `[n, parameters]` keep the limits on the machine, BoolTensor `[n]`."""
-        return (self.score.machine_excess(self.machines(indices, len(indices))) <= 0).cpu()
+        return (self.score.machine_excess(self.machines(indices)) <= 0).cpu()
 
-    def _populations(self, machines: Machine, seeds: Sequence[Seeds], effort: Effort) -> list[Population]:
-        """For each group `[designs, layers, candidates]` populations, candidates of all prices side by side."""
+    def _searched(self, machines: Machine, seeds: Sequence[Seeds], effort: Effort) -> tuple[list[MappingTable], int]:
+        """For each group a table `[designs, layers, candidates]`, of all prices side by side; mappings evaluated."""
         plans = [self._slices(g, machines, seeds, effort) for g in range(len(self.groups))]
-        found = run_tasks(_search_slice, [job for jobs in plans for job in jobs])
-        self.evaluations += sum(evaluated for _, evaluated in found)
-        populations = []
-        for g, jobs in enumerate(plans):
-            together = Population.join([population for population, _ in found[: len(jobs)]], 0)
-            found = found[len(jobs) :]
-            shape = len(seeds), len(self.groups[g].layers), -1
-            tables = {name: table.reshape(*shape, *table.shape[2:]) for name, table in vars(together).items()}
-            populations.append(replace(together, **tables))
-        return populations
+        found = iter(run_tasks(_search_slice, [job for jobs in plans for job in jobs]))
+        evaluated = 0
+        tables = []
+        for group, jobs in zip(self.groups, plans, strict=True):
+            parts = [next(found) for _ in jobs]
+            evaluated += sum(one for _, one in parts)
+            together = MappingTable.join([table for table, _ in parts], 0)
+            shape = len(seeds), len(group.layers)
+            tables.append(together.side_by_side(*shape, each=len(together.merit) // (shape[0] * shape[1])))
+        return tables, evaluated
 
     def _slices(self, g: int, machines: Machine, seeds: Sequence[Seeds], effort: Effort) -> list[tuple[Any, ...]]:
         """The jobs of one group: its layers on all machines, at all prices, on all islands, a slice at a time."""
@@ -297,50 +290,29 @@ class Workbench:
         designs, layers = len(seeds), len(group.layers)
         rates = torch.tensor([seed.rate for seed in seeds], dtype=torch.float64, device=self.device)
         prices, caps = self.score.prices(rates)
-        islands = max(1, round(effort.islands * min(1.0, 3 / prices.shape[1])))  # many prices bring variety enough
-        axes = (designs, layers, islands, prices.shape[1])
-        design, layer, island, price = (
-            axis.flatten()
-            for axis in torch.meshgrid(*(torch.arange(n, device=self.device) for n in axes), indexing="ij")
+        design = torch.arange(designs, device=self.device).repeat_interleave(layers)
+        layer = torch.arange(layers, device=self.device).repeat(designs)
+        pairs = Pairs(layer, machines.select(design), prices[design], caps[design], self.deadlines[g][layer])
+        # many prices bring variety enough
+        deal = pairs.deal(max(1, round(effort.islands * min(1.0, 3 / prices.shape[1]))))
+        assignment, position = (
+            torch.cat([getattr(seed, name)[g] for seed in seeds]) for name in ("assignment", "position")
         )
-        assignment = torch.stack([seed.assignment[g] for seed in seeds])
-        position = torch.stack([seed.position[g] for seed in seeds])
-        n = assignment.shape[2]
-        dealt = (island[:, None] + torch.arange(-(-n // islands), device=self.device) * islands) % n
         jobs: list[tuple[Any, ...]] = []
         width = max(1, SLICE[self.device.type] // (effort.population * effort.neighbours))
-        for first in range(0, len(layer), width):
-            d, x, p = (axis[first : first + width] for axis in (design, layer, price))
-            rows = d[:, None], x[:, None], dealt[first : first + width]
-            items = Items(x, machines.select(d[:, None]), prices[d, p], caps[d, p], self.deadlines[g][x])
+        for first in range(0, len(deal.pair), width):
+            rows = slice(first, first + width)
             seed = derive_seed(self.seed, "search", self.searches, g, first)
-            jobs.append((group, items, assignment[rows], position[rows], effort, seed))
+            starts = deal.starts(assignment, rows), deal.starts(position, rows)
+            jobs.append((group, deal.items(rows), *starts, effort, seed))
         return jobs
-
-    def _seeds(
-        self, found: Sequence[Population], design: int, picked: torch.Tensor, rate: float, *, alone: bool
-    ) -> Seeds:
-        assignment, position = [], []
-        used = 0
-        for population in found:
-            layers = population.merit.shape[1]
-            first = picked[used : used + layers, None]
-            used += layers
-            if alone:
-                order = first
-            else:  # the chosen, then some of every island and price
-                candidates = population.merit.shape[2]
-                others = torch.arange(0, candidates, max(1, candidates // KEPT), device=self.device)
-                order = torch.cat([first, others.expand(layers, -1)], 1)
-            rows = torch.arange(layers, device=self.device)[:, None]
-            assignment.append(population.assignment[design][rows, order])
-            position.append(population.position[design][rows, order])
-        return Seeds(assignment, position, rate)
 
 
 def _search_slice(
     group: Group, items: Items, assignment: torch.Tensor, position: torch.Tensor, effort: Effort, seed: int
-) -> tuple[Population, int]:
+) -> tuple[MappingTable, int]:
     """Local search of some items from given starts, and the number of mappings evaluated."""
     generator = torch.Generator(assignment.device).manual_seed(seed)
-    return local_search(group, items, assess(group, items, assignment, position), effort, generator)
+    moves = UnitMoves(group, items)
+    start = moves.assess(*moves.settled(assignment, position)).best(effort.population)
+    return local_search(moves, start, effort, generator)

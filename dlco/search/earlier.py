@@ -1,4 +1,4 @@
-"""Warm starts: a solution found before, as the place where a new search begins."""
+"""Earlier solutions, as the places where a new search begins."""
 
 from collections.abc import Sequence
 

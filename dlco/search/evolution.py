@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 import torch
 
 from dlco.hardware.architecture import Machine
-from dlco.hardware.space import HardwareSpace
 from dlco.search.designs import Design, Seeds, Workbench
 from dlco.search.local_search import Effort
 from dlco.search.score import BROKEN, Score
@@ -97,10 +96,10 @@ def explore(
         if stale >= effort.patience:
             break
         if generation % effort.every == 0:
-            chosen = next((one for one in ranks.first(PARENTS) if tuple(_index(one).tolist()) not in refined), best)
-            refined.add(tuple(_index(chosen).tolist()))
+            chosen = next((one for one in ranks.first(PARENTS) if tuple(one.index.tolist()) not in refined), best)
+            refined.add(tuple(chosen.index.tolist()))
             ranks = ranks.joined([refine(chosen)])
-        waiting = [_index(design) for design in ranks.first(max(1, effort.machines // AGAIN))]
+        waiting = [design.index for design in ranks.first(max(1, effort.machines // AGAIN))]
         handed = Seeds.join([*(design.chosen for design in ranks.first(HEIRS)), ranks.good[0].seeds])
     return ranks.good
 
@@ -129,7 +128,7 @@ class _Ranks:
         """With some more."""
         first: dict[tuple[int, ...], Design] = {}
         for design in sorted([*self.good, *self.close, *designs], key=lambda design: design.score):
-            first.setdefault(tuple(_index(design).tolist()), design)
+            first.setdefault(tuple(design.index.tolist()), design)
         ranked = list(first.values())
         if ranked[0].score >= BROKEN:
             return _Ranks(self.score, ranked[: 2 * HEIRS], [])
@@ -158,7 +157,7 @@ class Prospect:
     def __call__(self, indices: torch.Tensor) -> torch.Tensor:
         """BoolTensor `[n]` of machines at grid indices `[n, parameters]`."""
         score = self.bench.score
-        machines = self.bench.machines(indices, len(indices))
+        machines = self.bench.machines(indices)
         hopeful = score.machine_excess(machines) <= 0
         fastest = self._fastest(machines)
         if score.budget.latency_s is not None:
@@ -181,10 +180,9 @@ def _propose(
     generator: torch.Generator,
 ) -> list[torch.Tensor]:
     """`n` machines `[parameters]` never tried before, fewer where there are hardly any; they are noted as tried."""
-    assert isinstance(bench.hardware, HardwareSpace)
     lengths = torch.tensor([len(parameter.grid) for parameter in bench.hardware.parameters])
     prospect = Prospect(bench, ranks.best)
-    parents = torch.stack([_index(design) for design in ranks.first(PARENTS)]) if ranks.good else None
+    parents = torch.stack([design.index for design in ranks.first(PARENTS)]) if ranks.good else None
     found: list[torch.Tensor] = []
     for _ in range(DRAWS):
         drawn = _shrunk(bench, _draw(lengths, parents, 4 * n, generator), generator)
@@ -228,14 +226,9 @@ def _shrunk(bench: Workbench, drawn: torch.Tensor, generator: torch.Generator) -
     weight = torch.rand(drawn.shape, generator=generator, dtype=torch.float64) ** 3
     drawn = drawn.clone()
     for _ in range(int(drawn.max()) * drawn.shape[1] if len(drawn) else 0):
-        rows = (bench.score.machine_excess(bench.machines(drawn, len(drawn))) > 0).cpu() & (drawn > 0).any(-1)
+        rows = (bench.score.machine_excess(bench.machines(drawn)) > 0).cpu() & (drawn > 0).any(-1)
         if not bool(rows.any()):
             break
         size = torch.multinomial((weight[rows] + 1e-12) * (drawn[rows] > 0), 1, generator=generator)
         drawn[rows] = drawn[rows].scatter_add(1, size, torch.full_like(size, -1))
     return drawn
-
-
-def _index(design: Design) -> torch.Tensor:
-    assert design.index is not None
-    return design.index

@@ -91,6 +91,11 @@ class Group:
         return self.shape.dims
 
     @cached_property
+    def counts(self) -> torch.Tensor:
+        """`[layers]` executions."""
+        return torch.tensor([float(x.count) for x in self.layers], dtype=torch.float64, device=self.primes.device)
+
+    @cached_property
     def slot_cell(self) -> torch.Tensor:
         """`[slots]` row of each slot in a flattened `[levels * 3]` table."""
         cells = [level * len(AXES) + axis for level, axis in self.space.slots]
@@ -122,6 +127,14 @@ class Group:
         table = torch.zeros(layers, slots, self.dims, device=index.device)
         table = table.scatter_reduce(2, index, may.to(table.dtype), "amax")
         return (table > 0) | (self.bounds[:, None, :] == 1)
+
+    @cached_property
+    def open_cells(self) -> torch.Tensor:
+        """BoolTensor `[layers, levels * 3, dims]`: as `open_slots`, by row of a flattened table of factors."""
+        table = torch.zeros(len(self.layers), self.levels * len(AXES), self.dims, dtype=torch.bool)
+        table = table.to(self.primes.device)
+        table[:, self.slot_cell] = self.open_slots
+        return table
 
     @cached_property
     def slot_menu(self) -> Menu:
@@ -170,6 +183,10 @@ class Group:
         return None if bool(torch.isinf(limits).all()) else limits
 
     @cached_property
+    def _has_exact(self) -> bool:
+        return bool((self.exact > 0).any())
+
+    @cached_property
     def _closed(self) -> torch.Tensor | None:
         """`[layers * units * slots]` 1.0 where a unit must not lie, None where all may lie anywhere."""
         return None if bool(self.allowed.all()) else (~self.allowed).to(torch.float64).flatten()
@@ -178,27 +195,27 @@ class Group:
         """Whether units may lie in slots, BoolTensor `[...]`; `unit` `[...]` counts them over all layers."""
         return self.allowed.take(unit * self.allowed.shape[-1] + slot)
 
-    def breach(self, layer: torch.Tensor, assignment: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-        """By how much mappings break the constraints on factors, `[items, n]` (or `[]` where there are none).
+    def misplaced(self, layer: torch.Tensor, assignment: torch.Tensor) -> torch.Tensor:
+        """How many units of assignments `[items, n, units]` lie where they must not, `[items, n]`, or `[]` of 0."""
+        if self._closed is None:
+            return torch.zeros((), dtype=torch.float64, device=layer.device)
+        units, slots = self.allowed.shape[1:]
+        rows = layer[:, None, None] * units + torch.arange(units, device=layer.device)
+        return self._closed.take(rows * slots + assignment).sum(-1)
 
-        Units that lie where they must not, and the shares by which factors exceed their limits, added up; 0 where
-        all constraints hold.
+    def beyond(self, factors: torch.Tensor) -> torch.Tensor:
+        """The shares by which factors `[items, n, levels, 3, dims]` exceed their limits, added up; as `misplaced`."""
+        if self._limits is None:
+            return torch.zeros((), dtype=factors.dtype, device=factors.device)
+        return (_by_kind(factors) / self._limits - 1).clamp(min=0).flatten(-3).sum(-1)
 
-        Args:
-            layer: `[items]`.
-            assignment: `[items, n, units]`.
-            factors: `[items, n, levels, 3, dims]` of the assignment.
-        """
-        total = torch.zeros((), dtype=factors.dtype, device=factors.device)
-        if self._closed is not None:
-            units, slots = self.allowed.shape[1:]
-            rows = layer[:, None, None] * units + torch.arange(units, device=layer.device)
-            total = total + self._closed.take(rows * slots + assignment).sum(-1)
-        if self._limits is not None:
-            spatial = factors[..., SPATIAL_X, :] * factors[..., SPATIAL_Y, :]
-            by_kind = torch.stack([factors[..., TEMPORAL, :], spatial], dim=-2)
-            total = total + (by_kind / self._limits - 1).clamp(min=0).flatten(-3).sum(-1)
-        return total
+    def missed(self, layer: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+        """The shares by which factors are others than those that are fixed, added up; as `beyond`."""
+        if not self._has_exact:
+            return torch.zeros((), dtype=factors.dtype, device=factors.device)
+        exact = self.exact[layer][:, None]
+        wrong = torch.where(exact > 0, (_by_kind(factors) / exact.clamp(min=1) - 1).abs(), 0.0)
+        return wrong.flatten(-3).sum(-1)
 
     def ordered(self, position: torch.Tensor) -> torch.Tensor:
         """The orders that the constraints leave nearest to `position` `[..., levels, dims]`: fixed loops first."""
@@ -244,6 +261,12 @@ class Group:
             self.space.spatial_order,
         )
         return batch.mapping()
+
+
+def _by_kind(factors: torch.Tensor) -> torch.Tensor:
+    """`[..., levels, 2, dims]` temporal factors, and spatial ones over both axes."""
+    spatial = factors[..., SPATIAL_X, :] * factors[..., SPATIAL_Y, :]
+    return torch.stack([factors[..., TEMPORAL, :], spatial], dim=-2)
 
 
 def make_groups(

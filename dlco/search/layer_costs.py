@@ -18,13 +18,17 @@ import torch
 from torch import Tensor
 
 from dlco.cost.shape import structure
+from dlco.design.objective import Objective
 from dlco.hardware.architecture import Architecture, Machine
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.journal import Journal, check_table, fingerprint, recorded
 from dlco.mapping.mapping import Mapping
 from dlco.search.group import Group, make_groups
-from dlco.search.local_search import UNFIT, Effort, Items, Population, assess, local_search, random_start
-from dlco.search.score import BROKEN, Score, choose, rate_of
+from dlco.search.items import Pairs
+from dlco.search.local_search import Effort, local_search
+from dlco.search.score import Score, choose, rate_of, taken
+from dlco.search.table import UNFIT, MappingTable
+from dlco.search.unit_moves import UnitMoves, random_start
 from dlco.tasks import derive_seed, run_tasks
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
@@ -33,8 +37,6 @@ MachineIndex = tuple[int, ...]
 """Grid position of every size of a `HardwareSpace`; empty where the hardware is fixed."""
 
 EFFORT = Effort(rounds=20, patience=8, population=4, neighbours=12, islands=6)  # of a layer on a machine, twice
-WANTED = {"latency": (1000.0,), "energy": (1e-3,), "edp": (1.0,), "power": (1e-3,), "area": (1.0,)}  # multiples of
-# what a busy cycle costs: prices of time that the objective asks for
 POINTS = 12  # kept a layer and machine
 FRESH = 6  # random mappings that a search starts from, beside those of the machines nearby
 NEAR = 2  # machines nearby whose mappings a search starts from
@@ -44,28 +46,13 @@ ROWS = 16_384  # mappings evaluated at once: their rows stay near the caches
 
 
 @dataclass(frozen=True)
-class LayerPoints:
-    """Mappings of one layer on one machine, none of which beats another; one execution each.
-
-    Attributes:
-        energy_pj, cycles: `[n]`, fewest cycles first.
-        assignment: `[n, units]`; `position`: `[n, levels, dims]`, as `Group.mapping` reads them.
-    """
-
-    energy_pj: Tensor
-    cycles: Tensor
-    assignment: Tensor
-    position: Tensor
-
-
-@dataclass(frozen=True)
 class NetworkPoint:
     """A network on a machine, one mapping chosen for every layer.
 
     Attributes:
         energy_pj, cycles: totals of the network; `area_mm2`: of the machine.
         score: as `Score` ranks it, from `BROKEN` where a limit is broken; infinite where a layer fits in no way.
-        chosen: for each layer the place of its mapping in its `LayerPoints`.
+        chosen: for each layer the place of its mapping among its points (`LayerCosts.points`).
     """
 
     energy_pj: float
@@ -90,11 +77,11 @@ class LayerCosts:
     def __init__(
         self, hardware: Architecture | HardwareSpace, score: Score, *, effort: Effort = EFFORT, seed: int = 0
     ) -> None:
-        self.hardware, self.score, self.effort, self.seed = hardware, score, effort, seed
+        self.hardware, self.score, self.effort, self.seed = as_space(hardware), score, effort, seed
         self.searches = self.evaluations = 0
         self._calls = 0
         self._journal: Journal | None = None
-        self._known: dict[tuple[Problem, MachineIndex], LayerPoints] = {}
+        self._known: dict[tuple[Problem, MachineIndex], MappingTable] = {}
         self._machines_of: dict[Problem, list[MachineIndex]] = {}
         self._layers: dict[object, list[Layer]] = {}  # by structure; a layer's place here is its place in the group
         self._place: dict[Problem, int] = {}
@@ -130,8 +117,8 @@ class LayerCosts:
                 members.append(Layer(f"layer {len(members)}", problem))
                 self._groups.pop(key, None)
 
-    def points(self, layer: Layer | Problem, machine: MachineIndex) -> LayerPoints:
-        """The points of one layer on one machine."""
+    def points(self, layer: Layer | Problem, machine: MachineIndex) -> MappingTable:
+        """The points of one layer on one machine `[n, ...]`, none of which beats another, fewest cycles first."""
         problem = layer.problem if isinstance(layer, Layer) else layer
         self.search([(problem, machine)])
         return self._known[problem, machine]
@@ -141,7 +128,7 @@ class LayerCosts:
         problem = layer.problem if isinstance(layer, Layer) else layer
         points = self.points(problem, machine)
         group = self._group(problem)
-        units = points.assignment[chosen]
+        units = points.coding[chosen]
         units = torch.nn.functional.pad(units, (0, group.primes.shape[1] - len(units)))  # layers came since
         return group.mapping(self._place[problem], units, points.position[chosen])
 
@@ -175,9 +162,8 @@ class LayerCosts:
         picked, scores = choose(
             self.score, energy, cycles, fits, torch.ones(width, dtype=torch.float64), built.area_mm2
         )
-        excess = self.score.machine_excess(built)
-        scores = torch.where(excess > 0, excess + scores.clamp(min=BROKEN), scores)
-        totals = [table.gather(-1, picked[..., None])[..., 0].sum(-1) for table in (energy, cycles)]
+        scores = self.score.beyond(scores, self.score.machine_excess(built))
+        totals = [taken(table, picked).sum(-1) for table in (energy, cycles)]
         rows = zip(*(t.tolist() for t in (*totals, built.area_mm2, scores, picked)), strict=True)
         return tuple(
             NetworkPoint(e, t, a, s, tuple(p[: len(layers)]))
@@ -211,14 +197,14 @@ class LayerCosts:
 
     def _read(
         self, plain: dict[str, Any], wanted: Sequence[tuple[Problem, MachineIndex]]
-    ) -> tuple[list[LayerPoints], int]:
+    ) -> tuple[list[MappingTable], int]:
         """(points of each pair, mappings evaluated) of what `_searched` returns."""
-        found = [LayerPoints(**tables) for tables in plain["points"]]
+        found = [MappingTable(**tables) for tables in plain["points"]]
         for (problem, _), points in zip(wanted, found, strict=True):
             group, n = self._group(problem), len(points.cycles)
-            check_table("energy_pj", points.energy_pj, (n,))
-            check_table("cycles", points.cycles, (n,))
-            check_table("assignment", points.assignment, (n, None), len(group.space.slots))
+            for name in ("energy_pj", "cycles", "merit"):
+                check_table(name, getattr(points, name), (n,))
+            check_table("coding", points.coding, (n, None), len(group.space.slots))
             check_table("position", points.position, (n, group.levels, group.dims), group.dims)
         return found, int(plain["evaluations"])
 
@@ -230,16 +216,16 @@ class LayerCosts:
         jobs = [job for members in by_group.values() for job in self._jobs(members)]
         found = run_tasks(_search, [tuple(job) for _, *job in jobs])
         points = {
-            pair: dict(vars(self._best(pair[0], population, i)))
-            for (members, *_), (population, _) in zip(jobs, found, strict=True)
-            for i, pair in enumerate(members)
+            pair: dict(vars(self._best(table, row)))
+            for (members, *_), (table, _) in zip(jobs, found, strict=True)
+            for row, pair in enumerate(members)
         }
         return {"points": [points[pair] for pair in wanted], "evaluations": sum(evaluated for _, evaluated in found)}
 
     def _jobs(self, pairs: Sequence[tuple[Problem, MachineIndex]]) -> list[tuple[Any, ...]]:
         """What `_search` is to do for each batch of searches in one group, after the pairs that it is for."""
         group = self._group(pairs[0][0])
-        searches = self._prices(torch.ones(1))[0].shape[1]
+        searches = self.score.few_prices(torch.ones(1))[0].shape[1]
         jobs: list[tuple[Any, ...]] = []
         for near, share in ((False, 1.0), (True, SHORT)):
             members = [pair for pair in pairs if self._is_near(*pair) == near]
@@ -252,27 +238,10 @@ class LayerCosts:
                 layer = torch.tensor([self._place[problem] for problem, _ in some])
                 starts = self._starts(group, some, layer, islands, generator)
                 machine = self.build([m for _, m in some])
-                task = Task(layer, machine, *self._prices(rates_of(machine)))
-                jobs.append((some, group, task, *starts, islands, seed, self.effort))
+                prices, caps = self.score.few_prices(rates_of(machine))
+                asked = Pairs(layer, machine, prices, caps, torch.full_like(prices[:, 0], torch.inf))
+                jobs.append((some, group, asked, *starts, islands, seed, self.effort))
         return jobs
-
-    def _prices(self, rates: Tensor) -> tuple[Tensor, Tensor]:
-        """Prices of time and caps on power for which layers are searched, `[pairs, searches]` each, pJ a cycle.
-
-        As `Score.prices`, but fewer: what lies between comes from `choose`, out of all points.
-        """
-        budget = self.score.budget
-        multiples = set(WANTED[self.score.objective])
-        multiples |= {1.0, 1000.0} if budget.latency_s is not None else set()
-        multiples |= {1e-3, 1.0} if budget.energy_j is not None else set()
-        searches = [(rates * multiple, torch.full_like(rates, torch.inf)) for multiple in sorted(multiples)]
-        if budget.power_w is not None:
-            cap = torch.full_like(rates, budget.power_w * self.score.cycle_s * 1e12)
-            searches += [(rates * 1e-3, cap), (rates, cap)]
-        if self.score.objective == "power":
-            searches.append((rates * 0.1, rates * 0.7))
-        prices, caps = zip(*searches, strict=True)
-        return torch.stack(prices, -1), torch.stack(caps, -1)
 
     def _starts(
         self,
@@ -290,8 +259,8 @@ class LayerCosts:
         for i, pool in enumerate(near):
             at = fresh
             for points in pool:
-                n, units = points.assignment.shape
-                assignment[i, at : at + n, :units] = points.assignment
+                n, units = points.coding.shape
+                assignment[i, at : at + n, :units] = points.coding
                 position[i, at : at + n] = points.position
                 at += n
         return assignment, position
@@ -301,7 +270,7 @@ class LayerCosts:
         away = self._away(problem, machine)
         return bool(len(away)) and 0 < int(away.min()) <= STEP
 
-    def _near(self, problem: Problem, machine: MachineIndex) -> list[LayerPoints]:
+    def _near(self, problem: Problem, machine: MachineIndex) -> list[MappingTable]:
         """The layer's points on the machines nearest to one, itself included where it is known."""
         known = self._machines_of.get(problem, [])
         nearest = self._away(problem, machine).argsort(stable=True)[:NEAR]
@@ -313,14 +282,14 @@ class LayerCosts:
         places = torch.tensor(known, dtype=torch.long).reshape(len(known), len(machine))
         return (places - torch.tensor(machine, dtype=torch.long)).abs().sum(-1)
 
-    def _best(self, problem: Problem, found: Population, row: int) -> LayerPoints:
-        """The best of a search's mappings `[pairs, n, ...]`; those that fit in no way are left out."""
-        energy, cycles = found.energy_pj[row], found.cycles[row]
-        fits = found.merit[row] < UNFIT
+    def _best(self, found: MappingTable, pair: int) -> MappingTable:
+        """The best of one pair's mappings `[pairs, n, ...]`; those that fit in no way are left out."""
+        found = found.each(lambda column: column[pair])
+        energy, cycles = found.energy_pj, found.cycles
         order = energy.argsort(stable=True)
         order = order[cycles[order].argsort(stable=True)]
-        order = order[fits[order]]
-        powered = self.score.objective == "power" or self.score.budget.power_w is not None
+        order = order[found.merit[order] < UNFIT]
+        powered = self.score.objective is Objective.POWER or self.score.budget.power_w is not None
         if len(order):
             least = energy[order].cummin(0).values
             good = torch.ones(len(order), dtype=torch.bool)
@@ -329,10 +298,7 @@ class LayerCosts:
             order = order[good]
         if len(order) > POINTS:
             order = order[torch.linspace(0, len(order) - 1, POINTS).round().long()]
-        units = self._group(problem).primes.shape[1]
-        return LayerPoints(
-            energy[order], cycles[order], found.assignment[row, order, :units], found.position[row, order]
-        )
+        return found.each(lambda column: column[order])
 
     def _group(self, problem: Problem) -> Group:
         key = structure(problem)
@@ -349,48 +315,25 @@ def rates_of(machines: Machine) -> Tensor:
     return rate_of(machines.macs * (machines.mac_pj + 4 * machines.read_pj[..., 0]), torch.ones_like(machines.macs))
 
 
-@dataclass(frozen=True)
-class Task:
-    """What is searched side by side.
-
-    Attributes:
-        layer: `[pairs]` place in the group; `machine`: of batch shape `[pairs]`.
-        prices, caps: `[pairs, prices]` of time and on power, pJ a cycle, as `Items` has them.
-    """
-
-    layer: Tensor
-    machine: Machine
-    prices: Tensor
-    caps: Tensor
-
-    def items(self, islands: int) -> tuple[Items, Tensor, Tensor]:
-        """(items, the pair of each, the island of each), pair by pair, price by price."""
-        pair, price, island = (
-            axis.flatten() for axis in torch.meshgrid(*map(torch.arange, (*self.prices.shape, islands)), indexing="ij")
-        )
-        terms = self.prices[pair, price], self.caps[pair, price]
-        machine = self.machine.select(pair[:, None])
-        return Items(self.layer[pair], machine, *terms, torch.full_like(terms[0], torch.inf)), pair, island
-
-
 def _search(
-    group: Group, task: Task, assignment: Tensor, position: Tensor, islands: int, seed: int, effort: Effort
-) -> tuple[Population, int]:
+    group: Group, pairs: Pairs, assignment: Tensor, position: Tensor, islands: int, seed: int, effort: Effort
+) -> tuple[MappingTable, int]:
     """Two searches of every pair at every price: on islands, then from all that they found, whatever the price.
 
-    Starts are `[pairs, n, ...]`; the populations returned `[pairs, m, ...]`, those of all prices side by side.
+    Starts are `[pairs, n, ...]`; the mappings returned `[pairs, m, ...]`, those of all prices side by side.
     """
     generator = torch.Generator().manual_seed(seed)
     evaluated = 0
+    n, searches = pairs.prices.shape
+    alone = pairs.one_price_each()
     with torch.no_grad():
-        for apart in (islands, 1) if islands > 1 or task.prices.shape[1] > 1 else (1,):
-            items, pair, island = task.items(apart)
-            n = assignment.shape[1]
-            dealt = (island[:, None] + torch.arange(-(-n // apart)) * apart) % n
-            start = assess(group, items, assignment[pair[:, None], dealt], position[pair[:, None], dealt])
-            found, searched = local_search(group, items, start, effort, generator)
+        for apart in (islands, 1) if islands > 1 or searches > 1 else (1,):
+            deal = alone.deal(apart)
+            starts = (deal.starts(table.repeat_interleave(searches, 0)) for table in (assignment, position))
+            moves = UnitMoves(group, deal.items())
+            start = moves.assess(*moves.settled(*starts))
+            found, searched = local_search(moves, start.best(effort.population), effort, generator)
             evaluated += searched + start.merit.numel()
-            tables = (table.reshape(len(task.layer), -1, *table.shape[2:]) for table in vars(found).values())
-            population = Population(*tables)
-            assignment, position = population.assignment, population.position
-    return population, evaluated
+            found = found.side_by_side(n, each=searches * apart)
+            assignment, position = found.coding, found.position
+    return found, evaluated

@@ -1,16 +1,20 @@
 """How designs rank: limits first, then the objective; and the best choice of one mapping a layer."""
 
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 
 import torch
 
 from dlco.design.budget import Budget
+from dlco.design.objective import JOULES, Objective
 from dlco.hardware.architecture import Machine
+from dlco.workload.layer import Layer
 
 BROKEN = 1e6  # scores from here on belong to designs that break a limit
 LEAST = sys.float_info.min  # stands for 0 under a logarithm: a machine may have no energies, or no areas
+HAIR = 1e-12  # logs by which a limit may be exceeded: rounding errors
 
 
 @dataclass(frozen=True)
@@ -21,55 +25,60 @@ class Score:
     limits ranks ahead of any that is not.
 
     Attributes:
-        objective: one of `OBJECTIVES`.
+        objective: or its name.
         budget: the limits.
         cycle_s: seconds a cycle.
     """
 
-    objective: str
+    objective: Objective
     budget: Budget
     cycle_s: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "objective", Objective.parse(self.objective))
 
     @property
     def smooth(self) -> "Score":
         """The score that the relaxed problem is solved for: of a product of powers of totals."""
         return self
 
+    @property
+    def power_cap(self) -> float | None:
+        """The limit on power, pJ a cycle."""
+        return None if self.budget.power_w is None else self.budget.power_w * self.cycle_s * (1 / JOULES)
+
+    def deadlines(self, layers: Sequence[Layer]) -> torch.Tensor:
+        """`[layers]` cycles that one execution of each layer may take, infinite where there is no limit."""
+        limits = [self.budget.layer_limit(layer.name) / self.cycle_s for layer in layers]
+        return torch.tensor(limits, dtype=torch.float64)
+
     def value(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
-        """Log of the objective, `[...]`; "area" is followed, far behind, by EDP.
+        """Log of the objective, `[...]`; energy or cycles that are no part of it follow, far behind.
 
         Of designs without any energy, whose energy and power are all 0, the faster is better.
         """
         energy, time = log_of(energy_pj), cycles.log()
-        return {
-            "latency": time + 1e-6 * energy,
-            "energy": energy + 1e-6 * time,
-            "edp": energy + time,
-            "power": torch.where(energy_pj > 0, energy - time, 2 * log(LEAST) + time),
-            "area": log_of(area_mm2) + 1e-6 * (energy + time),
-        }[self.objective]
+        value = self.objective.log_product(energy, time, log_of(area_mm2))
+        if self.objective is Objective.POWER:
+            return torch.where(energy_pj > 0, value, 2 * log(LEAST) + time)
+        others = [part for power, part in zip(self.objective.powers, (energy, time), strict=False) if not power]
+        return value + 1e-6 * sum(others) if others else value
 
     def floor(self, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """Log of what no network goes below that takes at least so many cycles on a machine of such an area, `[...]`.
 
         Minus infinity where these two say nothing.
         """
-        if self.objective == "latency":
-            return cycles.log()
-        if self.objective == "area":
-            return log_of(area_mm2)
-        return torch.full_like(cycles, -torch.inf)
+        nothing = torch.full_like(cycles, -torch.inf)
+        if self.objective.powers[0]:
+            return nothing
+        return self.objective.log_product(nothing, cycles.log(), log_of(area_mm2))
 
     def excess(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> list[torch.Tensor]:
         """Log of each limited quantity over its limit, `[...]` each; above 0 where the limit is broken."""
-        pico, time = log(1e-12), cycles.log() + log(self.cycle_s)
-        quantities = {
-            "area_mm2": log_of(area_mm2),
-            "power_w": log_of(energy_pj) + pico - time,
-            "latency_s": time,
-            "energy_j": log_of(energy_pj) + pico,
-        }
-        return [quantities[name] - log(limit) for name, limit in self.budget.limits.items()]
+        logs = log_of(energy_pj) + log(JOULES), cycles.log() + log(self.cycle_s), log_of(area_mm2)
+        limits = self.budget.limits.items()
+        return [Objective.limited_by(name).log_product(*logs) - log(limit) for name, limit in limits]
 
     def machine_excess(self, machines: Machine) -> torch.Tensor:
         """Logs by which machines `[...]` break the limits on area and number of PEs, added up, `[...]`."""
@@ -77,7 +86,7 @@ class Score:
         for used, limit in ((machines.area_mm2, self.budget.area_mm2), (machines.macs, self.budget.pe_count)):
             if limit is not None:
                 over = (used.clamp(min=LEAST) / limit).log()
-                excess = excess + torch.where(over > 1e-12, over, 0.0)
+                excess = excess + torch.where(over > HAIR, over, 0.0)
         return excess
 
     def __call__(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
@@ -87,7 +96,11 @@ class Score:
         if not excess:
             return score
         broken = torch.stack(torch.broadcast_tensors(*excess)).sum(0)
-        return torch.where(broken > 1e-12, BROKEN + broken, score)
+        return torch.where(broken > HAIR, BROKEN + broken, score)
+
+    def beyond(self, scores: torch.Tensor, excess: torch.Tensor) -> torch.Tensor:
+        """Scores `[...]` of networks whose machines or layers break further limits, by `excess` `[...]` in logs."""
+        return torch.where(excess > HAIR, excess + scores.clamp(min=BROKEN), scores)
 
     def prices(self, rates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """What single layers are searched for, so that the network finds what it needs among the results.
@@ -103,22 +116,40 @@ class Score:
         Returns:
             (price, power cap), each `[designs, searches]`, pJ a cycle; the cap is infinite where there is none.
         """
-        multiples = {"latency": [1000.0], "energy": [1e-3], "edp": [1.0], "power": [1e-3], "area": [1.0]}
-        free = set(multiples[self.objective])
-        if self.budget.latency_s is not None:
-            free |= {0.3, 3.0, 1000.0}
-        if self.budget.layer_latency_s is not None:
-            free |= {8.0, 1000.0}
-        if self.budget.energy_j is not None:
-            free |= {1e-3, 0.3, 2.0}
-        searches = [(rates * multiple, torch.full_like(rates, torch.inf)) for multiple in sorted(free)]
-        if self.budget.power_w is not None:
-            cap = torch.full_like(rates, self.budget.power_w * self.cycle_s * 1e12)
+        return self._prices(rates, MANY, (1.0, 0.7))
+
+    def few_prices(self, rates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `prices`, but fewer: for layers whose points between come from `choose`, out of all of them."""
+        return self._prices(rates, FEW, (0.7,))
+
+    def _prices(
+        self, rates: torch.Tensor, wanted: Mapping[str, tuple[float, ...]], shares: tuple[float, ...]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        multiples = {OWN[self.objective]}
+        for limit, more in wanted.items():
+            if getattr(self.budget, limit) is not None:
+                multiples.update(more)
+        searches = [(rates * multiple, torch.full_like(rates, torch.inf)) for multiple in sorted(multiples)]
+        if self.power_cap is not None:
+            cap = torch.full_like(rates, self.power_cap)
             searches += [(rates * 1e-3, cap), (rates, cap)]
-        if self.objective == "power":
-            searches += [(rates * 0.1, rates * share) for share in (1.0, 0.7)]
+        if self.objective is Objective.POWER:
+            searches += [(rates * 0.1, rates * share) for share in shares]
         prices, caps = zip(*searches, strict=True)
         return torch.stack(prices, -1), torch.stack(caps, -1)
+
+
+# Prices of time that single layers are searched at, in energy a cycle: what an objective asks for by itself, and what
+# a limit adds to it, where many of them are searched or few.
+OWN = {
+    Objective.LATENCY: 1000.0,
+    Objective.ENERGY: 1e-3,
+    Objective.EDP: 1.0,
+    Objective.POWER: 1e-3,
+    Objective.AREA: 1.0,
+}
+MANY = {"latency_s": (0.3, 3.0, 1000.0), "layer_latency_s": (8.0, 1000.0), "energy_j": (1e-3, 0.3, 2.0)}
+FEW = {"latency_s": (1.0, 1000.0), "energy_j": (1e-3, 1.0)}
 
 
 def log_of(figures: torch.Tensor) -> torch.Tensor:
@@ -174,15 +205,15 @@ def choose(
     best = torch.zeros(designs, layers, dtype=torch.long, device=energy.device)
     for price in _exchange_rates(score, rate):
         pick = torch.where(fits, energy / unit + price / unit * time, torch.inf).argmin(-1)
-        totals = [_picked(table, pick).sum(-1) for table in (energy, time)]
+        totals = [taken(table, pick).sum(-1) for table in (energy, time)]
         now = score(totals[0], totals[1], area_mm2)
         better = now < best_score
         best_score, best = torch.where(better, now, best_score), torch.where(better[:, None], pick, best)
     for _ in range(4):
         before = best_score
         for layer in range(layers):
-            totals = [_picked(table, best).sum(-1) for table in (energy, time)]
-            others = [t - _picked(table, best)[:, layer] for t, table in zip(totals, (energy, time), strict=True)]
+            totals = [taken(table, best).sum(-1) for table in (energy, time)]
+            others = [t - taken(table, best)[:, layer] for t, table in zip(totals, (energy, time), strict=True)]
             trial = score(
                 others[0][:, None] + energy[:, layer],
                 others[1][:, None] + time[:, layer],
@@ -204,13 +235,13 @@ def _exchange_rates(score: Score, rate: torch.Tensor) -> list[torch.Tensor]:
     on power, the multiplier m of energy - cap x time <= 0 makes the price of the fastest choice 1 / m - cap.
     """
     prices = [torch.zeros_like(rate), *(rate * 10.0 ** (k / 4) for k in range(-16, 17))]
-    if score.objective == "power":
+    if score.objective is Objective.POWER:
         prices += [-rate * 10.0 ** (k / 8) for k in range(-16, 9)]
-    if score.budget.power_w is not None:
-        cap = score.budget.power_w * score.cycle_s * 1e12
-        prices += [rate * 10.0 ** (k / 6) - cap for k in range(-12, 13)]
+    if score.power_cap is not None:
+        prices += [rate * 10.0 ** (k / 6) - score.power_cap for k in range(-12, 13)]
     return prices
 
 
-def _picked(table: torch.Tensor, pick: torch.Tensor) -> torch.Tensor:
+def taken(table: torch.Tensor, pick: torch.Tensor) -> torch.Tensor:
+    """`[..., layers]` the entries `pick` `[..., layers]` of a table `[..., layers, candidates]`."""
     return table.gather(-1, pick[..., None])[..., 0]

@@ -9,7 +9,7 @@ from dlco.hardware.space import HardwareSpace
 
 def longest_reach(space: HardwareSpace) -> int:
     """Grid steps that a descent begins with: a quarter of the longest grid."""
-    return max(1, max(len(parameter.grid) for parameter in space.parameters) // 4)
+    return max(1, max((len(parameter.grid) for parameter in space.parameters), default=1) // 4)
 
 
 def steps(
@@ -29,8 +29,10 @@ def steps(
         within: whether machines at grid positions `[n, parameters]` keep the limits, BoolTensor `[n]`.
 
     Returns:
-        `[n, parameters]` grid positions, each once and none of them `index`.
+        `[n, parameters]` grid positions, each once and none of them `index`; none on a fixed machine.
     """
+    if space.is_fixed:
+        return index[None][:0]
     n = len(index)
     last = torch.tensor([len(parameter.grid) - 1 for parameter in space.parameters])
     unit = torch.eye(n, dtype=torch.long)

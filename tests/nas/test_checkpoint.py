@@ -82,8 +82,8 @@ def test_what_is_done_is_done_only_once(tmp_path, monkeypatch):
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("this was done already")
 
-    for place in ("layer_costs._search", "methods.relaxed.relax_jointly"):
-        monkeypatch.setattr(f"dlco.nas.{place}", refuse)
+    for place in ("search.layer_costs._search", "nas.methods.relaxed.relax_jointly"):
+        monkeypatch.setattr(f"dlco.{place}", refuse)
     monkeypatch.setattr("dlco.optimize.proofs.lower_bound", refuse)
     monkeypatch.setattr("dlco.search.designs.Workbench._fit", refuse)
     again = search(Linear(SPACE), bound=True, resume=tmp_path / "run.ckpt")

@@ -16,7 +16,10 @@ from dlco.mapping import Constraints, SlotConstraint
 from dlco.mapping.mapping import Mapping
 from dlco.mapping.mapspace import MapSpace
 from dlco.search.group import Group, make_groups
-from dlco.search.local_search import UNFIT, Effort, Items, Population, assess, local_search, random_start
+from dlco.search.items import Items
+from dlco.search.local_search import Effort, local_search
+from dlco.search.table import UNFIT, MappingTable
+from dlco.search.unit_moves import UnitMoves, random_start
 from dlco.workload import Layer
 
 from ..exhaustive import every_mapping
@@ -44,7 +47,7 @@ def meets(mapping: Mapping, constraints: Constraints) -> bool:
 
 def search(
     layers: list[Layer], architecture: Architecture, constraints: Constraints, prices: list[float], seed: int = 0
-) -> tuple[Group, Population, Population]:
+) -> tuple[Group, MappingTable, MappingTable]:
     """(group, random start, what the search makes of it), one item a layer and price."""
     (group,) = make_groups(layers, architecture, constraints=constraints)
     layer = torch.arange(len(layers)).repeat_interleave(len(prices))
@@ -54,8 +57,9 @@ def search(
     never = torch.full_like(price, torch.inf)
     items = Items(layer, machine, price, never, never)
     generator = torch.Generator().manual_seed(seed)
-    start = assess(group, items, *random_start(group, layer, 8, generator))
-    return group, start, local_search(group, items, start, EFFORT, generator)[0]
+    moves = UnitMoves(group, items)
+    start = moves.assess(*random_start(group, layer, 8, generator))
+    return group, start, local_search(moves, start.best(EFFORT.population), EFFORT, generator)[0]
 
 
 TEMPORAL_DRAM = SlotConstraint("DRAM", "temporal", at_most=(("M", 2),), innermost=("M",))
@@ -99,7 +103,7 @@ def test_reaches_the_best_of_all_mappings_that_meet_the_constraints(case: str, m
     for price, merit in zip(prices, best.tolist(), strict=True):
         assert merit == pytest.approx(float((energy + price * cycles).min()), rel=1e-12)
     for item, k in (found.merit < UNFIT).nonzero().tolist():
-        assert meets(group.mapping(0, found.assignment[item, k], found.position[item, k]), constraints)
+        assert meets(group.mapping(0, found.coding[item, k], found.position[item, k]), constraints)
 
 
 LAYERS = [
@@ -140,14 +144,14 @@ def test_nothing_that_breaks_a_constraint_fits(constraints: Constraints, seed: i
         return
     for population in (start, found):
         for item, k in (population.merit < UNFIT).nonzero().tolist():
-            mapping = group.mapping(item, population.assignment[item, k], population.position[item, k])
+            mapping = group.mapping(item, population.coding[item, k], population.position[item, k])
             assert meets(mapping, constraints)
             space = MapSpace.of(LAYERS[item].problem, architecture, constraints)
-            own = population.assignment[item, k, : len(space.primes)]
+            own = population.coding[item, k, : len(space.primes)]
             assert bool(space.contains(own))
     for item, layer in enumerate(LAYERS):  # and what breaks one only because of its limits is known to
         space = MapSpace.of(layer.problem, architecture, constraints)
-        inside = space.contains(start.assignment[item, :, : len(space.primes)])
+        inside = space.contains(start.coding[item, :, : len(space.primes)])
         assert bool((inside | (start.merit[item] >= UNFIT)).all())
 
 
@@ -188,11 +192,12 @@ def test_starts_that_break_constraints_are_repaired(machine: Architecture) -> No
     )
     outside = torch.full((1, 1, group.primes.shape[1]), group.space.slots.index((2, 0)))
     position = torch.arange(group.dims, dtype=torch.int8).expand(1, 1, group.levels, group.dims).contiguous()
-    start = assess(group, items, outside, position)
+    moves = UnitMoves(group, items)
+    start = moves.assess(*moves.settled(outside, position))
     assert float(start.merit) >= UNFIT
-    found, _ = local_search(group, items, start, EFFORT, torch.Generator().manual_seed(0))
+    found, _ = local_search(moves, start, EFFORT, torch.Generator().manual_seed(0))
     assert float(found.merit[0, 0]) < UNFIT
-    assert meets(group.mapping(0, found.assignment[0, 0], found.position[0, 0]), constraints)
+    assert meets(group.mapping(0, found.coding[0, 0], found.position[0, 0]), constraints)
 
 
 def test_layers_of_a_group_share_limits_and_orders() -> None:
@@ -216,6 +221,6 @@ def test_a_layer_whose_units_are_all_pinned_has_its_one_mapping(machine: Archite
     layer = matmul("layer", M=4, K=1, N=1)
     constraints = Constraints((SlotConstraint("Buffer", "temporal", exact=(("M", 4),)),))
     group, _, found = search([layer], machine, constraints, [1.0])
-    mapping = group.mapping(0, found.assignment[0, 0], found.position[0, 0])
+    mapping = group.mapping(0, found.coding[0, 0], found.position[0, 0])
     assert meets(mapping, constraints)
     assert float(found.merit[0, 0]) < UNFIT

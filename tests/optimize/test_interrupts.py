@@ -17,8 +17,8 @@ from dlco.interrupts import Interrupts, held
 from dlco.journal import Journal
 from dlco.optimize import FrontEffort, Solution, pareto, run
 from dlco.progress import Progress
+from dlco.search import factor_moves, unit_moves
 from dlco.search import imperfect as imperfect_search
-from dlco.search import local_search as perfect_search
 from dlco.search.evolution import FleetEffort
 from dlco.search.local_search import Effort
 from dlco.workload import Layer
@@ -157,9 +157,9 @@ class Interrupting:
     def stand(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Before both cost models, the pricing of answers, the journal and the diagnosis."""
         for place, name in (
-            (perfect_search, "evaluate_totals"),
-            (imperfect_search, "imperfect_totals"),
-            (run, "price"),
+            (unit_moves, "evaluate_totals"),
+            (factor_moves, "evaluate_totals"),
+            (run, "evaluate_network"),
             (run, "diagnose"),
             (Journal, "record"),
         ):

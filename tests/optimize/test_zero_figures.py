@@ -13,8 +13,9 @@ from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.optimize import FrontEffort, pareto
 from dlco.search import imperfect as imperfect_search
-from dlco.search.local_search import Effort, merit_of
+from dlco.search.local_search import Effort
 from dlco.search.score import Score, choose, rate_of
+from dlco.search.table import merit_of
 from dlco.workload import Layer
 
 from ..exhaustive import every_choice, optimum

@@ -18,8 +18,8 @@ from dlco.mapping import Constraints, SlotConstraint
 from dlco.optimize import Budget
 from dlco.relax.discretize import round_factors, round_sizes
 from dlco.search.group import Group, make_groups
-from dlco.search.local_search import random_start
 from dlco.search.score import Score
+from dlco.search.unit_moves import random_start
 
 LAYERS = [
     conv2d("one", C=12, M=24, P=14, Q=14, R=3, S=3),

@@ -11,8 +11,9 @@ from dlco.hardware.space import HardwareSpace
 from dlco.search.designs import Design, Seeds, Workbench
 from dlco.search.evolution import FleetEffort, Prospect, explore
 from dlco.search.group import make_groups
-from dlco.search.local_search import Effort, random_start
+from dlco.search.local_search import Effort
 from dlco.search.score import BROKEN, Score
+from dlco.search.unit_moves import random_start
 from dlco.workload import Layer
 
 from ..exhaustive import optimum
@@ -47,19 +48,17 @@ class Bench:
     def refine(self, design: Design) -> Design:
         """The same machine again, from random mappings."""
         self.refined.append(design)
-        assert design.index is not None
         return self.work.fit(design.index[None], [self.seeds()], EFFORT.longer)[0]
 
     def explore(self, effort: FleetEffort = EFFORT) -> list[Design]:
         """From one machine, the smallest."""
-        assert isinstance(self.work.hardware, HardwareSpace)
         first = torch.zeros(len(self.work.hardware.parameters), dtype=torch.long)
         return explore(self.work, [first], self.seeds(), effort, self.refine, self.generator)
 
 
 def places(designs: Sequence[Design]) -> list[tuple[int, ...]]:
     """Grid positions."""
-    return [tuple(design.index.tolist()) for design in designs if design.index is not None]
+    return [tuple(design.index.tolist()) for design in designs]
 
 
 @pytest.mark.parametrize("objective", BUDGETS)

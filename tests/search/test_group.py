@@ -10,7 +10,7 @@ from dlco.cost.model import evaluate_totals
 from dlco.hardware import eyeriss_like, generic
 from dlco.mapping.mapping import MappingBatch
 from dlco.search.group import make_groups
-from dlco.search.local_search import random_start
+from dlco.search.unit_moves import random_start
 
 
 def test_layers_are_grouped_by_structure_and_none_is_lost() -> None:

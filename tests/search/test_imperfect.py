@@ -15,7 +15,8 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping import Constraints, SlotConstraint
 from dlco.mapping.checks import check_mapping
 from dlco.optimize import Budget
-from dlco.search.imperfect import normal_form, refine
+from dlco.search.factor_moves import normal_form
+from dlco.search.imperfect import refine
 from dlco.search.local_search import Effort
 from dlco.search.score import Score
 

@@ -12,18 +12,10 @@ from dlco.hardware.architecture import Architecture, Machine
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y
 from dlco.search.group import Group, make_groups
-from dlco.search.local_search import (
-    LATE,
-    UNFIT,
-    Effort,
-    Items,
-    Population,
-    assess,
-    best_of,
-    local_search,
-    merit_of,
-    random_start,
-)
+from dlco.search.items import Items
+from dlco.search.local_search import Effort, local_search
+from dlco.search.table import LATE, UNFIT, MappingTable, best_of, merit_of
+from dlco.search.unit_moves import UnitMoves, random_start
 from dlco.workload import Layer
 
 from ..exhaustive import Point, every_point
@@ -42,11 +34,12 @@ def items_for(architecture: Architecture, layers: list[int], prices: list[float]
 
 def searched(
     group: Group, items: Items, seed: int = 0, effort: Effort = EFFORT, n: int = STARTS
-) -> tuple[Population, Population]:
+) -> tuple[MappingTable, MappingTable]:
     """(random start, what the search makes of it)."""
     generator = torch.Generator().manual_seed(seed)
-    start = assess(group, items, *random_start(group, items.layer, n, generator))
-    found, _ = local_search(group, items, start, effort, generator)
+    moves = UnitMoves(group, items)
+    start = moves.assess(*random_start(group, items.layer, n, generator))
+    found, _ = local_search(moves, start.best(effort.population), effort, generator)
     return start, found
 
 
@@ -117,7 +110,7 @@ def test_merit_never_gets_worse_and_is_sorted() -> None:
         assert bool((found.merit[:, 0] <= best).all())
         assert bool((found.merit[:, 1:] >= found.merit[:, :-1]).all())
         best = found.merit[:, 0]
-        found, _ = local_search(group, items, found, Effort(rounds=2), generator)
+        found, _ = local_search(UnitMoves(group, items), found, Effort(rounds=2), generator)
 
 
 def test_starts_that_do_not_fit_are_repaired(machine: Architecture) -> None:
@@ -128,13 +121,14 @@ def test_starts_that_do_not_fit_are_repaired(machine: Architecture) -> None:
     slots = torch.tensor([group.space.slots.index(slot) for slot in ((0, 0), (1, 1), (1, 2))])
     assignment = slots[:, None, None].expand(3, 1, units).contiguous()  # all in the registers, all along X, all along Y
     position = torch.arange(group.dims, dtype=torch.int8).expand(3, 1, levels, group.dims).contiguous()
-    start = assess(group, items, assignment, position)
+    moves = UnitMoves(group, items)
+    start = moves.assess(assignment, position)
     assert bool((start.merit >= UNFIT).all())
-    found, evaluated = local_search(group, items, start, EFFORT, torch.Generator().manual_seed(0))
+    found, evaluated = local_search(moves, start, EFFORT, torch.Generator().manual_seed(0))
     assert evaluated > 0
     assert bool((found.merit[:, 0] < UNFIT).all())
     for item in range(3):
-        check_mapping(layer.problem, machine, group.mapping(0, found.assignment[item, 0], found.position[item, 0]))
+        check_mapping(layer.problem, machine, group.mapping(0, found.coding[item, 0], found.position[item, 0]))
 
 
 @pytest.mark.parametrize("architecture", [eyeriss_like(), simba_like()], ids=lambda a: a.name)
@@ -152,7 +146,7 @@ def test_results_are_valid_distinct_and_priced_as_evaluate_prices_them(architect
         assert len(set(merits)) == len(merits)
         for k in range(6):
             assert merits[k] < UNFIT
-            mapping = group.mapping(item, found.assignment[item, k], found.position[item, k])
+            mapping = group.mapping(item, found.coding[item, k], found.position[item, k])
             check_mapping(layers[item].problem, architecture, mapping)
             cost = evaluate(layers[item], architecture, mapping)
             assert cost.energy_pj.item() == pytest.approx(found.energy_pj[item, k].item(), rel=1e-12)
@@ -172,9 +166,10 @@ def test_a_dimension_on_both_axes_does_not_fit(machine: Architecture) -> None:
     primes = group.primes[0].tolist()
     split = torch.tensor([[[slots[0] if prime == 2 else slots[1] for prime in primes]]])
     position = torch.arange(group.dims, dtype=torch.int8).expand(1, 1, group.levels, group.dims).contiguous()
-    assert assess(group, items, split, position).merit.item() >= UNFIT
+    moves = UnitMoves(group, items)
+    assert moves.assess(split, position).merit.item() >= UNFIT
     along = torch.tensor([[[slots[0] if prime == 2 else 0 for prime in primes]]])
-    assert assess(group, items, along, position).merit.item() < UNFIT
+    assert moves.assess(along, position).merit.item() < UNFIT
 
 
 def test_patience_ends_a_search_that_finds_nothing_more(machine: Architecture) -> None:
@@ -182,7 +177,7 @@ def test_patience_ends_a_search_that_finds_nothing_more(machine: Architecture) -
     items = items_for(machine, [0], [1.0])
     _, found = searched(group, items)
     effort = Effort(rounds=1000, patience=3, population=2, neighbours=5)
-    again, evaluated = local_search(group, items, found, effort, torch.Generator().manual_seed(1))
+    again, evaluated = local_search(UnitMoves(group, items), found.best(2), effort, torch.Generator().manual_seed(1))
     assert evaluated == 3 * 2 * 5
     assert again.merit[0, 0] == found.merit[0, 0]
 

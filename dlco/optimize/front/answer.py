@@ -8,6 +8,7 @@ from dlco.design.budget import Budget
 from dlco.design.dominance import Values
 from dlco.design.front import FrontPoint
 from dlco.design.network_cost import evaluate_network
+from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.effort import SolveEffort
@@ -83,7 +84,7 @@ def solve_from(
         request.device,
     )
     cycle_s = asked.hardware.base.cycle_s
-    harvest = Harvest(request.axes, Score(objective, front_budget, cycle_s), known)
+    harvest = Harvest(request.axes, Score(Objective(objective), front_budget, cycle_s), known)
     run = Run(asked, effort, starts, progress, None, score(cycle_s) if score else None, harvest)
     with some_mapping():
         solution = run.solution(request.bound, reasons=False)

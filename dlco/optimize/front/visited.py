@@ -12,7 +12,7 @@ from math import floor, log
 import torch
 
 from dlco.design.dominance import Values, logs, undominated
-from dlco.search.designs import Candidates, Design, Seeds
+from dlco.search.designs import Candidates, Design
 from dlco.search.score import BROKEN, Score, log_of, rate_of, unit_of
 
 STEPS = {2: 0.05, 3: 0.2}  # logs, by axes: of the designs in a cell so wide on all axes but the last, one is kept
@@ -98,12 +98,5 @@ def _design(
     found: Candidates, design: int, picked: torch.Tensor, energy_pj: float, cycles: float, area_mm2: float
 ) -> Design:
     """One machine with the mappings `picked` `[layers]`."""
-    assignment, position = [], []
-    parts = picked.split([population.merit.shape[1] for population in found.populations])
-    for population, mine in zip(found.populations, parts, strict=True):
-        rows = torch.arange(len(mine), device=mine.device)
-        assignment.append(population.assignment[design][rows, mine][:, None])
-        position.append(population.position[design][rows, mine][:, None])
-    chosen = Seeds(assignment, position, energy_pj / cycles or 1.0)
-    index = None if found.indices is None else found.indices[design]
-    return Design(index, 0.0, chosen, chosen, energy_pj, cycles, area_mm2)
+    chosen = found.starts(design, picked[:, None], energy_pj / cycles or 1.0)
+    return Design(found.indices[design], 0.0, chosen, chosen, energy_pj, cycles, area_mm2)

@@ -18,6 +18,7 @@ import torch
 from dlco.design.budget import Budget
 from dlco.design.dominance import logs
 from dlco.design.front import Front, FrontPoint
+from dlco.design.objective import Objective
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
@@ -58,14 +59,14 @@ class WeightedScore(Score):
         """Log of the weighted sum of what `term` is the log of, for the score of each objective."""
         units = {"latency": log(self.cycle_s), "power": log(1e-12 / self.cycle_s)}
         parts = [
-            term(Score(name, self.budget, self.cycle_s)) + log(factor) + units.get(name, 0)
+            term(Score(Objective(name), self.budget, self.cycle_s)) + log(factor) + units.get(name, 0)
             for name, factor in self.terms
         ]
         return torch.logsumexp(torch.stack(torch.broadcast_tensors(*parts)), 0)
 
     def prices(self, rates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The searches of every term, and prices of time between: which one is right depends on the shares."""
-        each = [Score(name, self.budget, self.cycle_s).prices(rates) for name, _ in self.terms]
+        each = [Score(Objective(name), self.budget, self.cycle_s).prices(rates) for name, _ in self.terms]
         timed = {"latency", "power", "edp"} & {name for name, _ in self.terms}
         multiples = (0.1, 0.5, 2.0, 8.0) if timed else (0.1,)
         between = torch.stack([rates * multiple for multiple in multiples], -1)
@@ -89,7 +90,7 @@ class _Tangent(Score):
     shares: tuple[tuple[str, float], ...] = ()
 
     def value(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
-        each = (Score(name, self.budget, self.cycle_s) for name, _ in self.shares)
+        each = (Score(Objective(name), self.budget, self.cycle_s) for name, _ in self.shares)
         parts = [one.value(energy_pj, cycles, area_mm2) for one in each]
         parts = [share * part for (_, share), part in zip(self.shares, parts, strict=True)]
         return torch.stack(torch.broadcast_tensors(*parts)).sum(0)
@@ -163,6 +164,6 @@ def _weighted(attempts: Attempts, weight: float, scales: tuple[float, float]) ->
     best = min(map(parts, attempts.found), key=sum)
     shares = tuple((name, part / sum(best)) for name, part in zip(request.axes, best, strict=True))
     objective = "power" if "power" in request.axes else request.axes[-1]  # what the solutions call themselves for
-    score = partial(WeightedScore, objective, budget, terms=terms, shares=shares)
+    score = partial(WeightedScore, Objective(objective), budget, terms=terms, shares=shares)
     arguments = (request, objective, budget, budget, request.effort.points, starts, attempts.known)
     return Question(partial(solve_from, score=score), arguments)

@@ -10,8 +10,8 @@ from dlco.design.dominance import nondominated
 from dlco.optimize import Budget
 from dlco.optimize.front.visited import STEPS, Harvest
 from dlco.search.designs import Candidates, Design
-from dlco.search.local_search import Population
 from dlco.search.score import Score
+from dlco.search.table import MappingTable
 
 COUNTS = (1.0, 2.0, 3.0)
 CANDIDATES = 6
@@ -31,10 +31,10 @@ def found() -> Candidates:
     for first, last in ((0, 1), (1, 3)):
         number = torch.arange(CANDIDATES).expand(2, last - first, -1)
         tables = energy[:, first:last], cycles[:, first:last], energy[:, first:last]
-        groups.append(Population(number[..., None], number[..., None, None], *tables))
+        groups.append(MappingTable(number[..., None], number[..., None, None], *tables))
     return Candidates(
         indices=torch.tensor([[4], [7]]),
-        populations=groups,
+        tables=groups,
         energy_pj=energy,
         cycles=cycles,
         fits=fits,
