@@ -76,6 +76,8 @@ class Group:
 
     def to(self, device: torch.device) -> "Group":
         """The same group with its tensors on a device."""
+        if device == self.primes.device:
+            return self
         moved = {item.name: getattr(self, item.name) for item in fields(self)}
         tensors = {name: value.to(device) for name, value in moved.items() if isinstance(value, torch.Tensor)}
         return replace(self, shape=self.shape.to(device), **tensors)  # type: ignore[arg-type]
@@ -183,10 +185,6 @@ class Group:
         return None if bool(torch.isinf(limits).all()) else limits
 
     @cached_property
-    def _has_exact(self) -> bool:
-        return bool((self.exact > 0).any())
-
-    @cached_property
     def _closed(self) -> torch.Tensor | None:
         """`[layers * units * slots]` 1.0 where a unit must not lie, None where all may lie anywhere."""
         return None if bool(self.allowed.all()) else (~self.allowed).to(torch.float64).flatten()
@@ -210,9 +208,7 @@ class Group:
         return (_by_kind(factors) / self._limits - 1).clamp(min=0).flatten(-3).sum(-1)
 
     def missed(self, layer: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-        """The shares by which factors are others than those that are fixed, added up; as `beyond`."""
-        if not self._has_exact:
-            return torch.zeros((), dtype=factors.dtype, device=factors.device)
+        """The shares by which factors are others than those that are fixed, added up, `[items, n]`."""
         exact = self.exact[layer][:, None]
         wrong = torch.where(exact > 0, (_by_kind(factors) / exact.clamp(min=1) - 1).abs(), 0.0)
         return wrong.flatten(-3).sum(-1)

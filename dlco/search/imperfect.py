@@ -121,8 +121,7 @@ class _Network:
     @property
     def totals(self) -> tuple[torch.Tensor, torch.Tensor]:
         """(energy pJ, cycles), scalars."""
-        energy = torch.cat([part.energy_pj[:, 0] for part in self.parts])
-        cycles = torch.cat([part.cycles[:, 0] for part in self.parts])
+        energy, cycles = (torch.cat([getattr(p, name)[:, 0] for p in self.parts]) for name in ("energy_pj", "cycles"))
         return (energy * self.counts).sum(), (cycles * self.counts).sum()
 
     @property
@@ -143,9 +142,6 @@ class _Network:
             found: for each group `[layers, candidates]`.
         """
         trial = [MappingTable.join(pair, 1) for pair in zip(self.parts, found, strict=True)]
-        width = max(part.merit.shape[1] for part in trial)
-        # a group whose search has not begun has fewer: some of them again
-        trial = [part.pick(torch.arange(width).expand(len(part.merit), -1) % part.merit.shape[1]) for part in trial]
         energy, cycles, merit = (
             torch.cat([getattr(part, name) for part in trial]) for name in ("energy_pj", "cycles", "merit")
         )
@@ -192,14 +188,14 @@ class _Search:
         generator: torch.Generator,
         mappings: Dict[str, Mapping],
     ) -> None:
-        self.group, self.machines, self.score, self.effort = group, machines, score, effort
-        self.generator = generator
+        self.group, self.machines, self.score = group, machines, score
+        self.effort, self.generator = effort, generator
         self.layer = torch.arange(len(group.layers), device=generator.device)
         self.deadlines = score.deadlines(group.layers)
-        self.evaluated = 0
-        self.start = self._begin = self._given(mappings)
-        self._parts: list[MappingTable] = []
-        self._each = 1
+        self.start = self._begun = self._given(mappings)
+        self.evaluated = len(group.layers)
+        self._parts: list[MappingTable] = []  # of items, as far as they are searched
+        self._each = effort.islands * score.prices(torch.ones(1))[0].shape[1]  # items of a layer
 
     def _given(self, mappings: Dict[str, Mapping]) -> MappingTable:
         mine = [mappings[layer.name] for layer in self.group.layers]
@@ -210,42 +206,37 @@ class _Search:
         place = batch.order.argsort(-1).to(torch.int8)
         free = torch.full(self.layer.shape, torch.inf, dtype=torch.float64, device=self.layer.device)
         items = Items(self.layer, self.machines.select(self.layer[:, None]), torch.ones_like(free), free, free)
-        return self._assess(FactorMoves(self.group, items), batch.factors[:, None], place[:, None]).each(_on_cpu)
+        return FactorMoves(self.group, items).assess(batch.factors[:, None], place[:, None]).to("cpu")
 
     def run(self, start: MappingTable, rate: float) -> Iterator[float]:
         """Search from mappings `[layers, 1]` at a rate, pJ a cycle; yields the share done."""
-        self._begin, self._parts = start, []
-        device, effort, layers = self.layer.device, self.effort, len(self.layer)
-        rates = torch.full((layers,), rate, dtype=torch.float64, device=device)
-        deal = Pairs(self.layer, self.machines, *self.score.prices(rates), self.deadlines.to(device)).deal(
-            effort.islands
-        )
-        self._each = len(deal.pair) // layers
-        factors, position = self._starts(start.each(lambda table: table.to(device)), deal)
+        self._begun, self._parts = start, []
+        device, effort = self.layer.device, self.effort
+        rates = torch.full(self.layer.shape, rate, dtype=torch.float64, device=device)
+        pairs = Pairs(self.layer, self.machines, *self.score.prices(rates), self.deadlines.to(device))
+        deal = pairs.deal(effort.islands)
+        factors, position = self._starts(start.to(device), deal)
         width = max(1, SLICE // (effort.population * effort.neighbours))
-        for first in range(0, len(deal.pair), width):
+        for first in range(0, len(factors), width):
             rows = slice(first, first + width)
             moves = FactorMoves(self.group, deal.items(rows))
-            begun = self._assess(moves, factors[rows], position[rows])
+            begun = moves.assess(factors[rows], position[rows])
             climbed, evaluated = local_search(moves, begun, effort, self.generator)
-            self.evaluated += evaluated
-            self._parts.append(climbed.each(_on_cpu))
-            yield min(1.0, (first + width) / len(deal.pair))
+            self.evaluated += begun.merit.numel() + evaluated
+            self._parts.append(climbed.to("cpu"))
+            yield min(1.0, (first + width) / len(factors))
 
     @property
     def found(self) -> MappingTable:
         """`[layers, candidates]` what the last search has found so far, on the CPU.
 
-        A layer whose items have not all been searched has the mapping that it began with, all over.
+        Items not yet searched have the mapping that their layer began with, all over.
         """
-        if not self._parts:
-            return self._begin
-        items = MappingTable.join(self._parts, 0)
-        layers = len(items.merit) // self._each
-        done = items.each(lambda table: table[: layers * self._each]).side_by_side(layers, each=self._each)
-        width = self._each * items.merit.shape[1]
-        left = self._begin.each(lambda table: table[layers:].expand(-1, width, *table.shape[2:]))
-        return MappingTable.join([done, left], 0)
+        done, n = sum(len(part.merit) for part in self._parts), self.effort.population
+        left = self._begun.each(
+            lambda table: table.repeat_interleave(self._each, 0)[done:].expand(-1, n, *table.shape[2:])
+        )
+        return MappingTable.join([*self._parts, left], 0).side_by_side(len(self.layer), each=self._each)
 
     def mappings(self, best: MappingTable) -> dict[str, Mapping]:
         """The mappings `[layers, 1]` of the group by layer name."""
@@ -262,20 +253,9 @@ class _Search:
 
     def _starts(self, start: MappingTable, deal: Deal) -> tuple[torch.Tensor, torch.Tensor]:
         """A population for each item: the given mapping first; on all islands but the first the others are random."""
-        layer, n = deal.pairs.layer[deal.pair], self.effort.population
+        layer, n = self.layer[deal.pair], self.effort.population
         fresh = (deal.island > 0)[:, None] & (torch.arange(n, device=layer.device) > 0)
-        factors, position = (
-            torch.where(fresh[..., *(None,) * (random.dim() - 2)], random, given[layer])
-            for random, given in zip(
-                random_factors(self.group, layer, n, self.generator), (start.coding, start.position), strict=True
-            )
-        )
+        factors, position = random_factors(self.group, layer, n, self.generator)
+        factors = torch.where(fresh[..., None, None, None], factors, start.coding[layer])
+        position = torch.where(fresh[..., None, None], position, start.position[layer])
         return FactorMoves(self.group, deal.items()).settled(factors, position)
-
-    def _assess(self, moves: FactorMoves, factors: torch.Tensor, position: torch.Tensor) -> MappingTable:
-        self.evaluated += position.shape[:2].numel()
-        return moves.assess(factors, position)
-
-
-def _on_cpu(table: torch.Tensor) -> torch.Tensor:
-    return table.cpu()

@@ -72,17 +72,16 @@ class Pairs:
     caps: torch.Tensor
     deadline: torch.Tensor
 
-    def one_price_each(self) -> "Pairs":
-        """Each pair once for each of its prices, one after the other."""
-        pair = torch.arange(len(self.layer), device=self.layer.device).repeat_interleave(self.prices.shape[1])
-        columns = self.prices.reshape(-1, 1), self.caps.reshape(-1, 1)
-        return Pairs(self.layer[pair], self.machine.select(pair), *columns, self.deadline[pair])
+    def deal(self, islands: int, *, prices_first: bool = False) -> "Deal":
+        """Every pair at all its prices on so many islands, pair by pair.
 
-    def deal(self, islands: int) -> "Deal":
-        """Every pair on so many islands at all its prices: pair by pair, island by island, price by price."""
-        axes = (len(self.layer), islands, self.prices.shape[1])
-        places = torch.meshgrid(*(torch.arange(n, device=self.layer.device) for n in axes), indexing="ij")
-        return Deal(self, islands, *(axis.flatten() for axis in places))
+        For each pair all prices of one island follow each other or, with `prices_first`, all islands of one price.
+        """
+        sizes = {"pair": len(self.layer), "island": islands, "price": self.prices.shape[1]}
+        names = ("pair", "price", "island") if prices_first else ("pair", "island", "price")
+        axes = (torch.arange(sizes[name], device=self.layer.device) for name in names)
+        places = (axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij"))
+        return Deal(self, islands, **dict(zip(names, places, strict=True)))
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from torch import Tensor
 from dlco.cost.shape import structure
 from dlco.design.objective import Objective
 from dlco.hardware.architecture import Architecture, Machine
+from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.journal import Journal, check_table, fingerprint, recorded
 from dlco.mapping.mapping import Mapping
@@ -71,13 +72,22 @@ class LayerCosts:
     Attributes:
         hardware: the machines.
         score: objective and limits, which say what trade-offs between energy and cycles are searched for.
+        constraints: what is fixed of all mappings; `device`: where they are searched (points are on the CPU).
         searches: (layer, machine) pairs searched so far; `evaluations`: mappings evaluated.
     """
 
     def __init__(
-        self, hardware: Architecture | HardwareSpace, score: Score, *, effort: Effort = EFFORT, seed: int = 0
+        self,
+        hardware: Architecture | HardwareSpace,
+        score: Score,
+        *,
+        effort: Effort = EFFORT,
+        seed: int = 0,
+        constraints: Constraints | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         self.hardware, self.score, self.effort, self.seed = as_space(hardware), score, effort, seed
+        self.constraints, self.device = constraints, torch.device(device)
         self.searches = self.evaluations = 0
         self._calls = 0
         self._journal: Journal | None = None
@@ -105,7 +115,7 @@ class LayerCosts:
     @property
     def state(self) -> tuple[object, ...]:
         """All that later answers depend on, for `fingerprint`."""
-        return self.hardware, self.score, self.effort, self.seed, self._calls, self._known
+        return self.hardware, self.score, self.effort, self.seed, self.constraints, self._calls, self._known
 
     def prepare(self, layers: Iterable[Layer]) -> None:
         """Tell of layers that will come, so that their tables are built once and not bit by bit."""
@@ -170,9 +180,9 @@ class LayerCosts:
             for (e, t, a, s, p), layers in zip(rows, networks, strict=True)
         )
 
-    def build(self, machines: Sequence[MachineIndex]) -> Machine:
-        """The machines, of batch shape `[machines]`."""
-        return self.hardware.machines_at(torch.tensor(machines, dtype=torch.long))
+    def build(self, machines: Sequence[MachineIndex], device: torch.device | None = None) -> Machine:
+        """The machines, of batch shape `[machines]`, on a device; on the CPU by default."""
+        return self.hardware.machines_at(torch.tensor(machines, dtype=torch.long, device=device))
 
     def search(self, pairs: Iterable[tuple[Problem, MachineIndex]], *, again: bool = False) -> None:
         """Search the mappings of layers on machines that are not known yet; `again`: also of those that are.
@@ -224,7 +234,7 @@ class LayerCosts:
 
     def _jobs(self, pairs: Sequence[tuple[Problem, MachineIndex]]) -> list[tuple[Any, ...]]:
         """What `_search` is to do for each batch of searches in one group, after the pairs that it is for."""
-        group = self._group(pairs[0][0])
+        group = self._group(pairs[0][0]).to(self.device)
         searches = self.score.few_prices(torch.ones(1))[0].shape[1]
         jobs: list[tuple[Any, ...]] = []
         for near, share in ((False, 1.0), (True, SHORT)):
@@ -234,10 +244,10 @@ class LayerCosts:
             for first in range(0, len(members), width):
                 some = members[first : first + width]
                 seed = derive_seed(self.seed, "layers", self._calls, len(jobs), len(group.layers))
-                generator = torch.Generator().manual_seed(seed)
-                layer = torch.tensor([self._place[problem] for problem, _ in some])
+                generator = torch.Generator(self.device).manual_seed(seed)
+                layer = torch.tensor([self._place[problem] for problem, _ in some], device=self.device)
                 starts = self._starts(group, some, layer, islands, generator)
-                machine = self.build([m for _, m in some])
+                machine = self.build([m for _, m in some], self.device)
                 prices, caps = self.score.few_prices(rates_of(machine))
                 asked = Pairs(layer, machine, prices, caps, torch.full_like(prices[:, 0], torch.inf))
                 jobs.append((some, group, asked, *starts, islands, seed, self.effort))
@@ -303,7 +313,9 @@ class LayerCosts:
     def _group(self, problem: Problem) -> Group:
         key = structure(problem)
         if key not in self._groups:
-            (self._groups[key],) = make_groups(self._layers[key], self.hardware.base, self.hardware.free_fanouts)
+            (self._groups[key],) = make_groups(
+                self._layers[key], self.hardware.base, self.hardware.free_fanouts, self.constraints
+            )
         return self._groups[key]
 
 
@@ -320,20 +332,18 @@ def _search(
 ) -> tuple[MappingTable, int]:
     """Two searches of every pair at every price: on islands, then from all that they found, whatever the price.
 
-    Starts are `[pairs, n, ...]`; the mappings returned `[pairs, m, ...]`, those of all prices side by side.
+    Starts are `[pairs, n, ...]`; the mappings returned `[pairs, m, ...]`, those of all prices side by side, on the CPU.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(assignment.device).manual_seed(seed)
     evaluated = 0
     n, searches = pairs.prices.shape
-    alone = pairs.one_price_each()
     with torch.no_grad():
         for apart in (islands, 1) if islands > 1 or searches > 1 else (1,):
-            deal = alone.deal(apart)
-            starts = (deal.starts(table.repeat_interleave(searches, 0)) for table in (assignment, position))
+            deal = pairs.deal(apart, prices_first=True)
             moves = UnitMoves(group, deal.items())
-            start = moves.assess(*moves.settled(*starts))
+            start = moves.assess(*moves.settled(deal.starts(assignment), deal.starts(position)))
             found, searched = local_search(moves, start.best(effort.population), effort, generator)
             evaluated += searched + start.merit.numel()
             found = found.side_by_side(n, each=searches * apart)
             assignment, position = found.coding, found.position
-    return found, evaluated
+    return found.to("cpu"), evaluated

@@ -37,6 +37,10 @@ class MappingTable:
         """The same change to all tensors."""
         return MappingTable(*(change(getattr(self, f.name)) for f in fields(self)))
 
+    def to(self, device: torch.device | str) -> "MappingTable":
+        """The same table on a device."""
+        return self.each(lambda table: table.to(device))
+
     def pick(self, index: torch.Tensor) -> "MappingTable":
         """The mappings `index` `[items, k]` of each item."""
 
