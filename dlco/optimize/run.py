@@ -223,7 +223,7 @@ class Run:
         if not fleet:
             return self.bench.promising(torch.stack(list(machines)), seeds, effort.fit, effort.machines)
         indices = torch.stack([design.index for design in fleet])
-        shared = Seeds.join([*(design.chosen for design in fleet), fleet[0].seeds])
+        shared = Seeds.join([*(design.chosen for design in fleet), fleet[0].starts])
         own = [replace(shared, rate=design.chosen.rate) for design in fleet]
         return self.bench.fit(indices, own, effort.fit, effort.machines)
 
@@ -235,7 +235,7 @@ class Run:
         """
         index, effort = design.index[None], self.effort.fleet
         others = self.bench.fit(index, [self._guided(design, effort.guided, "glance", GLANCE)], effort.longer)[0]
-        return self.bench.fit(index, [Seeds.join([design.seeds, others.seeds])], effort.mappings)[0]
+        return self.bench.fit(index, [Seeds.join([design.starts, others.starts])], effort.mappings)[0]
 
     def _guided(self, design: Design, copies: int, part: str, effort: BoundEffort) -> Seeds:
         """So many mappings of every layer near a lower bound of the design's machine."""

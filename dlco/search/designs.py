@@ -43,7 +43,7 @@ class Seeds:
 
     @staticmethod
     def join(parts: Sequence["Seeds"]) -> "Seeds":
-        """All mappings of several seeds, at the first's rate."""
+        """All mappings of several, at the first's rate."""
         return Seeds(
             [torch.cat(tables, 1) for tables in zip(*(p.assignment for p in parts), strict=True)],
             [torch.cat(tables, 1) for tables in zip(*(p.position for p in parts), strict=True)],
@@ -53,12 +53,12 @@ class Seeds:
     @staticmethod
     def from_plain(data: dict[str, Any], groups: Sequence[Group]) -> "Seeds":
         """The inverse of `vars`; `ValueError` where it holds no mappings of these groups' layers."""
-        seeds = Seeds(list(data["assignment"]), list(data["position"]), float(data["rate"]))
-        for group, units, places in zip(groups, seeds.assignment, seeds.position, strict=True):
+        starts = Seeds(list(data["assignment"]), list(data["position"]), float(data["rate"]))
+        for group, units, places in zip(groups, starts.assignment, starts.position, strict=True):
             layers, most = group.primes.shape
             check_table("assignment", units, (layers, None, most), len(group.space.slots))
             check_table("position", places, (layers, units.shape[1], group.levels, group.dims), group.dims)
-        return seeds
+        return starts
 
 
 @dataclass(frozen=True)
@@ -69,32 +69,32 @@ class Design:
         index: `[parameters]` grid indices of its sizes.
         score: as `Score` ranks it.
         chosen: the mappings (one a layer).
-        seeds: all mappings that the search ended with, the chosen first.
+        starts: all mappings that the search ended with, the chosen first.
         energy_pj, cycles, area_mm2: the network's totals.
     """
 
     index: torch.Tensor
     score: float
     chosen: Seeds
-    seeds: Seeds
+    starts: Seeds
     energy_pj: float
     cycles: float
     area_mm2: float
 
     def to_plain(self) -> dict[str, Any]:
         """Dictionaries, lists, tensors and numbers, for a `Journal`."""
-        return vars(self) | {"chosen": dict(vars(self.chosen)), "seeds": dict(vars(self.seeds))}
+        return vars(self) | {"chosen": dict(vars(self.chosen)), "starts": dict(vars(self.starts))}
 
     @staticmethod
     def from_plain(data: dict[str, Any], groups: Sequence[Group], space: HardwareSpace) -> "Design":
         """The inverse of `to_plain`; `ValueError` where it is no design of these layers on a machine of this space."""
-        chosen, seeds = (Seeds.from_plain(data[name], groups) for name in ("chosen", "seeds"))
+        chosen, starts = (Seeds.from_plain(data[name], groups) for name in ("chosen", "starts"))
         energy, cycles, area = (float(data[name]) for name in ("energy_pj", "cycles", "area_mm2"))
         index = data["index"]
         check_table("index", index, (len(space.parameters),))
         if not all(0 <= i < len(p.grid) for i, p in zip(index.tolist(), space.parameters, strict=True)):
             raise ValueError("index lies outside the grid")
-        return Design(index, float(data["score"]), chosen, seeds, energy, cycles, area)
+        return Design(index, float(data["score"]), chosen, starts, energy, cycles, area)
 
 
 @dataclass(frozen=True)
@@ -164,19 +164,19 @@ class Workbench:
         """Machines of batch shape `[...]` at grid indices `[..., parameters]`."""
         return self.hardware.machines_at(indices.to(self.device))
 
-    def fit(self, indices: torch.Tensor, seeds: Sequence[Seeds], effort: Effort, n: int | None = None) -> list[Design]:
-        """The best mappings found for each machine, starting from its seeds.
+    def fit(self, indices: torch.Tensor, starts: Sequence[Seeds], effort: Effort, n: int | None = None) -> list[Design]:
+        """The best mappings found for each machine, searched for from its own starts.
 
         Args:
             indices: `[designs, parameters]` grid indices.
-            seeds: for each design.
+            starts: for each design.
             effort: how long to search.
             n: return the best so many of the designs, the best first; by default all, in their order.
         """
         self.searches += 1
 
         def search() -> dict[str, Any]:
-            results, evaluated = self._fit(indices, seeds, effort)
+            results, evaluated = self._fit(indices, starts, effort)
             if n is not None:
                 results = sorted(results, key=lambda design: design.score)[:n]
             return {"designs": [design.to_plain() for design in results], "evaluations": evaluated}
@@ -194,10 +194,10 @@ class Workbench:
             raise ValueError("it has no design")
         return designs, int(plain["evaluations"])
 
-    def _fit(self, indices: torch.Tensor, seeds: Sequence[Seeds], effort: Effort) -> tuple[list[Design], int]:
+    def _fit(self, indices: torch.Tensor, starts: Sequence[Seeds], effort: Effort) -> tuple[list[Design], int]:
         machines = self.machines(indices)
         area, counts = machines.area_mm2, torch.cat(self.counts)
-        tables, evaluated = self._searched(machines, seeds, effort)
+        tables, evaluated = self._searched(machines, starts, effort)
         energy, cycles, merit = (
             torch.cat([getattr(table, name) for table in tables], 1) for name in ("energy_pj", "cycles", "merit")
         )
@@ -211,33 +211,33 @@ class Workbench:
         self.on_candidates(found)
         scores = self.score.beyond(scores, broken)
         totals = [(taken(table, picked) * counts).sum(-1) for table in (energy, cycles)]
-        others = torch.arange(0, energy.shape[2], max(1, energy.shape[2] // KEPT), device=self.device)
+        some = torch.arange(0, energy.shape[2], max(1, energy.shape[2] // KEPT), device=self.device)
         results = []
         for d, index in enumerate(indices):
             rate = float(rate_of(totals[0][d], totals[1][d]))
             best = picked[d, :, None]
-            kept = torch.cat([best, others.expand(len(best), -1)], 1)  # the chosen, some of every island and price
-            chosen, seeds_of_next = (found.starts(d, columns, rate) for columns in (best, kept))
+            kept = torch.cat([best, some.expand(len(best), -1)], 1)  # the chosen, some of every island and price
+            chosen, others = (found.starts(d, columns, rate) for columns in (best, kept))
             figures = (float(row[d]) for row in (*totals, area))
-            results.append(Design(index, float(scores[d]), chosen, seeds_of_next, *figures))
+            results.append(Design(index, float(scores[d]), chosen, others, *figures))
         return results, evaluated
 
-    def promising(self, options: torch.Tensor, seeds: Seeds, effort: Effort, n: int) -> list[Design]:
+    def promising(self, options: torch.Tensor, starts: Seeds, effort: Effort, n: int) -> list[Design]:
         """The `n` best of many machines: all are searched briefly, and those that look best for longer.
 
         Args:
             options: `[designs, parameters]` grid indices.
-            seeds: mappings that every machine's search starts from.
+            starts: mappings that every machine's search starts from.
             effort: of the longer search.
             n: how many are wanted.
         """
         places = max(n, PLACES)
         if len(options) <= places:
-            return self.fit(options, [seeds] * len(options), effort, n)
+            return self.fit(options, [starts] * len(options), effort, n)
         brief = replace(effort, rounds=max(1, effort.rounds // 3), islands=1)
-        best = self.fit(options, [seeds] * len(options), brief, places)
+        best = self.fit(options, [starts] * len(options), brief, places)
         indices = torch.stack([design.index for design in best])
-        return self.fit(indices, [design.seeds for design in best], effort, n)
+        return self.fit(indices, [design.starts for design in best], effort, n)
 
     def descend(
         self, start: Design, effort: Effort, rounds: int, tick: Callable[[float], None], pool: Sequence[Seeds] = ()
@@ -257,7 +257,7 @@ class Workbench:
             options = options[torch.tensor(fresh, dtype=torch.bool)]
             if len(options):
                 tried |= {tuple(option) for option in options.tolist()}
-                (leader,) = self.promising(options, Seeds.join([best.seeds, *pool]), effort, 1)
+                (leader,) = self.promising(options, Seeds.join([best.starts, *pool]), effort, 1)
                 if leader.score < best.score - 1e-9:
                     best = leader
                     continue
@@ -270,9 +270,9 @@ class Workbench:
         """Whether machines `[n, parameters]` keep the limits on the machine, BoolTensor `[n]`."""
         return (self.score.machine_excess(self.machines(indices)) <= 0).cpu()
 
-    def _searched(self, machines: Machine, seeds: Sequence[Seeds], effort: Effort) -> tuple[list[MappingTable], int]:
+    def _searched(self, machines: Machine, starts: Sequence[Seeds], effort: Effort) -> tuple[list[MappingTable], int]:
         """For each group a table `[designs, layers, candidates]`, of all prices side by side; mappings evaluated."""
-        plans = [self._slices(g, machines, seeds, effort) for g in range(len(self.groups))]
+        plans = [self._slices(g, machines, starts, effort) for g in range(len(self.groups))]
         found = iter(run_tasks(_search_slice, [job for jobs in plans for job in jobs]))
         evaluated = 0
         tables = []
@@ -280,15 +280,15 @@ class Workbench:
             parts = [next(found) for _ in jobs]
             evaluated += sum(one for _, one in parts)
             together = MappingTable.join([table for table, _ in parts], 0)
-            shape = len(seeds), len(group.layers)
+            shape = len(starts), len(group.layers)
             tables.append(together.side_by_side(*shape, each=len(together.merit) // (shape[0] * shape[1])))
         return tables, evaluated
 
-    def _slices(self, g: int, machines: Machine, seeds: Sequence[Seeds], effort: Effort) -> list[tuple[Any, ...]]:
+    def _slices(self, g: int, machines: Machine, starts: Sequence[Seeds], effort: Effort) -> list[tuple[Any, ...]]:
         """The jobs of one group: its layers on all machines, at all prices, on all islands, a slice at a time."""
         group = self.groups[g]
-        designs, layers = len(seeds), len(group.layers)
-        rates = torch.tensor([seed.rate for seed in seeds], dtype=torch.float64, device=self.device)
+        designs, layers = len(starts), len(group.layers)
+        rates = torch.tensor([one.rate for one in starts], dtype=torch.float64, device=self.device)
         prices, caps = self.score.prices(rates)
         design = torch.arange(designs, device=self.device).repeat_interleave(layers)
         layer = torch.arange(layers, device=self.device).repeat(designs)
@@ -296,15 +296,15 @@ class Workbench:
         # many prices bring variety enough
         deal = pairs.deal(max(1, round(effort.islands * min(1.0, 3 / prices.shape[1]))))
         assignment, position = (
-            torch.cat([getattr(seed, name)[g] for seed in seeds]) for name in ("assignment", "position")
+            torch.cat([getattr(one, name)[g] for one in starts]) for name in ("assignment", "position")
         )
         jobs: list[tuple[Any, ...]] = []
         width = max(1, SLICE[self.device.type] // (effort.population * effort.neighbours))
         for first in range(0, len(deal.pair), width):
             rows = slice(first, first + width)
             seed = derive_seed(self.seed, "search", self.searches, g, first)
-            starts = deal.starts(assignment, rows), deal.starts(position, rows)
-            jobs.append((group, deal.items(rows), *starts, effort, seed))
+            begin = deal.starts(assignment, rows), deal.starts(position, rows)
+            jobs.append((group, deal.items(rows), *begin, effort, seed))
         return jobs
 
 

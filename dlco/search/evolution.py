@@ -52,14 +52,14 @@ class FleetEffort:
 
     def __post_init__(self) -> None:
         for name in ("patience", "machines", "guided", "every"):
-            check_positive_int(f"{name} of the fleet's effort", getattr(self, name))
-        check_count("generations of the fleet's effort", self.generations)
+            check_positive_int(f"{name} of an evolution's effort", getattr(self, name))
+        check_count("generations of an evolution's effort", self.generations)
 
 
 def explore(
     bench: Workbench,
     machines: Sequence[torch.Tensor],
-    seeds: Seeds,
+    starts: Seeds,
     effort: FleetEffort,
     refine: Callable[[Design], Design],
     generator: torch.Generator,
@@ -70,7 +70,7 @@ def explore(
     Args:
         bench: what is searched; its hardware is a space.
         machines: grid indices `[parameters]` of those that the first generation takes in.
-        seeds: mappings that all machines of the first generation start from.
+        starts: mappings that all machines of the first generation start from.
         effort: how long.
         refine: a design's machine with better mappings.
         generator: on the CPU; draws the proposals.
@@ -79,7 +79,7 @@ def explore(
     ranks = _Ranks(bench.score, [], [])
     tried = {tuple(index.tolist()) for index in machines}
     waiting = list(machines)
-    handed = seeds
+    handed = starts
     refined: set[tuple[int, ...]] = set()
     stale = 0
     for generation in range(effort.generations):
@@ -100,7 +100,7 @@ def explore(
             refined.add(tuple(chosen.index.tolist()))
             ranks = ranks.joined([refine(chosen)])
         waiting = [design.index for design in ranks.first(max(1, effort.machines // AGAIN))]
-        handed = Seeds.join([*(design.chosen for design in ranks.first(HEIRS)), ranks.good[0].seeds])
+        handed = Seeds.join([*(design.chosen for design in ranks.first(HEIRS)), ranks.good[0].starts])
     return ranks.good
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dlco.cost.shape import structure
+from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.constraints import Constraints
@@ -295,17 +296,9 @@ class LayerCosts:
     def _best(self, found: MappingTable, pair: int) -> MappingTable:
         """The best of one pair's mappings `[pairs, n, ...]`; those that fit in no way are left out."""
         found = found.each(lambda column: column[pair])
-        energy, cycles = found.energy_pj, found.cycles
-        order = energy.argsort(stable=True)
-        order = order[cycles[order].argsort(stable=True)]
-        order = order[found.merit[order] < UNFIT]
+        fits = (found.merit < UNFIT).nonzero()[:, 0]
         powered = self.score.objective is Objective.POWER or self.score.budget.power_w is not None
-        if len(order):
-            least = energy[order].cummin(0).values
-            good = torch.ones(len(order), dtype=torch.bool)
-            # where power counts the cheapest of every number of cycles may be of use, else only what none beats
-            good[1:] = (cycles[order][1:] != cycles[order][:-1]) if powered else (energy[order][1:] < least[:-1])
-            order = order[good]
+        order = fits[unbeaten(found.energy_pj[fits], found.cycles[fits], slow=powered)]
         if len(order) > POINTS:
             order = order[torch.linspace(0, len(order) - 1, POINTS).round().long()]
         return found.each(lambda column: column[order])

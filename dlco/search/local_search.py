@@ -1,4 +1,4 @@
-"""Batched local search: thousands of neighbours of many mappings at once.
+"""Batched local search, the one climb of all searches of mappings: thousands of neighbours of many mappings at once.
 
 Each item (see `dlco.search.items`) keeps a small population of distinct mappings; every round draws neighbours of each
 and keeps the best. Mappings that do not fit rank behind all that do, the less they overflow the better, so a search may

@@ -139,12 +139,12 @@ def test_power_limits_find_slower_mappings():
 
 def test_a_search_beside_a_known_machine_is_shorter_and_as_good():
     wanted = [layer.problem for layer in LAYERS]
-    warm, cold = costs_for("energy"), costs_for("energy")
-    warm.search([(problem, (1, 2)) for problem in wanted])
-    before = warm.evaluations
-    warm.search([(problem, (1, 1)) for problem in wanted])
-    cold.search([(problem, (1, 1)) for problem in wanted])
-    assert warm.evaluations - before < cold.evaluations / 2
+    near, alone = costs_for("energy"), costs_for("energy")
+    near.search([(problem, (1, 2)) for problem in wanted])
+    before = near.evaluations
+    near.search([(problem, (1, 1)) for problem in wanted])
+    alone.search([(problem, (1, 1)) for problem in wanted])
+    assert near.evaluations - before < alone.evaluations / 2
     for problem in wanted:
-        ours, theirs = (float(costs.points(problem, (1, 1)).energy_pj.min()) for costs in (warm, cold))
+        ours, theirs = (float(costs.points(problem, (1, 1)).energy_pj.min()) for costs in (near, alone))
         assert ours <= theirs * 1.02
