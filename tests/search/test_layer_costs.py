@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dlco import Budget, evaluate, matmul
+from dlco.mapping import Constraints, SlotConstraint
 from dlco.optimize import enumerate_layer
 from dlco.search.layer_costs import LayerCosts
 from dlco.search.score import BROKEN, Score
@@ -148,3 +149,19 @@ def test_a_search_beside_a_known_machine_is_shorter_and_as_good():
     for problem in wanted:
         ours, theirs = (float(costs.points(problem, (1, 1)).energy_pj.min()) for costs in (near, alone))
         assert ours <= theirs * 1.02
+
+
+def test_points_keep_the_constraints():
+    fixed = Constraints((SlotConstraint("shared_glb", "spatial", at_most=(("M", 2), ("C", 1))),))
+    score = Score("energy", Budget(latency_s=1.0), HARDWARE.base.cycle_s)
+    costs = LayerCosts(HARDWARE, score, constraints=fixed)
+    for machine in MACHINES[:2]:
+        points = costs.points(LAYERS[3], machine)
+        assert len(points.cycles)
+        for k in range(len(points.cycles)):
+            mapping = costs.mapping(LAYERS[3], machine, k)
+            spatial = zip(mapping.spatial_x[3], mapping.spatial_y[3], strict=True)
+            across = dict(zip(mapping.dimensions, (x * y for x, y in spatial), strict=True))
+            assert mapping.levels[3] == "shared_glb"
+            assert across["M"] <= 2
+            assert across["C"] == 1
