@@ -3,7 +3,8 @@
 Under `joblib.parallel_config(backend="loky", n_jobs=2)`, or a Dask or Ray backend, tasks go to other processes; with
 nothing configured they run here, one after another. Every task carries its own seed, so its result depends neither
 on where it runs nor on what runs beside it. Tasks lost with a worker that was killed are run again: by the backend
-itself (Dask, Ray), or all together where the death of one worker breaks the others' pool (loky).
+itself (Dask, Ray), or all together where the death of one worker breaks the others' pool (loky). A pool also breaks at
+tasks that cannot be read in another process, which trying again does not mend.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import Any, TypeVar
 
 import joblib
 import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from dlco.errors import DlcoError, reason_of
 
@@ -29,16 +31,18 @@ def run_tasks(function: Callable[..., Result], jobs: Sequence[tuple[Any, ...]]) 
     """`[function(*job) for job in jobs]`, wherever joblib's configuration sends them; results in the jobs' order.
 
     Raises:
-        DlcoError: workers were killed in each of `TRIES` tries.
+        DlcoError: workers were killed in each of `TRIES` tries, or cannot read the tasks.
     """
     if len(jobs) < 2:
         return [_alone(function, job) for job in jobs]
     for tried in range(1, TRIES + 1):
         try:
             return list(joblib.Parallel()(joblib.delayed(_alone)(function, job) for job in jobs))
-        except BrokenProcessPool as error:  # joblib puts another in its place
+        except TerminatedWorkerError as error:  # joblib puts another pool in its place
             log.warning("a worker process was killed; its tasks are run again (try %d of %d)", tried, TRIES)
             last = error
+        except BrokenProcessPool as error:
+            raise DlcoError(f"tasks cannot be run by worker processes: {reason_of(error)}") from error
     raise DlcoError(
         f"worker processes were killed in each of {TRIES} tries, perhaps for lack of memory; "
         f"use fewer of them (n_jobs of joblib.parallel_config): {reason_of(last)}"

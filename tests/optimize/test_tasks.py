@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,3 +131,28 @@ def test_workers_killed_again_and_again_are_reported(monkeypatch: pytest.MonkeyP
         pytest.raises(DlcoError, match="worker processes were killed in each of 2 tries, perhaps for lack of memory"),
     ):
         run_tasks(killed.always_killed, [(1,), (2,)])
+
+
+class Unreadable:
+    """Can be sent to a worker, but not read there."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _refuse, ()
+
+
+def _refuse() -> None:
+    raise RuntimeError("cannot be made here")
+
+
+def test_tasks_that_no_worker_can_read_are_an_error_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Not taken for a worker that was killed, which would be tried again and put down to a lack of memory."""
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    try:
+        with (
+            joblib.parallel_config(backend="loky", n_jobs=2),
+            pytest.raises(DlcoError, match=r"tasks cannot be run by worker processes: .*un-serialize"),
+        ):
+            run_tasks(threads_and, [(Unreadable(),), (Unreadable(),)])
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    assert "killed" not in caplog.text
