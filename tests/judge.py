@@ -16,27 +16,27 @@ from dlco.mapping import Constraints, Mapping
 from dlco.mapping.constraints import resolve, stated
 from dlco.nas import CoDesign
 from dlco.optimize import Front, Solution
-from dlco.optimize.fixed import solve_exactly
+from dlco.optimize.finish import finish
 from dlco.optimize.front.attempts import Attempts
 from dlco.optimize.request import Request
-from dlco.optimize.run import Run
 from dlco.workload import Layer
 
 EXACT, LIMIT = 1e-12, 1e-9  # shares by which sums in another order, and limits and bounds, may be off
 
 
 def sit(patch: pytest.MonkeyPatch) -> None:
-    """Judge whatever `Run`, the exact search, `Attempts` and `cosearch` return, while the patch lasts."""
-    solution, front = Run.solution, Attempts.run
+    """Judge whatever searches, the exact one too, `Attempts` and `cosearch` come to, while the patch lasts."""
+    front = Attempts.run
 
-    def judged_solution(self: Run, *arguments: object, **named: object) -> Solution:
-        found = solution(self, *arguments, **named)  # type: ignore[arg-type]
-        judge_solution(found, self.request.hardware, self.request.constraints)
+    def judged_solution(request: Request, *arguments: object, **named: object) -> Solution:
+        found = finish(request, *arguments, **named)  # type: ignore[arg-type]
+        judge_solution(found, request.hardware, request.constraints)
         return found
 
     def judged_front(self: Attempts, *arguments: object, **named: object) -> Front:
         found = front(self, *arguments, **named)  # type: ignore[arg-type]
-        judge_front(found, self.request.hardware, self.request.constraints)
+        question = self.request.common
+        judge_front(found, question.hardware, question.constraints)
         return found
 
     def judged_design(**fields: object) -> CoDesign:
@@ -44,14 +44,8 @@ def sit(patch: pytest.MonkeyPatch) -> None:
         judge_design(found)
         return found
 
-    def judged_proof(request: Request, *arguments: object) -> Solution | None:
-        found = solve_exactly(request, *arguments)  # type: ignore[arg-type]
-        if found is not None:
-            judge_solution(found, request.hardware, request.constraints)
-        return found
-
-    patch.setattr(Run, "solution", judged_solution)
-    patch.setattr(sys.modules["dlco.optimize.solve"], "solve_exactly", judged_proof)
+    for place in ("run", "fixed"):
+        patch.setattr(f"dlco.optimize.{place}.finish", judged_solution)
     patch.setattr(Attempts, "run", judged_front)
     patch.setattr(sys.modules["dlco.nas.cosearch"], "CoDesign", judged_design)
 

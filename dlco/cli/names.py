@@ -10,7 +10,7 @@ NETWORKS = (
 )
 MACHINES = ("eyeriss", "simba", "gemmini", "tpu", "generic")
 OBJECTIVES = ("latency", "energy", "edp", "power", "area")
-LIMITED = ("area", "power", "latency", "energy")  # objectives that a budget can limit too
+LIMITED = ("latency", "energy", "power", "area")  # objectives that a budget can limit too
 SPACES = ("ofa", "nasbench201", "mnasnet", "resnet", "digits")
 METHODS = (
     *("relaxed", "surrogate", "evolutionary", "local-search", "two-stage", "fixed-network", "fixed-hardware"),

@@ -28,8 +28,10 @@ from dlco.nas.oracles.accuracy import Accuracy, most_accurate
 from dlco.nas.problem import Candidate, CoProblem, Pair
 from dlco.nas.space import Space
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.request import check_flag, check_seed, make_request
-from dlco.optimize.run import Run
+from dlco.optimize.options import check_effort, check_flag, check_seed
+from dlco.optimize.phases.shared import make_run
+from dlco.optimize.request import make_request
+from dlco.optimize.run import search_design
 from dlco.progress import Listener, Progress
 from dlco.progress_bar import listening
 from dlco.search.layer_costs import LayerCosts
@@ -120,8 +122,7 @@ def cosearch(
         check_positive_int("queries", queries)
     check_seed(seed)
     check_flag("bound", bound)
-    if effort is not None and not isinstance(effort, SolveEffort):
-        raise InvalidInput(f"effort is {effort!r}; it must be a dlco.SolveEffort")
+    check_effort(effort, SolveEffort)
     if costs is None:
         costs = LayerCosts(hardware, problem.score, seed=seed)
     elif not isinstance(costs, LayerCosts):
@@ -279,13 +280,11 @@ def _solved(
     """What `solve` makes of the pair, from its mappings; the pair as it is where no mapping keeps the limits."""
     announce(start.architecture, start.layers)
     try:
-        request = make_request(
-            start.layers, start.architecture, start.objective, start.budget, None, False, seed, "cpu"
-        )
+        request = make_request(start.layers, start.architecture, start.objective, start.budget, seed)
     except Infeasible as error:  # proved, where the machine is the nearest of all that break a limit
         log.info("no mapping keeps the limits: %s", error)
         return start
-    return Run(request, effort, (start,), listener, journal).solution(bound)
+    return search_design(make_run(request, effort, (start,), listener, journal), bound=bound)
 
 
 def _totals(solution: Solution) -> list[Tensor]:

@@ -8,6 +8,7 @@ from dlco.design.solution import Solution
 from dlco.exact import LayerFront, enumerate_layer, enumerate_machines, enumerate_network
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.front import FrontEffort, pareto, weighted_sum_front
+from dlco.optimize.options import RunOptions
 from dlco.optimize.solve import solve
 from dlco.progress import Progress
 
@@ -21,6 +22,7 @@ __all__ = [
     "LayerFront",
     "NetworkCost",
     "Progress",
+    "RunOptions",
     "Solution",
     "SolveEffort",
     "enumerate_layer",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from dlco.bound import BoundEffort, lower_bound
 from dlco.design.budget import Budget, Conflict
 from dlco.design.objective import Objective
-from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF, Request, without
+from dlco.optimize.request import Request
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Diagnosis:
         conflicts: the limits that exclude each other, where proved a smallest set of them.
     """
 
-    proved: bool
-    conflicts: tuple[Conflict, ...]
+    proved: bool = False
+    conflicts: tuple[Conflict, ...] = ()
 
     def __str__(self) -> str:
         if not self.conflicts:
@@ -41,53 +41,47 @@ def diagnose(
             `NetworkCost.objective`, or None where it finds nothing.
         effort: of each bound.
     """
-    names = list(request.budget.limits)
+    limits = request.budget.limits
     known: dict[tuple[str, frozenset[str]], float] = {}
 
     def least(limit: str, others: Iterable[str]) -> float:
         key = limit, frozenset(others)
         if key not in known:
-            known[key] = _least(request, limit, _only(request.budget, key[1]), effort)
+            known[key] = _least(request, limit, only(key[1]), effort)
         return known[key]
 
-    def excluded(limits: list[str]) -> bool:
-        return any(least(name, set(limits) - {name}) > request.budget.limits[name] for name in limits)
+    def only(names: Iterable[str]) -> Budget:
+        return request.budget.without(*(limits.keys() - set(names)))
 
+    def excluded(names: list[str]) -> bool:
+        return any(least(name, set(names) - {name}) > limits[name] for name in names)
+
+    names = list(limits)
     proved = excluded(names)
     if proved:
         for name in list(names):  # what is left once no limit can be spared
             rest = [other for other in names if other != name]
             if excluded(rest):
                 names = rest
-    budget = _only(request.budget, names)
+    within = only(names) if proved else request.budget
     conflicts = []
     for name in names:
-        found = least_found(
-            replace(
-                request,
-                objective=Objective.limited_by(name),
-                budget=without(budget if proved else request.budget, name),
-            )
-        )
-        reached = None if found is None else found * UNIT_OF[name]
-        conflicts.append(Conflict(name, request.budget.limits[name], least(name, set(names) - {name}), reached))
+        objective = Objective.limited_by(name)
+        found = least_found(replace(request, objective=objective, budget=within.without(name)))
+        reached = None if found is None else found * objective.scale
+        conflicts.append(Conflict(name, limits[name], least(name, set(names) - {name}), reached))
     return Diagnosis(proved, tuple(conflicts))
 
 
 def _least(request: Request, limit: str, budget: Budget, effort: BoundEffort | None) -> float:
+    objective = Objective.limited_by(limit)
     certificate = lower_bound(
         request.layers,
         request.hardware,
-        OBJECTIVE_OF[limit],
+        objective,
         budget,
         constraints=request.constraints,
         imperfect=request.imperfect,
         effort=effort,
     )
-    return certificate.value * UNIT_OF[limit]
-
-
-def _only(budget: Budget, limits: Iterable[str]) -> Budget:
-    """The budget with these of its limits on totals, and all its others."""
-    lifted = {name: None for name in budget.limits if name not in set(limits)}
-    return replace(budget, **lifted)
+    return certificate.value * objective.scale

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from dlco.bound import BoundEffort
-from dlco.errors import InvalidInput
+from dlco.optimize.options import check_flag
 from dlco.search.evolution import FleetEffort
 from dlco.search.local_search import Effort
 from dlco.workload.problem import check_count, check_positive_int
@@ -47,8 +47,7 @@ class SolveEffort:
             check_positive_int(f"{name} of the effort", getattr(self, name))
         for name in ("starts", "relax_rounds", "survey", "steps", "polishes"):
             check_count(f"{name} of the effort", getattr(self, name))
-        if not isinstance(self.exact, bool):
-            raise InvalidInput(f"exact of the effort is {self.exact!r}; it must be True or False")
+        check_flag("exact of the effort", self.exact)
 
 
 EFFORTS = {

@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 
 from dlco.bound import BoundEffort, Certificate, lower_bound
-from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
-from dlco.journal import Journal, check_table, fingerprint
+from dlco.journal import Journal, check_table, fingerprint, recorded
 from dlco.optimize.request import Request
 from dlco.search.group import Group
 
@@ -22,7 +22,7 @@ class Proofs:
     Args:
         request: the question; `groups`: its layers.
         journal: where proofs are kept, and found again by a run that is resumed.
-        tick: called now and then while one is under way.
+        report: called now and then while one is under way.
         proved: told each bound over all of the hardware on the way to the last.
     """
 
@@ -31,32 +31,21 @@ class Proofs:
         request: Request,
         groups: Sequence[Group],
         journal: Journal | None,
-        tick: Callable[[], None],
+        report: Callable[[], None],
         proved: Callable[[float], None],
     ) -> None:
-        self.request, self.groups, self.journal, self.tick, self.proved = request, groups, journal, tick, proved
+        self.request, self.groups, self.journal, self.report, self.proved = request, groups, journal, report, proved
         self._known: dict[str, Certificate] = {}
 
-    def __call__(self, hardware: Architecture | HardwareSpace, effort: BoundEffort) -> Certificate:
-        """The bound over some hardware."""
+    def __call__(self, hardware: HardwareSpace, effort: BoundEffort) -> Certificate:
+        """The bound over some hardware, as far as it is recorded: its value, how it was proved, and real factors."""
         key = fingerprint((hardware, effort))
         if key not in self._known:
-            self._known[key] = self._recall(f"proof {key}") or self._prove(f"proof {key}", hardware, effort)
+            prove = partial(self._prove, hardware, effort)
+            self._known[key] = recorded(self.journal, f"proof {key}", prove, self._read)
         return self._known[key]
 
-    def _recall(self, name: str) -> Certificate | None:
-        return self.journal.recall(name, self._read) if self.journal else None
-
-    def _read(self, plain: dict[str, Any]) -> Certificate:
-        """The inverse of what `_prove` records."""
-        guides = {}
-        groups = {layer.name: group for group in self.groups for layer in group.layers}
-        for layer, guide in plain["guides"].items():
-            check_table(f"guide of {layer!r}", guide, (groups[layer].levels, 2, groups[layer].dims))
-            guides[layer] = guide.numpy()
-        return Certificate(float(plain["value"]), str(plain["how"]), guides=guides)
-
-    def _prove(self, name: str, hardware: Architecture | HardwareSpace, effort: BoundEffort) -> Certificate:
+    def _prove(self, hardware: HardwareSpace, effort: BoundEffort) -> dict[str, Any]:
         request = self.request
         proof = lower_bound(
             request.layers,
@@ -66,11 +55,17 @@ class Proofs:
             constraints=request.constraints,
             imperfect=request.imperfect,
             effort=effort,
-            tick=lambda share: self.tick(),
+            tick=lambda share: self.report(),
             proved=self.proved if hardware is request.hardware else None,
         )
         log.info("bound: %s", proof.how)
-        if self.journal:
-            guides = {layer: torch.from_numpy(guide) for layer, guide in proof.guides.items()}
-            self.journal.record(name, {"value": proof.value, "how": proof.how, "guides": guides})
-        return proof
+        factors = {layer: torch.from_numpy(real) for layer, real in proof.guides.items()}
+        return {"value": proof.value, "how": proof.how, "factors": factors}
+
+    def _read(self, content: dict[str, Any]) -> Certificate:
+        """The certificate that `_prove` made."""
+        groups = {layer.name: group for group in self.groups for layer in group.layers}
+        for layer, factors in content["factors"].items():
+            check_table(f"factors of {layer!r}", factors, (groups[layer].levels, 2, groups[layer].dims))
+        real = {layer: factors.numpy() for layer, factors in content["factors"].items()}
+        return Certificate(float(content["value"]), str(content["how"]), guides=real)

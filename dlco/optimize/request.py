@@ -1,4 +1,4 @@
-"""`Request`: what `solve` is asked for, checked before any work starts."""
+"""`Request`: what a run is asked for, checked before any work starts."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,17 +16,14 @@ from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping.constraints import check_constraints
 from dlco.mapping.orders import check_loops
+from dlco.optimize.options import Options, check_seed
 from dlco.workload.layer import Layer, check_layers
-from dlco.workload.problem import check_count, check_countable
-
-OBJECTIVE_OF = {"area_mm2": "area", "power_w": "power", "latency_s": "latency", "energy_j": "energy"}
-LARGEST_SEED = 2**63 - 1  # that torch's generators take
-UNIT_OF = {"area_mm2": 1.0, "power_w": 1.0, "latency_s": 1.0, "energy_j": 1e-12}  # of the objective, in the limit's
+from dlco.workload.problem import check_countable
 
 
 @dataclass(frozen=True)
 class Request:
-    """A question to the optimiser.
+    """A question to the optimiser: one objective within one budget.
 
     Attributes:
         layers, objective, budget, constraints, imperfect, seed: as in `solve`; the hardware's own constraints are not
@@ -36,7 +33,7 @@ class Request:
     """
 
     layers: tuple[Layer, ...]
-    hardware: Architecture | HardwareSpace
+    hardware: HardwareSpace
     objective: Objective
     budget: Budget
     constraints: Constraints | None
@@ -44,44 +41,51 @@ class Request:
     seed: int
     device: torch.device
 
+    def asking(self, objective: str, budget: Budget, seed: int) -> "Request":
+        """The same question for another objective, within another budget of the same limits on single levels.
+
+        Raises:
+            InvalidInput: the hardware has no such figure; `Infeasible`: a limit is below what any design needs.
+        """
+        request = replace(self, objective=Objective(objective), budget=budget, seed=seed)
+        _check_energies(request)
+        _check_reach(request)
+        return request
+
 
 def make_request(
     layers: Iterable[Layer],
     hardware: object,
     objective: object,
-    budget: object,
-    constraints: object,
-    imperfect: object,
-    seed: int,
-    device: object,
+    budget: object = None,
+    seed: int = 0,
+    options: Options | None = None,
 ) -> Request:
     """The request, or `InvalidInput` for an argument that is not what it should be, or `Infeasible`."""
+    options = options or Options()
     net = check_layers(layers)
-    if not isinstance(hardware, Architecture | HardwareSpace):
-        raise InvalidInput(f"hardware is {hardware!r}; it must be an Architecture or a HardwareSpace")
+    space = as_space(hardware)
     if budget is not None and not isinstance(budget, Budget):
         raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
-    constraints = check_given(constraints)
-    imperfect = check_flag("imperfect", imperfect)
     check_seed(seed)
     budget = budget or Budget()
-    check_constraints(hardware.base, [layer.problem for layer in net], constraints)
-    limited: Architecture | HardwareSpace = without_bypassed(
-        as_space(_within_levels(hardware, budget)), constraints, net
-    )
-    if isinstance(hardware, Architecture):
-        limited = limited.base
+    check_constraints(space.base, [layer.problem for layer in net], options.constraints)
     request = Request(
-        net, limited, Objective.parse(objective), budget, constraints, imperfect, seed, _check_device(device)
+        layers=net,
+        hardware=without_bypassed(_within_levels(space, budget), options.constraints, net),
+        objective=Objective.parse(objective),
+        budget=budget,
+        constraints=options.constraints,
+        imperfect=options.imperfect,
+        seed=seed,
+        device=torch.device(options.device),
     )
     _check_layer_names(request)
     for layer in net:
         check_countable(layer.problem)
     check_loops(net)
     _check_room(request)
-    _check_priced(request)
-    _check_reach(request)
-    return request
+    return request.asking(request.objective, budget, seed)
 
 
 @contextmanager
@@ -95,47 +99,14 @@ def some_mapping() -> Iterator[None]:
         ) from None
 
 
-def check_given(constraints: object) -> Constraints | None:
-    """Constraints as they are, or None; `InvalidInput` for anything else."""
-    if constraints is not None and not isinstance(constraints, Constraints):
-        raise InvalidInput(f"constraints is {constraints!r}; it must be a dlco.mapping.Constraints")
-    return constraints
-
-
-def check_flag(name: str, value: object) -> bool:
-    """True or False as it is; `InvalidInput`, naming the argument, for anything else."""
-    if not isinstance(value, bool):
-        raise InvalidInput(f"{name} is {value!r}; it must be True or False")
-    return value
-
-
-def check_seed(seed: object) -> None:
-    """Raise `InvalidInput` unless it is a seed: an integer from 0 that fits 64 bits."""
-    check_count("seed", seed)
-    if seed > LARGEST_SEED:  # type: ignore[operator]
-        raise InvalidInput(f"seed is {seed!r}; it must be at most {LARGEST_SEED}")
-
-
-def _check_device(device: object) -> torch.device:
-    try:
-        checked = torch.device(device)  # type: ignore[call-overload]
-    except (RuntimeError, TypeError):
-        checked = None
-    if checked is None or checked.type not in ("cpu", "cuda"):
-        raise InvalidInput(f"device is {device!r}; allowed: cpu, cuda, cuda:0 and so on")
-    if checked.type == "cuda" and not torch.cuda.is_available():
-        raise InvalidInput(f"device is {device!r}, but torch finds no GPU here; allowed: cpu")
-    return checked
-
-
-def _within_levels(hardware: Architecture | HardwareSpace, budget: Budget) -> Architecture | HardwareSpace:
+def _within_levels(hardware: HardwareSpace, budget: Budget) -> HardwareSpace:
     """The hardware without sizes above the limits on single levels; `Infeasible` where none is left."""
     for what, level, used, limit in budget.level_uses(_smallest(hardware)):
         if used > limit:
             raise Infeasible(
                 f"budget {what} of {level!r} is {limit:g}; the smallest that the hardware allows is {used:g}"
             )
-    if isinstance(hardware, Architecture) or not (budget.capacity or budget.bandwidth):
+    if not (budget.capacity or budget.bandwidth):
         return hardware
 
     def fits(column: int, value: float) -> bool:
@@ -150,9 +121,9 @@ def _within_levels(hardware: Architecture | HardwareSpace, budget: Budget) -> Ar
     return replace(hardware, parameters=tuple(parameters))
 
 
-def _smallest(hardware: Architecture | HardwareSpace) -> Architecture:
+def _smallest(hardware: HardwareSpace) -> Architecture:
     """The machine of all least sizes."""
-    return hardware.architecture(hardware.low) if isinstance(hardware, HardwareSpace) else hardware
+    return hardware.architecture(hardware.low)
 
 
 def _check_layer_names(request: Request) -> None:
@@ -167,10 +138,10 @@ def _check_layer_names(request: Request) -> None:
 
 def _check_room(request: Request) -> None:
     """Refuse a level that cannot hold a word of each dataspace it keeps, and an outermost one too small for all."""
-    hardware, base = request.hardware, request.hardware.base
-    room = hardware.machine(hardware.high).capacity if isinstance(hardware, HardwareSpace) else base.tensors().capacity
+    hardware = request.hardware
+    room = hardware.machine(hardware.high).capacity
     for layer in request.layers:
-        for level, words in zip(base.levels, room.tolist(), strict=True):
+        for level, words in zip(hardware.base.levels, room.tolist(), strict=True):
             kept = [space.name for space in layer.problem.dataspaces if space.name not in level.bypass]
             if len(kept) > words:
                 raise InvalidInput(
@@ -185,13 +156,13 @@ def _check_room(request: Request) -> None:
             )
 
 
-def _check_priced(request: Request) -> None:
+def _check_energies(request: Request) -> None:
     """Refuse a question about energy where nothing costs any."""
     base, budget = request.hardware.base, request.budget
     figures = [(level.read_pj, level.write_pj, level.update_pj, level.leak_pj) for level in base.levels]
     priced = base.mac_pj > 0 or any(map(any, figures))
-    asked = request.objective in ("energy", "edp", "power")
-    if (asked or budget.power_w is not None or budget.energy_j is not None) and not priced:
+    asked = [request.objective, *map(Objective.limited_by, budget.limits)]
+    if any(objective.powers[0] for objective in asked) and not priced:
         raise InvalidInput(
             f"hardware {base.name!r} has no energies, but the objective or budget needs them; give it an ERT"
         )
@@ -213,19 +184,11 @@ def _check_reach(request: Request) -> None:
                 f"every design needs at least {least:.4g}"
             )
     for limit, value in budget.limits.items():
-        least = compulsory_bound(net, hardware, OBJECTIVE_OF[limit], without(budget, limit)) * UNIT_OF[limit]
+        objective, others = Objective.limited_by(limit), budget.without(limit)
+        least = compulsory_bound(net, hardware, objective, others) * objective.scale
         if least > value:
+            within = ", ".join(f"{name} {bound:g}" for name, bound in others.limits.items())
             raise Infeasible(
-                f"budget {limit} is {value:g}; every design{within(budget, limit)} needs at least {least:.4g}"
+                f"budget {limit} is {value:g}; every design{' within ' if within else ''}{within} needs at least "
+                f"{least:.4g}"
             )
-
-
-def without(budget: Budget, limit: str) -> Budget:
-    """The budget with one limit lifted."""
-    return replace(budget, **{limit: None})
-
-
-def within(budget: Budget, limit: str) -> str:
-    """The other limits on totals in words, for a sentence about one of them."""
-    others = [f"{name} {bound:g}" for name, bound in budget.limits.items() if name != limit]
-    return f" within {', '.join(others)}" if others else ""

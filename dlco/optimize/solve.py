@@ -1,26 +1,25 @@
 """`solve()`: from a network and a budget to a machine and its mappings."""
 
 import logging
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
+from typing import Unpack
 
 from dlco.design.budget import Budget
 from dlco.design.solution import Solution
-from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
-from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
-from dlco.journal import recording
 from dlco.mapping.constraints import announce
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fixed import solve_exactly, why_not_proved
-from dlco.optimize.request import Request, check_flag, make_request, some_mapping
-from dlco.optimize.run import Run
-from dlco.progress import Listener, silent
+from dlco.optimize.options import Options, RunOptions, check_effort, check_flag
+from dlco.optimize.phases.shared import make_run
+from dlco.optimize.request import Request, make_request, some_mapping
+from dlco.optimize.run import search_design
+from dlco.progress import Listener
 from dlco.progress_bar import listening
 from dlco.search.local_search import Effort
 from dlco.workload.layer import Layer
@@ -37,15 +36,10 @@ def solve(
     budget: Budget | None = None,
     *,
     seed: int = 0,
-    device: str = "cpu",
     bound: bool = True,
     progress: bool | Listener = False,
     effort: SolveEffort | None = None,
-    constraints: Constraints | None = None,
-    imperfect: bool = False,
-    start: Solution | Sequence[Solution] = (),
-    checkpoint: str | os.PathLike[str] | None = None,
-    resume: str | os.PathLike[str] | None = None,
+    **options: Unpack[RunOptions],
 ) -> Solution:
     """Size the hardware, where it is free, and map every layer on it.
 
@@ -64,16 +58,10 @@ def solve(
         objective: "latency", "energy", "edp", "power" or "area".
         budget: limits that the solution must keep.
         seed: the same seed gives the same solution.
-        device: where batches are evaluated: "cpu", or "cuda" for a GPU.
         bound: whether to prove a lower bound on the objective too.
         progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
         effort: how hard to try.
-        constraints: what is fixed of the mappings, beside what the hardware carries itself.
-        imperfect: whether tiles need not divide the layer's bounds (the last one is then short).
-        start: solutions to begin from, besides the relaxed problem's.
-        checkpoint: a new file, in which finished parts of the run are kept.
-        resume: the checkpoint of an earlier run with the same arguments, to go on from where it was cut off; the
-            solution is the one that the earlier run would have found.
+        **options: device, constraints, imperfect, start, checkpoint, resume: see `RunOptions`.
 
     Returns:
         A `Solution`. Its status is "infeasible" where no design within the budget was found, "interrupted" after
@@ -89,16 +77,14 @@ def solve(
         >>> solution.status, solution.cost.cycles >= layer.macs / 256
         ('solved', True)
     """
-    effort = _check_effort(effort)
-    starts = _check_starts(start)
+    effort, others = check_effort(effort, SolveEffort), Options(**options)
     check_flag("bound", bound)
-    request = make_request(layers, hardware, objective, budget, constraints, imperfect, seed, device)
-    announce(request.hardware.base, request.layers, constraints)
-    asked = (request, effort, starts)
+    request = make_request(layers, hardware, objective, budget, seed, others)
+    announce(request.hardware.base, request.layers, request.constraints)
     with (
         held(),
         listening(progress, request.objective.text) as listener,
-        recording(checkpoint, resume, asked) as journal,
+        others.recording((request, effort, others.starts)) as journal,
         some_mapping(),
     ):
         reason = why_not_proved(request) if effort.exact else "the effort leaves it out"
@@ -107,23 +93,10 @@ def solve(
             if proved is not None:
                 return proved if bound else replace(proved, lower_bound=None)
         log.info("searching, as the exact search does not answer this: %s", reason or "no mapping keeps the budget")
-        return Run(request, effort, starts, listener, journal).solution(bound)
+        return search_design(make_run(request, effort, others.starts, listener, journal), bound=bound)
 
 
 def _briefly(request: Request, layers: tuple[Layer, ...]) -> dict[str, Mapping]:
     """Some mapping of each of these layers on the request's machine, by name, after a search of a second or so."""
     asked = replace(request, layers=layers, budget=Budget())
-    return Run(asked, BRIEF, (), silent, None).solution(bound=False, reasons=False).mappings
-
-
-def _check_effort(effort: object) -> SolveEffort:
-    if effort is not None and not isinstance(effort, SolveEffort):
-        raise InvalidInput(f"effort is {effort!r}; it must be a dlco.SolveEffort")
-    return effort or SolveEffort()
-
-
-def _check_starts(start: object) -> tuple[Solution, ...]:
-    starts = (start,) if isinstance(start, Solution) else start
-    if not isinstance(starts, Sequence) or not all(isinstance(one, Solution) for one in starts):
-        raise InvalidInput(f"start is {start!r}; it must be a dlco.Solution or a list of them")
-    return tuple(starts)
+    return search_design(make_run(asked, BRIEF), bound=False, reasons=False).mappings

@@ -3,13 +3,12 @@
 from dataclasses import fields
 
 from dlco.cli import arguments, evaluate, names, nas, simulate
-from dlco.design.objective import OBJECTIVES
+from dlco.design.objective import LIMITED, OBJECTIVES
 from dlco.hardware.presets import ARCHITECTURES
 from dlco.nas.methods import METHODS
 from dlco.nas.oracles.fit import KINDS
 from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.optimize.effort import EFFORTS
-from dlco.optimize.front.pareto import LIMIT_OF
 from dlco.report.drawing.canvas import PICTURES
 from dlco.simulate import TimingModel
 from dlco.timeloop.yaml_text import VERSIONS
@@ -21,7 +20,7 @@ def test_names_are_those_of_their_rooms() -> None:
     assert tuple(ARCHITECTURES) == names.MACHINES
     assert tuple(OBJECTIVES) == names.OBJECTIVES
     assert OBJECTIVES_HERE == ("accuracy", *names.OBJECTIVES)
-    assert tuple(LIMIT_OF) == names.LIMITED
+    assert LIMITED == names.LIMITED
     assert tuple(nas.SPACES) == names.SPACES
     assert tuple(METHODS) == names.METHODS
     assert tuple(KINDS) == names.PREDICTORS

@@ -13,12 +13,14 @@ import pytest
 
 import dlco
 from dlco import Budget, InvalidInput, InvalidMapping, Layer, Solution, SolveEffort
+from dlco.bound import Certificate
 from dlco.design.network_cost import evaluate_network
 from dlco.design.objective import OBJECTIVES
 from dlco.design.solution import STATUSES
 from dlco.hardware import simba_like
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
+from dlco.optimize.proofs import Proofs
 from dlco.search.local_search import Effort
 
 from ..efforts import FLEET
@@ -436,7 +438,11 @@ def test_what_does_not_add_up_is_one_sentence(what: str, solution: Solution) -> 
 def test_a_bound_that_its_own_design_refutes_is_no_answer(
     network: list[Layer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlco.optimize.run.Run._bound", lambda run: 1.01 * run._value(run.best))
+    def prove(proofs: Proofs, *asked: object) -> Certificate:
+        return Certificate(1.01 * best.value, "wrongly")
+
+    best = dlco.solve(network, dlco.hardware.gemmini_like(), "edp", effort=QUICK, bound=False)
+    monkeypatch.setattr(Proofs, "__call__", prove)
     with pytest.raises(dlco.errors.DlcoError, match=r"lower_bound of the solution is .* what no design can beat"):
         dlco.solve(network, dlco.hardware.gemmini_like(), "edp", effort=QUICK)
 

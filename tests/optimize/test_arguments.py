@@ -1,12 +1,16 @@
 """What a user can pass wrongly to `solve`, `pareto` and `evaluate`: one sentence each, before any work starts."""
 
-from typing import Any
+import sys
+from dataclasses import fields
+from inspect import signature
+from typing import Any, Unpack
 
 import pytest
 
 import dlco
 from dlco import FrontEffort, InvalidInput, Layer, Mapping
 from dlco.hardware import generic
+from dlco.optimize.options import Options, RunOptions
 
 LAYERS = [dlco.linear("fc", C=8, M=4)]
 
@@ -19,6 +23,7 @@ COMMON: list[tuple[str, Any]] = [
     *(("bound", value) for value in (None, 1, "yes")),
     *(("effort", value) for value in (1, {}, "high")),
     *(("progress", value) for value in (None, 3)),
+    *(("start", value) for value in (None, 3, [1], "one")),
     *(("checkpoint", value) for value in (5, "", b"run", "a\0b", "x" * 400, ".")),
     *(("resume", value) for value in (5, "", "nowhere")),
 ]
@@ -33,7 +38,9 @@ def _no_work(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError("no work is to be done")
 
-    monkeypatch.setattr("dlco.optimize.run.Run.solution", refuse)
+    for place in (sys.modules["dlco.optimize.solve"], sys.modules["dlco.optimize.front.answer"]):
+        monkeypatch.setattr(place, "search_design", refuse)
+    monkeypatch.setattr(sys.modules["dlco.optimize.solve"], "solve_exactly", refuse)
     monkeypatch.chdir(tmp_path)
 
 
@@ -44,7 +51,7 @@ def refused(name: str, call: Any) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("case", [*COMMON, ("start", 3), ("start", None), ("start", [1]), ("objective", [])], ids=ids)
+@pytest.mark.parametrize("case", [*COMMON, ("objective", [])], ids=ids)
 def test_solve_names_what_is_wrong(case: tuple[str, Any]) -> None:
     refused(case[0], lambda: dlco.solve(LAYERS, generic(), **dict([case])))
 
@@ -58,6 +65,25 @@ FRONT: list[tuple[str, Any]] = [
 @pytest.mark.parametrize("case", [*COMMON, *FRONT], ids=ids)
 def test_pareto_names_what_is_wrong(case: tuple[str, Any]) -> None:
     refused(case[0], lambda: dlco.pareto(LAYERS, generic(), **{"points": 2, "effort": FrontEffort()} | dict([case])))
+
+
+@pytest.mark.parametrize("call", [dlco.solve, dlco.pareto], ids=["solve", "pareto"])
+def test_an_option_that_there_is_not_is_no_argument(call: Any) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sead'"):
+        call(LAYERS, generic(), sead=3)
+
+
+@pytest.mark.parametrize("call", [dlco.solve, dlco.pareto], ids=["solve", "pareto"])
+def test_a_dozen_arguments_are_named_and_the_options_shared(call: Any) -> None:
+    parameters = signature(call).parameters.values()
+    assert [one.annotation for one in parameters if one.kind is one.VAR_KEYWORD] == [Unpack[RunOptions]]
+    named = {one.name: one.default for one in parameters if one.kind is not one.VAR_KEYWORD}
+    assert len(named) <= 12
+    assert (named["seed"], named["progress"], named["effort"], named["budget"]) == (0, False, None, None)
+
+
+def test_options_are_the_same_wherever_they_are_written_down() -> None:
+    assert list(RunOptions.__annotations__) == [field.name for field in fields(Options)]
 
 
 @pytest.mark.parametrize("layers", [None, [], "net", [1], 5, {}, LAYERS[0], LAYERS * 2], ids=lambda one: str(one)[:9])

@@ -15,7 +15,8 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import Interrupts, held
 from dlco.journal import Journal
-from dlco.optimize import FrontEffort, Solution, pareto, run
+from dlco.optimize import FrontEffort, Solution, finish, pareto
+from dlco.optimize.phases import imperfect, reasons
 from dlco.progress import Progress
 from dlco.search import factor_moves, unit_moves
 from dlco.search import imperfect as imperfect_search
@@ -159,8 +160,8 @@ class Interrupting:
         for place, name in (
             (unit_moves, "evaluate_totals"),
             (factor_moves, "evaluate_totals"),
-            (run, "evaluate_network"),
-            (run, "diagnose"),
+            (finish, "evaluate_network"),
+            (reasons, "diagnose"),
             (Journal, "record"),
         ):
             monkeypatch.setattr(place, name, self.before(getattr(place, name)))
@@ -232,7 +233,7 @@ def test_a_resumed_run_does_not_search_imperfect_factors_again(
     machine: Architecture, network: list[Layer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = asked(network, machine, tmp_path / "run")
-    monkeypatch.setattr(run, "refine", None)
+    monkeypatch.setattr(imperfect, "refine", None)
     again = solve(network, machine, imperfect=True, effort=BRIEF, resume=tmp_path / "run")
     assert (again.mappings, again.cost, again.evaluations) == (whole.mappings, whole.cost, whole.evaluations)
 

@@ -7,15 +7,15 @@ from functools import partial
 from dlco.design.budget import Budget
 from dlco.design.dominance import Values
 from dlco.design.front import FrontPoint
-from dlco.design.network_cost import evaluate_network
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.front.request import FrontRequest
-from dlco.optimize.front.visited import Harvest
-from dlco.optimize.request import make_request, some_mapping
-from dlco.optimize.run import Run
+from dlco.optimize.front.visited import Visited
+from dlco.optimize.phases.shared import Run, make_run
+from dlco.optimize.request import some_mapping
+from dlco.optimize.run import search_design
 from dlco.progress import Listener
 from dlco.search.designs import Design
 from dlco.search.score import Score
@@ -45,7 +45,7 @@ def first_machines(points: Iterable[FrontPoint], n: int) -> tuple[Solution, ...]
 
 def solve_from(
     request: FrontRequest,
-    objective: str,
+    objective: Objective,
     budget: Budget,
     front_budget: Budget,
     effort: SolveEffort,
@@ -73,39 +73,26 @@ def solve_from(
     Raises:
         InvalidInput: as `solve`.
     """
-    asked = make_request(
-        request.layers,
-        request.hardware,
-        objective,
-        budget,
-        request.constraints,
-        request.imperfect,
-        seed,
-        request.device,
-    )
+    asked = request.common.asking(objective, budget, seed)
     cycle_s = asked.hardware.base.cycle_s
-    harvest = Harvest(request.axes, Score(Objective(objective), front_budget, cycle_s), known)
-    run = Run(asked, effort, starts, progress, None, score(cycle_s) if score else None, harvest)
+    visited = Visited(request.axes, Score(objective, front_budget, cycle_s), known)
+    own = score(cycle_s) if score else None
+    run = make_run(asked, effort, starts, progress, score=own, on_candidates=visited)
     with some_mapping():
-        solution = run.solution(request.bound, reasons=False)
+        solution = search_design(run, bound=request.bound, reasons=False)
     aside = partial(_aside, run, solution, front_budget)
-    others = [run.interrupts.insist(partial(aside, design)) for design in harvest.designs]
+    others = [run.state.interrupts.insist(partial(aside, design)) for design in visited.designs]
     return Answer(solution, tuple(other for other in others if other.cost != solution.cost))
 
 
 def _aside(run: Run, solution: Solution, budget: Budget, design: Design) -> Solution:
     """A design that a search came across, on its way to a solution."""
-    architecture, mappings = run.unfolded(design)
-    costs, cost = evaluate_network(solution.layers, architecture, mappings)
     return replace(
         solution,
         status="solved",
         message="come across in the search for another design; all limits of the front hold",
         budget=budget,
-        architecture=architecture,
-        mappings=mappings,
-        layer_costs=costs,
-        cost=cost,
+        **vars(run.costed(design)),
         lower_bound=None,
         imperfect=False,
         trace=(),

@@ -14,6 +14,7 @@ import joblib
 
 from dlco.design.dominance import Values, logs, nondominated
 from dlco.design.front import Front, FrontPoint
+from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.interrupts import Interrupts, held
 from dlco.journal import Journal
@@ -49,16 +50,16 @@ class Attempts:
     Attributes:
         budget: the request's, with a latency where power needs one (see `ends`).
         answers: the designs that solves were asked for; `aside`: of those come across, the best of each cell.
-        trace: (evaluations until then, figures) of every design found, in the order of finding.
+        visits: (evaluations until then, figures) of every design found, in the order of finding.
         evaluations: mappings evaluated by all solves, those that found nothing included.
     """
 
     def __init__(self, request: FrontRequest, listener: Listener, journal: Journal | None = None) -> None:
         self.request, self.listener, self.journal = request, listener, journal
-        self.budget = request.budget
+        self.budget = request.common.budget
         self.answers: list[FrontPoint] = []
         self.aside: dict[tuple[int, ...], FrontPoint] = {}
-        self.trace: list[tuple[int, tuple[float, ...]]] = []
+        self.visits: list[tuple[int, tuple[float, ...]]] = []
         self.evaluations = 0
         self.asked = 0
         self.interrupts = Interrupts()
@@ -80,9 +81,9 @@ class Attempts:
             self.found,
             self.request.axes,
             self.budget,
-            self.request.seed,
+            self.request.common.seed,
             interrupted=interrupted,
-            trace=self.trace,
+            trace=self.visits,
             evaluations=self.evaluations,
             seconds=time.perf_counter() - self.started,
         )
@@ -95,15 +96,15 @@ class Attempts:
         """
         axes = self.request.axes
         first: list[FrontPoint | None] = []
-        if "power" in axes and self.budget.latency_s is None:
-            first = self.wave([self._end("latency")])
+        if Objective.POWER in axes and self.budget.latency_s is None:
+            first = self.wave([self._end(Objective.LATENCY)])
             if first[0] is None:
                 return False
             slowest = self.request.span * first[0].solution.cost.latency_s
             self.budget = replace(self.budget, latency_s=slowest)
             self.aside = {k: point for k, point in self.aside.items() if point.solution.cost.latency_s <= slowest}
-            self.trace = [(point.evaluations, point.values) for point in self.found]
-            axes = tuple(axis for axis in axes if axis != "latency")
+            self.visits = [(point.evaluations, point.values) for point in self.found]
+            axes = tuple(axis for axis in axes if axis is not Objective.LATENCY)
         return None not in first + self.wave([self._end(axis) for axis in axes])
 
     @property
@@ -128,9 +129,9 @@ class Attempts:
         Raises:
             KeyboardInterrupt: the solves were stopped; what they had found is among `found`.
         """
-        seeds = [derive_seed(self.request.seed, "front", self.asked + i) for i in range(len(questions))]
+        seeds = [derive_seed(self.request.common.seed, "front", self.asked + i) for i in range(len(questions))]
         if joblib.effective_n_jobs(None) > 1 and len(questions) > 1 and not self._recorded():
-            self._tell(0.0)
+            self._report(0.0)
             with self.interrupts.heard():
                 answers = run_tasks(_ask, [(one, seed, silent) for one, seed in zip(questions, seeds, strict=True)])
             points = [self._take(one, answer) for one, answer in zip(questions, answers, strict=True)]
@@ -138,11 +139,11 @@ class Attempts:
                 raise KeyboardInterrupt  # Ctrl-C reaches the processes of a terminal all at once
         else:  # here, one by one: every step can be told
             points = [self._ask_here(one, seed) for one, seed in zip(questions, seeds, strict=True)]
-        self._tell(0.0)
+        self._report(0.0)
         return points
 
-    def _end(self, objective: str) -> Question:
-        starts = tuple(point.solution for point in self.answers)
+    def _end(self, objective: Objective) -> Question:
+        starts = (*self.request.starts, *(point.solution for point in self.answers))
         arguments = (self.request, objective, self.budget, self.budget, self.request.effort.ends, starts, self.known)
         return Question(solve_from, arguments)
 
@@ -155,7 +156,7 @@ class Attempts:
         answer = self._recall()
         if answer is not None:
             return self._take(question, answer)
-        watch = _Watch(self._tell)
+        watch = _Watch(self._report)
         answer = _ask(question, seed, watch)
         stopped = answer is not None and (watch.stopped or answer.solution.status == "interrupted")
         point = self._take(question, answer, finished=not stopped)
@@ -185,7 +186,7 @@ class Attempts:
 
     def _point(self, solution: Solution, limits: dict[str, float]) -> FrontPoint:
         values = tuple(solution.cost.objective(axis) for axis in self.request.axes)
-        self.trace.append((self.evaluations, values))
+        self.visits.append((self.evaluations, values))
         return FrontPoint(values, solution, limits, self.evaluations)
 
     def _recorded(self) -> bool:
@@ -198,11 +199,11 @@ class Attempts:
     def _read(self, text: str) -> Answer:
         """The answer that `_take` recorded."""
         solution, *others = map(Solution.from_dict, json.loads(text))
-        if any(one.layers != self.request.layers for one in (solution, *others)):
+        if any(one.layers != self.request.common.layers for one in (solution, *others)):
             raise ValueError("its solution is of another network")
         return Answer(solution, tuple(others))
 
-    def _tell(self, share: float) -> None:
+    def _report(self, share: float) -> None:
         """Report that so many solves are done, and a share of the next."""
         total = max(self.request.points + 1, self.asked + 1)  # one end is looked at twice
         self.interrupts.check()
@@ -218,13 +219,13 @@ class _Watch:
         stopped: whether it did not; `interrupted`: whether a report, perhaps the last, raised `KeyboardInterrupt`.
     """
 
-    def __init__(self, tell: Callable[[float], None]) -> None:
-        self.tell, self.stopped, self.interrupted = tell, True, False
+    def __init__(self, report: Callable[[float], None]) -> None:
+        self.report, self.stopped, self.interrupted = report, True, False
 
     def __call__(self, progress: Progress) -> None:
         self.stopped = progress.done < 1
         try:
-            self.tell(progress.done)
+            self.report(progress.done)
         except KeyboardInterrupt:
             self.interrupted = True
             raise

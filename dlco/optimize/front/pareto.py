@@ -5,33 +5,29 @@ Wismer, 1971). Unlike a weighted sum it reaches points where the front is not co
 a point is to lie. Every solve starts from the designs found at neighbouring limits.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from math import dist, exp, hypot, inf, isqrt, log
-from typing import Any
+from typing import Any, Unpack
 
 from dlco.design.budget import Budget
 from dlco.design.dominance import logs
 from dlco.design.front import Front, FrontPoint
+from dlco.design.objective import LIMITED, Objective
 from dlco.design.solution import Solution
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
-from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
-from dlco.journal import recording
 from dlco.mapping.constraints import announce
 from dlco.optimize.front.answer import STARTS, Answer, first_machines, solve_from
 from dlco.optimize.front.attempts import Attempts, Question
 from dlco.optimize.front.request import FrontEffort, front_request
-from dlco.optimize.request import OBJECTIVE_OF, UNIT_OF
+from dlco.optimize.options import Options, RunOptions
 from dlco.progress import Listener
 from dlco.progress_bar import listening
 from dlco.workload.layer import Layer
 
-LIMIT_OF = {objective: limit for limit, objective in OBJECTIVE_OF.items()}
 NARROW = 0.01  # gaps below this, in logs, are not searched any further
 TIE = 1 + 1e-10  # what a limit at a figure already reached leaves to rounding
 
@@ -45,16 +41,12 @@ def pareto(
     points: int = 16,
     *,
     budget: Budget | None = None,
+    span: float = 10.0,
     seed: int = 0,
     bound: bool = False,
     progress: bool | Listener = False,
     effort: FrontEffort | None = None,
-    span: float = 10.0,
-    device: str = "cpu",
-    constraints: Constraints | None = None,
-    imperfect: bool = False,
-    checkpoint: str | os.PathLike[str] | None = None,
-    resume: str | os.PathLike[str] | None = None,
+    **options: Unpack[RunOptions],
 ) -> Front:
     """The designs that two or three objectives leave: none of them is better than another on all.
 
@@ -80,16 +72,13 @@ def pareto(
         z: another limited objective, or None.
         points: designs to search for; others are come across on the way.
         budget: limits that every design must keep.
+        span: slowest design over fastest, see above.
         seed: the same seed gives the same front.
         bound: whether to compute a lower bound on y for every design searched for, given its limits.
         progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
         effort: how hard the solves try.
-        span: slowest design over fastest, see above.
-        device: where batches are evaluated: "cpu", or "cuda" for a GPU.
-        constraints: what is fixed of the mappings, beside what the hardware carries itself.
-        imperfect: whether tiles need not divide the layer's bounds.
-        checkpoint: file to record finished solves in; it must not exist yet.
-        resume: file that an interrupted run of the same arguments recorded; finished solves are not repeated.
+        **options: device, constraints, imperfect, start, checkpoint, resume: see `RunOptions`. Both ends are searched
+            for from the solutions to start from.
 
     Returns:
         A `Front`. Its status is "interrupted" after Ctrl-C; it then has what was found until then.
@@ -98,13 +87,14 @@ def pareto(
         InvalidInput: an argument is not what it should be, or a limit of the budget is below what any design needs.
     """
     for name, axis in (("x", x), ("z", z)):
-        if axis == "edp":
-            raise InvalidInput(f"{name} is 'edp', which no budget limits; allowed: {', '.join(LIMIT_OF)}")
+        if axis == Objective.EDP:
+            raise InvalidInput(f"{name} is {axis!r}, which no budget limits; allowed: {', '.join(LIMITED)}")
+    others = Options(**options)
     axes = (x, y) if z is None else (x, y, z)
-    others = {"device": device, "constraints": constraints, "imperfect": imperfect}
-    request = front_request(layers, hardware, axes, points, budget, seed, bound, effort, span, **others)
-    announce(request.hardware.base, request.layers, constraints)
-    with held(), listening(progress) as listener, recording(checkpoint, resume, ("pareto", request)) as journal:
+    request = front_request(layers, hardware, axes, points, budget, seed, bound, effort, span, others)
+    question = request.common
+    announce(question.hardware.base, question.layers, question.constraints)
+    with held(), listening(progress) as listener, others.recording(("pareto", request)) as journal:
         return Attempts(request, listener, journal).run(_pair if z is None else _triple)
 
 
@@ -113,7 +103,7 @@ def _pair(attempts: Attempts) -> None:
     x, y = attempts.request.axes
     low, high = attempts.range(0)
     ties = [_within(attempts, {x: low * TIE})]
-    if y == "area":  # machines of one area are many, and the least was found for its EDP
+    if y is Objective.AREA:  # machines of one area are many, and the least was found for its EDP
         ties.append(_within(attempts, {y: attempts.range(1)[0] * TIE}, x))
     left = attempts.request.points - 2
     limits = spread(low, high, min(3, left)) if high > low * (1 + NARROW) else []
@@ -157,7 +147,7 @@ def _triple(attempts: Attempts) -> None:
     cells = max(1, points - 2)  # with the loosest, which is the least y alone
     rows = isqrt(cells)
     for slack in _steps(attempts, 2, rows):
-        row = ({z: slack, x: limit} for limit in _steps(attempts, 0, cells // rows))
+        row: list[dict[str, float]] = [{z: slack, x: limit} for limit in _steps(attempts, 0, cells // rows)]
         finite = [{axis: limit for axis, limit in limits.items() if limit < inf} for limits in row]
         attempts.wave([_within(attempts, limits) for limits in finite if limits])
     tried: list[dict[str, float]] = []
@@ -197,16 +187,14 @@ def _scales(front: Sequence[FrontPoint]) -> tuple[list[tuple[float, ...]], list[
     return table, [max(max(column) - min(column), NARROW) for column in zip(*table, strict=True)]
 
 
-def _within(attempts: Attempts, limits: dict[str, float], objective: str = "") -> Question:
+def _within(attempts: Attempts, limits: dict[str, float], objective: Objective | None = None) -> Question:
     """The least y (or another objective) within limits by axis, from what was found nearby."""
     request = attempts.request
     objective = objective or request.axes[1]
     starts = near(attempts.found, request.axes, limits, objective)
-    budget = tighten(attempts.budget, limits)
-    effort = request.effort.points
-    return Question(
-        _solve_within, (request, objective, budget, attempts.budget, effort, starts, attempts.known), limits
-    )
+    budget = attempts.budget.tightened(limits)
+    arguments = (request, objective, budget, attempts.budget, request.effort.points, starts, attempts.known)
+    return Question(_solve_within, arguments, limits)
 
 
 def _solve_within(*arguments: Any, seed: int, progress: Listener) -> Answer | None:
@@ -217,17 +205,8 @@ def _solve_within(*arguments: Any, seed: int, progress: Listener) -> Answer | No
         return None
 
 
-def tighten(budget: Budget, limits: Mapping[str, float]) -> Budget:
-    """The budget with further limits, given by objective in the unit of `NetworkCost.objective`."""
-    for axis, value in limits.items():
-        name = LIMIT_OF[axis]
-        least: Any = min(value * UNIT_OF[name], budget.limits.get(name, inf))
-        budget = replace(budget, **{name: least})
-    return budget
-
-
 def near(
-    found: Sequence[FrontPoint], axes: Sequence[str], limits: Mapping[str, float], objective: str
+    found: Sequence[FrontPoint], axes: Sequence[Objective], limits: Mapping[str, float], objective: Objective
 ) -> tuple[Solution, ...]:
     """Where to start from: the best designs within the limits, and those nearest to them, in logs, of the others.
 

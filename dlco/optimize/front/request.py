@@ -3,19 +3,17 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
 
-from dlco.design.budget import Budget
 from dlco.design.front import check_axes
+from dlco.design.objective import Objective
+from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import Architecture
-from dlco.hardware.constraints import Constraints
-from dlco.hardware.space import HardwareSpace
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.request import check_flag, check_given, check_seed
+from dlco.optimize.options import Options, check_effort, check_flag
+from dlco.optimize.request import Request, make_request
 from dlco.search.evolution import FleetEffort
 from dlco.search.local_search import Effort
-from dlco.workload.layer import Layer, check_layers
+from dlco.workload.layer import Layer
 from dlco.workload.problem import check_positive_int
 
 
@@ -61,20 +59,34 @@ class FrontEffort:
 
 @dataclass(frozen=True)
 class FrontRequest:
-    """What a front is asked for: as in `pareto`, checked by `front_request`."""
+    """What a front is asked for, as in `pareto`.
 
-    layers: tuple[Layer, ...]
-    hardware: Architecture | HardwareSpace
-    axes: tuple[str, ...]
+    Attributes:
+        common: the least y within the front's budget; its solves have all of it in common but the objective, further
+            limits and the seed.
+        starts: solutions that the ends of the front are searched for from.
+        axes, points, bound, effort, span: as in `pareto`; the minimised axis is the second.
+    """
+
+    common: Request
+    starts: tuple[Solution, ...]
+    axes: tuple[Objective, ...]
     points: int
-    budget: Budget
-    seed: int
     bound: bool
     effort: FrontEffort
     span: float
-    device: str = "cpu"
-    constraints: Constraints | None = None
-    imperfect: bool = False
+
+    def __post_init__(self) -> None:
+        check_positive_int("points", self.points)
+        if self.points < 2:
+            raise InvalidInput(f"points is {self.points}; it must be at least 2")
+        if self.common.hardware.is_fixed and Objective.AREA in self.axes:
+            machine = self.common.hardware.base.name
+            raise InvalidInput(f"area is an axis, but that of machine {machine!r} is fixed; give a HardwareSpace")
+        check_flag("bound", self.bound)
+        span = self.span
+        if isinstance(span, bool) or not isinstance(span, int | float) or not 1 < span < inf:
+            raise InvalidInput(f"span is {span!r}; it must be a finite number above 1")
 
 
 def front_request(
@@ -86,27 +98,18 @@ def front_request(
     seed: int,
     bound: bool,
     effort: object,
-    span: object,
-    **others: Any,
+    span: float,
+    options: Options | None = None,
 ) -> FrontRequest:
-    """The request, or `InvalidInput` for an argument that no front takes; what solves check is left to them."""
+    """The request; `InvalidInput` for an argument that is not what it should be, `Infeasible` as `make_request`."""
     checked = check_axes(axes)
-    net = check_layers(layers)
-    check_positive_int("points", points)
-    if points < 2:
-        raise InvalidInput(f"points is {points}; it must be at least 2")
-    if not isinstance(hardware, Architecture | HardwareSpace):
-        raise InvalidInput(f"hardware is {hardware!r}; it must be an Architecture or a HardwareSpace")
-    if isinstance(hardware, Architecture) and "area" in checked:
-        raise InvalidInput(f"area is an axis, but that of machine {hardware.name!r} is fixed; give a HardwareSpace")
-    if budget is not None and not isinstance(budget, Budget):
-        raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
-    check_seed(seed)
-    check_flag("bound", bound)
-    if effort is not None and not isinstance(effort, FrontEffort):
-        raise InvalidInput(f"effort is {effort!r}; it must be a dlco.optimize.FrontEffort")
-    if isinstance(span, bool) or not isinstance(span, int | float) or not 1 < span < inf:
-        raise InvalidInput(f"span is {span!r}; it must be a finite number above 1")
-    check_given(others.get("constraints"))
-    budget, effort = budget or Budget(), effort or FrontEffort()
-    return FrontRequest(net, hardware, checked, points, budget, seed, bound, effort, span, **others)
+    options = options or Options()
+    return FrontRequest(
+        common=make_request(layers, hardware, checked[1], budget, seed, options),
+        starts=options.starts,
+        axes=tuple(map(Objective, checked)),
+        points=points,
+        bound=bound,
+        effort=check_effort(effort, FrontEffort),
+        span=span,
+    )

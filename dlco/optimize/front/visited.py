@@ -7,11 +7,12 @@ convex hull of its energies and latencies. What a front lacks of them is kept.
 """
 
 from collections.abc import Sequence
-from math import floor, log
+from math import floor
 
 import torch
 
 from dlco.design.dominance import Values, logs, undominated
+from dlco.design.objective import Objective
 from dlco.search.designs import Candidates, Design
 from dlco.search.score import BROKEN, Score, log_of, rate_of, unit_of
 
@@ -21,8 +22,8 @@ REWARDS = tuple(-(10.0 ** (k / 16)) for k in range(-32, 9))  # where power count
 SAME = 1e-9  # logs that are told apart
 
 
-class Harvest:
-    """What the searches of one solve come across, to be passed to its `Run` as `on_candidates`.
+class Visited:
+    """What the searches of one solve come across, to be passed to its `make_run` as `on_candidates`.
 
     Args:
         axes: of the front.
@@ -30,14 +31,14 @@ class Harvest:
         known: figures of the front's designs so far: nothing that they dominate is kept.
     """
 
-    def __init__(self, axes: Sequence[str], score: Score, known: Sequence[Values] = ()) -> None:
+    def __init__(self, axes: Sequence[Objective], score: Score, known: Sequence[Values] = ()) -> None:
         self.axes, self.score = tuple(axes), score
         self.known = torch.tensor([logs(one) for one in known], dtype=torch.float64).reshape(-1, len(self.axes))
         self.cells: dict[tuple[int, ...], tuple[torch.Tensor, Design]] = {}
 
     def __call__(self, found: Candidates) -> None:
         """Look through what a search ended with."""
-        picked, energy, cycles = _sweep(found, PRICES + REWARDS if "power" in self.axes else PRICES)
+        picked, energy, cycles = _sweep(found, PRICES + REWARDS if Objective.POWER in self.axes else PRICES)
         area = found.area_mm2[:, None].expand_as(energy)
         within = (self.score(energy, cycles, area) < BROKEN) & (found.broken[:, None] <= 0)
         places = within.nonzero()
@@ -58,15 +59,8 @@ class Harvest:
 
     def _logs(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """`[n, axes]` logs of the figures in the unit of `NetworkCost.objective`."""
-        energy, time = log_of(energy_pj), cycles.log() + log(self.score.cycle_s)
-        columns = {
-            "latency": time,
-            "energy": energy,
-            "edp": energy + cycles.log(),
-            "power": energy + log(1e-12) - time,
-            "area": log_of(area_mm2),
-        }
-        return torch.stack([columns[axis] for axis in self.axes], -1)
+        totals = log_of(energy_pj), cycles.log(), log_of(area_mm2)
+        return torch.stack([axis.log_figure(*totals, self.score.cycle_s) for axis in self.axes], -1)
 
 
 def cell_of(point: Sequence[float]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.optimize import Budget, Progress, SolveEffort
-from dlco.optimize.front.pareto import pareto, tighten
+from dlco.optimize.front.pareto import pareto
 from dlco.optimize.front.request import FrontEffort
 from dlco.optimize.front.weighted import weighted_sum_front
 from dlco.search.local_search import Effort
@@ -80,7 +80,7 @@ def hold(front: Front, layers: Sequence[Layer]) -> None:
             "power_w": figures["power"],
             "area_mm2": figures["area"],
         }
-        limits = tighten(front.budget, point.limits).limits
+        limits = front.budget.tightened(point.limits).limits
         assert all(used[name] <= limit * (1 + 1e-9) for name, limit in limits.items())
         assert solution.status in ("solved", "interrupted")
 
@@ -99,6 +99,17 @@ def test_every_point_is_the_optimum_at_its_limits(front: Front, product_layer: L
     assert front.points[0].values == pytest.approx(exact[0])
     assert front.points[-1].values == pytest.approx(exact[-1])
     assert covered([p.values for p in front.points], exact) > 0.95
+
+
+def test_the_ends_begin_from_the_solutions_given() -> None:
+    layers, machine = [dlco.conv2d("conv", C=16, M=32, P=14, Q=14, R=3, S=3)], dlco.hardware.generic()
+    blind = replace(SMALL, starts=0, fit=Effort(rounds=1, population=1, neighbours=1), polishes=0)
+    asked = {"points": 2, "effort": FrontEffort(blind, blind)}
+    best = dlco.solve(layers, machine, "energy", bound=False)  # proved
+    alone = pareto(layers, machine, "latency", "energy", **asked)
+    assert alone.points[-1].values[1] > best.value * 1.001, "such an effort alone finds less"
+    front = pareto(layers, machine, "latency", "energy", start=best, **asked)
+    assert front.points[-1].values[1] == pytest.approx(best.value)
 
 
 def test_the_span_says_how_slow_a_design_may_be(product_layer: Layer, machine: Architecture) -> None:
@@ -248,7 +259,7 @@ def test_a_weighted_sum_finds_points_of_the_front(product_layer: Layer, machine:
         ({"points": 1}, "points is 1; it must be at least 2"),
         ({"points": 4.0}, "points is 4.0"),
         ({"budget": 4.0}, "budget is 4.0; it must be a dlco.Budget"),
-        ({"effort": SMALL}, "it must be a dlco.optimize.FrontEffort"),
+        ({"effort": SMALL}, "it must be a dlco.FrontEffort"),
         ({"span": 1.0}, "span is 1.0; it must be a finite number above 1"),
         ({"span": inf}, "span is inf"),
         ({"seed": -1}, "seed is -1"),

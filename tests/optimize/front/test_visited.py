@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from dlco.design.dominance import nondominated
+from dlco.design.objective import Objective
 from dlco.optimize import Budget
-from dlco.optimize.front.visited import STEPS, Harvest
+from dlco.optimize.front.visited import STEPS, Visited
 from dlco.search.designs import Candidates, Design
 from dlco.search.score import Score
 from dlco.search.table import MappingTable
@@ -58,8 +59,8 @@ def every(found: Candidates) -> dict[tuple[int, ...], tuple[float, float, float]
     return totals
 
 
-def harvest(found: Candidates, axes: tuple[str, ...], budget: Budget, known: list[tuple[float, ...]]) -> list[Design]:
-    gathered = Harvest(axes, Score("edp", budget, CYCLE_S), known)
+def visited(found: Candidates, axes: tuple[str, ...], budget: Budget, known: list[tuple[float, ...]]) -> list[Design]:
+    gathered = Visited([Objective(axis) for axis in axes], Score(Objective.EDP, budget, CYCLE_S), known)
     gathered(found)
     gathered(found)  # the same again changes nothing
     return gathered.designs
@@ -73,14 +74,13 @@ def values(energy: float, cycles: float, area: float, axes: tuple[str, ...]) -> 
 
 def choice_of(design: Design) -> tuple[int, ...]:
     """(machine, a mapping of each layer)."""
-    assert design.index is not None
     return {4: 0, 7: 1}[int(design.index)], *(int(n) for table in design.chosen.assignment for n in table.flatten())
 
 
 @pytest.mark.parametrize("axes", [("latency", "energy"), ("latency", "power"), ("area", "latency", "energy")])
 def test_designs_are_choices_and_none_dominates_another(found: Candidates, axes: tuple[str, ...]) -> None:
     truth = every(found)
-    designs = harvest(found, axes, Budget(), [])
+    designs = visited(found, axes, Budget(), [])
     assert designs
     for design in designs:
         figures = design.energy_pj, design.cycles, design.area_mm2
@@ -91,7 +91,7 @@ def test_designs_are_choices_and_none_dominates_another(found: Candidates, axes:
 
 def test_the_best_at_every_price_is_come_across(found: Candidates) -> None:
     truth = every(found).values()
-    designs = harvest(found, ("latency", "energy"), Budget(), [])
+    designs = visited(found, ("latency", "energy"), Budget(), [])
     for k in range(-20, 21):
         price = 10 ** (k / 10)
         best = min(energy + price * cycles for energy, cycles, _ in truth)
@@ -102,20 +102,20 @@ def test_the_best_at_every_price_is_come_across(found: Candidates) -> None:
 def test_limits_hold(found: Candidates) -> None:
     fastest = min(cycles for _, cycles, _ in every(found).values())
     budget = Budget(latency_s=1.5 * fastest * CYCLE_S)
-    designs = harvest(found, ("latency", "power"), budget, [])
+    designs = visited(found, ("latency", "power"), budget, [])
     assert designs
     assert all(design.cycles <= 1.5 * fastest for design in designs)
-    assert not harvest(found, ("latency", "power"), Budget(area_mm2=1.0), [])
-    alone = harvest(found, ("latency", "power"), Budget(area_mm2=2.5), [])
+    assert not visited(found, ("latency", "power"), Budget(area_mm2=1.0), [])
+    alone = visited(found, ("latency", "power"), Budget(area_mm2=2.5), [])
     assert {choice_of(design)[0] for design in alone} == {0}
 
 
 def test_what_is_known_is_not_kept_again(found: Candidates) -> None:
     axes = ("latency", "energy")
     table = [values(*totals, axes) for totals in every(found).values()]
-    assert not harvest(found, axes, Budget(), [table[i] for i in nondominated(table)])
+    assert not visited(found, axes, Budget(), [table[i] for i in nondominated(table)])
     known = table[::7]
-    designs = harvest(found, axes, Budget(), known)
+    designs = visited(found, axes, Budget(), known)
     assert designs
     for design in designs:
         figures = values(design.energy_pj, design.cycles, design.area_mm2, axes)
@@ -126,6 +126,6 @@ def test_a_machine_without_a_mapping_for_some_layer_is_left_out(found: Candidate
     fits = found.fits.clone()
     fits[1, 2] = False
     tables = vars(found) | {"fits": fits}
-    designs = harvest(Candidates(**tables), ("latency", "energy"), Budget(), [])
+    designs = visited(Candidates(**tables), ("latency", "energy"), Budget(), [])
     assert {choice_of(design)[0] for design in designs} == {0}
     assert all(design.energy_pj < inf for design in designs)

@@ -4,64 +4,59 @@ The geometric programs behind a bound end at real factors that cost no more than
 are often the best there are, and hard to reach by small moves from anywhere else.
 """
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import torch
 
-from dlco.hardware.architecture import Machine
+from dlco.bound import BoundEffort
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL
+from dlco.optimize.phases.shared import Run
 from dlco.relax import round_factors
-from dlco.search.designs import Seeds
+from dlco.search.designs import Design, Seeds
 from dlco.search.group import Group
 from dlco.search.unit_moves import random_start
 
 NOISY = 4  # roundings of each draw of axes: one plain, the others with noise
 
 
-def guided_seeds(
-    guides: Mapping[str, np.ndarray],
-    groups: Sequence[Group],
-    machine: Machine,
-    copies: int,
-    generator: torch.Generator,
-    rate: float,
-) -> Seeds:
-    """Roundings of real factors, each with loop orders drawn among those that no other is always better than.
+def near_bound(run: Run, design: Design, copies: int, part: str, effort: BoundEffort) -> Seeds:
+    """Mappings near a lower bound of a design's machine, made to fit it.
+
+    They are roundings of the bound's real factors, each with loop orders drawn among those that no other is always
+    better than; a layer without any factors starts at random.
 
     Args:
-        guides: by layer name `[levels, 2, dims]` real factors (temporal; X times Y); a layer without any starts at
-            random.
-        groups: the layers.
-        machine: of batch shape `[1, 1, 1, 1]`, which roundings are made to fit.
+        run: what is searched.
+        design: whose machine it is, and whose price of time is the unit of prices.
         copies: mappings a layer.
-        generator: source of randomness.
-        rate: pJ a cycle, the unit of prices.
+        part: of the run, for its randomness.
+        effort: of the bound.
     """
+    factors = run.proofs(run.machine_of(design), effort).guides
+    machine, generator = run.machine(design.index), run.generator(part, run.bench.searches)
     assignment, position = [], []
     draws = -(-copies // NOISY)
-    for group in groups:
+    for group in run.groups:
         device = group.primes.device
         layers = len(group.layers)
-        logs = torch.stack([_logs(guides.get(x.name), group, draws, generator) for x in group.layers], dim=1)
+        logs = torch.stack([_logs(factors.get(x.name), group, draws, generator) for x in group.layers], dim=1)
         rounded = round_factors(group, logs, NOISY, generator, machine=machine)  # [draws, layers, NOISY, units]
         rounded = rounded.transpose(0, 1).flatten(1, 2)[:, :copies]
         loose, _ = random_start(group, torch.arange(layers, device=device), copies, generator)
-        guided = torch.tensor([x.name in guides for x in group.layers], device=device)
+        bounded = torch.tensor([x.name in factors for x in group.layers], device=device)
         pick = torch.randint(len(group.order_table), (layers, copies, group.levels), generator=generator, device=device)
-        assignment.append(torch.where(guided[:, None, None], rounded, loose))
+        assignment.append(torch.where(bounded[:, None, None], rounded, loose))
         position.append(group.ordered(group.order_table[pick]))
-    return Seeds(assignment, position, rate)
+    return Seeds(assignment, position, design.chosen.rate)
 
 
-def _logs(guide: np.ndarray | None, group: Group, draws: int, generator: torch.Generator) -> torch.Tensor:
+def _logs(real: np.ndarray | None, group: Group, draws: int, generator: torch.Generator) -> torch.Tensor:
     """Logs `[draws, slots, dims]` of one layer's real factors, in each draw every dimension on X or Y at random."""
     device = group.primes.device
     slots = list(group.space.slots)
     logs = torch.zeros(draws, len(slots), group.dims, dtype=torch.float64, device=device)
-    if guide is None:
+    if real is None:
         return logs
-    factors = torch.as_tensor(guide, dtype=torch.float64, device=device).clamp(min=1.0).log()
+    factors = torch.as_tensor(real, dtype=torch.float64, device=device).clamp(min=1.0).log()
     on_x = torch.rand(draws, group.levels, group.dims, generator=generator, device=device) < 0.5
     for slot, (level, axis) in enumerate(slots):
         if axis == TEMPORAL:
