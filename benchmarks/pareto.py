@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 import joblib
+from baselines.weighted_sum import weighted_sum_front
 from common import RESULTS, save_results, show
 
 import dlco
@@ -21,7 +22,6 @@ from dlco import Budget, Front
 from dlco.design.dominance import hypervolume, logs, nondominated
 from dlco.design.front import MARGIN
 from dlco.hardware.presets import eyeriss_space
-from dlco.optimize import weighted_sum_front
 from dlco.report.front import plot_front
 
 WORK = Path(__file__).resolve().parents[1] / "out" / "pareto"  # finished solves, for --resume

@@ -1,16 +1,13 @@
 """Exact answers on fixed machines: by proof with a best-first search, or by listing every mapping of a small space."""
 
 from dlco.exact.enumerate import enumerate_layer, enumerate_network
-from dlco.exact.enumerate_machines import Optima, enumerate_machines
 from dlco.exact.layer_front import LayerFront
 from dlco.exact.optimal import OptimalFront, optimal_layer
 
 __all__ = [
     "LayerFront",
-    "Optima",
     "OptimalFront",
     "enumerate_layer",
-    "enumerate_machines",
     "enumerate_network",
     "optimal_layer",
 ]

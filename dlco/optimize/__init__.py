@@ -5,9 +5,9 @@ from dlco.design.front import Front, FrontPoint
 from dlco.design.network_cost import LayerCost, NetworkCost
 from dlco.design.objective import OBJECTIVES
 from dlco.design.solution import Solution
-from dlco.exact import LayerFront, enumerate_layer, enumerate_machines, enumerate_network
+from dlco.exact import LayerFront, enumerate_layer, enumerate_network
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.front import FrontEffort, pareto, weighted_sum_front
+from dlco.optimize.front import FrontEffort, pareto
 from dlco.optimize.options import RunOptions
 from dlco.optimize.solve import solve
 from dlco.progress import Progress
@@ -26,9 +26,7 @@ __all__ = [
     "Solution",
     "SolveEffort",
     "enumerate_layer",
-    "enumerate_machines",
     "enumerate_network",
     "pareto",
     "solve",
-    "weighted_sum_front",
 ]

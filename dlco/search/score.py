@@ -38,11 +38,6 @@ class Score:
         object.__setattr__(self, "objective", Objective.parse(self.objective))
 
     @property
-    def smooth(self) -> "Score":
-        """The score that the relaxed problem is solved for: of a product of powers of totals."""
-        return self
-
-    @property
     def power_cap(self) -> float | None:
         """The limit on power, pJ a cycle."""
         return None if self.budget.power_w is None else self.budget.power_w * self.cycle_s * (1 / JOULES)

@@ -37,10 +37,11 @@ def test_there_are_notebooks() -> None:
 @pytest.mark.filterwarnings("default")  # of the kernel's own packages, which are not ours to mend
 @each_notebook
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a copy of the folder, beside the recorded figures that it may read, so that nothing is left behind."""
+    """In a copy of the folder, beside what it may read, so that nothing is left behind."""
     folder = tmp_path / "notebooks"
     folder.mkdir()
-    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    for beside in ("benchmarks", "tests"):
+        (tmp_path / beside).symlink_to(ROOT / beside)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = read(path)
     client = nbclient.NotebookClient(notebook, timeout=CELL_SECONDS, resources={"metadata": {"path": str(folder)}})

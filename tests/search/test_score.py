@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from dlco import Budget
 from dlco.design.objective import OBJECTIVES
-from dlco.optimize.front.weighted import WeightedScore
 from dlco.search.score import BROKEN, Score, choose
 
 CYCLE_S = 2e-9
@@ -211,17 +210,10 @@ def test_layers_without_a_candidate_make_a_design_impossible_but_not_its_neighbo
     assert bool(value[[0, 2]].isfinite().all())
 
 
-@pytest.mark.parametrize(
-    "score",
-    [
-        *(Score(objective, Budget(), 1e-9) for objective in OBJECTIVES),
-        WeightedScore("latency", Budget(), 1e-9, (("latency", 2.0), ("area", 3e-4)), (("latency", 0.5), ("area", 0.5))),
-        WeightedScore("area", Budget(), 1e-9, (("area", 1.0), ("power", 0.1)), (("area", 0.5), ("power", 0.5))),
-    ],
-    ids=lambda score: f"{type(score).__name__} {score.objective}",
-)
-def test_no_network_is_below_the_floor(score: Score) -> None:
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_no_network_is_below_the_floor(objective: str) -> None:
     """Whatever it takes in energy, and however much longer than the floor's cycles."""
+    score = Score(objective, Budget(), 1e-9)
     generator = torch.Generator().manual_seed(0)
     cycles, more, energy, area = torch.rand(4, 500, generator=generator, dtype=torch.float64) * 1e4 + 1.5
     value = score.value(energy, cycles + more, area)

@@ -52,7 +52,6 @@ def solve_from(
     starts: tuple[Solution, ...],
     known: tuple[Values, ...],
     *,
-    score: Callable[[float], Score] | None = None,
     seed: int,
     progress: Listener,
 ) -> Answer:
@@ -66,7 +65,6 @@ def solve_from(
         effort: how hard to try.
         starts: designs to begin from.
         known: figures of the front's designs so far.
-        score: takes a cycle's seconds; what designs are ranked by instead of the objective.
         seed: of this solve.
         progress: called with every report.
 
@@ -74,13 +72,16 @@ def solve_from(
         InvalidInput: as `solve`.
     """
     asked = request.common.asking(objective, budget, seed)
-    cycle_s = asked.hardware.base.cycle_s
-    visited = Visited(request.axes, Score(objective, front_budget, cycle_s), known)
-    own = score(cycle_s) if score else None
-    run = make_run(asked, effort, starts, progress, score=own, on_candidates=visited)
+    visited = Visited(request.axes, Score(objective, front_budget, asked.hardware.base.cycle_s), known)
+    run = make_run(asked, effort, starts, progress, on_candidates=visited)
+    return answer_of(run, visited, request.bound, front_budget)
+
+
+def answer_of(run: Run, visited: Visited, bound: bool, budget: Budget) -> Answer:
+    """What a run finds, with a lower bound where it is asked for, and what it came across within the front's budget."""
     with some_mapping():
-        solution = search_design(run, bound=request.bound, reasons=False)
-    aside = partial(_aside, run, solution, front_budget)
+        solution = search_design(run, bound=bound, reasons=False)
+    aside = partial(_aside, run, solution, budget)
     others = [run.state.interrupts.insist(partial(aside, design)) for design in visited.designs]
     return Answer(solution, tuple(other for other in others if other.cost != solution.cost))
 

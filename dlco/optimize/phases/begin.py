@@ -69,7 +69,7 @@ def _relaxed(run: Run, report: Callable[[float, float, float], None]) -> tuple[l
         relaxed = relax(
             run.groups,
             run.hardware,
-            run.score.smooth,
+            run.score,
             run.bench.counts,
             starts=run.effort.starts,
             generator=run.generator("relax"),

@@ -6,7 +6,7 @@ from dlco.optimize.fixed import solve_on
 from dlco.optimize.phases.begin import begin
 from dlco.optimize.phases.machines import choose_machine, descend
 from dlco.optimize.phases.near_bound import near_bound
-from dlco.optimize.phases.shared import Run, own_score
+from dlco.optimize.phases.shared import Run
 from dlco.search.designs import Design, Seeds
 from dlco.search.earlier import seeds_of
 from dlco.search.local_search import Effort
@@ -32,7 +32,7 @@ def search(run: Run) -> None:
 def polished(run: Run, best: Design) -> Design:
     """The design's machine with its proved optimum or, where the exact search covers none, the longest search's."""
     effort, request = run.effort, run.request
-    if effort.exact and run.score == own_score(request):
+    if effort.exact:
         proved = solve_on(run.machine_of(best), request, effort, run.journal, run.state.report_again)
         if proved is not None:
             return run.fit(best.index, seeds_of(proved, run.groups), AS_IT_IS)

@@ -127,7 +127,6 @@ def make_run(
     earlier: tuple[Solution, ...] = (),
     listener: Listener = silent,
     journal: Journal | None = None,
-    score: Score | None = None,
     on_candidates: Callable[[Candidates], None] = lambda candidates: None,
 ) -> Run:
     """A run that has found nothing yet.
@@ -138,20 +137,14 @@ def make_run(
         earlier: solutions to begin from.
         listener: told how it gets on.
         journal: where finished parts are kept.
-        score: what designs are ranked by; by default the request's objective within its budget.
         on_candidates: called with all that each search of mappings ended with.
     """
     hardware, state = request.hardware, State(listener)
     groups = make_groups(request.layers, hardware.base, hardware.free_fanouts, request.constraints)
     groups = tuple(group.to(request.device) for group in groups)
-    score = score or own_score(request)
+    score = Score(request.objective, request.budget, hardware.base.cycle_s)
     bench = Workbench(groups, hardware, score, request.seed, journal=journal, on_candidates=on_candidates)
     proofs = Proofs(request, groups, journal, state.report_again, state.prove)
     run = Run(request, effort, earlier, journal, score, bench, proofs, state)
     bench.on_design = run.keep_and_report
     return run
-
-
-def own_score(request: Request) -> Score:
-    """The request's objective within its budget."""
-    return Score(request.objective, request.budget, request.hardware.base.cycle_s)

@@ -8,29 +8,33 @@ look at drawbacks of minimizing weighted sums of objectives", Structural Optimiz
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import hypot, log
 
 import torch
 
 from dlco.design.budget import Budget
-from dlco.design.dominance import logs
+from dlco.design.dominance import Values, logs
 from dlco.design.front import Front, FrontPoint
 from dlco.design.objective import Objective
+from dlco.design.solution import Solution
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
 from dlco.journal import recording
-from dlco.optimize.front.answer import STARTS, first_machines, solve_from
+from dlco.optimize.effort import SolveEffort
+from dlco.optimize.front.answer import STARTS, Answer, answer_of, first_machines
 from dlco.optimize.front.attempts import Attempts, Question
-from dlco.optimize.front.request import FrontEffort, front_request
+from dlco.optimize.front.request import FrontEffort, FrontRequest, front_request
+from dlco.optimize.front.visited import Visited
+from dlco.optimize.phases.shared import make_run
 from dlco.progress import Listener
 from dlco.progress_bar import listening
 from dlco.search.score import Score
 from dlco.workload.layer import Layer
 
+Terms = tuple[tuple[Objective, float], ...]
 NARROW = 1e-4  # weights closer than this are not told apart
 
 
@@ -39,13 +43,11 @@ class WeightedScore(Score):
     """As `Score`, of a sum of objectives.
 
     Attributes:
-        objective: the one of them whose searches of single layers are used besides the prices of time below.
+        objective: what the solutions call themselves for.
         terms: (objective, factor) of each term, factors above 0, in the units of `NetworkCost.objective`.
-        shares: (objective, share of its term in the sum where it is to be approximated).
     """
 
-    terms: tuple[tuple[str, float], ...] = ()
-    shares: tuple[tuple[str, float], ...] = ()
+    terms: Terms = ()
 
     def value(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """Log of the sum, `[...]`."""
@@ -57,17 +59,16 @@ class WeightedScore(Score):
 
     def _sum(self, term: Callable[[Score], torch.Tensor]) -> torch.Tensor:
         """Log of the weighted sum of what `term` is the log of, for the score of each objective."""
-        units = {"latency": log(self.cycle_s), "power": log(1e-12 / self.cycle_s)}
         parts = [
-            term(Score(Objective(name), self.budget, self.cycle_s)) + log(factor) + units.get(name, 0)
+            term(Score(name, self.budget, self.cycle_s)) + log(factor) + log(name.unit_of_product(self.cycle_s))
             for name, factor in self.terms
         ]
         return torch.logsumexp(torch.stack(torch.broadcast_tensors(*parts)), 0)
 
     def prices(self, rates: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The searches of every term, and prices of time between: which one is right depends on the shares."""
-        each = [Score(Objective(name), self.budget, self.cycle_s).prices(rates) for name, _ in self.terms]
-        timed = {"latency", "power", "edp"} & {name for name, _ in self.terms}
+        each = [Score(name, self.budget, self.cycle_s).prices(rates) for name, _ in self.terms]
+        timed = any(name.powers[1] for name, _ in self.terms)
         multiples = (0.1, 0.5, 2.0, 8.0) if timed else (0.1,)
         between = torch.stack([rates * multiple for multiple in multiples], -1)
         prices = torch.cat([*(price for price, _ in each), between], -1)
@@ -76,24 +77,6 @@ class WeightedScore(Score):
         rows = torch.stack([prices[0], caps[0]]).T.tolist()
         first = [i for i, row in enumerate(rows) if row not in rows[:i]]
         return prices[:, first], caps[:, first]
-
-    @property
-    def smooth(self) -> Score:
-        """The product of powers that the sum is near to where its terms have these shares."""
-        return _Tangent(self.objective, self.budget, self.cycle_s, self.shares)
-
-
-@dataclass(frozen=True)
-class _Tangent(Score):
-    """As `Score`, of a product of powers of objectives: what a sum of them is near to where they have these shares."""
-
-    shares: tuple[tuple[str, float], ...] = ()
-
-    def value(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
-        each = (Score(Objective(name), self.budget, self.cycle_s) for name, _ in self.shares)
-        parts = [one.value(energy_pj, cycles, area_mm2) for one in each]
-        parts = [share * part for (_, share), part in zip(self.shares, parts, strict=True)]
-        return torch.stack(torch.broadcast_tensors(*parts)).sum(0)
 
 
 def weighted_sum_front(
@@ -161,9 +144,27 @@ def _weighted(attempts: Attempts, weight: float, scales: tuple[float, float]) ->
         return [factor * value for factor, value in zip(factors, point.values, strict=True)]
 
     starts = first_machines(sorted(attempts.found, key=lambda point: sum(parts(point))), 2 * STARTS)
-    best = min(map(parts, attempts.found), key=sum)
-    shares = tuple((name, part / sum(best)) for name, part in zip(request.axes, best, strict=True))
-    objective = "power" if "power" in request.axes else request.axes[-1]  # what the solutions call themselves for
-    score = partial(WeightedScore, Objective(objective), budget, terms=terms, shares=shares)
-    arguments = (request, objective, budget, budget, request.effort.points, starts, attempts.known)
-    return Question(partial(solve_from, score=score), arguments)
+    objective = Objective.POWER if Objective.POWER in request.axes else request.axes[-1]
+    # neither the relaxed problem nor the exact search knows of sums
+    effort = replace(request.effort.points, starts=0, exact=False)
+    return Question(_solve, (request, objective, budget, effort, starts, attempts.known, terms))
+
+
+def _solve(
+    request: FrontRequest,
+    objective: Objective,
+    budget: Budget,
+    effort: SolveEffort,
+    starts: tuple[Solution, ...],
+    known: tuple[Values, ...],
+    terms: Terms,
+    *,
+    seed: int,
+    progress: Listener,
+) -> Answer:
+    """As `solve_from`, of a weighted sum."""
+    asked = request.common.asking(objective, budget, seed)
+    visited = Visited(request.axes, Score(objective, budget, asked.hardware.base.cycle_s), known)
+    run = make_run(asked, effort, starts, progress, on_candidates=visited)
+    run.bench.score = WeightedScore(**vars(run.score), terms=terms)
+    return answer_of(run, visited, False, budget)

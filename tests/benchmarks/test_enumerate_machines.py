@@ -4,13 +4,13 @@ from itertools import product
 
 import pytest
 import torch
+from baselines.enumerate_machines import enumerate_machines, undominated
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dlco import evaluate
 from dlco.errors import InvalidInput
 from dlco.exact.enumerate import enumerate_network
-from dlco.exact.enumerate_machines import enumerate_machines, undominated
 
 
 @pytest.mark.parametrize("objective", ["latency", "energy", "edp"])
