@@ -15,7 +15,10 @@ from dlco.errors import InvalidInput
 from dlco.timeloop.run import program
 from dlco.version import __version__
 
-NEEDED = ("torch", "numpy", "scipy", "clarabel", "joblib", "matplotlib", "pyyaml", "rich")
+NEEDED = (
+    *("torch", "numpy", "scipy", "clarabel", "cvxpy", "jinja2", "joblib", "lazy-loader", "matplotlib", "pyyaml"),
+    *("rich", "shtab", "sympy"),
+)
 EXTRAS = {
     "onnx": ("onnx",),
     "vision": ("torchvision", "timm"),

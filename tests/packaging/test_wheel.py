@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
-from configparser import ConfigParser
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -91,20 +90,6 @@ def test_the_wheel_of_the_source_archive_is_the_same(
     again, first = ZipFile(build("build_wheel", unpacked)), ZipFile(wheel)
     assert set(again.namelist()) == set(first.namelist())
     assert all(again.read(name) == first.read(name) for name in first.namelist() if name.endswith(".py"))
-
-
-def test_every_package_has_a_tested_version() -> None:
-    """constraints.txt has what setup.cfg asks for."""
-    config = ConfigParser()
-    config.read(ROOT / "setup.cfg")
-    texts = [config["options"]["install_requires"], *dict(config["options.extras_require"]).values()]
-    asked = {plain(re.split(r"[\[><=]", line)[0]) for text in texts for line in text.split()}
-    pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
-    assert asked <= {plain(name) for name in pinned}
-
-
-def plain(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @pytest.mark.slow
