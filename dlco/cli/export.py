@@ -27,13 +27,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidInput(f"--gemmini is {arguments.gemmini!r}; its suffix must be one of {', '.join(GEMMINI)}")
     check_outputs({"--gemmini": arguments.gemmini, "--csv": arguments.csv}, {"--timeloop": arguments.timeloop})
     solution = Solution.load(arguments.solution)
-    writers: dict[str, Callable[[Path], object]] = {}
-    if arguments.timeloop is not None:
-        writers[arguments.timeloop] = lambda path: write(solution, path, arguments.timeloop_version)
-    if arguments.gemmini is not None:
-        text = GEMMINI[suffix](solution)
-        writers[arguments.gemmini] = lambda path: path.write_text(text, encoding="utf-8")
-    if arguments.csv is not None:
-        writers[arguments.csv] = lambda path: path.write_text(solution.to_csv(), encoding="utf-8", newline="")
-    write_outputs(writers)
+    write_outputs(
+        {
+            arguments.timeloop: lambda path: write(solution, path, arguments.timeloop_version),
+            arguments.gemmini: lambda path: path.write_text(GEMMINI[suffix](solution), encoding="utf-8"),
+            arguments.csv: lambda path: path.write_text(solution.to_csv(), encoding="utf-8", newline=""),
+        }
+    )
     return 0

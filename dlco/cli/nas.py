@@ -2,12 +2,12 @@
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from math import prod
-from pathlib import Path
 from typing import Any
 
 from dlco.cli.inputs import read_hardware
-from dlco.cli.outputs import check_outputs
+from dlco.cli.outputs import Writers, check_outputs
 from dlco.cli.question import read_effort, read_totals
 from dlco.cli.results import deliver
 from dlco.design.budget import Budget
@@ -72,7 +72,13 @@ def run(arguments: argparse.Namespace) -> int:
                 },
             )
         found, why = design.status != "infeasible", f"{design.message}: {_shortfall(design)}"
-        return deliver(arguments, design, _writers(arguments, design), lambda: design, why, found=found)
+        writers: Writers = {
+            arguments.output: design.save,
+            arguments.plot: partial(plot_codesign, design),
+            arguments.progress: partial(plot_progress, {design.method: design}, title=design.space),
+            arguments.timeloop: partial(write, design.solution),
+        }
+        return deliver(arguments, design, writers, why, found=found)
 
 
 def read_space(name: str, batch: int) -> FactoredSpace:
@@ -133,20 +139,6 @@ def _shortfall(design: CoDesign) -> str:
     """How far the nearest pair is from the limits."""
     cost = design.solution.cost
     return (
-        f"accuracy {design.accuracy:.4g} %, energy {cost.energy_pj * 1e-12:.4g} J, latency {cost.latency_s:.4g} s, "
+        f"accuracy {design.accuracy:.4g} %, energy {cost.energy_j:.4g} J, latency {cost.latency_s:.4g} s, "
         f"power {cost.power_w:.4g} W, area {cost.area_mm2:.4g} mm2"
     )
-
-
-def _writers(arguments: argparse.Namespace, design: CoDesign) -> dict[str, Callable[[Path], object]]:
-    """What writes each output that was asked for, by its path."""
-    writers: dict[str, Callable[[Path], object]] = {}
-    if arguments.output is not None:
-        writers[arguments.output] = design.save
-    if arguments.plot is not None:
-        writers[arguments.plot] = lambda path: plot_codesign(design, path)
-    if arguments.progress is not None:
-        writers[arguments.progress] = lambda path: plot_progress({design.method: design}, path, title=design.space)
-    if arguments.timeloop is not None:
-        writers[arguments.timeloop] = lambda path: write(design.solution, path)
-    return writers

@@ -29,13 +29,14 @@ def check_outputs(files: Mapping[str, str | None], folders: Mapping[str, str | N
             raise InvalidInput(f"{other} and {option} both name {path!r}; each output needs a place of its own")
 
 
-def write_outputs(writers: Mapping[str, Callable[[Path], object]]) -> None:
+Writers = Mapping[str | None, Callable[[Path], object]]
+"""What writes each output, by its path; one whose path is None was not asked for."""
+
+
+def write_outputs(writers: Writers) -> None:
     """Write files and folders so that either all of them appear or none does.
 
     Each is written to a draft beside its place first; a folder that is already there keeps its other files.
-
-    Args:
-        writers: by path, what writes the draft.
 
     Raises:
         InvalidInput: one cannot be written.
@@ -43,6 +44,8 @@ def write_outputs(writers: Mapping[str, Callable[[Path], object]]) -> None:
     with ExitStack() as stack:
         drafts = []
         for path, write in writers.items():
+            if path is None:
+                continue
             try:
                 target = Path(path).resolve()
                 desk = stack.enter_context(tempfile.TemporaryDirectory(dir=target.parent, prefix=".dlco-"))

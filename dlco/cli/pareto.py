@@ -1,14 +1,13 @@
 """`dlco pareto`: what two or three objectives trade."""
 
 import argparse
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from dlco.cli.inputs import network_name
-from dlco.cli.outputs import check_outputs
+from dlco.cli.outputs import Writers, check_outputs
 from dlco.cli.question import read_budget, read_question
 from dlco.cli.results import deliver
-from dlco.design.front import Front
 from dlco.errors import InvalidInput
 from dlco.interrupts import held
 from dlco.optimize.front.pareto import pareto
@@ -40,17 +39,10 @@ def run(arguments: argparse.Namespace) -> int:
                 span=arguments.span,
                 **options,
             )
-        found, writers = bool(front.points), _writers(arguments, front)
-        return deliver(arguments, front, writers, lambda: front, front.message, found=found)
-
-
-def _writers(arguments: argparse.Namespace, front: Front) -> dict[str, Callable[[Path], object]]:
-    """What writes each output that was asked for, by its path."""
-    writers: dict[str, Callable[[Path], object]] = {}
-    for path in (arguments.output, arguments.csv):
-        if path is not None:
-            writers[path] = front.save
-    if arguments.plot is not None:
-        title = network_name(arguments.network)
-        writers[arguments.plot] = lambda path: plot_front(front, path, title=title)
-    return writers
+        writers: Writers = {
+            arguments.output: front.save,
+            arguments.csv: front.save,
+            arguments.plot: partial(plot_front, front, title=network_name(arguments.network)),
+        }
+        found = bool(front.points)
+        return deliver(arguments, front, writers, front.message, found=found)

@@ -7,6 +7,7 @@ from typing import Any
 
 from dlco.cli.inputs import read_hardware, read_network
 from dlco.design.budget import Budget
+from dlco.design.objective import LIMITED
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, HardwareSpace
 from dlco.optimize.effort import EFFORTS, SolveEffort
@@ -16,13 +17,8 @@ from dlco.workload import Layer
 
 def read_totals(arguments: argparse.Namespace) -> dict[str, Any]:
     """The limits of `add_totals`, by their names in a `Budget`."""
-    return {
-        "area_mm2": arguments.area,
-        "power_w": arguments.power,
-        "latency_s": arguments.latency,
-        "energy_j": arguments.energy,
-        "pe_count": arguments.pe_count,
-    }
+    limits = {str(objective.limit): getattr(arguments, objective) for objective in LIMITED}
+    return limits | {"pe_count": arguments.pe_count}
 
 
 def read_effort(arguments: argparse.Namespace) -> SolveEffort | None:

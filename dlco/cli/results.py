@@ -1,11 +1,9 @@
 """What a search ends with: its files, its table or JSON, and its exit code."""
 
 import argparse
-from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
-from dlco.cli.outputs import to_json, write_outputs
+from dlco.cli.outputs import Writers, to_json, write_outputs
 from dlco.cli.streams import say, tell
 
 INFEASIBLE = 2
@@ -26,8 +24,7 @@ class Result(Protocol):
 def deliver(
     arguments: argparse.Namespace,
     result: Result,
-    writers: Mapping[str, Callable[[Path], object]],
-    text: Callable[[], object],
+    writers: Writers,
     why: str,
     *,
     found: bool,
@@ -37,8 +34,7 @@ def deliver(
     Args:
         arguments: `json` and `quiet` are read.
         result: what the search returned.
-        writers: by path, what writes each output that was asked for.
-        text: makes the table.
+        writers: of its outputs.
         why: said where the result is infeasible.
         found: whether there is anything to write.
 
@@ -50,7 +46,7 @@ def deliver(
     if arguments.json:
         tell(to_json(result.to_dict()))
     elif found and not arguments.quiet:
-        tell(text())
+        tell(result)
     if result.status == "infeasible":
         say(f"dlco: error: infeasible: {why}")
         return INFEASIBLE

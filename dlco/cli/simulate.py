@@ -29,11 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
         Density(arguments.activation_density, arguments.weight_density),
     )
     timing, cycle_s, name = simulation.layers[0].timing, solution.architecture.cycle_s, simulation.layers[0].name
-    writers = {
-        arguments.trace: lambda path: write_trace(timing, cycle_s, path, name=name),
-        arguments.plot: lambda path: plot_timing(timing, path, title=name),
-    }
-    write_outputs({path: write for path, write in writers.items() if path is not None})
+    write_outputs(
+        {
+            arguments.trace: lambda path: write_trace(timing, cycle_s, path, name=name),
+            arguments.plot: lambda path: plot_timing(timing, path, title=name),
+        }
+    )
     if arguments.json:
         tell(to_json(simulation.to_dict()))
     elif not arguments.quiet:

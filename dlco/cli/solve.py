@@ -1,15 +1,13 @@
 """`dlco solve`: size a machine and map a network on it."""
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 from dlco.cli.inputs import network_name
-from dlco.cli.outputs import check_outputs
+from dlco.cli.outputs import Writers, check_outputs
 from dlco.cli.question import read_budget, read_effort, read_question
 from dlco.cli.results import deliver
 from dlco.design.objective import Objective
-from dlco.design.solution import Solution
 from dlco.interrupts import held
 from dlco.optimize.solve import solve
 from dlco.progress_bar import ProgressBar
@@ -34,18 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
             solution = solve(
                 layers, hardware=hardware, objective=objective, progress=listener, effort=effort, **options
             )
-        found, writers = solution.status != "infeasible", _writers(arguments, solution)
-        return deliver(arguments, solution, writers, lambda: solution, solution.message, found=found)
-
-
-def _writers(arguments: argparse.Namespace, solution: Solution) -> dict[str, Callable[[Path], object]]:
-    """What writes each output that was asked for, by its path."""
-    writers: dict[str, Callable[[Path], object]] = {}
-    if arguments.output is not None:
-        writers[arguments.output] = solution.save
-    if arguments.plot is not None:
-        title = network_name(arguments.network)
-        writers[arguments.plot] = lambda path: plot_solution(solution, path, title=title)
-    if arguments.timeloop is not None:
-        writers[arguments.timeloop] = lambda path: write(solution, path)
-    return writers
+        writers: Writers = {
+            arguments.output: solution.save,
+            arguments.plot: partial(plot_solution, solution, title=network_name(arguments.network)),
+            arguments.timeloop: partial(write, solution),
+        }
+        found = solution.status != "infeasible"
+        return deliver(arguments, solution, writers, solution.message, found=found)
