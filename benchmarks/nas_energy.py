@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from common import Stopwatch, save_results, show
 
+from dlco.design.objective import JOULES
 from dlco.hardware import eyeriss_space
 from dlco.nas import FactoredSpace, Network
 from dlco.nas.cosearch import explore
@@ -94,7 +95,7 @@ def runs(seeds: list[int], levels: list[float], arms: list[str], limit: int, pre
         costs.search([(layer.problem, pair.machine) for pair in pairs for layer in layers[pair]], again=True)
         points = costs.networks([layers[pair] for pair in pairs], [pair.machine for pair in pairs])
     print(f"seeds {seeds}: winners searched once more, {watch.cpu_s:.0f} s", flush=True)
-    energy_of = {pair: 1e-12 * point.energy_pj for pair, point in zip(pairs, points, strict=True)}
+    energy_of = {pair: JOULES * point.energy_pj for pair, point in zip(pairs, points, strict=True)}
     return [replace(one, energy_j=energy_of[best.pair] if best.feasible else None) for one, best in found]
 
 
@@ -113,7 +114,7 @@ def one_run(
         explore(problem, evaluator, METHOD_OF.get(arm, "relaxed"), seed)
     best = evaluator.best
     assert best is not None
-    energy = best.energy_pj * 1e-12 if best.feasible else None
+    energy = best.energy_pj * JOULES if best.feasible else None
     at = evaluator.trace[-1].evaluations
     print(
         f"seed {seed}, {level} %, {arm}: {energy} J after {at} pairs, {watch.cpu_s:.0f} s, "

@@ -19,6 +19,7 @@ import torch
 from common import Stopwatch, load_results, save_results, show
 
 from dlco import Budget, HardwareSpace
+from dlco.design.objective import JOULES
 from dlco.hardware import eyeriss_like
 from dlco.hardware.parameter import Parameter
 from dlco.hardware.technology import TECHNOLOGY_45NM
@@ -154,7 +155,7 @@ def budget_at(figures: dict[str, torch.Tensor], quantile: float, cycle_s: float)
         return float(values.flatten().sort().values[int(quantile * (values.numel() - 1))])
 
     return Budget(
-        energy_j=at(figures["energy_pj"]) * 1e-12,
+        energy_j=at(figures["energy_pj"]) * JOULES,
         latency_s=at(figures["cycles"]) * cycle_s,
         area_mm2=at(figures["area_mm2"]),
     )

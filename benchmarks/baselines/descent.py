@@ -20,7 +20,6 @@ from baselines.problem import Task
 from baselines.smooth import Totals, judge, loss, nests, totals
 from dlco.cost.nest import Nest, product
 from dlco.hardware.architecture import Machine
-from dlco.hardware.space import HardwareSpace
 from dlco.mapping.factors import divisors, prime_factors
 from dlco.mapping.mapping import TEMPORAL
 from dlco.search.group import Group
@@ -59,14 +58,12 @@ class _Start:
         ]
         self.implied: list[tuple[int, str, int]] = []  # parameter, field, level
         self.free: list[int] = []
-        self.free_logs = torch.zeros(0, dtype=torch.float64)
-        if isinstance(task.hardware, HardwareSpace):
-            for i, parameter in enumerate(task.hardware.parameters):
-                if parameter.field == "bandwidth":
-                    self.free.append(i)
-                else:
-                    self.implied.append((i, parameter.field, task.base.index(parameter.level)))
-            self.free_logs = task.hardware.index_to_sizes(index)[0, self.free].log()
+        for i, parameter in enumerate(task.hardware.parameters):
+            if parameter.field == "bandwidth":
+                self.free.append(i)
+            else:
+                self.implied.append((i, parameter.field, task.base.index(parameter.level)))
+        self.free_logs = task.hardware.index_to_sizes(index)[0, self.free].log()
 
     def descend(self) -> None:
         """All steps, with a rounding every so many."""
@@ -100,7 +97,7 @@ class _Start:
 
     def _machine(self, built: list[Nest]) -> tuple[Machine, torch.Tensor]:
         """(machine of batch shape `[1]` that the mappings imply, `[1, n]` logs by which sizes leave their grids)."""
-        if not isinstance(self.task.hardware, HardwareSpace):
+        if self.task.hardware.is_fixed:
             return self.task.machines(torch.zeros(1, 0, dtype=torch.long)), torch.zeros(1, 0)
         parameters = self.task.hardware.parameters
         sizes = [torch.zeros(())] * len(parameters)
@@ -142,7 +139,7 @@ class _Start:
     def _machines(self, assignment: list[torch.Tensor]) -> torch.Tensor:
         """Grid positions `[2, parameters]`: the least machine that holds rounded mappings, and that within the area."""
         hardware = self.task.hardware
-        if not isinstance(hardware, HardwareSpace):
+        if hardware.is_fixed:
             return torch.zeros(1, 0, dtype=torch.long)
         logs = [_factor_logs(g, table)[None] for g, table in zip(self.task.groups, assignment, strict=True)]
         built = nests(self.task, logs, self.position)

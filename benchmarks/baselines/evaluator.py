@@ -254,9 +254,8 @@ class Evaluator:
             self.trace.append((self.elapsed, self.evaluations, self._network(*totals)))
 
     def _network(self, energy: float, cycles: float, area: float) -> float:
-        seconds = cycles * self.task.score.cycle_s
-        totals = NetworkCost(cycles, energy, seconds, energy * 1e-12 / seconds, area, energy * cycles)
-        return totals.objective(self.task.score.objective)
+        score = self.task.score
+        return NetworkCost.of(energy, cycles, area, score.cycle_s).objective(score.objective)
 
     def found(self) -> Found | None:
         """The best design, priced anew layer by layer; None where no machine had a mapping of every layer."""

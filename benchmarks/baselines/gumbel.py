@@ -16,7 +16,6 @@ from baselines.mappings import move_out, stationary_orders
 from baselines.problem import Task
 from baselines.smooth import judge, loss, nests, totals
 from dlco.hardware.architecture import Machine
-from dlco.hardware.space import HardwareSpace
 
 STARTS = 4
 STEPS = 300  # of one cooling
@@ -89,7 +88,7 @@ def _logs(task: Task, soft: list[torch.Tensor]) -> list[torch.Tensor]:
 
 def _machines(task: Task, grid: list[torch.Tensor]) -> Machine:
     """Machines `[starts]` whose sizes are means, in logs, of their grids."""
-    if not isinstance(task.hardware, HardwareSpace):
+    if task.hardware.is_fixed:
         return task.machines(torch.zeros(STARTS, 0, dtype=torch.long))
     values = [torch.tensor(p.grid, dtype=torch.float64).log() for p in task.hardware.parameters]
     return task.hardware.machine(torch.stack([share @ v for share, v in zip(grid, values, strict=True)], -1).exp())

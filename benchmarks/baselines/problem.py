@@ -1,6 +1,6 @@
 """`Task`: what every baseline is asked, the same for all of them.
 
-A machine is a row of grid positions, `[parameters]`; on fixed hardware that row is empty. A mapping is, as in
+A machine is a row of grid positions, `[parameters]`; on a fixed machine that row is empty. A mapping is, as in
 `dlco.search.group`, an assignment of prime units to slots and a position of every temporal loop in its level.
 """
 
@@ -14,7 +14,7 @@ from dlco.design.budget import Budget
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.search.group import Group, make_groups
 from dlco.search.score import Score
 from dlco.workload.layer import Layer, check_layers
@@ -28,12 +28,12 @@ class Task:
 
     Attributes:
         layers: the network.
-        hardware: a machine, or a space of them.
+        hardware: the machines to choose from.
         score: objective and limits; a baseline minimises it.
     """
 
     layers: tuple[Layer, ...]
-    hardware: Architecture | HardwareSpace
+    hardware: HardwareSpace
     score: Score
 
     @staticmethod
@@ -52,11 +52,12 @@ class Task:
         for name, value in vars(budget).items():
             if value is not None and name not in budget.limits:
                 raise InvalidInput(f"budget {name} is {value!r}; a baseline knows limits on the network's totals only")
-        return Task(check_layers(layers), hardware, Score(Objective.parse(objective), budget, hardware.base.cycle_s))
+        space = as_space(hardware)
+        return Task(check_layers(layers), space, Score(Objective.parse(objective), budget, space.base.cycle_s))
 
     @property
     def base(self) -> Architecture:
-        """The machine, or the one that the space is around."""
+        """The machine that the space is around."""
         return self.hardware.base
 
     @cached_property
@@ -72,9 +73,7 @@ class Task:
     @cached_property
     def lengths(self) -> torch.Tensor:
         """`[parameters]` values on each grid."""
-        if not isinstance(self.hardware, HardwareSpace):
-            return torch.zeros(0, dtype=torch.long)
-        return torch.tensor([len(p.grid) for p in self.hardware.parameters])
+        return torch.tensor([len(p.grid) for p in self.hardware.parameters], dtype=torch.long)
 
     def machines(self, index: torch.Tensor) -> Machine:
         """Machines of batch shape `[n]` from grid positions `[n, parameters]`."""
@@ -113,7 +112,6 @@ class Task:
             if float(area) <= limit:
                 break
             lower = index - torch.eye(len(index), dtype=torch.long)[index > 0]
-            assert isinstance(self.hardware, HardwareSpace)
             lost = (self.hardware.index_to_sizes(index) / self.hardware.index_to_sizes(lower)).log().sum(-1)
             index = lower[((area - self.machines(lower).area_mm2) / lost).argmax()]
         return index

@@ -18,6 +18,7 @@ from dlco.hardware.constraints import Constraints
 from dlco.workload.problem import check_positive_int
 
 KINDS = ("regfile", "SRAM", "DRAM")
+PORTS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
 _MOST = 1e15  # of a figure: their products, over any counts, stay finite
 _LARGEST = 2**53  # integers that float64 holds exactly
 
@@ -113,7 +114,7 @@ class Level:
         if self.kind not in KINDS:
             raise InvalidInput(f"kind {where} is {self.kind!r}; allowed: {', '.join(KINDS)}")
         check_number(f"capacity {where}", self.capacity)
-        for name in ("read_bandwidth", "write_bandwidth", "shared_bandwidth"):
+        for name in PORTS:
             _check_figure(f"{name} {where}", getattr(self, name), 1 / _MOST, inf)
         for name in ("read_pj", "write_pj", "update_pj", "leak_pj", "area_um2"):
             _check_figure(f"{name} {where}", getattr(self, name))
@@ -265,20 +266,11 @@ class Architecture:
 
     def tensors(self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> "Machine":
         """The numbers of this machine as a `Machine` of shape `[levels]`."""
-
-        def row(name: str) -> torch.Tensor:
-            return torch.tensor([getattr(level, name) for level in self.levels], dtype=dtype, device=device)
-
-        def scalar(value: float) -> torch.Tensor:
-            return torch.tensor(value, dtype=dtype, device=device)
-
-        return Machine(
-            capacity=row("usable_capacity"),
-            mac_pj=scalar(self.mac_pj),
-            mac_area_um2=scalar(self.mac_area_um2),
-            cycle_s=scalar(self.cycle_s),
-            **{name: row(name) for name in _SHARED_FIELDS},
-        )
+        values: dict[str, float | list[float]] = {name: getattr(self, name) for name in MACHINE_FIELDS}
+        for name in LEVEL_FIELDS:
+            own = "usable_capacity" if name == "capacity" else name
+            values[name] = [getattr(level, own) for level in self.levels]
+        return Machine(**{name: torch.tensor(one, dtype=dtype, device=device) for name, one in values.items()})
 
     def machines_at(self, index: torch.Tensor) -> "Machine":
         """The machine once for each of the grid positions `[n, 0]`, as in `HardwareSpace`: there is no grid."""
@@ -336,6 +328,6 @@ class Machine:
         return Machine(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
-_SHARED_FIELDS = tuple(
-    f.name for f in fields(Machine) if f.name not in ("capacity", "mac_pj", "mac_area_um2", "cycle_s")
-)
+MACHINE_FIELDS = ("mac_pj", "mac_area_um2", "cycle_s")
+"""Fields of a `Machine` that are not by level."""
+LEVEL_FIELDS = tuple(field.name for field in fields(Machine) if field.name not in MACHINE_FIELDS)

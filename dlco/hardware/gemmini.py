@@ -7,7 +7,7 @@ defaults and requirements; Genc et al., DAC 2021.
 from math import ceil, inf, log2
 
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import Architecture, Level
+from dlco.hardware.architecture import PORTS, Architecture, Level
 from dlco.texts import printable
 
 DATASPACES = ("Weights", "Inputs", "Outputs")
@@ -147,7 +147,7 @@ def _side(architecture: Architecture, refuse: _Refusal) -> int:
 
 def _banks(scratchpad: Level, side: int, refuse: _Refusal) -> int:
     """Banks of the scratchpad, each of which reads and writes a row of `side` words a cycle: as many as that takes."""
-    bandwidths = (scratchpad.read_bandwidth, scratchpad.write_bandwidth, scratchpad.shared_bandwidth)
+    bandwidths = [getattr(scratchpad, port) for port in PORTS]
     most = max([0.0, *(one for one in bandwidths if one < inf)])
     banks = 2 ** ceil(log2(max(most / side, BANKS)))
     while banks > LEAST_BANKS and banks * side > scratchpad.capacity / side:  # a bank holds a tile at least
@@ -177,7 +177,7 @@ def _kib(level: Level, slices: int, refuse: _Refusal) -> int:
 
 def _bus(memory: Level, refuse: _Refusal) -> int:
     """Bits a cycle between DRAM and scratchpad."""
-    words = min(memory.read_bandwidth, memory.write_bandwidth, memory.shared_bandwidth)
+    words = min(getattr(memory, port) for port in PORTS)
     if words == inf:
         return BUS_BITS
     bits = words * memory.word_bits

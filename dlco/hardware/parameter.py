@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from math import inf, isfinite
 
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import check_number
+from dlco.hardware.architecture import PORTS, check_number
 
-PORTS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
 FIELDS = ("capacity", "fanout_x", "fanout_y", "bandwidth", *PORTS)
 
 

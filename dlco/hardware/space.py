@@ -5,15 +5,15 @@ grid (`architecture`); both price the resized memories with the same technology,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import inf, prod
 
 import torch
 
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import Architecture, Level, Machine
-from dlco.hardware.parameter import PORTS, Parameter
+from dlco.hardware.architecture import LEVEL_FIELDS, MACHINE_FIELDS, PORTS, Architecture, Level, Machine
+from dlco.hardware.parameter import Parameter
 from dlco.hardware.technology import TECHNOLOGY_45NM, MemoryCurves, Technology
 
 
@@ -178,10 +178,10 @@ class HardwareSpace:
         rows: dict[str, list[torch.Tensor]] = {}
         for i, level in enumerate(self.base.levels):
             resized = self._resize(level, self._free(level, sizes))
-            for name in _LEVEL_FIELDS:
+            for name in LEVEL_FIELDS:
                 fixed = getattr(values, name)[i]
                 rows.setdefault(name, []).append(resized.get(name, fixed).expand(batch))
-        scalars = {name: getattr(values, name).expand(batch) for name in _SCALAR_FIELDS}
+        scalars = {name: getattr(values, name).expand(batch) for name in MACHINE_FIELDS}
         return Machine(**{name: torch.stack(row, dim=-1) for name, row in rows.items()}, **scalars)
 
     def _free(self, level: Level, sizes: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -308,10 +308,6 @@ class HardwareSpace:
                 f"sizes has shape {tuple(sizes.shape)}; its last dimension must be the {len(self.parameters)} "
                 f"parameters {', '.join(self.names)}"
             )
-
-
-_SCALAR_FIELDS = ("mac_pj", "mac_area_um2", "cycle_s")
-_LEVEL_FIELDS = tuple(f.name for f in fields(Machine) if f.name not in _SCALAR_FIELDS)
 
 
 def as_space(hardware: object) -> HardwareSpace:
