@@ -13,14 +13,9 @@ from importlib import import_module
 from threading import current_thread, main_thread
 from types import FrameType
 
+from dlco.cli.codes import AT_FAULT, BROKEN_PIPE, INTERRUPTED, STOPPED
 from dlco.cli.streams import let_go, open_streams, say
 from dlco.errors import DlcoError
-
-BAD_INPUT = 2
-INTERRUPTED = 130
-BROKEN_PIPE = 141
-
-_STOPPED = "dlco: interrupted; nothing was written"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,9 +40,9 @@ def _run(argv: Sequence[str] | None) -> int:
         return int(done.code or 0)
     except DlcoError as error:
         say(f"dlco: error: {' '.join(str(error).split())}")
-        return BAD_INPUT
+        return AT_FAULT
     except KeyboardInterrupt:
-        say(_STOPPED)
+        say(STOPPED)
         return INTERRUPTED
     except OSError as error:
         return _lost(error)
@@ -59,7 +54,7 @@ def _lost(error: OSError) -> int:
         return BROKEN_PIPE
     place = "" if error.filename is None else f"{error.filename!r}: "  # a full disk, a folder that has gone
     say(f"dlco: error: {place}{error.strerror or error}")
-    return BAD_INPUT
+    return AT_FAULT
 
 
 @contextmanager
@@ -71,7 +66,7 @@ def _leaving_at_once() -> Iterator[None]:
 
     def leave(number: int, frame: FrameType | None) -> None:
         with suppress(OSError):
-            os.write(2, f"{_STOPPED}\n".encode())
+            os.write(2, f"{STOPPED}\n".encode())
         os._exit(INTERRUPTED)
 
     signal.signal(signal.SIGINT, leave)

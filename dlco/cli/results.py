@@ -3,11 +3,9 @@
 import argparse
 from typing import Any, Protocol
 
+from dlco.cli.codes import AT_FAULT, INTERRUPTED, STOPPED
 from dlco.cli.outputs import Writers, to_json, write_outputs
 from dlco.cli.streams import say, tell
-
-INFEASIBLE = 2
-INTERRUPTED = 130
 
 
 class Result(Protocol):
@@ -49,9 +47,9 @@ def deliver(
         tell(result)
     if result.status == "infeasible":
         say(f"dlco: error: infeasible: {why}")
-        return INFEASIBLE
+        return AT_FAULT
     if result.status == "interrupted":
         if not found:
-            say("dlco: interrupted; nothing was written")
+            say(STOPPED)
         return INTERRUPTED
     return 0

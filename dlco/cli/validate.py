@@ -2,11 +2,10 @@
 
 import argparse
 
+from dlco.cli.codes import DIFFERENT
 from dlco.cli.outputs import to_json
 from dlco.cli.streams import tell
 from dlco.timeloop.compare import compare
-
-DIFFERENT = 1
 
 
 def run(arguments: argparse.Namespace) -> int:
