@@ -2,7 +2,7 @@
 
 Fan-outs, bandwidths and block sizes decide what a mapping does, and how long; capacities only whether it fits, and
 energies enter linearly. So each mapping is reduced to a row of numbers, the same for all the machines: its cycles,
-the energy that no machine changes, its accesses at every price that differs between machines, and which of the
+the energy that no machine changes, its accesses at every unit cost that differs between machines, and which of the
 capacities there are it needs at each level. A row that another is nowhere above can be no machine's best choice;
 what is left is a short table, from which any machine's unbeaten mappings are one matrix product away.
 """
@@ -53,34 +53,34 @@ class Optima:
 
 
 @dataclass(frozen=True)
-class Prices:
+class UnitCosts:
     """What differs between machines.
 
     Attributes:
         fixed: `[levels, 4]` pJ a read, fill, update and leaking cycle of an instance where all machines agree, else 0.
-        column: `[levels, 4]` the column of accesses at a price that differs, -1 where none does.
-        prices: `[columns, machines]`.
+        column: `[levels, 4]` the column of accesses at a unit cost that differs, -1 where none does.
+        table: `[columns, machines]` those unit costs.
         rooms: for each level its distinct usable capacities, ascending.
     """
 
     fixed: torch.Tensor
     column: torch.Tensor
-    prices: torch.Tensor
+    table: torch.Tensor
     rooms: tuple[torch.Tensor, ...]
 
     @staticmethod
-    def of(machines: Machine) -> "Prices":
+    def of(machines: Machine) -> "UnitCosts":
         """Those of machines of batch shape `[machines]`."""
         table = torch.stack([machines.read_pj, machines.write_pj, machines.update_pj, machines.leak_pj], -1).movedim(
             0, -1
         )
         same = (table == table[..., :1]).all(-1)
         differing = table[~same]
-        prices, inverse = differing.unique(dim=0, return_inverse=True)
+        unit_costs, inverse = differing.unique(dim=0, return_inverse=True)
         column = torch.full(same.shape, -1, dtype=torch.long)
         column[~same] = inverse
         rooms = tuple(machines.capacity[:, level].unique() for level in range(machines.capacity.shape[1]))
-        return Prices(torch.where(same, table[..., 0], 0.0), column, prices.view(-1, table.shape[-1]), rooms)
+        return UnitCosts(torch.where(same, table[..., 0], 0.0), column, unit_costs.view(-1, table.shape[-1]), rooms)
 
 
 def enumerate_machines(
@@ -113,7 +113,7 @@ def enumerate_machines(
         values = getattr(machines, name)
         if not bool((values == values[:1]).all()):
             raise InvalidInput(f"{name} of the machines differ; machines of one enumeration must share it")
-    prices = Prices.of(machines)
+    unit_costs = UnitCosts.of(machines)
     largest = machines.capacity.amax(0).tolist()
     roomy = replace(
         base,
@@ -129,8 +129,8 @@ def enumerate_machines(
     for layer in net:
         if layer.problem not in tables:
             listing = Listing(layer.problem, roomy, constraints, slow=False, limit=limit)
-            tables[layer.problem] = listing, _reduced(listing, first, prices)
-    found = [_optimum(net, tables, machines, prices, m, objective) for m in range(len(machines.mac_pj))]
+            tables[layer.problem] = listing, _reduced(listing, first, unit_costs)
+    found = [_optimum(net, tables, machines, unit_costs, m, objective) for m in range(len(machines.mac_pj))]
     return Optima(
         torch.tensor([energy for energy, _, _ in found], dtype=torch.float64),
         torch.tensor([cycles for _, cycles, _ in found], dtype=torch.float64),
@@ -142,7 +142,7 @@ def enumerate_machines(
 
 @dataclass(frozen=True)
 class Rows:
-    """Mappings as rows `[n, 2 + columns + levels]`: cycles, fixed pJ, accesses by price, capacities needed by rank.
+    """Mappings as rows `[n, 2 + columns + levels]`: cycles, fixed pJ, accesses by unit cost, capacities needed by rank.
 
     `index` `[n]` and `order` `[n, levels - 1]` name the mappings in their listing.
     """
@@ -173,16 +173,18 @@ def undominated(costs: torch.Tensor) -> torch.Tensor:
     return torch.cat(kept)
 
 
-def _reduced(listing: Listing, machine: Machine, prices: Prices) -> Rows:
+def _reduced(listing: Listing, machine: Machine, unit_costs: UnitCosts) -> Rows:
     """The rows of all mappings that no other row dominates."""
     levels = len(listing.orders)
     empty = torch.zeros(0, dtype=torch.long)
-    best = Rows(torch.zeros(0, 2 + len(prices.prices) + levels + 1, dtype=torch.float64), empty, empty.view(0, levels))
+    best = Rows(
+        torch.zeros(0, 2 + len(unit_costs.table) + levels + 1, dtype=torch.float64), empty, empty.view(0, levels)
+    )
     pool: list[Rows] = []
     held = 0
     with torch.no_grad():
         for batch in listing.batches():
-            new = _rows(listing, batch, machine, prices)
+            new = _rows(listing, batch, machine, unit_costs)
             for strong in best.costs[:ELITE]:
                 new = new.pick((~(new.costs >= strong).all(-1)).nonzero().flatten())
             pool.append(new)
@@ -194,22 +196,22 @@ def _reduced(listing: Listing, machine: Machine, prices: Prices) -> Rows:
     return best.pick(undominated(best.costs))
 
 
-def _rows(listing: Listing, batch: Batch, machine: Machine, prices: Prices) -> Rows:
+def _rows(listing: Listing, batch: Batch, machine: Machine, unit_costs: UnitCosts) -> Rows:
     n = len(batch.index)
     nest = listing.splits.nest(batch.rows, batch.place)
     kept = listing.splits.kept
     accesses = count_accesses(nest, kept, DEFAULT_RULES, EXACT)
     spent = performance(nest, machine, accesses, EXACT)
-    columns = torch.zeros(len(prices.prices), n, dtype=torch.float64)
+    columns = torch.zeros(len(unit_costs.table), n, dtype=torch.float64)
     fixed = torch.zeros(n, dtype=torch.float64) + torch.as_tensor(spent.mac_pj)
     for level in range(nest.levels):
         for action, used in enumerate(_used(nest, accesses, machine, spent.cycles, level)):
-            if prices.column[level, action] >= 0:
-                columns[prices.column[level, action]] += used
+            if unit_costs.column[level, action] >= 0:
+                columns[unit_costs.column[level, action]] += used
             else:
-                fixed = fixed + used * prices.fixed[level, action]
+                fixed = fixed + used * unit_costs.fixed[level, action]
     needs = []
-    for level, rooms in enumerate(prices.rooms):
+    for level, rooms in enumerate(unit_costs.rooms):
         words = sum(
             (torch.as_tensor(w) for w, keep in zip(nest.words[level], kept[level], strict=True) if keep),
             torch.zeros(()),
@@ -234,18 +236,18 @@ def _optimum(
     net: tuple[Layer, ...],
     tables: dict[Problem, tuple[Listing, Rows]],
     machines: Machine,
-    prices: Prices,
+    unit_costs: UnitCosts,
     m: int,
     objective: str,
 ) -> tuple[float, float, dict[str, Mapping]]:
     """(energy pJ, cycles, mappings) of one machine."""
-    ranks = torch.stack([torch.searchsorted(r, machines.capacity[m, lv]) for lv, r in enumerate(prices.rooms)])
-    width = len(prices.prices)
+    ranks = torch.stack([torch.searchsorted(r, machines.capacity[m, lv]) for lv, r in enumerate(unit_costs.rooms)])
+    width = len(unit_costs.table)
     fronts: dict[Problem, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
     for problem, (_, rows) in tables.items():
         fits = (rows.costs[:, 2 + width :] <= ranks).all(-1).nonzero().flatten()
         costs = rows.costs[fits]
-        energy = costs[:, 1] + costs[:, 2 : 2 + width] @ prices.prices[:, m]
+        energy = costs[:, 1] + costs[:, 2 : 2 + width] @ unit_costs.table[:, m]
         keep = unbeaten(energy, costs[:, 0]) if len(fits) else fits
         fronts[problem] = energy[keep], costs[keep, 0], fits[keep]
     picked = [fronts[layer.problem] for layer in net]
