@@ -15,7 +15,7 @@ cost model's own formulas by differentiating twice, so they are those of the tru
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import log
+from math import inf, log
 
 import torch
 
@@ -117,13 +117,9 @@ class RelaxedLayers:
         self.size = self.slots * len(self.live)
         self.total = group.bounds.log()[:, self.live]  # [layers, live], what the logs of a dimension add up to
         self.shape: Shape = group.shape.select(torch.arange(len(group.layers), device=self.device))
-        self.paced = score.objective == Objective.POWER or score.budget.power_w is not None
-        limits = [score.budget.layer_limit(layer.name) for layer in group.layers]
-        self.latency = torch.tensor(
-            [UNLIMITED if one == float("inf") else log(one / score.cycle_s) for one in limits],
-            dtype=torch.float64,
-            device=self.device,
-        )
+        self.paced = score.objective is Objective.POWER or score.budget.power_w is not None
+        limits = [UNLIMITED if one == inf else log(one) for one in score.deadlines(group.layers).tolist()]
+        self.latency = torch.tensor(limits, dtype=torch.float64, device=self.device)
         self.machine = space.base.tensors(device=self.device) if space.is_fixed else None
         variables = self.size + 1 + len(space.parameters)
         like = torch.zeros(variables, len(group.layers), dtype=torch.float64, device=self.device)
