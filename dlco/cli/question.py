@@ -10,6 +10,7 @@ from dlco.design.budget import Budget
 from dlco.design.objective import LIMITED
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, HardwareSpace
+from dlco.hardware.space import as_space
 from dlco.optimize.effort import EFFORTS, SolveEffort
 from dlco.timeloop import read_constraints
 from dlco.workload import Layer
@@ -57,6 +58,6 @@ def read_question(
     hardware = read_hardware(arguments.hardware, arguments.fixed)
     constraints = None
     if arguments.constraints is not None:
-        constraints = read_constraints(Path(arguments.constraints), architecture=hardware.base)
+        constraints = read_constraints(Path(arguments.constraints), architecture=as_space(hardware).base)
     options = {name: getattr(arguments, name) for name in ("seed", "device", "imperfect", "checkpoint", "resume")}
     return layers, hardware, options | {"budget": budget, "constraints": constraints}
