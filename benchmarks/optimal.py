@@ -36,7 +36,7 @@ EDP = {  # the optima that a search written apart from this one found, pJ x cycl
 
 def architecture(name: str) -> Architecture:
     """A machine by name."""
-    return machine(name) if name in RECORDED_ON else dlco.hardware.get_hardware(name.removesuffix("_like")).base
+    return machine(name) if name in RECORDED_ON else dlco.hardware.get_hardware(name.removesuffix("_like"))
 
 
 def optimum(name: str, network: str) -> dict[str, Any]:
