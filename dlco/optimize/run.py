@@ -74,7 +74,7 @@ def _find_any(run: Run) -> None:
     On the machine of all least sizes or, where a layer does not fit there, on that of all largest.
     """
     state = run.state
-    run.bench.journal, run.bench.on_design = None, run.keep  # this search is not part of the run
+    run.designs.journal, run.designs.on_design = None, run.keep  # this search is not part of the run
     largest = torch.tensor([len(parameter.grid) - 1 for parameter in run.hardware.parameters], dtype=torch.long)
     machines = [largest] if run.hardware.is_fixed else [largest * 0, largest]
     try:
@@ -95,5 +95,5 @@ def _finished(run: Run, bound: bool) -> Solution:
     request, lower = run.request, run.state.lower
     if bound and lower is None and run.state.diagnosis is None:
         lower = compulsory_bound(request.layers, request.hardware, request.objective, request.budget) or None
-    evaluations = run.bench.evaluations
+    evaluations = run.designs.evaluations
     return finish(request, run.effort, run.state, run.best(), lower=lower, evaluations=evaluations)

@@ -70,7 +70,7 @@ def _relaxed(run: Run, report: Callable[[float, float, float], None]) -> tuple[l
             run.groups,
             run.hardware,
             run.score,
-            run.bench.counts,
+            run.designs.counts,
             starts=run.effort.starts,
             generator=run.generator("relax"),
             rounds=run.effort.relax_rounds,

@@ -33,7 +33,7 @@ def allow_imperfect(run: Run) -> None:
         return refined, int(content["evaluated"])
 
     refined, evaluated = recorded(run.journal, "imperfect", search, read)
-    run.bench.evaluations += evaluated
+    run.designs.evaluations += evaluated
     _keep(run, refined)
 
 

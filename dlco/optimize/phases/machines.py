@@ -30,7 +30,7 @@ def choose_machine(run: Run, sizes: torch.Tensor, starts: Seeds) -> Design:
     machines = list({tuple(index.tolist()): index for index in rounded}.values())
     state.report("explore", 0.2)
     generator, report = run.generator("fleet", on_cpu=True), state.reports("search", 0.2, 0.45)
-    best = explore(run.bench, machines, starts, effort.fleet, lambda design: _refined(run, design), generator, report)
+    best = explore(run.designs, machines, starts, effort.fleet, lambda design: _refined(run, design), generator, report)
     state.report("fit", 0.45)
     designs = _fitted(run, best[: 2 * effort.machines], machines, starts)
     state.pool = [design.chosen for design in designs]
@@ -45,17 +45,17 @@ def choose_machine(run: Run, sizes: torch.Tensor, starts: Seeds) -> Design:
 def descend(run: Run, design: Design, report: Callable[[float], None] = lambda share: None) -> Design:
     """Step the hardware; on the way to a first design within the budget, for as long as it takes."""
     steps = run.effort.steps if design.score < BROKEN else max(run.effort.steps, TO_THE_BUDGET)
-    return run.bench.descend(design, run.effort.step, steps, report, run.state.pool)
+    return run.designs.descend(design, run.effort.step, steps, report, run.state.pool)
 
 
 def _fitted(run: Run, best: Sequence[Design], machines: Sequence[torch.Tensor], starts: Seeds) -> list[Design]:
     """The most promising of the best machines, their mappings searched for longer; without any, of all machines."""
     effort = run.effort
     if not best:
-        return run.bench.promising(torch.stack(list(machines)), starts, effort.fit, effort.machines)
+        return run.designs.promising(torch.stack(list(machines)), starts, effort.fit, effort.machines)
     shared = Seeds.join([*(design.chosen for design in best), best[0].starts])
     own = [replace(shared, rate=design.chosen.rate) for design in best]
-    return run.bench.fit(torch.stack([design.index for design in best]), own, effort.fit, effort.machines)
+    return run.designs.fit(torch.stack([design.index for design in best]), own, effort.fit, effort.machines)
 
 
 def _refined(run: Run, design: Design) -> Design:

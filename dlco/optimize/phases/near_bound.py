@@ -32,7 +32,7 @@ def near_bound(run: Run, design: Design, copies: int, part: str, effort: BoundEf
         effort: of the bound.
     """
     factors = run.proofs(run.machine_of(design), effort).guides
-    machine, generator = run.machine(design.index), run.generator(part, run.bench.searches)
+    machine, generator = run.machine(design.index), run.generator(part, run.designs.searches)
     assignment, position = [], []
     draws = -(-copies // NOISY)
     for group in run.groups:

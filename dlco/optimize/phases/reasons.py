@@ -21,7 +21,7 @@ def find_reasons(run: Run) -> Diagnosis:
     def least_found(request: Request) -> float | None:
         other = make_run(request, brief, listener=lambda progress: state.report("diagnosis", 1.0))
         search(other)
-        run.bench.evaluations += other.bench.evaluations
+        run.designs.evaluations += other.designs.evaluations
         found = []
         if other.state.best is not None and other.state.best.score < BROKEN:
             found.append(other.value(other.state.best))

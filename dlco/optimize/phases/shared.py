@@ -32,7 +32,7 @@ class Run:
         request: the question; `effort`: how hard to try; `earlier`: solutions to begin from.
         journal: where finished parts are kept, None where none are.
         score: what designs are ranked by.
-        bench: searches mappings; every design that it finds is in the state at once.
+        designs: the search of mappings and sizes; every design that it finds is in the state at once.
         proofs: of lower bounds.
         state: what is found so far.
     """
@@ -42,14 +42,14 @@ class Run:
     earlier: tuple[Solution, ...]
     journal: Journal | None
     score: Score
-    bench: Workbench
+    designs: Workbench
     proofs: Proofs
     state: State
 
     @property
     def groups(self) -> Sequence[Group]:
         """The layers, those of the same dimensions together."""
-        return self.bench.groups
+        return self.designs.groups
 
     @property
     def hardware(self) -> HardwareSpace:
@@ -80,11 +80,11 @@ class Run:
 
     def fit(self, index: torch.Tensor, starts: Seeds, effort: Effort) -> Design:
         """The best mappings found for the machine at grid indices `[parameters]`."""
-        return self.bench.fit(index[None], [starts], effort)[0]
+        return self.designs.fit(index[None], [starts], effort)[0]
 
     def random_starts(self, n: int) -> Seeds:
         """So many random mappings of every layer, for machines like the best so far."""
-        generator = self.generator("random", self.bench.searches)
+        generator = self.generator("random", self.designs.searches)
         pairs = [
             random_start(group, torch.arange(len(group.layers), device=group.primes.device), n, generator)
             for group in self.groups
@@ -94,7 +94,7 @@ class Run:
 
     def machine(self, index: torch.Tensor) -> Machine:
         """The machine at grid indices `[parameters]`, of batch shape `[1, 1, 1, 1]`."""
-        return self.bench.machines(index[None]).select(torch.zeros(1, 1, 1, 1, dtype=torch.long))
+        return self.designs.machines(index[None]).select(torch.zeros(1, 1, 1, 1, dtype=torch.long))
 
     def machine_of(self, design: Design) -> HardwareSpace:
         """The design's machine, as a space without parameters."""
@@ -143,8 +143,8 @@ def make_run(
     groups = make_groups(request.layers, hardware.base, hardware.free_fanouts, request.constraints)
     groups = tuple(group.to(request.device) for group in groups)
     score = Score(request.objective, request.budget, hardware.base.cycle_s)
-    bench = Workbench(groups, hardware, score, request.seed, journal=journal, on_candidates=on_candidates)
+    designs = Workbench(groups, hardware, score, request.seed, journal=journal, on_candidates=on_candidates)
     proofs = Proofs(request, groups, journal, state.report_again, state.prove)
-    run = Run(request, effort, earlier, journal, score, bench, proofs, state)
-    bench.on_design = run.keep_and_report
+    run = Run(request, effort, earlier, journal, score, designs, proofs, state)
+    designs.on_design = run.keep_and_report
     return run
