@@ -30,11 +30,12 @@ from common import Stopwatch, save_results, show
 from dlco.design.objective import JOULES
 from dlco.hardware import eyeriss_space
 from dlco.nas import FactoredSpace, Network
+from dlco.nas.accuracy_model import AccuracyModel
 from dlco.nas.cosearch import explore
 from dlco.nas.evaluator import Evaluator
-from dlco.nas.network_model import AccuracyModel, NetworkModel
+from dlco.nas.network_ranking import NetworkRanking
 from dlco.nas.oracles.ofa import ofa_accuracy
-from dlco.nas.problem import Candidate, CoProblem
+from dlco.nas.request import Candidate, CoRequest
 from dlco.search.layer_costs import LayerCosts
 
 LEVELS = (74.0, 75.0, 76.0, 76.5, 77.0)
@@ -64,31 +65,31 @@ def largest(space: FactoredSpace) -> Network:
     return tuple(decision.options.index("k7e6") for decision in space.decisions)
 
 
-def leanest(problem: CoProblem, seed: int) -> Network:
+def leanest(request: CoRequest, seed: int) -> Network:
     """The network of about the fewest MACs that meets the accuracy, by steps on the MAC count."""
-    assert isinstance(problem.space, FactoredSpace)
-    macs = torch.tensor([[float(layer.macs) for layer in problem.space.layers]], dtype=torch.float64)
-    model = NetworkModel(problem, AccuracyModel(problem), macs, macs, torch.ones((), dtype=torch.float64))
+    assert isinstance(request.space, FactoredSpace)
+    macs = torch.tensor([[float(layer.macs) for layer in request.space.layers]], dtype=torch.float64)
+    ranking = NetworkRanking(request, AccuracyModel(request), macs, macs, torch.ones((), dtype=torch.float64))
     generator = torch.Generator().manual_seed(seed)
-    starts = [largest(problem.space), *problem.space.sample(16, generator)]
-    return model.best_networks(starts, 1, generator)[0]
+    starts = [largest(request.space), *request.space.sample(16, generator)]
+    return ranking.best_networks(starts, 1, generator)[0]
 
 
 def runs(seeds: list[int], levels: list[float], arms: list[str], limit: int, predictor: str) -> list[Outcome]:
     """All arms and levels of some seeds; what a layer costs on a machine is searched once for all of them."""
     torch.set_num_threads(1)
     oracle, hardware = ofa_accuracy(predictor), eyeriss_space()
-    costs = LayerCosts(hardware, CoProblem(oracle.space, oracle, hardware, "energy").score)
+    costs = LayerCosts(hardware, CoRequest(oracle.space, oracle, hardware, "energy").score)
     found: list[tuple[Outcome, Candidate]] = []
     for seed in seeds:
         for arm in arms:
             for level in levels:
-                problem = CoProblem(oracle.space, oracle, hardware, "energy", least_accuracy=level)
+                request = CoRequest(oracle.space, oracle, hardware, "energy", least_accuracy=level)
                 same = [one for one in found if (one[0].arm, one[0].seed) == (arm, seed)]
                 if arm == "fixed network" and same and same[0][0].accuracy >= level:
                     found.append((replace(same[0][0], level=level, seconds=0.0), same[0][1]))  # no level matters to it
                     continue
-                found.append(one_run(problem, costs, arm, level, seed, limit))
+                found.append(one_run(request, costs, arm, level, seed, limit))
     pairs = list(dict.fromkeys(best.pair for _, best in found))
     layers = {pair: oracle.space.to_layers(pair.network) for pair in pairs}
     with Stopwatch() as watch:
@@ -100,28 +101,28 @@ def runs(seeds: list[int], levels: list[float], arms: list[str], limit: int, pre
 
 
 def one_run(
-    problem: CoProblem, costs: LayerCosts, arm: str, level: float, seed: int, limit: int
+    request: CoRequest, costs: LayerCosts, arm: str, level: float, seed: int, limit: int
 ) -> tuple[Outcome, Candidate]:
     """One arm at one level with one seed."""
-    assert isinstance(problem.space, FactoredSpace)
+    assert isinstance(request.space, FactoredSpace)
     if arm == "fixed network":
-        problem = problem.with_pins(largest(problem.space), None)
+        request = request.with_pins(largest(request.space), None)
     if arm == "fixed lean network":
-        problem = problem.with_pins(leanest(problem, seed), None)
-    evaluator = Evaluator(problem, costs, limit)
+        request = request.with_pins(leanest(request, seed), None)
+    evaluator = Evaluator(request, costs, limit)
     before = costs.searches
     with Stopwatch() as watch:
-        explore(problem, evaluator, METHOD_OF.get(arm, "relaxed"), seed)
+        explore(request, evaluator, METHOD_OF.get(arm, "relaxed"), seed)
     best = evaluator.best
     assert best is not None
-    energy = best.energy_pj * JOULES if best.feasible else None
-    at = evaluator.trace[-1].evaluations
+    energy = best.cost.energy_j if best.feasible else None
+    at = evaluator.improvements[-1].evaluations
     print(
         f"seed {seed}, {level} %, {arm}: {energy} J after {at} pairs, {watch.cpu_s:.0f} s, "
         f"{costs.searches - before} layers searched, machine {best.pair.machine}",
         flush=True,
     )
-    name = problem.space.format(best.pair.network)
+    name = request.space.format(best.pair.network)
     found = Outcome(
         arm, level, seed, energy, best.accuracy, name, best.pair.machine, evaluator.evaluations, watch.cpu_s
     )

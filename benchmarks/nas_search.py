@@ -111,7 +111,7 @@ def one_run(dataset: str, method: str, seed: int, queries: int) -> Outcome:
         if method in BASELINES:
             BASELINES[method](oracle, queries, seed)
         else:
-            boshnas(oracle.space, oracle, queries, seed, settings=SURROGATES[method])
+            boshnas(oracle.space, oracle, queries, seed=seed, settings=SURROGATES[method])
     progress = list(accumulate(oracle.answers.values(), max))[:queries]
     return Outcome(dataset, method, seed, progress, watch.cpu_s)
 

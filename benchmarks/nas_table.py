@@ -25,10 +25,10 @@ from dlco.hardware.parameter import Parameter
 from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.nas import NasBench201
 from dlco.nas.cosearch import explore
-from dlco.nas.evaluator import Evaluator, Step
+from dlco.nas.evaluator import Evaluator, Improvement
 from dlco.nas.methods import METHODS
 from dlco.nas.oracles import TableAccuracy
-from dlco.nas.problem import CoProblem
+from dlco.nas.request import CoRequest
 from dlco.search.layer_costs import LayerCosts, MachineIndex
 from dlco.search.score import BROKEN, Score
 
@@ -179,10 +179,10 @@ def one_run(
     table: TableAccuracy, costs: LayerCosts, name: str, budget: Budget, method: str, seed: int, limit: int
 ) -> Outcome:
     """One method on one set of limits."""
-    problem = CoProblem(table.space, table, costs.hardware, "accuracy", budget)
-    evaluator = Evaluator(problem, costs.for_score(problem.score), limit)
-    explore(problem, evaluator, "relaxed" if method == LONGER else method, seed)
-    kept: list[Step] = [step for step in evaluator.trace if step.best.feasible]
+    request = CoRequest(table.space, table, costs.hardware, "accuracy", budget)
+    evaluator = Evaluator(request, costs.for_score(request.score), limit)
+    explore(request, evaluator, "relaxed" if method == LONGER else method, seed)
+    kept: list[Improvement] = [one for one in evaluator.improvements if one.best.feasible]
     return Outcome(
         name, method, seed, evaluator.evaluations, [(s.evaluations, s.queries, s.best.accuracy) for s in kept]
     )

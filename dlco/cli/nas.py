@@ -8,19 +8,19 @@ from typing import Any
 
 from dlco.cli.inputs import read_hardware
 from dlco.cli.outputs import Writers, check_outputs
-from dlco.cli.question import read_effort, read_totals
+from dlco.cli.question import read_effort, read_options, read_totals
 from dlco.cli.results import deliver
 from dlco.design.budget import Budget
 from dlco.design.codesign import text_of
+from dlco.design.objective import parse_goal
 from dlco.errors import InvalidInput
 from dlco.interrupts import held
-from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, OfaMobileNetV3, ResNet, Space, cosearch
+from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, NetworkSpace, OfaMobileNetV3, ResNet, cosearch
 from dlco.nas.methods import find_method
 from dlco.nas.oracles import Accuracy, TableAccuracy, fit_predictor
 from dlco.nas.oracles.digits import DigitsAccuracy
 from dlco.nas.oracles.fit import KINDS
 from dlco.nas.oracles.ofa import ofa_accuracy
-from dlco.nas.problem import OBJECTIVES_HERE
 from dlco.nas.space import FactoredSpace
 from dlco.progress_bar import ProgressBar
 from dlco.report.drawing.canvas import check_picture
@@ -42,8 +42,7 @@ SPACES: dict[str, Callable[..., FactoredSpace]] = {
 def run(arguments: argparse.Namespace) -> int:
     """Search, write what was asked for, print the table or the JSON; returns the exit code."""
     find_method(arguments.method)
-    if arguments.objective not in OBJECTIVES_HERE:
-        raise InvalidInput(f"objective is {arguments.objective!r}; allowed: {', '.join(OBJECTIVES_HERE)}")
+    parse_goal(arguments.objective)
     budget = Budget(**read_totals(arguments))
     for path in (arguments.plot, arguments.progress):
         check_picture(path)
@@ -60,16 +59,14 @@ def run(arguments: argparse.Namespace) -> int:
                 oracle.space,
                 oracle,
                 hardware,
-                budget,
                 arguments.objective,
+                budget,
                 least_accuracy=arguments.accuracy,
                 network=network,
                 effort=read_effort(arguments),
                 progress=False if arguments.quiet else bar,
-                **{
-                    name: getattr(arguments, name)
-                    for name in ("method", "evaluations", "queries", "seed", "bound", "checkpoint", "resume")
-                },
+                **{name: getattr(arguments, name) for name in ("method", "evaluations", "queries", "bound")},
+                **read_options(arguments, hardware),
             )
         found, why = design.status != "infeasible", f"{design.message}: {_shortfall(design)}"
         writers: Writers = {
@@ -128,9 +125,9 @@ def _of_table(space: FactoredSpace, arguments: argparse.Namespace) -> Accuracy:
     return table
 
 
-def _is_whole(space: Space[Any], table: TableAccuracy) -> bool:
+def _is_whole(space: NetworkSpace[Any], table: TableAccuracy) -> bool:
     """Whether a table holds every network of a space."""
-    if not isinstance(space, FactoredSpace) or prod(len(one.options) for one in space.decisions) > COUNTABLE:
+    if not isinstance(space, FactoredSpace) or prod(space.option_counts) > COUNTABLE:
         return False
     return all(network in table for network in space.networks())
 

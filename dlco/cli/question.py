@@ -56,8 +56,17 @@ def read_question(
     """
     layers = read_network(arguments.network, arguments.batch, _sizes(arguments.size or []))
     hardware = read_hardware(arguments.hardware, arguments.fixed)
+    return layers, hardware, read_options(arguments, hardware) | {"budget": budget}
+
+
+def read_options(arguments: argparse.Namespace, hardware: Architecture | HardwareSpace) -> dict[str, Any]:
+    """How to run, and which mappings may be, on this hardware: what all searches share.
+
+    Raises:
+        InvalidInput: the constraints' file is not what it should be.
+    """
     constraints = None
     if arguments.constraints is not None:
         constraints = read_constraints(Path(arguments.constraints), architecture=as_space(hardware).base)
     options = {name: getattr(arguments, name) for name in ("seed", "device", "imperfect", "checkpoint", "resume")}
-    return layers, hardware, options | {"budget": budget, "constraints": constraints}
+    return options | {"constraints": constraints}

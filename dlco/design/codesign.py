@@ -10,7 +10,7 @@ from dlco.design.budget import SAME
 from dlco.design.codec import Count, Figure, check_figure, check_word
 from dlco.design.document import Document
 from dlco.design.dominance import nondominated
-from dlco.design.objective import OBJECTIVES, Objective
+from dlco.design.objective import ACCURACY, GOALS, Objective
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.texts import printable
@@ -62,7 +62,7 @@ class CoPoint:
 
     def value(self, objective: str, cycle_s: float) -> float:
         """What an objective comes to: percent, or as `NetworkCost.objective` has it on a machine of this cycle."""
-        if objective == "accuracy":
+        if objective == ACCURACY:
             return self.accuracy
         return Objective(objective).figure(self.energy_pj, self.latency_s / cycle_s, self.area_mm2, cycle_s)
 
@@ -109,12 +109,12 @@ class CoDesign(Document):
     @property
     def value(self) -> float:
         """What the objective comes to: percent, or as `NetworkCost.objective` has it (s, pJ, pJ x cycles, W, mm2)."""
-        return self.accuracy if self.objective == "accuracy" else self.solution.cost.objective(self.objective)
+        return self.accuracy if self.objective == ACCURACY else self.solution.cost.objective(self.objective)
 
     @property
     def aim(self) -> str:
         """The objective as a person reads it, such as "least EDP"."""
-        return "most accurate" if self.objective == "accuracy" else f"least {Objective(self.objective).label}"
+        return "most accurate" if self.objective == ACCURACY else f"least {Objective(self.objective).label}"
 
     def progress(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """(pairs evaluated, the objective's best figure by then) of every improvement: a line to draw.
@@ -145,7 +145,7 @@ class CoDesign(Document):
         What the design costs its solution's reader has looked at already.
         """
         check_word("status of the co-design", self.status, STATUSES)
-        check_word("objective of the co-design", self.objective, ("accuracy", *OBJECTIVES))
+        check_word("objective of the co-design", self.objective, GOALS)
         _check_trace(self)
         least = -inf if self.least_accuracy is None else self.least_accuracy
         if best_pairs(self.front) != list(range(len(self.front))) or not all(
@@ -188,7 +188,7 @@ def _check_trace(found: CoDesign) -> None:
 
 def text_of(objective: str) -> Callable[[float], str]:
     """What shows a value of a co-search's objective, such as "accuracy 76.50 %" or "energy 12.3 mJ"."""
-    return "accuracy {:.2f} %".format if objective == "accuracy" else Objective(objective).text
+    return "accuracy {:.2f} %".format if objective == ACCURACY else Objective(objective).text
 
 
 def best_pairs(pairs: Sequence[CoPoint]) -> list[int]:

@@ -143,3 +143,16 @@ _MEANING = {
 OBJECTIVES = tuple(Objective)
 LIMITED = tuple(objective for objective in Objective if objective.limit)
 """Those that a budget can limit."""
+
+ACCURACY = "accuracy"
+"""What a co-search of network and machine may be for instead: percent, to be large."""
+
+GOALS = (ACCURACY, *OBJECTIVES)
+"""What a co-search may be for."""
+
+
+def parse_goal(name: object, allowed: tuple[str, ...] = GOALS) -> str:
+    """`ACCURACY`, or the `Objective` of a name; `InvalidInput` with those allowed for anything else."""
+    if name not in allowed:
+        raise InvalidInput(f"objective is {name!r}; allowed: {', '.join(allowed)}")
+    return ACCURACY if name == ACCURACY else Objective(str(name))

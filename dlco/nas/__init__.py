@@ -2,7 +2,8 @@
 
 from dlco.design.codesign import CoDesign, CoPoint
 from dlco.nas.cosearch import cosearch
-from dlco.nas.space import Decision, Factor, FactoredSpace, Network, Space
+from dlco.nas.options import CosearchOptions
+from dlco.nas.space import Decision, Factor, FactoredSpace, Network, NetworkSpace
 from dlco.nas.spaces import CnnGraph, Digits, GraphSpace, MnasNet, Module, NasBench201, OfaMobileNetV3, ResNet
 from dlco.nas.surrogate import NetworkSearch, boshnas
 
@@ -10,6 +11,7 @@ __all__ = [
     "CnnGraph",
     "CoDesign",
     "CoPoint",
+    "CosearchOptions",
     "Decision",
     "Digits",
     "Factor",
@@ -20,9 +22,9 @@ __all__ = [
     "NasBench201",
     "Network",
     "NetworkSearch",
+    "NetworkSpace",
     "OfaMobileNetV3",
     "ResNet",
-    "Space",
     "boshnas",
     "cosearch",
 ]

@@ -3,13 +3,13 @@
 import torch
 
 from dlco.nas.oracles.accuracy import DifferentiableAccuracy
-from dlco.nas.problem import CoProblem
+from dlco.nas.request import CoRequest
 from dlco.search.layer_costs import LayerCosts
 
 PROBES = 3  # networks by which spaces and oracles are told apart
 
 
-def identity(problem: CoProblem, costs: LayerCosts, *arguments: object) -> tuple[object, ...]:
+def identity(request: CoRequest, costs: LayerCosts, *arguments: object) -> tuple[object, ...]:
     """All that decides a run, for `dlco.journal.fingerprint`.
 
     Spaces and oracles are no data, so some networks stand for them: how a space writes them and which layers they
@@ -17,11 +17,11 @@ def identity(problem: CoProblem, costs: LayerCosts, *arguments: object) -> tuple
     What any other oracle would say is not asked for, as that may take a training run: only its class is compared.
 
     Args:
-        problem: the question.
+        request: the question.
         costs: as they are before the run.
         arguments: whatever else the answer depends on.
     """
-    space, oracle = problem.space, problem.oracle
+    space, oracle = request.space, request.oracle
     probes = space.sample(PROBES, torch.Generator().manual_seed(0))
     networks = [(space.format(network), space.to_layers(network)) for network in probes]
     answers: list[str] = []
@@ -31,7 +31,7 @@ def identity(problem: CoProblem, costs: LayerCosts, *arguments: object) -> tuple
     return (
         (space.name, space.decisions, networks),
         (type(oracle).__qualname__, answers),
-        (problem.objective, problem.budget, problem.least_accuracy, problem.network, problem.machine),
+        (request.objective, request.budget, request.least_accuracy, request.network, request.machine),
         costs.state,
         arguments,
     )

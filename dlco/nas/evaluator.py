@@ -1,20 +1,18 @@
 """`Evaluator`: through which a search method sees pairs; it counts, remembers the best, and says when to stop."""
 
 import math
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from dlco.design.network_cost import NetworkCost
 from dlco.journal import Journal, fingerprint, recorded
-from dlco.nas.problem import Candidate, CoProblem, Pair
+from dlco.nas.request import Candidate, CoRequest, Pair
 from dlco.search.layer_costs import LayerCosts, MachineIndex
 from dlco.workload.problem import Problem
-
-Part = TypeVar("Part")
 
 IDLE = 50  # calls in a row that bring nothing new, after which a method has seen what it can
 
@@ -24,12 +22,11 @@ class Exhausted(Exception):
 
 
 @dataclass(frozen=True)
-class Step:
-    """An improvement: after how many evaluations and accuracy queries which pair was the best so far."""
+class Improvement:
+    """After how many evaluations and accuracy queries which pair was the best so far."""
 
     evaluations: int
     queries: int
-    seconds: float
     best: Candidate
 
 
@@ -37,36 +34,43 @@ class Evaluator:
     """Evaluates pairs of networks and machines exactly, each once.
 
     An evaluation is one pair whose cost is looked at; asking for it again is free. A query is one network whose
-    accuracy is looked at. `table` looks at layers alone and counts as many evaluations as networks have such layers.
+    accuracy is looked at. `search_layers` looks at layers alone and counts as many evaluations as networks have such
+    layers.
 
     Attributes:
-        problem: the question; `costs`: of layers on machines.
+        request: the question; `costs`: of layers on machines.
         journal: where finished parts of the search are kept, or None.
+        on_call: called after whatever is looked at.
         limit: evaluations that may be made; `query_limit`: networks that may be judged, or None.
         evaluations, queries: made so far.
-        best: the best candidate so far, or None; `trace`: every improvement.
+        best: the best candidate so far, or None; `improvements`: each one that was.
+        candidates: all pairs evaluated.
     """
 
     def __init__(
         self,
-        problem: CoProblem,
+        request: CoRequest,
         costs: LayerCosts,
         limit: int,
         query_limit: int | None = None,
-        on_call: Callable[["Evaluator"], None] = lambda evaluator: None,
         journal: Journal | None = None,
     ) -> None:
-        self.problem, self.costs, self.limit, self.query_limit = problem, costs, limit, query_limit
-        self.on_call, self.journal = on_call, journal
-        self.evaluations = self.queries = 0
+        self.request, self.costs, self.limit, self.query_limit = request, costs, limit, query_limit
+        self.journal = journal
+        self.on_call: Callable[[], None] = lambda: None
+        self.evaluations = 0
         self.best: Candidate | None = None
-        self.trace: list[Step] = []
+        self.improvements: list[Improvement] = []
         self.candidates: dict[Pair, Candidate] = {}
         self._accuracies: dict[Any, float] = {}
         self._layers: dict[Any, Any] = {}
         self._seen: set[tuple[Problem, MachineIndex]] = set()
         self._idle = 0
-        self._started = time.perf_counter()
+
+    @property
+    def queries(self) -> int:
+        """Networks asked for so far."""
+        return len(self._accuracies)
 
     @property
     def left(self) -> int:
@@ -85,7 +89,7 @@ class Evaluator:
             raise Exhausted
         some = new[: max(0, self.left)]
         self._evaluate(some)
-        self.on_call(self)
+        self.on_call()
         if len(some) < len(new) or (self.left <= 0 and not new):
             raise Exhausted
         return [self.candidates[pair] for pair in pairs]
@@ -100,51 +104,42 @@ class Evaluator:
         room = len(new) if self.query_limit is None else max(0, self.query_limit - self.queries)
         if new[:room]:
             self._accuracies.update(zip(new[:room], self._asked(new[:room]), strict=True))
-            self.queries += len(new[:room])
         if room < len(new):
             raise Exhausted
         return torch.tensor([self._accuracies[network] for network in networks], dtype=torch.float64)
-
-    def part(self, name: str, compute: Callable[[], Any], read: Callable[[Any], Part]) -> Part:
-        """What `read` makes of what `compute` returns, or returned when the run that is resumed came to that part.
-
-        For work of a method's own that is worth keeping; what is evaluated here is kept anyway. `read` raises where a
-        checkpoint has something else under that name.
-        """
-        return recorded(self.journal, name, compute, read)
 
     @property
     def judged(self) -> dict[Any, float]:
         """Accuracies of all networks asked for so far."""
         return dict(self._accuracies)
 
-    def table(self, layers: Sequence[Any], machine: MachineIndex, network_size: float) -> None:
+    def search_layers(self, layers: Sequence[Any], machine: MachineIndex, network_size: float) -> None:
         """Search the mappings of layers on a machine, so that `costs.points` has them.
 
-        Costs as many evaluations as the layers that are new there, to this evaluator, make networks of `network_size`
-        layers: what other searches left in `costs` makes it faster, and no cheaper.
+        Counts as as many evaluations as the layers that are new there, to this evaluator, make networks of
+        `network_size` layers: what other searches left in `costs` makes it faster, and counts no less.
 
         Raises:
             Exhausted: the evaluations do not suffice; nothing was done.
         """
-        price = self.table_price(layers, machine, network_size)
-        if price > self.left:
+        evaluations = self.worth(layers, machine, network_size)
+        if evaluations > self.left:
             raise Exhausted
         wanted = [(layer.problem, machine) for layer in layers]
         self.costs.search(wanted)
         self._seen.update(wanted)
-        self.evaluations += price
-        self.on_call(self)
+        self.evaluations += evaluations
+        self.on_call()
 
-    def table_price(self, layers: Sequence[Any], machine: MachineIndex, network_size: float) -> int:
-        """Evaluations that `table` would cost."""
+    def worth(self, layers: Sequence[Any], machine: MachineIndex, network_size: float) -> int:
+        """Evaluations as which `search_layers` would count."""
         missing = {layer.problem for layer in layers if (layer.problem, machine) not in self._seen}
         return math.ceil(len(missing) / network_size)
 
     def layers(self, network: Any) -> Any:
         """The layers of a network, remembered."""
         if network not in self._layers:
-            self._layers[network] = self.problem.space.to_layers(network)
+            self._layers[network] = self.request.space.to_layers(network)
         return self._layers[network]
 
     def _asked(self, networks: Sequence[Any]) -> list[float]:
@@ -157,21 +152,21 @@ class Evaluator:
                 raise ValueError(f"it has {len(found)} accuracies of {len(networks)} networks")
             return found
 
-        return self.part(name, lambda: self.problem.oracle.accuracy(networks).tolist(), read)
+        return recorded(self.journal, name, lambda: self.request.oracle.accuracy(networks).tolist(), read)
 
     def _evaluate(self, pairs: Sequence[Pair]) -> None:
         if not pairs:
             return
-        accuracies = self.accuracy([pair.network for pair in pairs]).tolist()
+        accuracies = self.accuracy([pair.network for pair in pairs])
         layers = [self.layers(pair.network) for pair in pairs]
         points = self.costs.networks(layers, [pair.machine for pair in pairs])
         self._seen.update((x.problem, pair.machine) for some, pair in zip(layers, pairs, strict=True) for x in some)
-        for pair, accuracy, point in zip(pairs, accuracies, points, strict=True):
+        merits = self.request.merit(accuracies, torch.tensor([point.score for point in points], dtype=torch.float64))
+        cycle_s = self.request.hardware.base.cycle_s
+        for pair, accuracy, point, merit in zip(pairs, accuracies.tolist(), points, merits.tolist(), strict=True):
             self.evaluations += 1
-            merit = self.problem.merit(accuracy, point)
-            found = Candidate(pair, accuracy, point.energy_pj, point.cycles, point.area_mm2, merit)
-            self.candidates[pair] = found
+            cost = NetworkCost.of(point.energy_pj, point.cycles, point.area_mm2, cycle_s)
+            found = self.candidates[pair] = Candidate(pair, accuracy, cost, point.chosen, merit)
             if self.best is None or found.merit < self.best.merit:
                 self.best = found
-                seconds = time.perf_counter() - self._started
-                self.trace.append(Step(self.evaluations, self.queries, seconds, found))
+                self.improvements.append(Improvement(self.evaluations, self.queries, found))

@@ -1,4 +1,4 @@
-"""`Space`: the networks one may choose from, and what each of them computes.
+"""`NetworkSpace`: the networks one may choose from, and what each of them computes.
 
 A space knows shapes, never accuracies: an oracle judges its networks, and dlco costs the layers that `to_layers`
 gives. Only work with multiply-accumulates becomes a layer (convolutions, linear layers, matrix products). Pooling,
@@ -74,7 +74,7 @@ def merge_layers(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     return tuple(found.values())
 
 
-class Space(ABC, Generic[N]):
+class NetworkSpace(ABC, Generic[N]):
     """A set of networks.
 
     Attributes:
@@ -84,6 +84,11 @@ class Space(ABC, Generic[N]):
 
     name: str
     decisions: tuple[Decision, ...] = ()
+
+    @cached_property
+    def option_counts(self) -> tuple[int, ...]:
+        """How many options each decision has."""
+        return tuple(len(decision.options) for decision in self.decisions)
 
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> list[N]:
@@ -127,7 +132,7 @@ class Space(ABC, Generic[N]):
             raise InvalidInput(f"network is {network!r}; it must be a network of the space {self.name}")
 
 
-class FactoredSpace(Space[Network]):
+class FactoredSpace(NetworkSpace[Network]):
     """A space whose networks choose one option at each decision, and whose layers fall into factors.
 
     Args:
@@ -147,7 +152,6 @@ class FactoredSpace(Space[Network]):
         self.name = name
         self.decisions = tuple(decisions)
         self._factors = tuple(factors)
-        self._sizes = tuple(len(decision.options) for decision in self.decisions)
         if len({decision.name for decision in self.decisions}) != len(self.decisions):
             raise InvalidInput(f"decisions is {[d.name for d in self.decisions]!r}; names must be distinct")
         for factor in self._factors:
@@ -171,7 +175,7 @@ class FactoredSpace(Space[Network]):
 
     def networks(self) -> Iterator[Network]:
         """Every valid network, in lexicographic order of the options' indices; most spaces are too large for it."""
-        return (network for network in product(*map(range, self._sizes)) if self.is_valid(network))
+        return (network for network in product(*map(range, self.option_counts)) if self.is_valid(network))
 
     def sample(self, n: int, generator: torch.Generator) -> list[Network]:
         """`n` networks, drawn uniformly and independently from the valid ones.
@@ -182,23 +186,29 @@ class FactoredSpace(Space[Network]):
         check_positive_int("n", n)
         found: list[Network] = []
         while len(found) < n:
-            columns = [torch.randint(size, (n,), generator=generator).tolist() for size in self._sizes]
+            columns = [torch.randint(size, (n,), generator=generator).tolist() for size in self.option_counts]
             found += [network for network in zip(*columns, strict=True) if self.is_valid(network)]
         return found[:n]
 
     def encode(self, networks: Sequence[Network]) -> Tensor:
         """One-hot: for each decision in turn one feature an option, 1 where chosen; `[n, features]`, float64."""
-        chosen = self._chosen(networks)
-        starts = torch.tensor([0, *self._sizes[:-1]]).cumsum(0)
-        encoded = torch.zeros(len(networks), sum(self._sizes), dtype=torch.float64)
+        for network in networks:
+            self.check(network)
+        chosen = torch.tensor(networks, dtype=torch.long).reshape(len(networks), len(self.decisions))
+        starts = torch.tensor([0, *self.option_counts[:-1]]).cumsum(0)
+        encoded = torch.zeros(len(networks), sum(self.option_counts), dtype=torch.float64)
         return encoded.scatter_(1, chosen + starts, 1.0)
+
+    def split(self, features: Tensor) -> tuple[Tensor, ...]:
+        """One-hot encodings, or probabilities, `[..., features]` by decision: `[..., options]` each."""
+        return features.split(self.option_counts, -1)
 
     def neighbours(self, network: Network) -> list[Network]:
         """The valid networks that differ from this one in exactly one decision."""
         self.check(network)
         changed = (
             (*network[:at], option, *network[at + 1 :])
-            for at, size in enumerate(self._sizes)
+            for at, size in enumerate(self.option_counts)
             for option in range(size)
             if option != network[at]
         )
@@ -228,14 +238,7 @@ class FactoredSpace(Space[Network]):
         Raises:
             InvalidInput: one of the networks is not of the space.
         """
-        chosen = self._chosen(networks)
-        counts = torch.zeros(len(networks), len(self.layers), dtype=torch.float64)
-        for factor, table in zip(self._factors, self.factor_counts, strict=True):
-            row_of = torch.zeros(len(networks), dtype=torch.long)
-            for at in factor.decisions:
-                row_of = row_of * self._sizes[at] + chosen[:, at]
-            counts += table[row_of]
-        return counts
+        return self.expected_counts(self.encode(networks))
 
     @cached_property
     def factor_counts(self) -> tuple[Tensor, ...]:
@@ -247,11 +250,29 @@ class FactoredSpace(Space[Network]):
         tables = []
         for factor, places in zip(self._factors, self._places, strict=True):
             table = torch.zeros(len(places), len(self.layers), dtype=torch.float64)
-            for row, options in enumerate(product(*(range(self._sizes[at]) for at in factor.decisions))):
+            for row, options in enumerate(product(*(range(self.option_counts[at]) for at in factor.decisions))):
                 for place, count in places[options]:
                     table[row, place] += count
             tables.append(table)
         return tuple(tables)
+
+    def expected_counts(self, probabilities: Tensor) -> Tensor:
+        """How often each of `layers` is expected in networks whose decisions are drawn independently.
+
+        Args:
+            probabilities: `[n, features]` of the options, laid out as `encode` does.
+
+        Returns:
+            `[n, layers]`, float64, with gradients.
+        """
+        by_decision = self.split(probabilities)
+        total = torch.zeros(len(probabilities), len(self.layers), dtype=torch.float64)
+        for factor, table in zip(self._factors, self.factor_counts, strict=True):
+            weight = torch.ones(len(probabilities), 1, dtype=torch.float64)
+            for at in factor.decisions:
+                weight = (weight[..., None] * by_decision[at][:, None]).flatten(1)
+            total = total + weight @ table
+        return total
 
     def parameters(self, network: Network) -> int:
         """Trained words of the network, with biases and normalisation.
@@ -305,23 +326,18 @@ class FactoredSpace(Space[Network]):
         """Whether this is a tuple of one option's index a decision; spaces may forbid some of them."""
         return (
             isinstance(network, tuple)
-            and len(network) == len(self._sizes)
+            and len(network) == len(self.option_counts)
             and all(
-                type(option) is int and 0 <= option < size for option, size in zip(network, self._sizes, strict=True)
+                type(option) is int and 0 <= option < size
+                for option, size in zip(network, self.option_counts, strict=True)
             )
         )
-
-    def _chosen(self, networks: Sequence[Network]) -> Tensor:
-        """The options' indices, `[n, decisions]`."""
-        for network in networks:
-            self.check(network)
-        return torch.tensor(networks, dtype=torch.long).reshape(len(networks), len(self.decisions))
 
     def _check_factor(self, factor: Factor) -> None:
         for at in factor.decisions:
             if not 0 <= at < len(self.decisions):
                 raise InvalidInput(f"factor names decision {at!r}; {self.name} has {len(self.decisions)} of them")
-        wanted = set(product(*(range(self._sizes[at]) for at in factor.decisions)))
+        wanted = set(product(*(range(self.option_counts[at]) for at in factor.decisions)))
         if set(factor.layers) != wanted:
             names = ", ".join(self.decisions[at].name for at in factor.decisions) or "no decision"
             raise InvalidInput(

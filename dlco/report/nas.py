@@ -13,7 +13,7 @@ from dlco.design.codesign import CoDesign, CoPoint
 from dlco.design.dominance import nondominated
 from dlco.design.figures import pretty
 from dlco.design.machine_table import machine_text
-from dlco.design.objective import Objective
+from dlco.design.objective import ACCURACY, Objective
 from dlco.errors import InvalidInput
 from dlco.report.drawing.axes import DECADE, objective_axis, plain_ticks, style_axes
 from dlco.report.drawing.canvas import check_picture, finish, new_figure
@@ -122,7 +122,7 @@ def plot_progress(
     (objective,) = objectives
     lines = {name: _lines(designs) for name, designs in lists.items()}
     figures = [value for _, rows in lines.values() for row in rows for value in row]
-    accurate = objective == "accuracy"
+    accurate = objective == ACCURACY
     divisor, label = (1.0, "accuracy, %") if accurate else objective_axis(Objective(objective), figures)
     figure = new_figure(4.5, width=8)
     axes = figure.subplots()

@@ -48,7 +48,7 @@ def stub(monkeypatch, design):
     """`cosearch` that answers at once, and remembers what it was asked."""
     asked = {}
 
-    def answer(space, oracle, hardware, budget, objective, **arguments):
+    def answer(space, oracle, hardware, objective, budget, **arguments):
         asked.update(arguments, space=space, oracle=oracle, hardware=hardware, budget=budget, objective=objective)
         return asked.get("answer", design)
 
@@ -98,6 +98,19 @@ def test_every_argument_reaches_the_search(dlco, stub):
     assert (stub["bound"], stub["checkpoint"], stub["resume"]) == (True, "run.ckpt", None)
     assert stub["effort"] == EFFORTS["low"]
     assert {layer.problem.sizes["N"] for layer in stub["space"].layers} == {2}
+
+
+def test_what_mappings_may_be_reaches_the_search(dlco, stub, tmp_path):
+    (tmp_path / "fixed.yaml").write_text(
+        "mapspace_constraints: {targets: [{target: weights_spad, type: temporal, factors: [R=1]}]}"
+    )
+    ran = dlco("nas", "ofa", "--hardware", "eyeriss", "--constraints", "fixed.yaml", "--imperfect")
+    assert (ran.code, ran.err) == (0, "")
+    (slot,) = stub["constraints"].slots
+    assert (slot.level, slot.kind, slot.exact) == ("weights_spad", "temporal", (("R", 1),))
+    assert (stub["imperfect"], stub["device"]) == (True, "cpu")
+    assert dlco("nas", "ofa", "--hardware", "eyeriss").code == 0
+    assert (stub["constraints"], stub["imperfect"]) == (None, False)
 
 
 def test_a_table_that_is_whole_is_looked_up(dlco, stub, table):

@@ -9,7 +9,7 @@ from dlco import Budget, Progress, SolveEffort
 from dlco.design.codesign import CoDesign
 from dlco.errors import InvalidInput
 from dlco.nas.cosearch import cosearch
-from dlco.nas.problem import CoProblem
+from dlco.nas.request import CoRequest
 from dlco.search.layer_costs import LayerCosts
 from dlco.search.local_search import Effort
 from tests.nas.small import FAST, Linear, Opaque, make_hardware, make_space
@@ -27,10 +27,10 @@ def _short(monkeypatch):
 
 
 def search(oracle: Opaque | Linear, method: str = "relaxed", **options) -> CoDesign:
-    problem = CoProblem(SPACE, oracle, HARDWARE, "edp", BUDGET)
-    costs = LayerCosts(HARDWARE, problem.score, effort=FAST)
+    request = CoRequest(SPACE, oracle, HARDWARE, "edp", BUDGET)
+    costs = LayerCosts(HARDWARE, request.score, effort=FAST)
     options = {"least_accuracy": 85.0, "evaluations": 24, "effort": EFFORT, "costs": costs, "seed": 2} | options
-    return cosearch(SPACE, oracle, HARDWARE, BUDGET, "edp", method=method, **options)
+    return cosearch(SPACE, oracle, HARDWARE, "edp", BUDGET, method=method, **options)
 
 
 def timeless(design: CoDesign) -> CoDesign:

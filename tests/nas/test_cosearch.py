@@ -15,8 +15,8 @@ from dlco.nas.cosearch import cosearch
 from dlco.nas.evaluator import Evaluator
 from dlco.nas.methods import METHODS
 from dlco.nas.oracles import Counted
-from dlco.nas.problem import CoProblem
-from dlco.nas.space import Space
+from dlco.nas.request import CoRequest
+from dlco.nas.space import NetworkSpace
 from dlco.search.layer_costs import LayerCosts
 from dlco.search.local_search import Effort
 from dlco.search.score import Score
@@ -43,31 +43,30 @@ def costs():
     return found
 
 
-def all_pairs(costs, problem):
+def all_pairs(costs, request):
     """(merit, network, machine) of every pair, best first, from `costs` alone."""
-    view, found = costs.for_score(problem.score), []
+    view, found = costs.for_score(request.score), []
     networks = list(SPACE.networks())
-    accuracies = Linear(SPACE).accuracy(networks).tolist()
+    accuracies = Linear(SPACE).accuracy(networks)
     for machine in MACHINES:
         points = view.networks([SPACE.to_layers(n) for n in networks], [machine] * len(networks))
-        found += [
-            (problem.merit(a, point), n, machine) for a, point, n in zip(accuracies, points, networks, strict=True)
-        ]
+        scores = torch.tensor([point.score for point in points], dtype=torch.float64)
+        found += [(m, n, machine) for m, n in zip(request.merit(accuracies, scores).tolist(), networks, strict=True)]
     return sorted(found)
 
 
 def ask(costs, method="relaxed", oracle=None, *, objective="energy", budget=None, evaluations=80, **options):
-    problem = CoProblem(SPACE, oracle or Linear(SPACE), HARDWARE, objective, budget or Budget())
-    options = {"seed": 1, "effort": QUICK, "costs": costs.for_score(problem.score)} | options
+    request = CoRequest(SPACE, oracle or Linear(SPACE), HARDWARE, objective, budget or Budget())
+    options = {"seed": 1, "effort": QUICK, "costs": costs.for_score(request.score)} | options
     return cosearch(
-        SPACE, oracle or Linear(SPACE), HARDWARE, budget, objective, method=method, evaluations=evaluations, **options
+        SPACE, oracle or Linear(SPACE), HARDWARE, objective, budget, method=method, evaluations=evaluations, **options
     )
 
 
 @pytest.mark.parametrize("method", JOINT)
 def test_every_method_comes_near_the_best_of_all_pairs(costs, method):
-    problem = CoProblem(SPACE, Linear(SPACE), HARDWARE, "energy", least_accuracy=87.0)
-    merit, _, _ = all_pairs(costs, problem)[0]
+    request = CoRequest(SPACE, Linear(SPACE), HARDWARE, "energy", least_accuracy=87.0)
+    merit, _, _ = all_pairs(costs, request)[0]
     found = ask(costs, method, least_accuracy=87.0)
     assert found.status == "solved"
     assert found.accuracy >= 87.0
@@ -79,11 +78,11 @@ def test_every_method_comes_near_the_best_of_all_pairs(costs, method):
 
 @pytest.mark.parametrize("oracle", [Linear(SPACE), Opaque(SPACE)])
 def test_the_default_finds_the_most_accurate_network_within_limits(costs, oracle):
-    everything = CoProblem(SPACE, Linear(SPACE), HARDWARE, "energy", network=(1, 1, 1))
+    everything = CoRequest(SPACE, Linear(SPACE), HARDWARE, "energy", network=(1, 1, 1))
     middle = next(m for m in all_pairs(costs, everything) if m[1] == (1, 1, 1))[0]
     budget = Budget(energy_j=exp(middle) * 1.02e-12, area_mm2=1.5)
-    problem = CoProblem(SPACE, Linear(SPACE), HARDWARE, "accuracy", budget)
-    _, best, _ = all_pairs(costs, problem)[0]
+    request = CoRequest(SPACE, Linear(SPACE), HARDWARE, "accuracy", budget)
+    _, best, _ = all_pairs(costs, request)[0]
     found = ask(costs, oracle=oracle, objective="accuracy", budget=budget)
     assert found.status == "solved"
     assert found.accuracy == pytest.approx(float(Linear(SPACE).accuracy([best])[0]))
@@ -138,10 +137,10 @@ def test_pins_hold_for_every_method(costs, method):
 
 def test_the_same_seed_gives_the_same_design():
     def run():
-        problem = CoProblem(SPACE, Opaque(SPACE), HARDWARE, "edp", Budget(area_mm2=1.0), 85.0)
-        costs = LayerCosts(HARDWARE, problem.score, effort=FAST)
+        request = CoRequest(SPACE, Opaque(SPACE), HARDWARE, "edp", Budget(area_mm2=1.0), 85.0)
+        costs = LayerCosts(HARDWARE, request.score, effort=FAST)
         options = {"least_accuracy": 85.0, "evaluations": 25, "seed": 3, "effort": QUICK, "costs": costs}
-        return cosearch(SPACE, problem.oracle, HARDWARE, problem.budget, "edp", **options)
+        return cosearch(SPACE, request.oracle, HARDWARE, "edp", request.budget, **options)
 
     one, other = run(), run()
     assert replace(one, seconds=0.0, solution=other.solution) == replace(other, seconds=0.0)
@@ -154,8 +153,8 @@ def test_networks_for_one_machine_need_no_program(costs, monkeypatch):
         raise AssertionError("the machine is fixed: exact costs of its layers are there")
 
     monkeypatch.setattr("dlco.nas.methods.relaxed.relax_jointly", forbidden)
-    problem = CoProblem(SPACE, Linear(SPACE), HARDWARE, "energy", least_accuracy=87.0)
-    merit = next(merit for merit, _, machine in all_pairs(costs, problem) if machine == (1, 1))
+    request = CoRequest(SPACE, Linear(SPACE), HARDWARE, "energy", least_accuracy=87.0)
+    merit = next(merit for merit, _, machine in all_pairs(costs, request) if machine == (1, 1))
     found = ask(costs, machine=(1, 1), least_accuracy=87.0, evaluations=12)
     assert found.status == "solved"
     assert log(found.trace[-1].energy_pj) == pytest.approx(merit, abs=1e-4)
@@ -183,7 +182,7 @@ def test_an_interrupt_before_the_final_solve_keeps_the_pair(costs, monkeypatch):
     def stop(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["dlco.nas.cosearch"], "make_request", stop)
+    monkeypatch.setattr(sys.modules["dlco.nas.cosearch"], "solve_again", stop)
     found = ask(costs, "random", evaluations=5)
     assert found.status == "interrupted"
     assert len(found.solution.mappings) == len(found.solution.layers)
@@ -214,7 +213,7 @@ def test_the_front_has_what_none_of_the_pairs_evaluated_beats(costs, monkeypatch
 
     monkeypatch.setattr(sys.modules["dlco.nas.cosearch"], "Evaluator", Watched)
     front = ask(costs, "random", evaluations=60, seed=3).front
-    pairs = [(-one.accuracy, one.energy_pj, one.cycles) for one in evaluators[0].candidates.values()]
+    pairs = [(-one.accuracy, one.cost.energy_pj, one.cost.cycles) for one in evaluators[0].candidates.values()]
     best = best_of(pairs, 3)
     cycle_s = HARDWARE.base.cycle_s
     found = [(-one.accuracy, one.energy_pj, one.latency_s / cycle_s) for one in front]
@@ -281,9 +280,9 @@ def test_a_design_that_does_not_hold_is_one_sentence(document, what):
 
 def test_all_mappings_are_counted_and_said():
     """Those of the candidates and those of the final solve, whichever of the two is better."""
-    fresh = LayerCosts(HARDWARE, CoProblem(SPACE, Linear(SPACE), HARDWARE, "energy").score, effort=FAST)
+    fresh = LayerCosts(HARDWARE, CoRequest(SPACE, Linear(SPACE), HARDWARE, "energy").score, effort=FAST)
     found = cosearch(
-        SPACE, Linear(SPACE), HARDWARE, None, "energy", method="random", evaluations=4, costs=fresh, effort=QUICK
+        SPACE, Linear(SPACE), HARDWARE, "energy", method="random", evaluations=4, costs=fresh, effort=QUICK
     )
     assert fresh.evaluations > 0
     assert found.mappings > fresh.evaluations, "the final solve's, too"
@@ -320,7 +319,7 @@ def test_an_accuracy_just_in_reach_is_searched_for(costs):
     assert ask(costs, oracle=Table(SPACE), least_accuracy=94.0).accuracy == 94.0
 
 
-class Plain(Space):
+class Plain(NetworkSpace):
     """The same networks without decisions, as a space of graphs has none."""
 
     def __init__(self):
@@ -335,12 +334,12 @@ Plain.__abstractmethods__ = frozenset()
 def test_a_space_without_factors_works_with_all_methods_but_the_relaxed(costs):
     space = Plain()
     oracle = Opaque(space)
-    view = costs.for_score(CoProblem(space, oracle, HARDWARE, "energy").score)
+    view = costs.for_score(CoRequest(space, oracle, HARDWARE, "energy").score)
     options = {"evaluations": 30, "effort": QUICK, "costs": view, "least_accuracy": 86.0}
     for method in ("local-search", "evolutionary", "two-stage"):
-        assert cosearch(space, oracle, HARDWARE, None, "energy", method=method, **options).accuracy >= 86.0
+        assert cosearch(space, oracle, HARDWARE, "energy", method=method, **options).accuracy >= 86.0
     with pytest.raises(InvalidInput, match="surrogate, evolutionary"):
-        cosearch(space, oracle, HARDWARE, None, "energy", method="relaxed", **options)
+        cosearch(space, oracle, HARDWARE, "energy", method="relaxed", **options)
 
 
 @pytest.mark.parametrize(
@@ -376,14 +375,14 @@ def test_bad_input_is_refused(costs, options, message):
 
 def test_costs_of_another_question_are_refused(costs):
     with pytest.raises(InvalidInput, match="costs"):
-        cosearch(SPACE, Linear(SPACE), HARDWARE, None, "latency", costs=costs)
+        cosearch(SPACE, Linear(SPACE), HARDWARE, "latency", costs=costs)
     with pytest.raises(InvalidInput, match=r"costs is 3; it must be a dlco\.nas\.LayerCosts"):
         cosearch(SPACE, Linear(SPACE), HARDWARE, costs=3)
 
 
 def test_fixed_hardware_is_a_space_of_one_machine():
     machine = HARDWARE.architecture(HARDWARE.index_to_sizes(torch.tensor((1, 1))))
-    found = cosearch(SPACE, Linear(SPACE), machine, None, "energy", least_accuracy=86.0, evaluations=20, effort=QUICK)
+    found = cosearch(SPACE, Linear(SPACE), machine, "energy", least_accuracy=86.0, evaluations=20, effort=QUICK)
     assert found.solution.architecture == machine
     assert found.accuracy >= 86.0
     assert found.sizes == ()

@@ -5,7 +5,7 @@ import pytest
 from dlco import Budget
 from dlco.errors import InvalidInput
 from dlco.nas.evaluator import IDLE, Evaluator, Exhausted
-from dlco.nas.problem import CoProblem, Pair
+from dlco.nas.request import CoRequest, Pair
 from dlco.search.layer_costs import LayerCosts
 from dlco.search.score import BROKEN
 from tests.nas.small import FAST, Linear, make_hardware, make_space
@@ -15,9 +15,9 @@ SPACE, HARDWARE = make_space(), make_hardware()
 
 def make(limit=10, queries=None, objective="energy", **fields):
     oracle = Linear(SPACE)
-    problem = CoProblem(SPACE, oracle, HARDWARE, objective, **fields)
-    costs = LayerCosts(HARDWARE, problem.score, effort=FAST)
-    return oracle, Evaluator(problem, costs, limit, queries)
+    request = CoRequest(SPACE, oracle, HARDWARE, objective, **fields)
+    costs = LayerCosts(HARDWARE, request.score, effort=FAST)
+    return oracle, Evaluator(request, costs, limit, queries)
 
 
 def test_each_pair_and_each_network_counts_once():
@@ -63,27 +63,27 @@ def test_a_method_that_brings_nothing_new_is_stopped():
 
 def test_a_table_of_layers_costs_as_many_evaluations_as_networks_have_such_layers():
     _, evaluator = make()
-    evaluator.table(SPACE.layers, (2, 2), 3.0)
+    evaluator.search_layers(SPACE.layers, (2, 2), 3.0)
     assert evaluator.evaluations == -(-len(SPACE.layers) // 3)
     spent = evaluator.evaluations
-    evaluator.table(SPACE.layers, (2, 2), 3.0)
+    evaluator.search_layers(SPACE.layers, (2, 2), 3.0)
     assert evaluator.evaluations == spent
     with pytest.raises(Exhausted):
-        make(limit=1)[1].table(SPACE.layers, (2, 2), 3.0)
+        make(limit=1)[1].search_layers(SPACE.layers, (2, 2), 3.0)
 
 
 def test_a_table_costs_no_less_where_another_search_left_its_layers():
     _, first = make()
-    first.table(SPACE.layers, (2, 2), 3.0)
+    first.search_layers(SPACE.layers, (2, 2), 3.0)
     searched = first.costs.searches
-    second = Evaluator(first.problem, first.costs, 10)
-    assert second.table_price(SPACE.layers, (2, 2), 3.0) == first.evaluations
-    second.table(SPACE.layers, (2, 2), 3.0)
+    second = Evaluator(first.request, first.costs, 10)
+    assert second.worth(SPACE.layers, (2, 2), 3.0) == first.evaluations
+    second.search_layers(SPACE.layers, (2, 2), 3.0)
     assert second.evaluations == first.evaluations
     assert second.costs.searches == searched
     second.evaluate([Pair((0, 0, 0), (1, 1))])
     missing = len({layer.problem for layer in SPACE.layers}) - len(SPACE.to_layers((0, 0, 0)))
-    assert second.table_price(SPACE.layers, (1, 1), 1.0) == missing
+    assert second.worth(SPACE.layers, (1, 1), 1.0) == missing
 
 
 def test_pairs_within_all_limits_rank_first_and_the_nearest_of_the_others_next():
@@ -96,14 +96,14 @@ def test_pairs_within_all_limits_rank_first_and_the_nearest_of_the_others_next()
     assert found[small].merit - BROKEN == pytest.approx(0.5)  # 5 points, a tenth each
     assert found[smaller].merit - BROKEN == pytest.approx(0.3)
     assert evaluator.best is found[good]
-    assert found[large].area_mm2 > 1.0
+    assert found[large].cost.area_mm2 > 1.0
 
 
 def test_accuracy_ranks_first_where_it_is_the_objective():
     _, evaluator = make(objective="accuracy")
     low, high = evaluator.evaluate([Pair((0, 0, 0), (0, 0)), Pair((1, 0, 0), (2, 3))])
     assert high.merit < low.merit
-    assert evaluator.problem.value(high) == 83.0
+    assert evaluator.request.value(high) == 83.0
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_accuracy_ranks_first_where_it_is_the_objective():
 )
 def test_bad_questions_are_refused(fields, message):
     with pytest.raises(InvalidInput, match=message):
-        CoProblem(SPACE, Linear(SPACE), HARDWARE, **fields)
+        CoRequest(SPACE, Linear(SPACE), HARDWARE, **fields)
 
 
 def test_an_oracle_of_another_space_is_refused():
     other = make_space()
     other.name = "other"
     with pytest.raises(InvalidInput, match="other"):
-        CoProblem(SPACE, Linear(other), HARDWARE)
+        CoRequest(SPACE, Linear(other), HARDWARE)

@@ -181,3 +181,13 @@ def test_bad_descriptions_are_refused():
         by_hand().parse("small-d4")
     with pytest.raises(InvalidInput, match=r"options is \['small'\]; by_hand needs 2 of them"):
         by_hand().parse("small")
+
+
+def test_expected_counts_are_the_networks_at_corners_and_the_mean_over_independent_draws():
+    space = by_hand()  # whose factor depends on both decisions
+    networks = list(space.networks())
+    assert torch.equal(space.expected_counts(space.encode(networks)), space.counts(networks))
+    width, depth = torch.tensor([0.3, 0.7]).double(), torch.tensor([0.2, 0.5, 0.3]).double()
+    chances = torch.stack([width[a] * depth[b] for a, b in networks])
+    mean = space.expected_counts(torch.cat([width, depth])[None])[0]
+    torch.testing.assert_close(mean, chances @ space.counts(networks))

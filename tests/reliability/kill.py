@@ -29,7 +29,7 @@ if __name__ == "__main__":
 import dlco
 from dlco.bound import BoundEffort
 from dlco.nas import cosearch
-from dlco.nas.problem import CoProblem
+from dlco.nas.request import CoRequest
 from dlco.optimize import FrontEffort, SolveEffort
 from dlco.search.evolution import FleetEffort
 from dlco.search.layer_costs import LayerCosts
@@ -92,13 +92,13 @@ def nas(checkpoint: dict[str, Path]) -> Any:
     space, hardware = make_space(), make_hardware()
     oracle = Linear(space)
     budget = dlco.Budget(area_mm2=1.0)
-    costs = LayerCosts(hardware, CoProblem(space, oracle, hardware, "edp", budget).score, effort=FEW)
+    costs = LayerCosts(hardware, CoRequest(space, oracle, hardware, "edp", budget).score, effort=FEW)
     return cosearch(
         space,
         oracle,
         hardware,
-        budget,
         "edp",
+        budget,
         method="two-stage",
         least_accuracy=85.0,
         evaluations=12,

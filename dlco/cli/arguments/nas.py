@@ -7,6 +7,7 @@ from dlco.cli.arguments.question import (
     add_checkpoint,
     add_effort,
     add_hardware,
+    add_mappings,
     add_printing,
     add_run,
     add_totals,
@@ -63,6 +64,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     search.add_argument("--network", metavar="ARCH", help="allow this network alone, as the table writes it")
     search.add_argument("--bound", action="store_true", help="prove a lower bound for the network on its machine")
     add_effort(search, "the final solve of the pair's mappings", "from those found, briefly")
+    add_mappings(search)
     add_run(search)
     add_checkpoint(search)
     results = parser.add_argument_group("results, beside the table on stdout")

@@ -35,21 +35,8 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     limits.add_argument(
         "--bandwidth", metavar="LEVEL=WORDS", type=limit_of_level, action="append", help="words a cycle of a level"
     )
-    completed.file(
-        parser.add_argument(
-            "--constraints",
-            metavar="FILE",
-            help="what is fixed of the mappings, beside what the architecture's own file fixes: Timeloop's constraints",
-        )
-    )
-    parser.add_argument(
-        "--imperfect", action="store_true", help="tiles need not divide the layer's bounds; the last one is then short"
-    )
+    add_mappings(parser)
     add_run(parser)
-    device = parser.add_argument(
-        "--device", metavar="NAME", default="cpu", help="cpu, or cuda for a GPU (default: %(default)s)"
-    )
-    completed.names(device, DEVICES)
     add_checkpoint(parser)
 
 
@@ -74,10 +61,28 @@ def add_totals(limits: Group) -> None:
     limits.add_argument("--pe-count", metavar="N", type=int, help="MAC units of the machine")
 
 
+def add_mappings(parser: Group) -> None:
+    """Add `--constraints` and `--imperfect`: which mappings may be."""
+    completed.file(
+        parser.add_argument(
+            "--constraints",
+            metavar="FILE",
+            help="what is fixed of the mappings, beside what the architecture's own file fixes: Timeloop's constraints",
+        )
+    )
+    parser.add_argument(
+        "--imperfect", action="store_true", help="tiles need not divide the layer's bounds; the last one is then short"
+    )
+
+
 def add_run(parser: Group) -> None:
-    """Add `--batch` and `--seed`."""
+    """Add `--batch`, `--seed` and `--device`."""
     parser.add_argument("--batch", metavar="N", type=int, default=1, help="images at once (default: %(default)s)")
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of all randomness (default: %(default)s)")
+    device = parser.add_argument(
+        "--device", metavar="NAME", default="cpu", help="cpu, or cuda for a GPU (default: %(default)s)"
+    )
+    completed.names(device, DEVICES)
 
 
 def add_effort(parser: Group, what: str, otherwise: str) -> None:

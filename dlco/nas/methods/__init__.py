@@ -1,9 +1,9 @@
 """How pairs of a network and a machine are searched for.
 
-A method is a function `search(problem, evaluator, seed)`. It asks `evaluator.evaluate` for pairs until it has seen
+A method is a function `search(request, evaluator, seed)`. It asks `evaluator.evaluate` for pairs until it has seen
 enough, or until the evaluator raises `Exhausted`, which it lets pass; the evaluator keeps the best pair and the trace.
-Where `problem.network` or `problem.machine` is set only that one may be proposed (the one-sided searches): the
-problem's own samples and neighbours see to it.
+Where `request.network` or `request.machine` is set only that one may be proposed (the one-sided searches): the
+request's own samples and neighbours see to it.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from typing import cast
 
 from dlco.errors import InvalidInput
 from dlco.nas.evaluator import Evaluator
-from dlco.nas.problem import CoProblem
+from dlco.nas.request import CoRequest
 
-Method = Callable[[CoProblem, Evaluator, int], None]
+Method = Callable[[CoRequest, Evaluator, int], None]
 
 METHODS = {
     "relaxed": "relaxed:search",

@@ -7,53 +7,51 @@ import torch
 from dlco.errors import InvalidInput
 from dlco.nas.evaluator import Evaluator, Exhausted
 from dlco.nas.methods import local_search, relaxed
-from dlco.nas.problem import CoProblem, Pair
+from dlco.nas.request import CoRequest
 from dlco.nas.space import FactoredSpace
 
 BATCH = 32
 
 
-def random(problem: CoProblem, evaluator: Evaluator, seed: int) -> None:
+def random(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """Pairs drawn at random, machines within the limits on area and PEs."""
     generator = torch.Generator().manual_seed(seed)
     while True:
-        networks = problem.sample_networks(BATCH, generator)
-        machines = problem.sample_machines(BATCH, generator)
-        evaluator.evaluate([Pair(n, m) for n, m in zip(networks, machines, strict=True)])
+        evaluator.evaluate(request.sample_pairs(BATCH, generator))
 
 
-def fixed_hardware(problem: CoProblem, evaluator: Evaluator, seed: int) -> None:
+def fixed_hardware(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """The network alone is searched for, on the given machine or on the base of the hardware space."""
-    machine = problem.base_machine if problem.machine is None else problem.machine
-    _one_sided(problem.with_pins(problem.network, machine), evaluator, seed)
+    machine = request.base_machine if request.machine is None else request.machine
+    _one_sided(request.with_pins(request.network, machine), evaluator, seed)
 
 
-def fixed_network(problem: CoProblem, evaluator: Evaluator, seed: int) -> None:
+def fixed_network(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """The machine alone is searched for.
 
     Raises:
-        InvalidInput: the problem does not say for which network.
+        InvalidInput: the request does not say for which network.
     """
-    if problem.network is None:
+    if request.network is None:
         raise InvalidInput("network is None; method 'fixed-network' needs the network to search a machine for")
-    _one_sided(problem, evaluator, seed)
+    _one_sided(request, evaluator, seed)
 
 
-def two_stage(problem: CoProblem, evaluator: Evaluator, seed: int) -> None:
+def two_stage(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """With half of the evaluations a network for the base machine, with the rest the machine for that network."""
     whole = evaluator.limit
     evaluator.limit = evaluator.evaluations + evaluator.left // 2
     try:
-        _one_sided(problem.with_pins(problem.network, problem.base_machine), evaluator, seed)
+        _one_sided(request.with_pins(request.network, request.base_machine), evaluator, seed)
     except Exhausted:
         pass
     evaluator.limit = whole
     if evaluator.best is None:
         raise Exhausted
-    _one_sided(problem.with_pins(evaluator.best.pair.network, problem.machine), evaluator, seed)
+    _one_sided(request.with_pins(evaluator.best.pair.network, request.machine), evaluator, seed)
 
 
-def _one_sided(problem: CoProblem, evaluator: Evaluator, seed: int) -> None:
+def _one_sided(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """The default method where the space allows it, so that only the side that is fixed makes a difference."""
-    method: Any = relaxed.search if isinstance(problem.space, FactoredSpace) else local_search.search
-    method(problem, evaluator, seed)
+    method: Any = relaxed.search if isinstance(request.space, FactoredSpace) else local_search.search
+    method(request, evaluator, seed)

@@ -20,54 +20,53 @@ from pymoo.optimize import minimize
 
 from dlco.nas.evaluator import Evaluator
 from dlco.nas.methods.local_search import walk
-from dlco.nas.problem import CoProblem, Pair
+from dlco.nas.request import CoRequest, Pair
 from dlco.search.score import BROKEN, LEAST
 
 POPULATION = 40
 MUTATED = 0.9  # share of the children that are mutated, by one to three changes
 
 
-def search(problem: CoProblem, evaluator: Evaluator, seed: int) -> None:
+def search(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """Generations of NSGA-II until the evaluations are spent."""
     generator = torch.Generator().manual_seed(seed)
     algorithm = NSGA2(
         pop_size=min(POPULATION, max(4, evaluator.limit // 4)),
-        sampling=_Sample(problem, generator),
-        crossover=_Cross(problem, generator),
-        mutation=_Mutate(problem, generator),
+        sampling=_Sample(request, generator),
+        crossover=_Cross(request, generator),
+        mutation=_Mutate(request, generator),
         eliminate_duplicates=_Same(),
     )
-    minimize(_Pairs(problem, evaluator), algorithm, NoTermination(), seed=seed)
+    minimize(_Pairs(request, evaluator), algorithm, NoTermination(), seed=seed)
 
 
 class _Pairs(Problem):
-    def __init__(self, problem: CoProblem, evaluator: Evaluator) -> None:
+    def __init__(self, request: CoRequest, evaluator: Evaluator) -> None:
         super().__init__(n_var=1, n_obj=2, n_ieq_constr=1, vtype=object)
-        self.question, self.evaluator = problem, evaluator
+        self.request, self.evaluator = request, evaluator
 
     def _evaluate(self, x: np.ndarray, out: dict[str, Any], *args: object, **kwargs: object) -> None:
         found = self.evaluator.evaluate(list(x[:, 0]))
-        by_accuracy = self.question.objective == "accuracy"
-        cost = [one.energy_pj * one.cycles if by_accuracy else self.question.value(one) for one in found]
+        cost = [one.cost.objective(self.request.cost_objective) for one in found]
         out["F"] = np.array([[np.log(max(c, LEAST)), -one.accuracy] for c, one in zip(cost, found, strict=True)])
         out["G"] = np.array([[0.0 if one.feasible else one.merit - BROKEN] for one in found])
 
 
 class _Sample(Sampling):
-    def __init__(self, problem: CoProblem, generator: torch.Generator) -> None:
+    def __init__(self, request: CoRequest, generator: torch.Generator) -> None:
         super().__init__()
-        self.question, self.generator = problem, generator
+        self.request, self.generator = request, generator
 
     def _do(self, problem: object, n_samples: int, **kwargs: object) -> np.ndarray:
-        networks = self.question.sample_networks(n_samples, self.generator)
-        machines = self.question.sample_machines(n_samples, self.generator)
-        return _column([Pair(n, m) for n, m in zip(networks, machines, strict=True)])
+        pairs = np.empty((n_samples, 1), dtype=object)
+        pairs[:, 0] = self.request.sample_pairs(n_samples, self.generator)
+        return pairs
 
 
 class _Cross(Crossover):
-    def __init__(self, problem: CoProblem, generator: torch.Generator) -> None:
+    def __init__(self, request: CoRequest, generator: torch.Generator) -> None:
         super().__init__(2, 2)
-        self.question, self.generator = problem, generator
+        self.request, self.generator = request, generator
 
     def _do(self, problem: object, X: np.ndarray, **kwargs: object) -> np.ndarray:
         children = np.empty_like(X)
@@ -81,9 +80,9 @@ class _Cross(Crossover):
 
     def _mixed(self, one: Any, other: Any) -> tuple[Any, Any]:
         """Two networks of both: decision by decision, or exchanged whole where that is no network."""
-        if self.question.space.decisions:
+        if self.request.space.decisions:
             a, b = self._crossed(one, other)
-            if self.question.space.is_valid(a) and self.question.space.is_valid(b):
+            if self.request.space.is_valid(a) and self.request.space.is_valid(b):
                 return a, b
         return other, one
 
@@ -94,16 +93,16 @@ class _Cross(Crossover):
 
 
 class _Mutate(Mutation):
-    def __init__(self, problem: CoProblem, generator: torch.Generator) -> None:
+    def __init__(self, request: CoRequest, generator: torch.Generator) -> None:
         super().__init__()
-        self.question, self.generator = problem, generator
+        self.request, self.generator = request, generator
 
     def _do(self, problem: object, X: np.ndarray, **kwargs: object) -> np.ndarray:
         changed = X.copy()
         for i in range(len(X)):
             if float(torch.rand((), generator=self.generator)) < MUTATED:
                 changes = 1 + int(torch.randint(3, (), generator=self.generator))
-                changed[i, 0] = walk(self.question, X[i, 0], changes, self.generator)
+                changed[i, 0] = walk(self.request, X[i, 0], changes, self.generator)
         return changed
 
 
@@ -111,9 +110,3 @@ class _Same(ElementwiseDuplicateElimination):
     def is_equal(self, a: Any, b: Any) -> bool:
         """Whether two individuals are one pair."""
         return bool(a.X[0] == b.X[0])
-
-
-def _column(pairs: list[Pair]) -> np.ndarray:
-    table = np.empty((len(pairs), 1), dtype=object)
-    table[:, 0] = pairs
-    return table

@@ -1,6 +1,6 @@
 """The default method: the joint relaxation, rounded, then a search that steps both sides with exact layer costs.
 
-The nonlinear program (`dlco.nas.relaxation`) proposes machines and probabilities of the options. Each start's
+The nonlinear program (`dlco.nas.joint_program`) proposes machines and probabilities of the options. Each start's
 probabilities are rounded to several networks, improved on the program's own model, and evaluated on the start's machine
 rounded to the grid. From the best pair on, every turn proposes
 
@@ -16,25 +16,27 @@ it in the program and in the ranking.
 
 from collections.abc import Sequence
 from statistics import mean
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
 from dlco.errors import InvalidInput
-from dlco.hardware.space import HardwareSpace
-from dlco.journal import check_table
+from dlco.journal import check_table, recorded
+from dlco.nas.accuracy_model import AccuracyModel
+from dlco.nas.draws import draw
 from dlco.nas.evaluator import Evaluator
+from dlco.nas.joint_program import RelaxedPairs, relax_jointly
+from dlco.nas.methods import METHODS
 from dlco.nas.methods.local_search import walk
-from dlco.nas.network_model import AccuracyModel, NetworkModel
-from dlco.nas.problem import Candidate, CoProblem, Pair
-from dlco.nas.relaxation import Relaxed, relax_jointly, round_network
+from dlco.nas.network_ranking import NetworkRanking
+from dlco.nas.request import Candidate, CoRequest, Pair
+from dlco.nas.rounding import round_network
 from dlco.nas.space import FactoredSpace, Network
 from dlco.relax import round_sizes
-from dlco.search.layer_costs import MachineIndex, rates_of
+from dlco.search.layer_costs import MachineIndex
 from dlco.search.score import BROKEN
 from dlco.search.steps import longest_reach, steps
 
-T = TypeVar("T")
 STARTS, STEPS = 4, 160  # of the relaxation
 ROUNDINGS = 4  # networks drawn from each start's probabilities; as many of their improvements are evaluated
 DESIGN = 0.2, 10, 200  # where accuracy must be learned: share of the evaluations spent on pairs at random, least, most
@@ -44,28 +46,28 @@ BOTH = 3  # machines of a turn that are looked at with other networks at once
 WALKS = 16  # pairs of a turn that only chance proposes
 
 
-def search(problem: CoProblem, evaluator: Evaluator, seed: int) -> None:
+def search(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """Relax, round, search.
 
     Raises:
         InvalidInput: the space has no factors, so nothing can be relaxed.
     """
-    if not isinstance(problem.space, FactoredSpace):
+    if not isinstance(request.space, FactoredSpace):
         raise InvalidInput(
-            f"method 'relaxed' needs a space with factors, and {problem.space.name!r} has none; "
-            "allowed: surrogate, evolutionary, local-search, two-stage, fixed-network, fixed-hardware, random"
+            f"method 'relaxed' needs a space with factors, and {request.space.name!r} has none; "
+            f"allowed: {', '.join(method for method in METHODS if method != 'relaxed')}"
         )
-    _Search(problem, problem.space, evaluator, seed).run()
+    _Search(request, request.space, evaluator, seed).run()
 
 
 class _Search:
     """One run: the model of accuracies, and what has been tried from where."""
 
-    def __init__(self, problem: CoProblem, space: FactoredSpace, evaluator: Evaluator, seed: int) -> None:
-        self.problem, self.space, self.evaluator = problem, space, evaluator
+    def __init__(self, request: CoRequest, space: FactoredSpace, evaluator: Evaluator, seed: int) -> None:
+        self.request, self.space, self.evaluator = request, space, evaluator
         self.generator = torch.Generator().manual_seed(seed)
-        self.accuracy = AccuracyModel(problem)
-        self.reach = longest_reach(problem.hardware) if isinstance(problem.hardware, HardwareSpace) else 0
+        self.accuracy = AccuracyModel(request)
+        self.reach = longest_reach(request.hardware) if request.machine is None else 0
         evaluator.costs.prepare(space.layers)
 
     def run(self) -> None:
@@ -74,7 +76,7 @@ class _Search:
             self._design()
         if not self._start_on_fixed_machine():
             name = f"relaxation {self.evaluator.evaluations}"
-            relaxed, state = self.evaluator.part(name, self._relax, self._relaxed)
+            relaxed, state = recorded(self.evaluator.journal, name, self._relax, self._relaxed)
             self.generator.set_state(state)
             self._round(relaxed)
         while True:
@@ -89,18 +91,17 @@ class _Search:
 
     def _is_machines_turn(self, best: Candidate) -> bool:
         """Whether another machine alone could make the best pair better: it changes no accuracy."""
-        if self.problem.objective == "accuracy" and best.feasible:
+        if self.request.by_accuracy and best.feasible:
             return False
-        return best.accuracy >= (self.problem.least_accuracy or 0.0)
+        return best.accuracy >= (self.request.least_accuracy or 0.0)
 
     def _start_on_fixed_machine(self) -> bool:
         """Where only networks are searched for, exact costs of all layers stand in for the program, if affordable."""
-        fixed = self.problem.machine is not None or not isinstance(self.problem.hardware, HardwareSpace)
-        if not fixed or self.problem.network is not None:
+        machine = self.request.machine
+        if machine is None or self.request.network is not None:
             return False
-        machine = self.problem.machine or ()
-        starts = self.problem.sample_networks(STARTS * ROUNDINGS, self.generator)
-        if self.evaluator.table_price(self.space.layers, machine, self._typical(starts)) > self.evaluator.left // 2:
+        starts = self.request.sample_networks(STARTS * ROUNDINGS, self.generator)
+        if self.evaluator.worth(self.space.layers, machine, self._typical(starts)) > self.evaluator.left // 2:
             return False
         self._step_network(machine, starts)
         return True
@@ -112,19 +113,19 @@ class _Search:
     def _relax(self) -> dict[str, Any]:
         """The relaxation's tables, and the generator as it leaves it."""
         relaxed = relax_jointly(
-            self.problem,
+            self.request,
             self.accuracy,
             starts=STARTS,
             steps=STEPS,
             generator=self.generator,
-            tick=lambda share: self.evaluator.on_call(self.evaluator),
+            tick=lambda share: self.evaluator.on_call(),
         )
         return {"relaxed": dict(vars(relaxed)), "generator": self.generator.get_state()}
 
-    def _relaxed(self, plain: dict[str, Any]) -> tuple[Relaxed, torch.Tensor]:
+    def _relaxed(self, plain: dict[str, Any]) -> tuple[RelaxedPairs, torch.Tensor]:
         """(the relaxation, the generator's state after it) of what `_relax` returns."""
-        relaxed = Relaxed(**plain["relaxed"])
-        starts, features = len(relaxed.value), sum(len(decision.options) for decision in self.space.decisions)
+        relaxed = RelaxedPairs(**plain["relaxed"])
+        starts, features = len(relaxed.value), sum(self.space.option_counts)
         check_table("value", relaxed.value, (starts,))
         check_table("violation", relaxed.violation, (starts,))
         check_table("probabilities", relaxed.probabilities, (starts, features))
@@ -142,43 +143,42 @@ class _Search:
         """Pairs at random, to learn accuracies from."""
         share, least, most = DESIGN
         n = max(least, min(most, round(share * self.evaluator.left)))
-        if self.problem.network is not None:
+        if self.request.network is not None:
             n = 1
-        networks = list(dict.fromkeys(self.problem.sample_networks(n, self.generator)))
-        machines = self.problem.sample_machines(1, self.generator) * len(networks)
+        networks = list(dict.fromkeys(self.request.sample_networks(n, self.generator)))
+        machines = self.request.sample_machines(1, self.generator) * len(networks)
         self.evaluator.evaluate([Pair(a, m) for a, m in zip(networks, machines, strict=True)])
         self.accuracy.learn(self.evaluator.judged)
 
-    def _round(self, relaxed: Relaxed) -> None:
+    def _round(self, relaxed: RelaxedPairs) -> None:
         """Networks and machines near the relaxation's, all starts; the machines of the good ones with all networks."""
         for start in range(len(relaxed.value)):
             machine = self._machine(relaxed.sizes[start])
-            model = NetworkModel(
-                self.problem,
+            ranking = NetworkRanking(
+                self.request,
                 self.accuracy,
                 relaxed.energy_pj[start][None],
                 relaxed.cycles[start][None],
                 self.evaluator.costs.build([machine]).area_mm2[0],
             )
             drawn = round_network(self.space, relaxed.probabilities[start], ROUNDINGS, self.generator)
-            networks = model.best_networks(drawn, ROUNDINGS, self.generator)
+            networks = ranking.best_networks(drawn, ROUNDINGS, self.generator)
             self.evaluator.evaluate([Pair(network, machine) for network in networks])
 
     def _machine(self, sizes: torch.Tensor) -> MachineIndex:
-        if self.problem.machine is not None or not isinstance(self.problem.hardware, HardwareSpace):
-            return self.problem.machine or ()
-        index = round_sizes(self.problem.hardware, sizes, self.problem.score.machine_excess)
+        if self.request.machine is not None:
+            return self.request.machine
+        index = round_sizes(self.request.hardware, sizes, self.request.score.machine_excess)
         return tuple(index.tolist())
 
     def _step_machine(self, best: Candidate) -> None:
         """The best network on machines nearby: those of the present reach, a smaller one where none is left."""
-        while self.problem.machine is None and self.reach:
-            assert isinstance(self.problem.hardware, HardwareSpace)
+        while self.request.machine is None:
             index = torch.tensor(best.pair.machine)
-            near = steps(self.problem.hardware, index, self.reach, self.problem.within)
+            near = steps(self.request.hardware, index, self.reach, self.request.within)
             pairs = self._untried([Pair(best.pair.network, tuple(row)) for row in near.tolist()])
             singles = [p for p in pairs if self._changes(p.machine, best.pair.machine) == 1]
-            chosen = self._drawn(singles, MACHINES) or self._drawn(pairs, MACHINES)
+            chosen = draw(singles, self.generator, MACHINES) or draw(pairs, self.generator, MACHINES)
             if chosen:
                 self.evaluator.evaluate(chosen)
                 return
@@ -190,57 +190,51 @@ class _Search:
         self, machine: MachineIndex, starts: Sequence[Network], better_than: float = float("inf")
     ) -> None:
         """The networks near some that rank best on a machine, and better than so, with its layers' exact costs."""
-        if self.problem.network is not None:
+        if self.request.network is not None:
             return
-        self.evaluator.table(self.space.layers, machine, self._typical(starts))
-        model = self._model(machine)
+        self.evaluator.search_layers(self.space.layers, machine, self._typical(starts))
+        ranking = self._ranking(machine)
 
         def tried(network: Network) -> bool:
             return Pair(network, machine) in self.evaluator.candidates
 
         n = PROPOSALS if self.accuracy.exact else LEARNING
-        networks = model.best_networks(starts, n, self.generator, tried)
+        networks = ranking.best_networks(starts, n, self.generator, tried)
         if networks and better_than < float("inf"):
-            merits = model.merits(networks).tolist()
+            merits = ranking.merits(networks).tolist()
             networks = [n for n, merit in zip(networks, merits, strict=True) if merit < better_than]
         self.evaluator.evaluate([Pair(network, machine) for network in networks])
 
     def _step_both(self, best: Candidate) -> None:
         """Machines a few steps away, each with the networks that rank best there, where the model likes them better."""
-        if self.problem.network is not None or self.problem.machine is not None:
+        if self.request.network is not None or self.request.machine is not None:
             return
         for i in range(BOTH):
             machine = best.pair.machine
             for _ in range(1 + i % 3):
-                (machine,) = self._drawn(self.problem.neighbour_machines(machine), 1) or [machine]
+                (machine,) = draw(self.request.neighbour_machines(machine), self.generator, 1) or [machine]
             self._step_network(machine, [best.pair.network], better_than=best.merit)
 
-    def _model(self, machine: MachineIndex) -> NetworkModel:
+    def _ranking(self, machine: MachineIndex) -> NetworkRanking:
         """Networks on a machine on which all layers have been searched."""
-        rate = float(rates_of(self.evaluator.costs.build([machine]))[0])
-        return NetworkModel.on(self.problem, self.accuracy, self.evaluator.costs, machine, rate)
+        return NetworkRanking.on(self.request, self.accuracy, self.evaluator.costs, machine)
 
     def _walk(self, best: Candidate) -> None:
-        """Pairs a few changes away; the machine's steps begin anew.
+        """Pairs a few changes away.
 
         Where accuracies are only learned, the regression may err about networks close by: half of the pairs are some
         of those, one decision away, that keep the limits on the best machine.
         """
-        self.reach = max(1, self.reach)
         pairs: list[Pair] = []
-        if not self.accuracy.exact and (near := self.problem.neighbour_networks(best.pair.network)):
-            keep = self._model(best.pair.machine).hardware(near) < BROKEN
+        if not self.accuracy.exact and (near := self.request.neighbour_networks(best.pair.network)):
+            keep = self._ranking(best.pair.machine).scores(near) < BROKEN
             close = [Pair(n, best.pair.machine) for n, kept in zip(near, keep.tolist(), strict=True) if kept]
-            pairs = self._drawn(self._untried(close), WALKS // 2)
-        pairs += [walk(self.problem, best.pair, 1 + i % 3, self.generator) for i in range(WALKS - len(pairs))]
+            pairs = draw(self._untried(close), self.generator, WALKS // 2)
+        pairs += [walk(self.request, best.pair, 1 + i % 3, self.generator) for i in range(WALKS - len(pairs))]
         self.evaluator.evaluate(self._untried(pairs) or pairs)
 
     def _untried(self, pairs: Sequence[Pair]) -> list[Pair]:
         return [pair for pair in dict.fromkeys(pairs) if pair not in self.evaluator.candidates]
-
-    def _drawn(self, options: Sequence[T], n: int) -> list[T]:
-        order = torch.randperm(len(options), generator=self.generator).tolist()
-        return [options[i] for i in order[:n]]
 
     @staticmethod
     def _changes(one: MachineIndex, other: MachineIndex) -> int:

@@ -7,17 +7,17 @@ that limits are learned with them: pairs that break one rank behind all that kee
 import torch
 
 from dlco.nas.evaluator import Evaluator
-from dlco.nas.problem import CoProblem
+from dlco.nas.request import CoRequest
 from dlco.nas.surrogate.designs import pairs_of
-from dlco.nas.surrogate.search import Proposer, Settings, round_size
+from dlco.nas.surrogate.proposer import Proposer, Settings, round_size
 
 SETTINGS = Settings()
 
 
-def search(problem: CoProblem, evaluator: Evaluator, seed: int) -> None:
+def search(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """Rounds of proposals until the evaluator has enough, or nothing is left to propose."""
     generator = torch.Generator().manual_seed(seed)
-    proposer = Proposer(pairs_of(problem, generator), SETTINGS, generator)
+    proposer = Proposer(pairs_of(request, generator), SETTINGS, generator)
     size = round_size(evaluator.left)
     while pairs := proposer.ask(size):
         proposer.tell(pairs, [candidate.merit for candidate in evaluator.evaluate(pairs)])

@@ -7,7 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from dlco.nas.space import Space
+from dlco.errors import InvalidInput
+from dlco.nas.space import NetworkSpace
 
 
 @runtime_checkable
@@ -15,7 +16,7 @@ class Accuracy(Protocol):
     """An oracle: anything with these two members. A network is what `space` says it is."""
 
     @property
-    def space(self) -> Space[Any]:
+    def space(self) -> NetworkSpace[Any]:
         """The networks that it can judge."""
 
     def accuracy(self, networks: Sequence[Any]) -> Tensor:
@@ -43,6 +44,16 @@ def most_accurate(oracle: Accuracy) -> float:
     return float(oracle.most()) if isinstance(oracle, BoundedAccuracy) else inf
 
 
+def check_oracle(space: object, oracle: object) -> None:
+    """Raise `InvalidInput` unless these are a space of networks and an oracle of it."""
+    if not isinstance(space, NetworkSpace):
+        raise InvalidInput(f"space is {space!r}; it must be a dlco.nas.NetworkSpace")
+    if not isinstance(oracle, Accuracy):
+        raise InvalidInput(f"oracle is {oracle!r}; it must be an oracle: accuracy(networks) and a space")
+    if oracle.space.name != space.name:
+        raise InvalidInput(f"oracle judges {oracle.space.name!r}; the space is {space.name!r}")
+
+
 class Counted:
     """An oracle that counts how many distinct networks it was asked about, and asks about none twice.
 
@@ -57,7 +68,7 @@ class Counted:
         self._known: dict[Any, float] = {}
 
     @property
-    def space(self) -> Space[Any]:
+    def space(self) -> NetworkSpace[Any]:
         """The networks that it can judge."""
         return self.oracle.space
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dlco.errors import InvalidInput
 from dlco.nas.space import Network
 from dlco.nas.spaces.digits import Digits
 from dlco.nas.supernet.digits import DigitsSupernet
@@ -19,6 +18,7 @@ from dlco.nas.supernet.images import Images, Labelled, digit_images, percent_rig
 from dlco.nas.supernet.training import train_alone, train_shared
 from dlco.progress import Listener
 from dlco.progress_bar import listening
+from dlco.workload.problem import check_count, check_positive_int
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +40,7 @@ class DigitsAccuracy:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.fine_tuning, int) or self.fine_tuning < 0:
-            raise InvalidInput(f"fine_tuning is {self.fine_tuning!r}; it must be a whole number of epochs, 0 or more")
+        check_count("fine_tuning", self.fine_tuning)
 
     @classmethod
     def train(
@@ -66,8 +65,7 @@ class DigitsAccuracy:
             InvalidInput: epochs is not a positive integer.
             NotSupported: scikit-learn, which brings the images, is not installed.
         """
-        if not isinstance(epochs, int) or epochs < 1:
-            raise InvalidInput(f"epochs is {epochs!r}; it must be an integer of at least 1")
+        check_positive_int("epochs", epochs)
         space, images = space or Digits(), digit_images(seed)
         supernet = DigitsSupernet(space, seed)
         with listening(progress, "loss {:.4g}".format) as listener:

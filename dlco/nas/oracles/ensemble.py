@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from dlco.nas.oracles.predictor import Predictor, Quality
-from dlco.nas.space import Space
+from dlco.nas.space import NetworkSpace
 from dlco.progress import Listener, Progress, silent
 
 SILU_DIP = -1.2784645427610738  # where silu is least
@@ -94,7 +94,7 @@ class Ensemble(Predictor):
         return arrays | {"mean": np.asarray(self.mean), "scale": np.asarray(self.scale)}
 
     @classmethod
-    def from_arrays(cls, space: Space[Any], quality: Quality, arrays: Mapping[str, np.ndarray]) -> Self:
+    def from_arrays(cls, space: NetworkSpace[Any], quality: Quality, arrays: Mapping[str, np.ndarray]) -> Self:
         """The predictor of what `arrays` gave."""
 
         def tensor(name: str) -> Tensor:

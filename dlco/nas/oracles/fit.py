@@ -14,7 +14,7 @@ from dlco.nas.oracles.ensemble import Ensemble, EnsembleTraining, fit_ensemble
 from dlco.nas.oracles.predictor import Predictor, Quality, judge
 from dlco.nas.oracles.ridge import Ridge, fit_ridge
 from dlco.nas.oracles.table import TableAccuracy
-from dlco.nas.space import Space
+from dlco.nas.space import NetworkSpace
 from dlco.progress import Listener
 from dlco.progress_bar import listening
 from dlco.reading import check_archive, read_limited
@@ -73,7 +73,7 @@ def fit_predictor(
     return replace(predictor, quality=judge(predictor, encoding[judged], table.accuracies[judged], len(fitted)))
 
 
-def load_predictor(path: str | os.PathLike[str], space: Space[Any]) -> Predictor:
+def load_predictor(path: str | os.PathLike[str], space: NetworkSpace[Any]) -> Predictor:
     """The predictor that `Predictor.save` wrote.
 
     Args:
@@ -96,7 +96,7 @@ def load_predictor(path: str | os.PathLike[str], space: Space[Any]) -> Predictor
         predictor = KINDS[kind].from_arrays(space, quality, arrays)
     except Exception as error:  # what a damaged archive raises is of many kinds
         raise InvalidInput(f"{name} is no predictor that dlco saved ({reason_of(error)})") from error
-    expected = sum(len(decision.options) for decision in space.decisions) or predictor.features
+    expected = sum(space.option_counts) or predictor.features
     if for_space != space.name or predictor.features != expected:
         raise InvalidInput(
             f"{name} is for space {for_space!r} of {predictor.features} features; "

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlco.errors import InvalidInput
-from dlco.nas.space import Space
+from dlco.nas.space import NetworkSpace
 
 
 class FunctionAccuracy:
@@ -30,7 +30,7 @@ class FunctionAccuracy:
         [60.0, 72.0]
     """
 
-    def __init__(self, space: Space[Any], function: Callable[[Any], float]) -> None:
+    def __init__(self, space: NetworkSpace[Any], function: Callable[[Any], float]) -> None:
         if not callable(function):
             raise InvalidInput(f"function is {function!r}; it must be callable with a network")
         self.space = space

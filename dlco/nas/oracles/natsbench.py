@@ -7,14 +7,12 @@ and `get_more_info(index, dataset, iepoch=None, hp="12", is_random=True)`, a dic
 Dong, Liu, Musial, Gabrys: NATS-Bench, IEEE TPAMI 2021. NATS-Bench's topology space is NAS-Bench-201's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-import torch
-from torch import Tensor
-
 from dlco.errors import InvalidInput
-from dlco.nas.space import Space
+from dlco.nas.oracles.function import FunctionAccuracy
+from dlco.nas.space import NetworkSpace
 
 
 class NatsBench(Protocol):
@@ -29,7 +27,7 @@ class NatsBench(Protocol):
         """Losses, accuracies and times of a network on a data set."""
 
 
-class NatsBenchAccuracy:
+class NatsBenchAccuracy(FunctionAccuracy):
     """Accuracies from a NATS-Bench API object, averaged over its training seeds.
 
     The default asks for validation accuracy, as a search should: the test accuracy of a network that was chosen for
@@ -45,7 +43,7 @@ class NatsBenchAccuracy:
 
     def __init__(
         self,
-        space: Space[Any],
+        space: NetworkSpace[Any],
         api: NatsBench,
         dataset: str = "cifar10-valid",
         metric: str = "valid-accuracy",
@@ -54,21 +52,14 @@ class NatsBenchAccuracy:
         for call in ("query_index_by_arch", "get_more_info"):
             if not callable(getattr(api, call, None)):
                 raise InvalidInput(f"api is {api!r}; it must have the method {call} of nats_bench")
-        self.space = space
+        super().__init__(space, self._mean)
         self.api = api
         self.dataset = dataset
         self.metric = metric
         self.epochs = str(epochs)
 
-    def accuracy(self, networks: Sequence[Any]) -> Tensor:
-        """Accuracy of each network in percent: `[n]`, float64.
-
-        Raises:
-            InvalidInput: the API does not know a network, or the metric on this data set.
-        """
-        return torch.tensor([self._percent(network) for network in networks], dtype=torch.float64)
-
-    def _percent(self, network: Any) -> float:
+    def _mean(self, network: Any) -> float:
+        """Percent; `InvalidInput` where the API does not know the network, or the metric on this data set."""
         text = self.space.format(network)
         index = self.api.query_index_by_arch(text)
         if index < 0:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from dlco.files import write_whole
 from dlco.nas.oracles.rank import kendall_tau
-from dlco.nas.space import Space
+from dlco.nas.space import NetworkSpace
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Predictor(ABC):
     """
 
     kind: ClassVar[str]
-    space: Space[Any]
+    space: NetworkSpace[Any]
     quality: Quality
 
     @property
@@ -73,12 +73,12 @@ class Predictor(ABC):
 
     @classmethod
     @abstractmethod
-    def from_arrays(cls, space: Space[Any], quality: Quality, arrays: Mapping[str, np.ndarray]) -> Self:
+    def from_arrays(cls, space: NetworkSpace[Any], quality: Quality, arrays: Mapping[str, np.ndarray]) -> Self:
         """The predictor of what `arrays` gave."""
 
     def most(self) -> float:
         """Percent that it gives no network of the space more than; infinite where the space has no decisions."""
-        sizes = [len(decision.options) for decision in self.space.decisions]
+        sizes = self.space.option_counts
         return self.most_of_options(sizes) if sum(sizes) == self.features else inf
 
     @abstractmethod

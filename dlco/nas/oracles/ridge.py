@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlco.nas.oracles.predictor import Predictor, Quality
-from dlco.nas.space import Space
+from dlco.nas.space import NetworkSpace
 
 PENALTIES = torch.logspace(-3, 4, 57, dtype=torch.float64)
 
@@ -51,7 +51,7 @@ class Ridge(Predictor):
         }
 
     @classmethod
-    def from_arrays(cls, space: Space[Any], quality: Quality, arrays: Mapping[str, np.ndarray]) -> Self:
+    def from_arrays(cls, space: NetworkSpace[Any], quality: Quality, arrays: Mapping[str, np.ndarray]) -> Self:
         """The predictor of what `arrays` gave."""
         weights, intercept = torch.from_numpy(arrays["weights"]), torch.from_numpy(arrays["intercept"])
         return cls(space, quality, weights, intercept, float(arrays["penalty"]))

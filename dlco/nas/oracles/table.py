@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from dlco.errors import InvalidInput
-from dlco.nas.space import Space
+from dlco.nas.space import NetworkSpace
 from dlco.reading import read_lines
 
 MOST_ROWS = 500_000  # of a table of accuracies
@@ -51,7 +51,7 @@ class TableAccuracy:
         InvalidInput: the table is empty, holds a network that is not of the space, or an accuracy that is no number.
     """
 
-    def __init__(self, space: Space[Any], measured: Mapping[Any, Sequence[float]]) -> None:
+    def __init__(self, space: NetworkSpace[Any], measured: Mapping[Any, Sequence[float]]) -> None:
         if not measured:
             raise InvalidInput("measured is empty; it must hold at least one network")
         for network, values in measured.items():
@@ -66,7 +66,7 @@ class TableAccuracy:
     @classmethod
     def read(
         cls,
-        space: Space[Any],
+        space: NetworkSpace[Any],
         source: "str | os.PathLike[str] | Frame",
         accuracy: str,
         architecture: str = "arch",

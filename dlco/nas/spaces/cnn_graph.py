@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
@@ -39,16 +39,21 @@ class Module:
         if between > 6:
             raise InvalidInput(f"operations of a module is {self.operations!r}; there may be 6 of them")
         for operation in self.operations:
-            if parse_operation(operation).kind in ("flatten", "global-avg-pool", "dense"):
+            if parse_operation(operation).in_head:
                 raise InvalidInput(f"operation of a module is {operation!r}, which belongs into the head")
         edges = set(self.edges)
         if len(edges) != len(self.edges) or not all(0 <= source < to <= last for source, to in edges):
             raise InvalidInput(f"edges is {self.edges!r}; it must be distinct pairs of vertices 0 to {last}, ascending")
-        if {source for source, _ in edges} != set(range(last)) or {to for _, to in edges} != set(range(1, last + 1)):
+        if not connected(self.edges, last):
             raise InvalidInput(f"edges is {self.edges!r}; all {last + 1} vertices must lie between input and output")
         operations, ordered = _canonical(self.operations, tuple(sorted(self.edges)))
         object.__setattr__(self, "operations", operations)
         object.__setattr__(self, "edges", ordered)
+
+
+def connected(edges: Collection[tuple[int, int]], last: int) -> bool:
+    """Whether every vertex from 0 to `last` lies between input and output."""
+    return {source for source, _ in edges} == set(range(last)) and {to for _, to in edges} == set(range(1, last + 1))
 
 
 @lru_cache(maxsize=65_536)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from dlco.errors import InvalidInput
-from dlco.nas.space import Space, merge_layers
-from dlco.nas.spaces.cnn_graph import CnnGraph, Module, layers, run_module
+from dlco.nas.space import NetworkSpace, merge_layers
+from dlco.nas.spaces.cnn_graph import CnnGraph, Module, connected, layers, run_module
 from dlco.nas.spaces.distance import Landmarks
 from dlco.nas.spaces.operations import parse_operation
 from dlco.nas.spaces.piece import check_sizes
@@ -42,7 +42,7 @@ DENSE = ("dropout-p2", "dropout-p5", "dense-84-relu", "dense-120-relu", "dense-1
 """What the head may do behind its pooling."""
 
 
-class GraphSpace(Space[CnnGraph]):
+class GraphSpace(NetworkSpace[CnnGraph]):
     """Chains of modules, each a graph of a few vertices with an operation each, and a head.
 
     How an image runs through them, and so which layers and parameters they have, says `cnn_graph.layers`. Pooling,
@@ -90,7 +90,7 @@ class GraphSpace(Space[CnnGraph]):
         if not operations or len(set(operations)) != len(operations):
             raise InvalidInput(f"operations is {operations!r}; it must be one or more distinct texts")
         for operation in operations:
-            if parse_operation(operation).kind in ("flatten", "global-avg-pool", "dense"):
+            if parse_operation(operation).in_head:
                 raise InvalidInput(f"operations holds {operation!r}, which belongs into the head")
         self.name = "cnn_graph"
         self.operations = tuple(operations)
@@ -250,7 +250,7 @@ class GraphSpace(Space[CnnGraph]):
         for pair in ((source, to) for source in range(last) for to in range(source + 1, last + 1)):
             edges = tuple(edge for edge in module.edges if edge != pair)
             edges = (*edges, pair) if len(edges) == len(module.edges) else edges
-            if _connected(edges, last):
+            if connected(edges, last):
                 yield Module(operations, edges)
         for source, to in module.edges:  # a vertex upon an edge
             later = {vertex: vertex + (vertex > source) for vertex in range(last + 1)}
@@ -272,9 +272,4 @@ def _graphs(between: int, most: int) -> list[tuple[tuple[int, int], ...]]:
     last = between + 1
     pairs = [(source, to) for source in range(last) for to in range(source + 1, last + 1)]
     chosen = (compress(pairs, there) for there in product((False, True), repeat=len(pairs)) if sum(there) <= most)
-    return [edges for edges in map(tuple, chosen) if _connected(edges, last)]
-
-
-def _connected(edges: Sequence[tuple[int, int]], last: int) -> bool:
-    """Whether every vertex from 0 to `last` lies between input and output."""
-    return {source for source, _ in edges} == set(range(last)) and {to for _, to in edges} == set(range(1, last + 1))
+    return [edges for edges in map(tuple, chosen) if connected(edges, last)]

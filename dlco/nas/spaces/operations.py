@@ -68,6 +68,11 @@ class Operation:
     activation: str = ""
     rate: str = ""
 
+    @property
+    def in_head(self) -> bool:
+        """Whether it belongs into a network's head, not into a module."""
+        return self.kind in ("flatten", "global-avg-pool", "dense")
+
     def features(self) -> list[float]:
         """Numbers whose L1 distance is the cost of editing one operation into another; those of none are all 0.
 

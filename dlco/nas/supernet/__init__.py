@@ -1,9 +1,10 @@
 """Supernets: networks with shared weights, trained and searched by gradients with dlco's costs in the loss."""
 
+from dlco.nas.supernet.choices import Epoch, Searched, SearchTraining
 from dlco.nas.supernet.costs import OperatorCosts, operator_costs
 from dlco.nas.supernet.digits import DigitsNetwork, DigitsSupernet
 from dlco.nas.supernet.images import Images, digit_images
-from dlco.nas.supernet.search import Epoch, Searched, SearchTraining, Supernet, search_supernet
+from dlco.nas.supernet.search import Supernet, search_supernet
 from dlco.nas.supernet.training import train_alone, train_shared
 
 __all__ = [

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import torch
 from torch import Tensor
 
+from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.nas.space import FactoredSpace
 from dlco.search.layer_costs import LayerCosts, MachineIndex
+
+OF_RUNS = (Objective.ENERGY, Objective.LATENCY, Objective.EDP)
+"""Objectives that grow with the energy and the cycles of a run's operators, and with nothing else."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +50,6 @@ class OperatorCosts:
         """How many machines there are to choose from."""
         return len(self.energy_pj[0])
 
-    @classmethod
-    def linear(cls, energy_pj: Tensor, cycles: Tensor) -> "OperatorCosts":
-        """Costs where every option costs the same whatever else is chosen, on one machine.
-
-        Args:
-            energy_pj: `[decisions, options]`.
-            cycles: likewise.
-        """
-        places = tuple((at,) for at in range(len(energy_pj)))
-        return cls(places, tuple(row[None] for row in energy_pj), tuple(row[None] for row in cycles))
-
     def expected(self, probabilities: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Energy (pJ) and cycles of one run on each machine, `[machines]` both.
 
@@ -76,7 +68,7 @@ class OperatorCosts:
 
 
 def operator_costs(
-    space: FactoredSpace, costs: LayerCosts, machines: Sequence[MachineIndex] = ((),), objective: str = "edp"
+    space: FactoredSpace, costs: LayerCosts, machines: Sequence[MachineIndex] = ((),), objective: str = Objective.EDP
 ) -> OperatorCosts:
     """The costs of a space's operators, each by the mapping that is best for it alone.
 
@@ -89,27 +81,20 @@ def operator_costs(
     Raises:
         InvalidInput: another objective, or no machine.
     """
-    rank = {"energy": lambda e, c: e, "latency": lambda e, c: c, "edp": lambda e, c: e * c}
-    if objective not in rank:
-        raise InvalidInput(f"objective is {objective!r}; allowed: {', '.join(rank)}")
+    ranked_by = Objective.parse(objective, OF_RUNS)
     if not machines:
         raise InvalidInput("machines is empty; it must hold at least one")
     costs.search([(layer.problem, machine) for machine in machines for layer in space.layers])
-    of_layer = {}
+    rows = []
     for layer in space.layers:
         found = [costs.points(layer, machine) for machine in machines]
-        best = [int(rank[objective](points.energy_pj, points.cycles).argmin()) for points in found]
-        rows = [[points.energy_pj[at], points.cycles[at]] for points, at in zip(found, best, strict=True)]
-        of_layer[layer.problem] = torch.tensor(rows, dtype=torch.float64)  # [machines, 2]
+        best = [int(ranked_by.product(one.energy_pj, one.cycles, one.cycles).argmin()) for one in found]
+        rows.append([[one.energy_pj[at], one.cycles[at]] for one, at in zip(found, best, strict=True)])
+    of_layers = torch.tensor(rows, dtype=torch.float64).flatten(1)  # [layers, machines * 2]
     decisions, energies, cycles = [], [], []
-    for factor in space.factors():
-        sizes = [len(space.decisions[at].options) for at in factor.decisions]
-        nothing = torch.zeros(len(machines), 2, dtype=torch.float64)
-        rows_of = [
-            sum((layer.count * of_layer[layer.problem] for layer in factor.layers[options]), nothing)
-            for options in product(*map(range, sizes))
-        ]
-        table = torch.stack(rows_of, 1).reshape(len(machines), *sizes, 2)
+    for factor, counts in zip(space.factors(), space.factor_counts, strict=True):
+        sizes = [space.option_counts[at] for at in factor.decisions]
+        table = (counts @ of_layers).reshape(*sizes, len(machines), 2).movedim(-2, 0)
         decisions.append(factor.decisions)
         energies.append(table[..., 0].clone())
         cycles.append(table[..., 1].clone())

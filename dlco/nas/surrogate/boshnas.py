@@ -10,16 +10,18 @@ from typing import Any
 import torch
 
 from dlco.design.codesign import text_of
+from dlco.design.objective import ACCURACY
 from dlco.errors import InvalidInput
 from dlco.interrupts import held
-from dlco.nas.oracles.accuracy import Accuracy
-from dlco.nas.space import Space
+from dlco.nas.oracles.accuracy import Accuracy, check_oracle
+from dlco.nas.space import NetworkSpace
 from dlco.nas.surrogate.designs import networks_of
-from dlco.nas.surrogate.search import Proposer, Settings, round_size
+from dlco.nas.surrogate.proposer import Proposer, Settings, round_size
+from dlco.optimize.options import check_seed
 from dlco.progress import Listener, Progress
 from dlco.progress_bar import listening
 from dlco.tasks import single_thread
-from dlco.workload.problem import check_count, check_positive_int
+from dlco.workload.problem import check_positive_int
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,13 @@ class NetworkSearch:
 
 
 def boshnas(
-    space: Space[Any],
+    space: NetworkSpace[Any],
     oracle: Accuracy,
     queries: int = 100,
-    seed: int = 0,
     *,
-    settings: Settings | None = None,
+    seed: int = 0,
     progress: bool | Listener = False,
+    settings: Settings | None = None,
 ) -> NetworkSearch:
     """Search the most accurate network, whatever it costs to run; `cosearch` is for networks with a machine.
 
@@ -70,8 +72,8 @@ def boshnas(
         oracle: their accuracies. What a search maximises it finds optimistic values of: judge the winner anew.
         queries: networks that the oracle may be asked about.
         seed: the same seed asks about the same networks.
-        settings: of the search.
         progress: True for a progress bar, or a callable that takes `Progress`.
+        settings: of the search.
 
     Returns:
         All networks asked about; fewer than `queries` where the space has no more, or after Ctrl-C.
@@ -79,15 +81,12 @@ def boshnas(
     Raises:
         InvalidInput: an argument is not what it should be, or Ctrl-C came before the first answer.
     """
-    if not isinstance(space, Space):
-        raise InvalidInput(f"space is {space!r}; it must be a dlco.nas.Space")
-    if not isinstance(oracle, Accuracy) or oracle.space.name != space.name:
-        raise InvalidInput(f"oracle is {oracle!r}; it must be an oracle of the space {space.name!r}")
+    check_oracle(space, oracle)
     check_positive_int("queries", queries)
-    check_count("seed", seed)
+    check_seed(seed)
     started, interrupted = time.perf_counter(), False
     asked: dict[Any, float] = {}
-    with held() as interrupts, listening(progress, text_of("accuracy")) as listener, single_thread():
+    with held() as interrupts, listening(progress, text_of(ACCURACY)) as listener, single_thread():
         try:
             with interrupts.heard():
                 generator = torch.Generator().manual_seed(seed)

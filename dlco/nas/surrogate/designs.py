@@ -7,10 +7,9 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from dlco.hardware.space import HardwareSpace
-from dlco.nas.problem import CoProblem, Pair
-from dlco.nas.relaxation import round_network
-from dlco.nas.space import FactoredSpace, Network, Space
+from dlco.nas.request import CoRequest, Pair
+from dlco.nas.rounding import round_network
+from dlco.nas.space import FactoredSpace, Network, NetworkSpace
 from dlco.relax import onto_simplex, round_sizes
 from dlco.search.layer_costs import MachineIndex
 
@@ -74,7 +73,7 @@ class Factored(Designs[Network]):
 
     def __init__(self, space: FactoredSpace) -> None:
         self.space = space
-        sizes = [len(decision.options) for decision in space.decisions]
+        sizes = space.option_counts
         # the feature of every option of every decision; features[-1] stands for those that a decision lacks
         self._place = torch.full((len(sizes), max(sizes)), sum(sizes), dtype=torch.long)
         start = 0
@@ -114,7 +113,7 @@ class Met(Designs[Any]):
         generator: of those drawn.
     """
 
-    def __init__(self, space: Space[Any], generator: torch.Generator) -> None:
+    def __init__(self, space: NetworkSpace[Any], generator: torch.Generator) -> None:
         self.space = space
         self._met = list(dict.fromkeys(space.sample(KNOWN, generator)))
         self._points = space.encode(self._met).float()
@@ -151,17 +150,16 @@ class Machines(Designs[MachineIndex]):
     """Machines within the limits on area and PEs; coordinates are positions on the grids, from 0 to 1.
 
     Args:
-        problem: of a co-search, on a hardware space.
+        request: of a co-search; some sizes of its hardware are free.
     """
 
-    def __init__(self, problem: CoProblem) -> None:
-        assert isinstance(problem.hardware, HardwareSpace)
-        self.problem, self.hardware = problem, problem.hardware
+    def __init__(self, request: CoRequest) -> None:
+        self.request, self.hardware = request, request.hardware
         self._last = torch.tensor([max(1, len(p.grid) - 1) for p in self.hardware.parameters], dtype=torch.float32)
 
     def sample(self, n: int, generator: torch.Generator) -> list[MachineIndex]:
         """`n` machines at random."""
-        return self.problem.sample_machines(n, generator)
+        return self.request.sample_machines(n, generator)
 
     def encode(self, designs: Sequence[MachineIndex]) -> Tensor:
         """Positions on the grids, from 0 to 1."""
@@ -175,8 +173,8 @@ class Machines(Designs[MachineIndex]):
         """The machines at the nearest positions, made smaller until they keep the limits."""
         lengths = [len(p.grid) for p in self.hardware.parameters]
         index = torch.minimum((points * self._last).round().long(), torch.tensor(lengths) - 1)
-        within = self.problem.within(index).tolist()
-        excess = self.problem.score.machine_excess
+        within = self.request.within(index).tolist()
+        excess = self.request.score.machine_excess
         rows = [
             row if kept else round_sizes(self.hardware, self.hardware.index_to_sizes(row), excess)
             for row, kept in zip(index, within, strict=True)
@@ -185,7 +183,7 @@ class Machines(Designs[MachineIndex]):
 
     def neighbours(self, design: MachineIndex) -> list[MachineIndex]:
         """The machines one grid step away."""
-        return self.problem.neighbour_machines(design)
+        return self.request.neighbour_machines(design)
 
 
 class Pairs(Designs[Pair]):
@@ -232,13 +230,12 @@ class Pairs(Designs[Pair]):
         return points[:, : self._width], points[:, self._width :]
 
 
-def networks_of(space: Space[Any], generator: torch.Generator) -> Designs[Any]:
+def networks_of(space: NetworkSpace[Any], generator: torch.Generator) -> Designs[Any]:
     """The networks of any space."""
     return Factored(space) if isinstance(space, FactoredSpace) else Met(space, generator)
 
 
-def pairs_of(problem: CoProblem, generator: torch.Generator) -> Pairs:
+def pairs_of(request: CoRequest, generator: torch.Generator) -> Pairs:
     """What a co-search may choose: a side that is pinned stays where it is."""
-    free = problem.machine is None and isinstance(problem.hardware, HardwareSpace)
-    networks = networks_of(problem.space, generator) if problem.network is None else Fixed(problem.network)
-    return Pairs(networks, Machines(problem) if free else Fixed(problem.machine or ()))
+    networks = networks_of(request.space, generator) if request.network is None else Fixed(request.network)
+    return Pairs(networks, Machines(request) if request.machine is None else Fixed(request.machine))

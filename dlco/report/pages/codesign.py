@@ -2,7 +2,7 @@
 
 from dlco.design.codesign import CoDesign
 from dlco.design.figures import pretty
-from dlco.design.objective import Objective
+from dlco.design.objective import ACCURACY, Objective
 from dlco.design.table import Table
 from dlco.report.nas import plot_codesign, plot_progress
 from dlco.report.pages.html import card, document, paragraphs, picture, table
@@ -18,7 +18,7 @@ def codesign_page(design: CoDesign, title: str = "", source: str = "") -> str:
         source: where the co-design comes from, such as a file's name.
     """
     wanted = [] if design.least_accuracy is None else [f"at least {design.least_accuracy:g} % asked for"]
-    wanted += ["maximised"] if design.objective == "accuracy" else []
+    wanted += ["maximised"] if design.objective == ACCURACY else []
     accuracy = card("accuracy", design.accuracy, f"{design.accuracy:.2f} %", wanted)
     said = [
         f"{design.status}: {design.message}",

@@ -7,7 +7,7 @@ import torch
 
 from dlco.nas.surrogate.model import Surrogate
 from dlco.nas.surrogate.networks import NaturalNetwork, Teacher, _rectified
-from dlco.nas.surrogate.search import normal_scores
+from dlco.nas.surrogate.proposer import normal_scores
 
 
 def truth(x):

@@ -1,4 +1,4 @@
-"""`CoProblem`: what a co-search is asked for; pairs of a network and a machine, and how they rank."""
+"""`CoRequest`: what a co-search is asked for; pairs of a network and a machine, and how they rank."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 
 from dlco.design.budget import TOTALS, Budget
-from dlco.design.objective import OBJECTIVES, Objective
+from dlco.design.network_cost import NetworkCost
+from dlco.design.objective import ACCURACY, Objective, parse_goal
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
-from dlco.nas.oracles.accuracy import Accuracy
-from dlco.nas.space import Space
-from dlco.search.layer_costs import MachineIndex, NetworkPoint
+from dlco.nas.oracles.accuracy import Accuracy, check_oracle
+from dlco.nas.space import NetworkSpace
+from dlco.search.layer_costs import MachineIndex
 from dlco.search.score import BROKEN, Score
 
-OBJECTIVES_HERE = ("accuracy", *OBJECTIVES)
 LIMITS_HERE = (*TOTALS, "pe_count")
 POINT = 0.1  # a point of accuracy that is missing weighs as much as a limit broken by so much, in logs
 NO_LIMITS = Budget()
@@ -38,16 +38,15 @@ class Candidate:
 
     Attributes:
         pair: which.
-        accuracy: percent.
-        energy_pj, cycles: totals of the network; `area_mm2`: of the machine.
+        accuracy: percent; `cost`: of the network on the machine.
+        chosen: for each layer which of its mappings there, as `LayerCosts.mapping` takes it.
         merit: lower is better; from `BROKEN` where a limit is broken.
     """
 
     pair: Pair
     accuracy: float
-    energy_pj: float
-    cycles: float
-    area_mm2: float
+    cost: NetworkCost
+    chosen: tuple[int, ...]
     merit: float
 
     @property
@@ -57,13 +56,13 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class CoProblem:
+class CoRequest:
     """A question to the co-search, checked when it is made.
 
     Attributes:
         space: the networks; `oracle`: their accuracies.
         hardware: the machines.
-        objective: "accuracy", which is to be large, or an objective of `dlco.solve`, which is to be small.
+        objective: one of `GOALS`: accuracy, which is to be large, or an `Objective`, which is to be small.
         budget: limits on the pair: area, power, latency, energy, PEs.
         least_accuracy: percent that the network must have, or None.
         network: the only network allowed, or None; `machine`: the only machine allowed, or None.
@@ -72,10 +71,10 @@ class CoProblem:
         InvalidInput: a field is not what it should be, or the budget limits something else.
     """
 
-    space: Space[Any]
+    space: NetworkSpace[Any]
     oracle: Accuracy
-    hardware: Architecture | HardwareSpace
-    objective: str = "edp"
+    hardware: HardwareSpace
+    objective: str = Objective.EDP
     budget: Budget = NO_LIMITS
     least_accuracy: float | None = None
     network: Any = None
@@ -83,16 +82,8 @@ class CoProblem:
     _near: dict[MachineIndex, list[MachineIndex]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.space, Space):
-            raise InvalidInput(f"space is {self.space!r}; it must be a dlco.nas.Space")
-        if not isinstance(self.oracle, Accuracy):
-            raise InvalidInput(f"oracle is {self.oracle!r}; it must be an oracle: accuracy(networks) and a space")
-        if self.oracle.space.name != self.space.name:
-            raise InvalidInput(f"oracle judges {self.oracle.space.name!r}; the space is {self.space.name!r}")
-        if not isinstance(self.hardware, Architecture | HardwareSpace):
-            raise InvalidInput(f"hardware is {self.hardware!r}; it must be an Architecture or a HardwareSpace")
-        if self.objective not in OBJECTIVES_HERE:
-            raise InvalidInput(f"objective is {self.objective!r}; allowed: {', '.join(OBJECTIVES_HERE)}")
+        check_oracle(self.space, self.oracle)
+        object.__setattr__(self, "objective", parse_goal(self.objective))
         if not isinstance(self.budget, Budget):
             raise InvalidInput(f"budget is {self.budget!r}; it must be a dlco.Budget")
         for item in fields(self.budget):
@@ -110,54 +101,56 @@ class CoProblem:
             self.space.check(self.network)
         if self.machine is not None:
             object.__setattr__(self, "machine", self._checked(self.machine))
-        if self.machine is None and isinstance(self.hardware, Architecture):
+        elif self.hardware.is_fixed:
             object.__setattr__(self, "machine", ())
 
     def _checked(self, machine: Sequence[int]) -> MachineIndex:
         if not isinstance(machine, Sequence) or not all(type(i) is int for i in machine):
             raise InvalidInput(f"machine is {machine!r}; it must be a tuple of grid positions, or None")
-        if isinstance(self.hardware, Architecture):
-            if len(machine):
-                raise InvalidInput(f"machine is {machine!r}; fixed hardware has no grid, so it must be () or None")
-            return ()
         self.hardware.index_to_sizes(torch.tensor(machine, dtype=torch.long))
-        return tuple(int(i) for i in machine)
+        return tuple(machine)
+
+    @property
+    def by_accuracy(self) -> bool:
+        """Whether it is accuracy that is to be as good as possible."""
+        return self.objective == ACCURACY
+
+    @property
+    def cost_objective(self) -> Objective:
+        """What a network's costs on a machine rank by: the objective, or EDP where that is accuracy."""
+        return Objective.EDP if self.by_accuracy else Objective(self.objective)
 
     @property
     def score(self) -> Score:
-        """How the hardware side ranks: for the objective, or for EDP where that is accuracy."""
-        objective = "edp" if self.objective == "accuracy" else self.objective
-        return Score(Objective(objective), self.budget, self.hardware.base.cycle_s)
+        """How a network's costs on a machine rank."""
+        return Score(self.cost_objective, self.budget, self.hardware.base.cycle_s)
 
-    def merit(self, accuracy: float, point: NetworkPoint) -> float:
-        """How a pair ranks, lower is better: all that keep the limits before all that do not."""
-        short = max(0.0, (self.least_accuracy or 0.0) - accuracy)
-        broken = max(0.0, point.score - BROKEN) if point.score >= BROKEN else 0.0
-        if short > 0 or point.score >= BROKEN:
-            return BROKEN + broken + POINT * short
-        return -accuracy + TIE * point.score if self.objective == "accuracy" else point.score
+    def merit(self, accuracy: Tensor, score: Tensor) -> Tensor:
+        """How pairs rank, lower is better: all that keep the limits before all that do not.
+
+        Args:
+            accuracy: `[n]`, percent.
+            score: `[n]` of their costs, as `score` has it.
+
+        Returns:
+            `[n]`, from `BROKEN` where a limit is broken.
+        """
+        short = ((self.least_accuracy or 0.0) - accuracy).clamp(min=0)
+        broken = (score - BROKEN).clamp(min=0) + POINT * short
+        kept = -accuracy + TIE * score if self.by_accuracy else score
+        return torch.where((short > 0) | (score >= BROKEN), BROKEN + broken, kept)
 
     def value(self, candidate: Candidate) -> float:
         """The objective's figure: percent, or as `NetworkCost.objective` has it (s, pJ, pJ x cycles, W, mm2)."""
-        latency = candidate.cycles * self.hardware.base.cycle_s
-        return {
-            "accuracy": candidate.accuracy,
-            "latency": latency,
-            "energy": candidate.energy_pj,
-            "edp": candidate.energy_pj * candidate.cycles,
-            "power": candidate.energy_pj * 1e-12 / latency,
-            "area": candidate.area_mm2,
-        }[self.objective]
+        return candidate.accuracy if self.by_accuracy else candidate.cost.objective(self.cost_objective)
 
-    def with_pins(self, network: Any, machine: MachineIndex | None) -> "CoProblem":
+    def with_pins(self, network: Any, machine: MachineIndex | None) -> "CoRequest":
         """The same question with only one network or machine allowed, or with these set free."""
         return replace(self, network=network, machine=machine)
 
     @property
     def base_machine(self) -> MachineIndex:
         """The machine of the grid nearest to the space's base: the published one where it lies on the grid."""
-        if isinstance(self.hardware, Architecture):
-            return ()
         return tuple(self.hardware.nearest(self.hardware.base_sizes).tolist())
 
     def architecture(self, machine: MachineIndex) -> Architecture:
@@ -170,8 +163,8 @@ class CoProblem:
 
     def sample_machines(self, n: int, generator: torch.Generator) -> list[MachineIndex]:
         """Machines at random within the limits on area and PEs (where so few keep them, also others)."""
-        if self.machine is not None or isinstance(self.hardware, Architecture):
-            return [self.machine or ()] * n
+        if self.machine is not None:
+            return [self.machine] * n
         found: list[MachineIndex] = []
         for attempt in range(20):
             index = self.hardware.nearest(self.hardware.sample(4 * n, generator))
@@ -182,11 +175,13 @@ class CoProblem:
                 break
         return found[:n]
 
+    def sample_pairs(self, n: int, generator: torch.Generator) -> list[Pair]:
+        """Pairs at random."""
+        sides = self.sample_networks(n, generator), self.sample_machines(n, generator)
+        return [Pair(network, machine) for network, machine in zip(*sides, strict=True)]
+
     def within(self, index: Tensor) -> Tensor:
         """Whether machines `[n, parameters]` keep the limits on area and PEs, BoolTensor `[n]`."""
-        unlimited = self.budget.area_mm2 is None and self.budget.pe_count is None
-        if unlimited or isinstance(self.hardware, Architecture):
-            return torch.ones(len(index), dtype=torch.bool)
         return self.score.machine_excess(self.hardware.machines_at(index)) <= 0
 
     def neighbour_networks(self, network: Any) -> list[Any]:
@@ -195,7 +190,7 @@ class CoProblem:
 
     def neighbour_machines(self, machine: MachineIndex) -> list[MachineIndex]:
         """Machines one grid step away, within the limits if any is; none where only one is allowed."""
-        if self.machine is not None or isinstance(self.hardware, Architecture):
+        if self.machine is not None:
             return []
         if machine not in self._near:  # a walk asks for the same ones again and again
             near = self.hardware.neighbours(torch.tensor(machine))

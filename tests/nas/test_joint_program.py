@@ -1,12 +1,11 @@
 """The joint relaxation: what it counts at corners, and where it goes where the answer is known."""
 
-from itertools import product
-
 import torch
 
 from dlco import Budget
-from dlco.nas.problem import CoProblem
-from dlco.nas.relaxation import _Program, relax_jointly, round_network
+from dlco.nas.joint_program import relax_jointly
+from dlco.nas.request import CoRequest
+from dlco.nas.rounding import round_network
 from tests.nas.small import Linear, make_hardware, make_space
 
 SPACE = make_space()
@@ -14,23 +13,13 @@ ORACLE = Linear(SPACE)
 
 
 def relaxed(objective="energy", seed=0, **fields):
-    problem = CoProblem(SPACE, ORACLE, make_hardware(), objective, **fields)
+    request = CoRequest(SPACE, ORACLE, make_hardware(), objective, **fields)
     generator = torch.Generator().manual_seed(seed)
-    return problem, relax_jointly(problem, ORACLE.accuracy_of_encoding, starts=3, steps=80, generator=generator)
+    return request, relax_jointly(request, ORACLE.accuracy_of_encoding, starts=3, steps=80, generator=generator)
 
 
 def likeliest(solution, start=0):
     return tuple(int(part.argmax()) for part in solution.probabilities[start].split(3))
-
-
-def test_layer_counts_are_the_networks_at_corners_and_linear_between():
-    problem = CoProblem(SPACE, ORACLE, make_hardware(), "energy")
-    program = _Program(problem, ORACLE.accuracy_of_encoding, 2, torch.Generator().manual_seed(0))
-    networks = list(product(range(3), repeat=3))
-    corners = program.counts(SPACE.encode(networks))
-    assert torch.equal(corners, SPACE.counts(networks))
-    mixed = program.counts(SPACE.encode(networks[:9]).mean(0, keepdim=True))
-    torch.testing.assert_close(mixed[0], SPACE.counts(networks[:9]).mean(0))
 
 
 def test_without_a_limit_on_accuracy_the_least_work_wins():
@@ -56,8 +45,8 @@ def test_where_accuracy_is_maximised_limits_hold_it_back():
 
 def test_limits_on_area_hold_and_cost_energy():
     _, free = relaxed(network=(1, 1, 1))
-    problem, tight = relaxed(network=(1, 1, 1), budget=Budget(area_mm2=0.75))
-    area = problem.hardware.machine(tight.sizes[0]).area_mm2
+    request, tight = relaxed(network=(1, 1, 1), budget=Budget(area_mm2=0.75))
+    area = request.hardware.machine(tight.sizes[0]).area_mm2
     assert float(area) <= 0.75 * 1.03
     assert float(tight.value[0]) >= float(free.value[0]) - 0.05
 

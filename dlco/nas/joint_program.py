@@ -18,17 +18,17 @@ factors of a layer that hardly occurs as fast as any other's. Probabilities are 
 Loop orders are fixed between a few updates, as in `dlco.relax`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 from math import log
 
 import torch
 from torch import Tensor
 
-from dlco.hardware.space import HardwareSpace, as_space
-from dlco.nas.problem import TIE, CoProblem
-from dlco.nas.space import FactoredSpace, Network
+from dlco.design.objective import Objective
+from dlco.hardware.space import HardwareSpace
+from dlco.nas.request import TIE, CoRequest
+from dlco.nas.space import FactoredSpace
 from dlco.relax import Classes, RelaxedLayers, better_orders, draw_classes, draw_factors
 from dlco.search.group import make_groups
 from dlco.workload.layer import Layer
@@ -39,13 +39,12 @@ ORDERS_AT = (0.25, 0.6)  # shares of the steps after which loop orders are impro
 MULTIPLIERS_EVERY = 10  # steps
 STIFFNESS = 4.0  # of the quadratic part of the augmented Lagrangian
 RATE, LAST_RATE = 0.15, 0.02  # Adam's steps, in the logits' and logs' own unit
-ORDER_PRICES = {"latency": (0.05, 1.0), "energy": (1.0, 0.05), "power": (1.0, 0.05)}
-# of logs of energy and cycles, for which loop orders are chosen, by objective; else both alike
+ASIDE = 0.05  # of the log of what the objective does not count, where loop orders are chosen
 SHARPEN = 0.3  # price of the decisions' mean entropy at the end
 
 
 @dataclass(frozen=True)
-class Relaxed:
+class RelaxedPairs:
     """Solutions, one a start, the best first.
 
     Attributes:
@@ -65,25 +64,25 @@ class Relaxed:
 
 
 def relax_jointly(
-    problem: CoProblem,
+    request: CoRequest,
     accuracy: Callable[[Tensor], Tensor],
     *,
     starts: int = 4,
     steps: int = 160,
     generator: torch.Generator,
     tick: Callable[[float], None] = lambda share: None,
-) -> Relaxed:
+) -> RelaxedPairs:
     """Solve the relaxation from several starts at once.
 
     Args:
-        problem: its space is factored; where it allows one network or machine only, that is no variable.
+        request: its space is factored; where it allows one network or machine only, that is no variable.
         accuracy: percent of encodings `[..., features]`, differentiable.
         starts: how many.
         steps: of Adam.
         generator: draws the starts.
         tick: told the share of the steps done.
     """
-    program = _Program(problem, accuracy, starts, generator)
+    program = _Program(request, accuracy, starts, generator)
     optimizer = torch.optim.Adam(program.variables, lr=RATE, eps=1e-15)
     orders = {round(share * steps) for share in ORDERS_AT}
     for step in range(steps):
@@ -106,45 +105,40 @@ class _Program:
     """The variables of all starts, and the Lagrangian."""
 
     def __init__(
-        self, problem: CoProblem, accuracy: Callable[[Tensor], Tensor], starts: int, generator: torch.Generator
+        self, request: CoRequest, accuracy: Callable[[Tensor], Tensor], starts: int, generator: torch.Generator
     ) -> None:
-        assert isinstance(problem.space, FactoredSpace)
-        self.problem, self.accuracy, self.space, self.score = problem, accuracy, problem.space, problem.score
-        hardware = problem.hardware
-        if problem.machine is not None:
-            hardware = problem.architecture(problem.machine)
+        assert isinstance(request.space, FactoredSpace)
+        self.request, self.accuracy, self.space, self.score = request, accuracy, request.space, request.score
+        hardware = request.hardware
+        if request.machine is not None:
+            hardware = HardwareSpace(request.architecture(request.machine))
         self.hardware = hardware
         counted = self.space.layers
         self.used = list(range(len(counted)))
-        if problem.network is not None:  # layers that the only network lacks need no mapping
-            counts = self.space.counts([problem.network])[0]
+        if request.network is not None:  # layers that the only network lacks need no mapping
+            counts = self.space.counts([request.network])[0]
             self.used = counts.nonzero().flatten().tolist()
         named = [Layer(f"layer {i}", counted[i].problem) for i in self.used]
         groups = make_groups(named, hardware.base, hardware.free_fanouts)
-        self.layers = [RelaxedLayers(group, as_space(hardware), self.score) for group in groups]
+        self.layers = [RelaxedLayers(group, hardware, self.score) for group in groups]
         self.members = [torch.tensor([self.used[m] for m in group.members]) for group in groups]
         self.classes = [draw_classes(group, starts, generator) for group in groups]
         self.x = []
         for group, classes in zip(groups, self.classes, strict=True):
             shares = draw_factors(group, classes, generator) / group.bounds.log()[:, None, group.live].clamp(min=1e-9)
             self.x.append(shares.clamp(min=1e-6).log().requires_grad_())
-        self.decided = [len(decision.options) for decision in self.space.decisions]
-        self.logits = 0.1 * torch.randn(starts, sum(self.decided), generator=generator, dtype=torch.float64)
-        self.tables = _factor_tables(self.space)
+        features = sum(self.space.option_counts)
+        self.logits = 0.1 * torch.randn(starts, features, generator=generator, dtype=torch.float64)
         self.variables: list[Tensor] = list(self.x)
         self.pinned: Tensor | None = None
-        if problem.network is None:
+        if request.network is None:
             self.variables.append(self.logits.requires_grad_())
         else:
-            self.pinned = self.space.encode([problem.network]).expand(starts, -1)
-        if isinstance(hardware, HardwareSpace):
-            self.low, self.high = hardware.low.log(), hardware.high.log()
-            middle = torch.rand(starts, len(self.low), generator=generator, dtype=torch.float64) * 0.6 + 0.2
-            self.z = middle.logit().requires_grad_()
-            self.variables.append(self.z)
-        else:
-            self.low = self.high = torch.zeros(0, dtype=torch.float64)
-            self.z = torch.zeros(starts, 0, dtype=torch.float64)
+            self.pinned = self.space.encode([request.network]).expand(starts, -1)
+        self.low, self.high = hardware.low.log(), hardware.high.log()
+        middle = torch.rand(starts, len(self.low), generator=generator, dtype=torch.float64) * 0.6 + 0.2
+        self.z = middle.logit().requires_grad_()
+        self.variables.append(self.z)
         self.multipliers = torch.zeros(starts, 1, dtype=torch.float64)
         with torch.no_grad():
             self.multipliers = torch.zeros_like(self.lagrangian(0.0)[1])
@@ -157,7 +151,7 @@ class _Program:
         """`[starts, features]`."""
         if self.pinned is not None:
             return self.pinned
-        return torch.cat([part.softmax(-1) for part in self.logits.split(self.decided, -1)], -1)
+        return torch.cat([part.softmax(-1) for part in self.space.split(self.logits)], -1)
 
     def logs(self, g: int) -> Tensor:
         """Logs of the factors of a group, `[starts, layers, slots, live]`."""
@@ -176,48 +170,32 @@ class _Program:
             cycles = cycles.index_copy(1, self.members[g], t + more)
         return energy, cycles
 
-    def counts(self, probabilities: Tensor) -> Tensor:
-        """How often each layer occurs, `[starts, layers of the space]`."""
-        split = probabilities.split(self.decided, -1)
-        total = torch.zeros(len(probabilities), len(self.space.layers), dtype=torch.float64)
-        for decisions, table in self.tables:
-            weight = torch.ones(len(probabilities), 1, dtype=torch.float64)
-            for at in decisions:
-                weight = (weight[..., None] * split[at][:, None]).flatten(1)
-            total = total + weight @ table
-        return total
-
     def lagrangian(self, sharpen: float) -> tuple[Tensor, Tensor]:
         """(what is minimised, `[starts]`; the limits' excesses `[starts, limits]`)."""
         p, y = self.probabilities(), self.sizes()
         energy, cycles = self.layer_costs(y)
-        weights = self.counts(p).clamp(min=1e-30).log()
+        weights = self.space.expected_counts(p).clamp(min=1e-30).log()
         e, t = (weights + energy).logsumexp(-1), (weights + cycles).logsumexp(-1)
-        whole, macs = self._whole(y)
-        accuracy = self.accuracy(p)
-        value = self.score.value(e.exp(), t.exp(), whole)
-        if self.problem.objective == "accuracy":
+        machine = self.hardware.machine(y.exp())
+        accuracy, totals = self.accuracy(p), (e.exp(), t.exp(), machine.area_mm2)
+        value = self.score.value(*totals)
+        if self.request.by_accuracy:
             value = -PER_POINT * accuracy + TIE * value
-        limits = [one.expand_as(e) for one in self.score.excess(e.exp(), t.exp(), whole)]
+        limits = self.score.excess(*totals)
         if self.score.budget.pe_count is not None:
-            limits.append((macs.log() - log(self.score.budget.pe_count)).expand_as(e))
-        if self.problem.least_accuracy is not None and self.problem.network is None:
-            limits.append(PER_POINT * (self.problem.least_accuracy - accuracy))
+            limits.append(machine.macs.log() - log(self.score.budget.pe_count))
+        if self.request.least_accuracy is not None and self.request.network is None:
+            limits.append(PER_POINT * (self.request.least_accuracy - accuracy))
         excess = torch.stack(limits, -1) if limits else torch.zeros(len(e), 0, dtype=torch.float64)
         self.value, self.excess, self.found = value, excess, (energy, cycles)
         shifted = (self.multipliers + STIFFNESS * excess).clamp(min=0)
         penalty = (shifted.square() - self.multipliers.square()).sum(-1) / (2 * STIFFNESS)
-        entropy = -(p.clamp(min=1e-12).log() * p).sum(-1) / max(1, len(self.decided))
+        entropy = -(p.clamp(min=1e-12).log() * p).sum(-1) / max(1, len(self.space.decisions))
         return value + penalty + sharpen * entropy, excess
-
-    def _whole(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """(area mm2, MAC units), `[starts]` each."""
-        machine = as_space(self.hardware).machine(y.exp())
-        return machine.area_mm2, machine.macs
 
     def improve_orders(self) -> None:
         """The best loop orders at the present factors, layer by layer, at the objective's own prices."""
-        energy_price, time_price = ORDER_PRICES.get(self.problem.objective, (1.0, 1.0))
+        energy_price, time_price = _order_prices(self.request.cost_objective)
         with torch.no_grad():
             y = self.sizes()
             for g, layers in enumerate(self.layers):
@@ -228,14 +206,14 @@ class _Program:
 
                 self.classes[g] = better_orders(layers.group, self.logs(g), self.classes[g], merit)
 
-    def result(self) -> Relaxed:
+    def result(self) -> RelaxedPairs:
         """The solutions as they are, the best first."""
         with torch.no_grad():
             self.lagrangian(0.0)
             violation = self.excess.clamp(min=0).amax(-1) if self.excess.shape[1] else torch.zeros_like(self.value)
             order = (self.value + 10 * violation).argsort()
             energy, cycles = self.found
-            return Relaxed(
+            return RelaxedPairs(
                 probabilities=self.probabilities()[order].clone(),
                 sizes=self.sizes()[order].exp(),
                 energy_pj=energy[order].exp(),
@@ -245,48 +223,7 @@ class _Program:
             )
 
 
-def round_network(
-    space: FactoredSpace, probabilities: Tensor, copies: int, generator: torch.Generator
-) -> list[Network]:
-    """Networks near probabilities `[features]`, each once: the likeliest options first, then draws.
-
-    Where those make no network of the space, a valid one near them.
-    """
-    parts = probabilities.split([len(decision.options) for decision in space.decisions])
-    found: list[Network] = []
-    for copy in range(copies):
-        noise = [-(-torch.rand(len(p), generator=generator, dtype=p.dtype).log()).log() if copy else 0.0 for p in parts]
-        scores = [p.clamp(min=1e-9).log() + n for p, n in zip(parts, noise, strict=True)]  # Gumbel: draws from p
-        network = tuple(int(score.argmax()) for score in scores)
-        if not space.is_valid(network):
-            network = _nearest_valid(space, scores, generator)
-        found.append(network)
-    return list(dict.fromkeys(found))
-
-
-def _nearest_valid(space: FactoredSpace, scores: Sequence[Tensor], generator: torch.Generator) -> Network:
-    """The valid network of high score: the best of some samples, then single changes while they help."""
-
-    def total(network: Network) -> float:
-        return sum(float(score[option]) for score, option in zip(scores, network, strict=True))
-
-    best = max(space.sample(16, generator), key=total)
-    while True:
-        better = max(space.neighbours(best), key=total, default=best)
-        if total(better) <= total(best):
-            return best
-        best = better
-
-
-def _factor_tables(space: FactoredSpace) -> list[tuple[tuple[int, ...], Tensor]]:
-    """For each factor its decisions and the counts `[combinations, layers of the space]` that they bring."""
-    place = {(layer.problem, layer.stored_weights): i for i, layer in enumerate(space.layers)}
-    tables = []
-    for factor in space.factors():
-        options = list(product(*(range(len(space.decisions[at].options)) for at in factor.decisions)))
-        table = torch.zeros(len(options), len(space.layers), dtype=torch.float64)
-        for row, combination in enumerate(options):
-            for layer in factor.layers[combination]:
-                table[row, place[layer.problem, layer.stored_weights]] += layer.count
-        tables.append((factor.decisions, table))
-    return tables
+def _order_prices(objective: Objective) -> tuple[float, float]:
+    """Of logs of energy and cycles, for which loop orders are chosen; both alike where the objective counts neither."""
+    energy, cycles, _ = objective.powers
+    return (max(ASIDE, energy), max(ASIDE, cycles)) if energy or cycles else (1.0, 1.0)

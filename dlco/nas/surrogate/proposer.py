@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from dlco.errors import InvalidInput
+from dlco.nas.draws import draw
 from dlco.nas.surrogate.descent import descend
 from dlco.nas.surrogate.designs import D, Designs
 from dlco.nas.surrogate.model import Belief, Surrogate
@@ -31,7 +32,7 @@ class Settings:
         curiosity: what a unit of doubt takes off the belief, where lower is better.
         caution: what a unit of noise adds to it once `stale` designs in a row have brought nothing better.
         stale: how many that takes.
-        cold, warm: starts of a descent: designs drawn anew, and the best known.
+        fresh, best: starts of a descent: designs drawn anew, and the best known.
         steps, rate: of a descent.
         pool: designs drawn to doubt, to be distant, and to teach the student at.
         around: designs that a round ranks in the end, about: those that the descent led to, and where these are known
@@ -48,8 +49,8 @@ class Settings:
     curiosity: float = 0.5
     caution: float = 0.5
     stale: int = 10
-    cold: int = 8
-    warm: int = 4
+    fresh: int = 8
+    best: int = 4
     steps: int = 16
     rate: float = 0.5
     pool: int = 64
@@ -59,7 +60,7 @@ class Settings:
     student: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("first", "stale", "cold", "warm", "steps", "pool", "around"):
+        for name in ("first", "stale", "fresh", "best", "steps", "pool", "around"):
             check_positive_int(name, getattr(self, name))
         for name in ("doubtful", "distant"):
             if not 0 <= getattr(self, name) <= 1 or self.doubtful + self.distant > 1:
@@ -131,8 +132,8 @@ class Proposer(Generic[D]):
         Where the nearest design is known its neighbours stand in for it, and so for the best one known.
         """
         settings = self.settings
-        best = sorted(self.known, key=self.known.__getitem__)[: settings.warm]
-        starts = self.designs.encode(best + self.designs.sample(settings.cold, self.generator))
+        best = sorted(self.known, key=self.known.__getitem__)[: settings.best]
+        starts = self.designs.encode(best + self.designs.sample(settings.fresh, self.generator))
         ends = descend(
             self.acquisition,
             starts,
@@ -148,7 +149,9 @@ class Proposer(Generic[D]):
         found = dict.fromkeys(self._new(near))
         for design in near:
             if design in self.known and len(found) < settings.around:
-                found |= dict.fromkeys(self._some(self._new(self.designs.neighbours(design))))
+                found |= dict.fromkeys(
+                    draw(self._new(self.designs.neighbours(design)), self.generator, settings.around)
+                )
         return self._ranked(list(found), self.acquisition)
 
     def _doubtful(self, pool: list[D]) -> list[D]:
@@ -168,15 +171,11 @@ class Proposer(Generic[D]):
     def _new(self, designs: Sequence[D]) -> list[D]:
         return [design for design in dict.fromkeys(designs) if design not in self.known]
 
-    def _some(self, designs: list[D]) -> list[D]:
-        order = torch.randperm(len(designs), generator=self.generator)[: self.settings.around]
-        return [designs[i] for i in order.tolist()]
-
     def _anything(self, n: int) -> list[D]:
         """New designs wherever they are: neighbours of the known ones, best first."""
         for design in sorted(self.known, key=self.known.__getitem__):
             if new := self._new(self.designs.neighbours(design)):
-                return self._some(new)[:n]
+                return draw(new, self.generator, min(n, self.settings.around))
         return self._new(self.designs.sample(self.settings.pool, self.generator))[:n]
 
 
