@@ -36,7 +36,7 @@ from dlco.nas.evaluator import Evaluator
 from dlco.nas.network_ranking import NetworkRanking
 from dlco.nas.oracles.ofa import ofa_accuracy
 from dlco.nas.request import Candidate, CoRequest
-from dlco.search.layer_costs import LayerCosts
+from dlco.search import LayerCosts
 
 LEVELS = (74.0, 75.0, 76.0, 76.5, 77.0)
 ARMS = ("joint", "fixed hardware", "fixed network", "two-stage", "fixed lean network")

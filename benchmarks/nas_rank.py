@@ -31,7 +31,7 @@ from dlco.hardware import dpu_alu_like, dpu_like
 from dlco.mapping import Constraints, SlotConstraint
 from dlco.nas.spaces import MnasNet
 from dlco.nas.spaces.mnasnet import BLOCKS
-from dlco.search.local_search import Effort
+from dlco.search import Effort
 from dlco.workload.problem import Dataspace, Problem
 
 TABLE = Path(__file__).resolve().parent / "data" / "accel_nasbench_mnasnet.csv.gz"

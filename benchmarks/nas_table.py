@@ -29,8 +29,7 @@ from dlco.nas.evaluator import Evaluator, Improvement
 from dlco.nas.methods import METHODS
 from dlco.nas.oracles import TableAccuracy
 from dlco.nas.request import CoRequest
-from dlco.search.layer_costs import LayerCosts, MachineIndex
-from dlco.search.score import BROKEN, Score
+from dlco.search import BROKEN, LayerCosts, MachineIndex, Score
 
 TABLE = Path(__file__).parent / "data" / "nasbench201_200epochs.csv.gz"
 DATASETS = {"c10": (10, 32), "c100": (100, 32), "in16": (120, 16)}  # classes, resolution

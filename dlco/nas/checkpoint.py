@@ -4,7 +4,7 @@ import torch
 
 from dlco.nas.oracles.accuracy import DifferentiableAccuracy
 from dlco.nas.request import CoRequest
-from dlco.search.layer_costs import LayerCosts
+from dlco.search import LayerCosts
 
 PROBES = 3  # networks by which spaces and oracles are told apart
 

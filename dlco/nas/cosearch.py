@@ -30,7 +30,7 @@ from dlco.optimize.effort import SolveEffort
 from dlco.optimize.options import check_effort, check_flag, check_seed
 from dlco.progress import Listener, Progress
 from dlco.progress_bar import listening
-from dlco.search.layer_costs import LayerCosts
+from dlco.search import LayerCosts
 from dlco.tasks import single_thread
 from dlco.workload.problem import check_positive_int
 
@@ -108,7 +108,7 @@ def cosearch(
     check_seed(seed)
     check_flag("bound", bound)
     effort = FINAL if effort is None else check_effort(effort, SolveEffort)
-    costs = _checked_costs(request, given.costs, seed)
+    costs = _checked_costs(request, given, seed)
     started = time.perf_counter()
     mappings = costs.evaluations
     interrupted = False
@@ -200,26 +200,31 @@ def _constrained(request: CoRequest, constraints: Constraints | None) -> CoReque
     """
     if constraints is None:
         return request
-    space, base = request.space, request.hardware.base
+    space = request.space
     if isinstance(space, FactoredSpace):
         layers = list(space.layers)
     else:
         some = request.sample_networks(PROBES, torch.Generator().manual_seed(0))
         layers = [layer for network in some for layer in space.to_layers(network)]
-    check_constraints(base, [layer.problem for layer in layers], constraints)
-    base = replace(base, constraints=stated(base, constraints))
-    return replace(request, hardware=replace(request.hardware, base=base))
+    check_constraints(request.hardware.base, [layer.problem for layer in layers], constraints)
+    return replace(request, hardware=_with(request.hardware, constraints))
 
 
-def _checked_costs(request: CoRequest, given: LayerCosts | None, seed: int) -> LayerCosts:
+def _with(hardware: HardwareSpace, constraints: Constraints | None) -> HardwareSpace:
+    """The hardware with constraints beside its own."""
+    return replace(hardware, base=replace(hardware.base, constraints=stated(hardware.base, constraints)))
+
+
+def _checked_costs(request: CoRequest, options: CoOptions, seed: int) -> LayerCosts:
     """Those given, or new ones."""
-    if given is None:
-        return LayerCosts(request.hardware, request.score, seed=seed)
-    if not isinstance(given, LayerCosts):
-        raise InvalidInput(f"costs is {given!r}; it must be a dlco.nas.LayerCosts")
-    if as_space(given.hardware) != request.hardware or given.score != request.score:
-        raise InvalidInput("costs were found on other hardware, or for another objective or other limits")
-    return given
+    costs = options.costs
+    if costs is None:
+        return LayerCosts(request.hardware, request.score, seed=seed, device=options.device)
+    if not isinstance(costs, LayerCosts):
+        raise InvalidInput(f"costs is {costs!r}; it must be a dlco.search.LayerCosts")
+    if _with(costs.hardware, costs.constraints) != request.hardware or costs.score != request.score:
+        raise InvalidInput("costs were found on other hardware, or for another objective, other limits or constraints")
+    return costs
 
 
 def _evaluate_any(evaluator: Evaluator, method: str, seed: int, interrupts: Interrupts) -> None:

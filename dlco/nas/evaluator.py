@@ -11,7 +11,7 @@ from torch import Tensor
 from dlco.design.network_cost import NetworkCost
 from dlco.journal import Journal, fingerprint, recorded
 from dlco.nas.request import Candidate, CoRequest, Pair
-from dlco.search.layer_costs import LayerCosts, MachineIndex
+from dlco.search import LayerCosts, MachineIndex
 from dlco.workload.problem import Problem
 
 IDLE = 50  # calls in a row that bring nothing new, after which a method has seen what it can

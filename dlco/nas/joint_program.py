@@ -30,7 +30,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.nas.request import TIE, CoRequest
 from dlco.nas.space import FactoredSpace
 from dlco.relax import Classes, RelaxedLayers, better_orders, draw_classes, draw_factors
-from dlco.search.group import make_groups
+from dlco.search import make_groups
 from dlco.workload.layer import Layer
 
 OVERFULL = 3.0  # power of the overflow by which a layer's energy and cycles count as more

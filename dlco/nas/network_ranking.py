@@ -15,7 +15,7 @@ from torch import Tensor
 from dlco.nas.accuracy_model import AccuracyModel
 from dlco.nas.request import CoRequest
 from dlco.nas.space import FactoredSpace, Network
-from dlco.search.layer_costs import LayerCosts, MachineIndex, rates_of
+from dlco.search import LayerCosts, MachineIndex, rates_of
 
 PRICES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 1e4)  # of a cycle, as multiples of what a busy one costs
 BEAM, MUTANTS, ROUNDS, STALE = 8, 192, 30, 2  # of the steps on the model

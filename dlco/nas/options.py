@@ -4,7 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from dlco.optimize.options import Options, RunOptions
-from dlco.search.layer_costs import LayerCosts
+from dlco.search import LayerCosts
 from dlco.workload.problem import check_positive_int
 
 

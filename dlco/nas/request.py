@@ -15,8 +15,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.nas.oracles.accuracy import Accuracy, check_oracle
 from dlco.nas.space import NetworkSpace
-from dlco.search.layer_costs import MachineIndex
-from dlco.search.score import BROKEN, Score
+from dlco.search import BROKEN, MachineIndex, Score
 
 LIMITS_HERE = (*TOTALS, "pe_count")
 POINT = 0.1  # a point of accuracy that is missing weighs as much as a limit broken by so much, in logs

@@ -8,7 +8,7 @@ from dlco.hardware import eyeriss_like
 from dlco.hardware.parameter import Parameter
 from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.nas import Decision, Factor, FactoredSpace, Network
-from dlco.search.local_search import Effort
+from dlco.search import Effort
 from dlco.workload import Layer
 
 WIDTHS = (8, 16, 32)

@@ -10,8 +10,7 @@ from dlco.design.codesign import CoDesign
 from dlco.errors import InvalidInput
 from dlco.nas.cosearch import cosearch
 from dlco.nas.request import CoRequest
-from dlco.search.layer_costs import LayerCosts
-from dlco.search.local_search import Effort
+from dlco.search import Effort, LayerCosts
 from tests.nas.small import FAST, Linear, Opaque, make_hardware, make_space
 
 SPACE, HARDWARE = make_space(), make_hardware()

@@ -17,9 +17,7 @@ from dlco.nas.methods import METHODS
 from dlco.nas.oracles import Counted
 from dlco.nas.request import CoRequest
 from dlco.nas.space import NetworkSpace
-from dlco.search.layer_costs import LayerCosts
-from dlco.search.local_search import Effort
-from dlco.search.score import Score
+from dlco.search import Effort, LayerCosts, Score
 from tests.nas.small import FAST, Linear, Opaque, make_hardware, make_space
 
 SPACE, HARDWARE = make_space(), make_hardware()
@@ -376,7 +374,7 @@ def test_bad_input_is_refused(costs, options, message):
 def test_costs_of_another_question_are_refused(costs):
     with pytest.raises(InvalidInput, match="costs"):
         cosearch(SPACE, Linear(SPACE), HARDWARE, "latency", costs=costs)
-    with pytest.raises(InvalidInput, match=r"costs is 3; it must be a dlco\.nas\.LayerCosts"):
+    with pytest.raises(InvalidInput, match=r"costs is 3; it must be a dlco\.search\.LayerCosts"):
         cosearch(SPACE, Linear(SPACE), HARDWARE, costs=3)
 
 

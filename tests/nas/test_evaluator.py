@@ -6,8 +6,7 @@ from dlco import Budget
 from dlco.errors import InvalidInput
 from dlco.nas.evaluator import IDLE, Evaluator, Exhausted
 from dlco.nas.request import CoRequest, Pair
-from dlco.search.layer_costs import LayerCosts
-from dlco.search.score import BROKEN
+from dlco.search import BROKEN, LayerCosts
 from tests.nas.small import FAST, Linear, make_hardware, make_space
 
 SPACE, HARDWARE = make_space(), make_hardware()

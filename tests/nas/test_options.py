@@ -11,8 +11,7 @@ from dlco.errors import InvalidInput
 from dlco.mapping import Constraints, Mapping, SlotConstraint
 from dlco.nas import CoDesign, cosearch
 from dlco.nas.request import CoRequest
-from dlco.search.layer_costs import LayerCosts
-from dlco.search.local_search import Effort
+from dlco.search import Effort, LayerCosts
 from tests.nas.small import FAST, Linear, Opaque, make_hardware, make_space
 from tests.nas.test_cosearch import Plain
 
@@ -99,10 +98,12 @@ def test_constraints_are_checked_before_the_search(space, monkeypatch):
         cosearch(space, Opaque(space), HARDWARE, constraints=wrong)
 
 
-def test_costs_without_the_constraints_are_refused():
-    costs = LayerCosts(HARDWARE, CoRequest(SPACE, Linear(SPACE), HARDWARE, "energy").score, effort=FAST)
+def test_costs_are_of_the_same_constraints():
+    score = CoRequest(SPACE, Linear(SPACE), HARDWARE, "energy").score
     with pytest.raises(InvalidInput, match="costs were found on other hardware"):
-        search(costs=costs, constraints=GIVEN)
+        search(costs=LayerCosts(HARDWARE, score, effort=FAST), constraints=GIVEN)
+    found = search(costs=LayerCosts(HARDWARE, score, effort=FAST, constraints=GIVEN), constraints=GIVEN)
+    assert all(obeys(mapping) for mapping in found.solution.mappings.values())
 
 
 def test_a_start_is_where_the_final_solve_begins():

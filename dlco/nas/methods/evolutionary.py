@@ -21,7 +21,7 @@ from pymoo.optimize import minimize
 from dlco.nas.evaluator import Evaluator
 from dlco.nas.methods.local_search import walk
 from dlco.nas.request import CoRequest, Pair
-from dlco.search.score import BROKEN, LEAST
+from dlco.search import BROKEN, LEAST
 
 POPULATION = 40
 MUTATED = 0.9  # share of the children that are mutated, by one to three changes

@@ -33,9 +33,7 @@ from dlco.nas.request import Candidate, CoRequest, Pair
 from dlco.nas.rounding import round_network
 from dlco.nas.space import FactoredSpace, Network
 from dlco.relax import round_sizes
-from dlco.search.layer_costs import MachineIndex
-from dlco.search.score import BROKEN
-from dlco.search.steps import longest_reach, steps
+from dlco.search import BROKEN, MachineIndex, longest_reach, steps
 
 STARTS, STEPS = 4, 160  # of the relaxation
 ROUNDINGS = 4  # networks drawn from each start's probabilities; as many of their improvements are evaluated

@@ -9,7 +9,7 @@ from torch import Tensor
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.nas.space import FactoredSpace
-from dlco.search.layer_costs import LayerCosts, MachineIndex
+from dlco.search import LayerCosts, MachineIndex
 
 OF_RUNS = (Objective.ENERGY, Objective.LATENCY, Objective.EDP)
 """Objectives that grow with the energy and the cycles of a run's operators, and with nothing else."""

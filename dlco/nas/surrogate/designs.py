@@ -11,7 +11,7 @@ from dlco.nas.request import CoRequest, Pair
 from dlco.nas.rounding import round_network
 from dlco.nas.space import FactoredSpace, Network, NetworkSpace
 from dlco.relax import onto_simplex, round_sizes
-from dlco.search.layer_costs import MachineIndex
+from dlco.search import MachineIndex
 
 D = TypeVar("D", bound=Hashable)
 KNOWN = 256  # networks drawn to look for the nearest among, where a space has no decisions to round

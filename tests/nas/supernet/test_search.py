@@ -10,8 +10,7 @@ import dlco
 from dlco.errors import InvalidInput
 from dlco.nas.spaces.digits import Digits
 from dlco.nas.supernet import Images, OperatorCosts, SearchTraining, operator_costs, search_supernet
-from dlco.search.layer_costs import LayerCosts
-from dlco.search.score import Score
+from dlco.search import LayerCosts, Score
 
 SPACE = Digits(blocks=1)  # two decisions of seven options
 MACS = torch.tensor(

@@ -16,8 +16,7 @@ from dlco.nas.request import CoRequest
 from dlco.nas.surrogate import Settings, boshnas
 from dlco.nas.surrogate.designs import pairs_of
 from dlco.nas.surrogate.proposer import Proposer
-from dlco.search.layer_costs import LayerCosts
-from dlco.search.score import Score
+from dlco.search import LayerCosts, Score
 from tests.nas.small import Linear, make_hardware, make_space
 
 CELLS = NasBench201()
