@@ -123,13 +123,12 @@ class _Search:
     def _relaxed(self, plain: dict[str, Any]) -> tuple[RelaxedPairs, torch.Tensor]:
         """(the relaxation, the generator's state after it) of what `_relax` returns."""
         relaxed = RelaxedPairs(**plain["relaxed"])
-        starts, features = len(relaxed.value), sum(self.space.option_counts)
-        check_table("value", relaxed.value, (starts,))
-        check_table("violation", relaxed.violation, (starts,))
-        check_table("probabilities", relaxed.probabilities, (starts, features))
-        check_table("sizes", relaxed.sizes, (starts, None))
-        for name in ("energy_pj", "cycles"):
-            check_table(name, getattr(relaxed, name), (starts, len(self.space.layers)))
+        starts, layers = len(relaxed.value), len(self.space.layers)
+        columns = {"probabilities": sum(self.space.option_counts), "sizes": None, "energy_pj": layers, "cycles": layers}
+        for name in ("value", "violation"):
+            check_table(name, getattr(relaxed, name), (starts,))
+        for name, wide in columns.items():
+            check_table(name, getattr(relaxed, name), (starts, wide))
         torch.Generator().set_state(plain["generator"])
         return relaxed, plain["generator"]
 

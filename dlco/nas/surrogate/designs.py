@@ -73,14 +73,11 @@ class Factored(Designs[Network]):
 
     def __init__(self, space: FactoredSpace) -> None:
         self.space = space
-        sizes = space.option_counts
-        # the feature of every option of every decision; features[-1] stands for those that a decision lacks
-        self._place = torch.full((len(sizes), max(sizes)), sum(sizes), dtype=torch.long)
-        start = 0
-        for row, size in enumerate(sizes):
-            self._place[row, :size] = torch.arange(start, start + size)
-            start += size
-        self._there = self._place < start
+        sizes = torch.tensor(space.option_counts)
+        self._there = torch.arange(int(sizes.max())) < sizes[:, None]
+        # the feature of every option of every decision; the one behind the last stands for those that a decision lacks
+        place = self._there.flatten().cumsum(0).view_as(self._there) - 1
+        self._place = torch.where(self._there, place, sizes.sum())
 
     def sample(self, n: int, generator: torch.Generator) -> list[Network]:
         """`n` networks at random."""
