@@ -19,20 +19,19 @@ class AccuracyModel:
 
     The regression is on the one-hot encoding and, where that is short, on the products of each two features; between
     networks a product is the probability of both options together.
+
+    Attributes:
+        exact: whether these are the oracle's own answers.
     """
 
     def __init__(self, request: CoRequest) -> None:
         self.encode = request.space.encode
         oracle = request.oracle
         self._own = oracle.accuracy_of_encoding if isinstance(oracle, DifferentiableAccuracy) else None
+        self.exact = self._own is not None
         self._fitted: tuple[Tensor, Tensor] | None = None
         self._known: dict[Network, float] = {}
         self._fitted_to = 0
-
-    @property
-    def exact(self) -> bool:
-        """Whether these are the oracle's own answers."""
-        return self._own is not None
 
     def learn(self, judged: dict[Network, float]) -> None:
         """Take over the accuracies known so far, `judged`, and fit to them where they are notably more than before.

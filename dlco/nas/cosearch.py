@@ -9,25 +9,25 @@ from typing import Any, Unpack
 import torch
 
 from dlco.design.budget import Budget
-from dlco.design.codesign import STATUSES, CoDesign, CoPoint, best_pairs, text_of
+from dlco.design.codesign import STATUSES, CoDesign, text_of
 from dlco.design.objective import Objective
-from dlco.design.solution import Solution
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.interrupts import Interrupts, held
 from dlco.mapping.constraints import check_constraints, stated
+from dlco.nas.answer import as_found, better, front_of, point_of, without_constraints
 from dlco.nas.checkpoint import identity
 from dlco.nas.evaluator import Evaluator, Exhausted
-from dlco.nas.final_solve import FINAL, as_found, better, solve_again
 from dlco.nas.methods import find_method
 from dlco.nas.options import CoOptions, CosearchOptions
 from dlco.nas.oracles.accuracy import Accuracy, most_accurate
-from dlco.nas.request import Candidate, CoRequest
+from dlco.nas.request import CoRequest
 from dlco.nas.space import FactoredSpace, NetworkSpace
-from dlco.optimize.effort import SolveEffort
+from dlco.optimize import SolveEffort
 from dlco.optimize.options import check_effort, check_flag, check_seed
+from dlco.optimize.solve import solve_again
 from dlco.progress import Listener, Progress
 from dlco.progress_bar import listening
 from dlco.search import LayerCosts
@@ -36,6 +36,7 @@ from dlco.workload.problem import check_positive_int
 
 log = logging.getLogger("dlco")
 
+FINAL = SolveEffort(starts=0, polishes=1)  # the pair's mappings are there to start from
 ATTEMPTS = 3  # at a pair, whose accuracy may take long, where interrupts come before the first
 SEARCH_SHARE = 0.9  # of the progress; the rest is the final solve's
 PROBES = 3  # networks by which constraints are checked where a space does not list its layers
@@ -147,7 +148,7 @@ def cosearch(
         if not interrupted:
             try:
                 interrupts.check()
-                found = solve_again(start, effort, given, bound, tell_of_solve, journal)
+                found = solve_again(start, effort, given, bound=bound, listener=tell_of_solve, journal=journal)
                 interrupted, solved = found.status == "interrupted", found.evaluations
                 solution = better(request, found, start)
             except KeyboardInterrupt:  # between the parts of the solve, which returns what it has by itself
@@ -168,9 +169,11 @@ def cosearch(
                 space=space.name,
                 network=space.format(best.pair.network),
                 accuracy=best.accuracy,
-                solution=_unconstrained(solution, machines),
-                trace=tuple(_point(request, one.best, one.evaluations, one.queries) for one in evaluator.improvements),
-                front=_front(evaluator),
+                solution=without_constraints(solution, machines),
+                trace=tuple(
+                    point_of(request, one.best, one.evaluations, one.queries) for one in evaluator.improvements
+                ),
+                front=front_of(evaluator),
                 sizes=machines.names,
                 evaluations=evaluator.evaluations,
                 queries=evaluator.queries,
@@ -254,32 +257,3 @@ def _check_reach(evaluator: Evaluator) -> None:
         most, whose = most_accurate(request.oracle), f"no network of {request.space.name!r} has more than"
     if most < least:
         raise Infeasible(f"least_accuracy is {least:g} %; {whose} {most:.4g} % by this oracle")
-
-
-def _unconstrained(solution: Solution, machines: HardwareSpace) -> Solution:
-    """The solution on its machine as it was given, without the constraints that came beside it."""
-    return replace(solution, architecture=replace(solution.architecture, constraints=machines.base.constraints))
-
-
-def _front(evaluator: Evaluator) -> tuple[CoPoint, ...]:
-    """The pairs evaluated that keep the limits and that no other beats in accuracy, energy and latency at once."""
-    pairs = [_point(evaluator.request, one) for one in evaluator.candidates.values() if one.feasible]
-    return tuple(pairs[i] for i in best_pairs(pairs))
-
-
-def _point(request: CoRequest, one: Candidate, evaluations: int = 0, queries: int = 0) -> CoPoint:
-    grids = [parameter.grid for parameter in request.hardware.parameters]
-    architecture = request.architecture(one.pair.machine)
-    return CoPoint(
-        network=request.space.format(one.pair.network),
-        sizes=tuple(grid[i] for grid, i in zip(grids, one.pair.machine, strict=True)),
-        accuracy=one.accuracy,
-        energy_pj=one.cost.energy_pj,
-        latency_s=one.cost.latency_s,
-        area_mm2=one.cost.area_mm2,
-        evaluations=evaluations,
-        queries=queries,
-        macs=architecture.macs,
-        memory_bits=architecture.memory_bits,
-        feasible=one.feasible,
-    )

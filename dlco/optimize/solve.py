@@ -8,9 +8,11 @@ from typing import Unpack
 
 from dlco.design.budget import Budget
 from dlco.design.solution import Solution
+from dlco.errors import Infeasible
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
+from dlco.journal import Journal
 from dlco.mapping.constraints import announce
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.effort import SolveEffort
@@ -19,7 +21,7 @@ from dlco.optimize.options import Options, RunOptions, check_effort, check_flag
 from dlco.optimize.phases.shared import make_run
 from dlco.optimize.request import Request, make_request, some_mapping
 from dlco.optimize.run import search_design
-from dlco.progress import Listener
+from dlco.progress import Listener, silent
 from dlco.progress_bar import listening
 from dlco.search.local_search import Effort
 from dlco.workload.layer import Layer
@@ -94,6 +96,38 @@ def solve(
                 return proved if bound else replace(proved, lower_bound=None)
         log.info("searching, as the exact search does not answer this: %s", reason or "no mapping keeps the budget")
         return search_design(make_run(request, effort, others.starts, listener, journal), bound=bound)
+
+
+def solve_again(
+    start: Solution,
+    effort: SolveEffort,
+    options: Options,
+    *,
+    bound: bool,
+    listener: Listener = silent,
+    journal: Journal | None = None,
+) -> Solution:
+    """A solution's mappings searched for once more on its machine, from what they are, as a part of another run.
+
+    Args:
+        start: with a mapping of every layer; objective, budget and seed are its own.
+        effort: how hard to try.
+        options: device, imperfect and further starts; constraints are those that the machine carries.
+        bound: whether to prove a lower bound.
+        listener: told how it gets on.
+        journal: of the other run.
+
+    Returns:
+        What is found, which may rank behind `start`; where no mapping keeps the budget, as is proved, `start` itself.
+    """
+    announce(start.architecture, start.layers)
+    options = replace(options, constraints=None)
+    try:
+        request = make_request(start.layers, start.architecture, start.objective, start.budget, start.seed, options)
+    except Infeasible as error:
+        log.info("no mapping keeps the limits: %s", error)
+        return start
+    return search_design(make_run(request, effort, (start, *options.starts), listener, journal), bound=bound)
 
 
 def _briefly(request: Request, layers: tuple[Layer, ...]) -> dict[str, Mapping]:

@@ -177,7 +177,7 @@ def test_an_interrupted_search_keeps_its_best(costs):
 
 
 def test_an_interrupt_before_the_final_solve_keeps_the_pair(costs, monkeypatch):
-    def stop(*args):
+    def stop(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["dlco.nas.cosearch"], "solve_again", stop)

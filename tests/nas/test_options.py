@@ -63,7 +63,7 @@ def test_the_final_solve_may_take_imperfect_factors():
 
 
 def test_constraints_hold_where_there_is_no_final_solve(monkeypatch):
-    def stop(*arguments):
+    def stop(*arguments, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["dlco.nas.cosearch"], "solve_again", stop)

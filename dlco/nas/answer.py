@@ -1,29 +1,18 @@
-"""The end of a co-search: the best pair's mappings, as its evaluation chose them and solved for once more."""
+"""What a co-search answers: the best pair with its mappings, and the pairs on the way to it."""
 
-import logging
 from dataclasses import replace
 from math import inf
 
 import torch
 
 from dlco.design.budget import broken_limits
+from dlco.design.codesign import CoPoint, best_pairs
 from dlco.design.network_cost import NetworkCost, evaluate_network
 from dlco.design.solution import Solution
-from dlco.errors import Infeasible, InvalidInput
-from dlco.journal import Journal
-from dlco.mapping.constraints import announce
+from dlco.errors import InvalidInput
+from dlco.hardware.space import HardwareSpace
 from dlco.nas.evaluator import Evaluator
 from dlco.nas.request import Candidate, CoRequest
-from dlco.optimize.effort import SolveEffort
-from dlco.optimize.options import Options
-from dlco.optimize.phases.shared import make_run
-from dlco.optimize.request import make_request
-from dlco.optimize.run import search_design
-from dlco.progress import Listener
-
-log = logging.getLogger("dlco")
-
-FINAL = SolveEffort(starts=0, polishes=1)  # the pair's mappings are there to start from
 
 
 def as_found(evaluator: Evaluator, best: Candidate, seed: int) -> Solution:
@@ -58,27 +47,6 @@ def as_found(evaluator: Evaluator, best: Candidate, seed: int) -> Solution:
     )
 
 
-def solve_again(
-    start: Solution, effort: SolveEffort, options: Options, bound: bool, listener: Listener, journal: Journal | None
-) -> Solution:
-    """What `solve` makes of a pair, from its mappings; the pair as it is where no mapping keeps the limits."""
-    announce(start.architecture, start.layers)
-    try:
-        request = make_request(
-            start.layers,
-            start.architecture,
-            start.objective,
-            start.budget,
-            start.seed,
-            replace(options, constraints=None),  # the machine carries them
-        )
-    except Infeasible as error:  # proved, where the machine is the nearest of all that break a limit
-        log.info("no mapping keeps the limits: %s", error)
-        return start
-    run = make_run(request, effort, (start, *options.starts), listener, journal)
-    return search_design(run, bound=bound)
-
-
 def better(request: CoRequest, one: Solution, other: Solution) -> Solution:
     """The one whose costs rank before the other's; the first of equals."""
 
@@ -86,3 +54,33 @@ def better(request: CoRequest, one: Solution, other: Solution) -> Solution:
         return float(request.score(*torch.tensor([cost.energy_pj, cost.cycles, cost.area_mm2], dtype=torch.float64)))
 
     return min((one, other), key=lambda solution: rank(solution.cost))
+
+
+def without_constraints(solution: Solution, machines: HardwareSpace) -> Solution:
+    """The solution on its machine as it was given, without the constraints that came beside it."""
+    return replace(solution, architecture=replace(solution.architecture, constraints=machines.base.constraints))
+
+
+def front_of(evaluator: Evaluator) -> tuple[CoPoint, ...]:
+    """The pairs evaluated that keep the limits and that no other beats in accuracy, energy and latency at once."""
+    pairs = [point_of(evaluator.request, one) for one in evaluator.candidates.values() if one.feasible]
+    return tuple(pairs[i] for i in best_pairs(pairs))
+
+
+def point_of(request: CoRequest, one: Candidate, evaluations: int = 0, queries: int = 0) -> CoPoint:
+    """A pair as results show it; when it was found: after how many evaluations and queries."""
+    grids = [parameter.grid for parameter in request.hardware.parameters]
+    architecture = request.architecture(one.pair.machine)
+    return CoPoint(
+        network=request.space.format(one.pair.network),
+        sizes=tuple(grid[i] for grid, i in zip(grids, one.pair.machine, strict=True)),
+        accuracy=one.accuracy,
+        energy_pj=one.cost.energy_pj,
+        latency_s=one.cost.latency_s,
+        area_mm2=one.cost.area_mm2,
+        evaluations=evaluations,
+        queries=queries,
+        macs=architecture.macs,
+        memory_bits=architecture.memory_bits,
+        feasible=one.feasible,
+    )
