@@ -37,6 +37,7 @@ class NetworkBound:
         layers: the loosest box's bound of each layer; none where there is no design.
         factors: for each layer that has them, the real factors, `[levels, 2, dims]` (temporal; X times Y), of the
             loosest node's solution: what a design at the bound would look like. Good mappings are often near it.
+        terms: for each layer what `layers` rests on, the layer on the loosest box's machines.
     """
 
     value: float
@@ -44,6 +45,7 @@ class NetworkBound:
     closed: bool
     layers: tuple[LayerBound, ...] = ()
     factors: tuple[Array | None, ...] = ()
+    terms: tuple[LayerTerms, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ class NetworkBounding:
                     heappush(queue, (max(value, own.value), next(ticket), half, own))
         if not queue:
             return NetworkBound(inf, solved, True)
-        return NetworkBound(queue[0][0], solved, closed, queue[0][3].layers, queue[0][3].factors)
+        value, _, box, own = queue[0]
+        return NetworkBound(value, solved, closed, own.layers, own.factors, tuple(self.models[box]))
 
     def _box(self, box: SizeBox, aims: Sequence[Aim], nodes: int, parent: NetworkBound | None) -> NetworkBound:
         """The sum of the layers' bounds over one box; what a cheap layer leaves of its programs goes to the others."""
@@ -114,6 +117,8 @@ class NetworkBounding:
         if aims[0].area_um2 < costs.area.least(costs.low, costs.high):
             return NetworkBound(inf, 0, True)
         if aims[0].macs < costs.macs.least(costs.low, costs.high) * (1 - 1e-9):
+            return NetworkBound(inf, 0, True)
+        if any(limit.least(costs.low, costs.high) > 1 + 1e-9 for limit in costs.limits):
             return NetworkBound(inf, 0, True)
         if box not in self.models:
             self.models[box] = [self._model(*pair, costs) for pair in zip(self.layers, self.floors, strict=True)]

@@ -38,6 +38,8 @@ class LayerBound:
         closed: whether every open node was as tight as this relaxation gets.
         x: `[n]` columns of the loosest node's solution, and `node` that node; None where there is none.
         leaves: all open nodes: what a search on part of the machines starts from.
+        proofs: nodes that cover all mappings, those without any within the limits included, and what was proved of
+            each; None where only what a larger node has is known.
     """
 
     value: float
@@ -46,6 +48,7 @@ class LayerBound:
     x: Array | None = None
     node: Node | None = None
     leaves: tuple[Leaf, ...] = ()
+    proofs: tuple[tuple[Node, DualBound | None], ...] = ()
 
 
 def bound_layer(model: LayerTerms, aim: Aim, nodes: int, leaves: Sequence[Leaf] | None = None) -> LayerBound:
@@ -70,6 +73,7 @@ class _Tree:
         self.model, self.aim = model, aim
         self.numbers = count()
         self.queue: list[tuple[float, int, Node, Draft | None, DualBound | None]] = []
+        self.empty: list[tuple[Node, DualBound | None]] = []  # without a mapping within the limits
         self.seen: set[Node] = set()
         self.solved = 0
 
@@ -87,6 +91,8 @@ class _Tree:
         value = least if solved is None else max(least, solved.bound * own.scale)
         if value < inf:
             heappush(self.queue, (value, next(self.numbers), node, own, solved))
+        else:
+            self.empty.append((node, solved))
 
     def grow(self, nodes: int) -> LayerBound:
         """Split the loosest node until it is tight or enough programs are solved."""
@@ -110,10 +116,11 @@ class _Tree:
                     self.seen.add(child)
                     self.solve(child, value)
         if not self.queue:
-            return LayerBound(inf, self.solved, True)
+            return LayerBound(inf, self.solved, True, proofs=tuple(self.empty))
         value, _, node, _, solved = self.queue[0]
         leaves = tuple((one[0], one[2]) for one in self.queue)
-        return LayerBound(value, self.solved, closed, None if solved is None else solved.x, node, leaves)
+        proofs = (*((one[2], one[4]) for one in self.queue), *self.empty)
+        return LayerBound(value, self.solved, closed, None if solved is None else solved.x, node, leaves, proofs)
 
 
 def split(model: LayerTerms, node: Node, draft: Draft, solved: DualBound) -> list[Node]:

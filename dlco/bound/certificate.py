@@ -15,14 +15,17 @@ and takes the least objective among the totals of energy and time that all of th
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, isfinite
+from typing import TYPE_CHECKING
 
-from dlco.bound.boxes import NetworkBounding
+from dlco.bound.boxes import NetworkBound, NetworkBounding
 from dlco.bound.compulsory import Floor, compulsory_bound, layer_floors, network_floor
 from dlco.bound.geometric import Array
 from dlco.bound.program import Aim
+from dlco.bound.proof import LayerProof
 from dlco.bound.region import Cut, TotalLimits, least
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
+from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
@@ -30,6 +33,9 @@ from dlco.mapping.constraints import stated
 from dlco.mapping.kept import constrained
 from dlco.workload.layer import Layer
 from dlco.workload.problem import check_count
+
+if TYPE_CHECKING:
+    import cvxpy
 
 Tick = Callable[[float], None]
 
@@ -66,6 +72,8 @@ class Certificate:
         closed: whether branching went as far as it can make a difference.
         guides: by layer name the real factors at the bound's own solution, `[levels, 2, dims]` (temporal; X times Y):
             where a search may look for a better mapping. Empty where no program was solved.
+        layers: by layer name what was proved of it, in the price of time that decided the value. Empty where no
+            program did, as for an area, or where the certificate was read from a checkpoint.
     """
 
     value: float
@@ -73,6 +81,24 @@ class Certificate:
     nodes: int = 0
     closed: bool = False
     guides: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    layers: Mapping[str, LayerProof] = field(default_factory=dict, compare=False, repr=False)
+
+    def problem(self, layer: str, *, whole: bool = False, logs: bool = False) -> "cvxpy.Problem":
+        """The geometric program behind a layer's bound as cvxpy's problem, for any of its solvers.
+
+            problem = certificate.problem("conv1")
+            problem.solve(gp=True, solver="SCS")
+            certificate.layers["conv1"].bound_of(problem), certificate.layers["conv1"].value  # the same
+
+        `LayerProof.problem` says what the arguments are and how its optimum relates to what was proved.
+
+        Raises:
+            InvalidInput: there is no such layer, or no program behind its bound.
+        """
+        if layer not in self.layers:
+            proved = ", ".join(self.layers) or "none, as no program was solved for it"
+            raise InvalidInput(f"layer is {layer!r}; this bound has programs of: {proved}")
+        return self.layers[layer].problem(whole=whole, logs=logs)
 
 
 def lower_bound(
@@ -111,7 +137,7 @@ def lower_bound(
     """
     space = without_bypassed(as_space(hardware), constraints, layers)
     goal = Objective.parse(objective)
-    bounding = _Bounding(tuple(layers), space, goal, budget or Budget(), imperfect, effort, tick, proved)
+    bounding = Bounding(tuple(layers), space, goal, budget or Budget(), imperfect, effort, tick, proved)
     return bounding.certificate()
 
 
@@ -128,8 +154,14 @@ def without_bypassed(
     return replace(space, base=base.with_bypass({level.name: out for level, out in levels}))
 
 
-class _Bounding:
-    """One call of `lower_bound`: the cuts so far."""
+class Bounding:
+    """One call of `lower_bound`.
+
+    Attributes:
+        floors: what each layer needs at least.
+        cuts: bounds on the network's energy and time so far; `limits`: those of the budget.
+        solved: for each price of time the layers' aims, and what was proved.
+    """
 
     def __init__(
         self,
@@ -138,9 +170,9 @@ class _Bounding:
         objective: Objective,
         budget: Budget,
         imperfect: bool,
-        effort: BoundEffort | None,
-        tick: Tick | None,
-        proved: Tick | None,
+        effort: BoundEffort | None = None,
+        tick: Tick | None = None,
+        proved: Tick | None = None,
     ) -> None:
         self.layers, self.space, self.objective, self.budget = layers, space, objective, budget
         self.imperfect, self.effort, self.tick = imperfect, effort or BoundEffort(), tick or (lambda share: None)
@@ -154,24 +186,43 @@ class _Bounding:
         self.energy, self.time = network_floor(layers, self.floors)
         self.cuts: list[Cut] = [(1.0, 0.0, self.energy), (0.0, 1.0, self.time)]
         self.limits = TotalLimits.of(budget, self.cycle_s)
+        self.solved: list[tuple[list[Aim], NetworkBound]] = []
 
     def certificate(self) -> Certificate:
         """See `lower_bound`."""
         broken = self._broken()
         if broken:
             return Certificate(inf, broken, closed=True)
-        floor = compulsory_bound(self.layers, self.space, self.objective, self.budget)
+        floor = self.floor()
         self._report(floor)
         if all(isfinite(one.energy) and 0 < one.cycles < inf for one in self.floors):
             self._cut_all()
-        value, _, _ = least(self._value, self.cuts, self.limits)
+        value, energy, time = least(self.value, self.cuts, self.limits)
+        layers = self._deciding(energy, time)
         if value == inf:
             return Certificate(inf, "no design keeps all limits: proven by geometric programs", self.nodes, self.closed)
         if value > floor:
             how = f"proven by {self.nodes} geometric programs over all mappings"
-            return Certificate(value, how + self._machines(), self.nodes, self.closed, self.factors)
+            return Certificate(value, how + self._machines(), self.nodes, self.closed, self.factors, layers)
         how = "proven by the work that no mapping avoids"
-        return Certificate(floor, how + self._machines(), self.nodes, self.closed, self.factors)
+        return Certificate(floor, how + self._machines(), self.nodes, self.closed, self.factors, layers)
+
+    def floor(self) -> float:
+        """The bound of the work that no mapping avoids."""
+        return compulsory_bound(self.layers, self.space, self.objective, self.budget)
+
+    def _deciding(self, energy: float, time: float) -> dict[str, LayerProof]:
+        """The layers' proofs for the last price at which the totals at the bound are no larger than they must be."""
+        for aims, found in reversed(self.solved):
+            a, b = aims[0].energy, aims[0].time
+            if found.layers and a * energy + b * time <= found.value * (1 + 1e-6):
+                every = self.network.models[self.network.whole]
+                rows = zip(self.layers, found.layers, found.terms, every, aims, strict=True)
+                return {
+                    layer.name: LayerProof(layer.name, a, b, own.value, own.x is not None, terms, own.node, whole, aim)
+                    for layer, own, terms, whole, aim in rows
+                }
+        return {}
 
     def _report(self, value: float) -> None:
         if self.proved is not None and 0 < value < inf:
@@ -185,13 +236,13 @@ class _Bounding:
         uses = self.budget.machine_uses(self.space.base) if self.space.is_fixed else []
         return next((f"the machine has {use}" for use in uses if use.broken), None)
 
-    def _value(self, energy: float, time: float) -> float:
+    def value(self, energy: float, time: float) -> float:
         """The objective of totals; an area does not depend on them here."""
         if self.objective is Objective.POWER and not (self.limits.cycles < inf and time > 0):
             return 0.0  # without a limit on the time, designs may be slower than any corner, at less power
         return self.objective.figure(energy, time, 0.0, self.cycle_s)
 
-    def _aim(self, energy: float, time: float, i: int) -> Aim:
+    def aim(self, energy: float, time: float, i: int) -> Aim:
         """The aim of a layer: its own limits, and what the others leave of the network's."""
         layer, budget = self.layers[i], self.budget
         cycles = budget.layer_limit(layer.name) / self.cycle_s
@@ -221,7 +272,7 @@ class _Bounding:
             self._cut(1.0, rate * factor, side)
         used: list[float] = []
         for _ in range(self.effort.rounds if self.objective is Objective.EDP else 0):
-            _, energy, time = least(self._value, self.cuts, self.limits)
+            _, energy, time = least(self.value, self.cuts, self.limits)
             price = energy / time if isfinite(energy) and time > 0 else 0.0
             if price <= 0 or any(abs(price / other - 1) < 0.03 for other in used):
                 break
@@ -230,11 +281,12 @@ class _Bounding:
 
     def _cut(self, energy: float, time: float, nodes: int, boxes: int = 0) -> None:
         """Add the bound on `energy` x E + `time` x T."""
-        aims = [self._aim(energy, time, i) for i in range(len(self.layers))]
+        aims = [self.aim(energy, time, i) for i in range(len(self.layers))]
         found = self.network.bound(aims, nodes, boxes, self.tick)
+        self.solved.append((aims, found))
         self.nodes += found.nodes
         self.closed = found.closed
         named = zip(self.layers, found.factors, strict=False)  # none where there is no design
         self.factors = {layer.name: factors for layer, factors in named if factors is not None}
         self.cuts.append((energy, time, found.value))
-        self._report(least(self._value, self.cuts, self.limits)[0])
+        self._report(least(self.value, self.cuts, self.limits)[0])

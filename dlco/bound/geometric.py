@@ -30,6 +30,8 @@ from scipy import sparse
 
 Array = NDArray[np.float64]
 
+PROVED = 1e-6  # by how much limits are broken at least where no point is feasible, more than rounding errors
+
 
 @dataclass(frozen=True)
 class Program:
@@ -64,11 +66,25 @@ class DualBound:
         bound: no feasible point has an objective below it; infinite where there is no feasible point.
         x: `[n]`, the solver's point, in the box.
         weights: `[terms]`, what every term contributes to the bound: its value times its row's multiplier.
+        multipliers: `[rows]` of the rows, that of the objective first (0 where no point is feasible).
+        equal: `[equalities]` of the equalities.
     """
 
     bound: float
     x: Array
     weights: Array
+    multipliers: Array
+    equal: Array
+
+    def bound_of(self, program: Program) -> float:
+        """What the same multipliers prove of another program of the same rows and terms; minus infinity for nothing.
+
+        Whatever its numbers are: weak duality asks nothing of multipliers but their sign.
+        """
+        value = _lower(program, self.weights, self.multipliers, self.equal)[0]
+        if self.multipliers[0] == 0:
+            return np.inf if value > PROVED else -np.inf
+        return value if np.isfinite(value) else -np.inf
 
 
 def solve(program: Program) -> DualBound | None:
@@ -87,10 +103,11 @@ def solve(program: Program) -> DualBound | None:
         largest = max(np.abs(v).max(initial=0), y.max(initial=0))
         if largest == 0:
             return None
-        excess, weights = _lower(program, weights / largest, y / largest, v / largest)
-        return DualBound(np.inf, program.low, weights) if excess > 1e-6 else None
-    bound, weights = _lower(program, weights, y, v)
-    return DualBound(bound, at, weights) if np.isfinite(bound) else None
+        y, v = y / largest, v / largest
+        excess, weights, y = _lower(program, weights / largest, y, v)
+        return DualBound(np.inf, program.low, weights, y, v) if excess > PROVED else None
+    bound, weights, y = _lower(program, weights, y, v)
+    return DualBound(bound, at, weights, y, v) if np.isfinite(bound) else None
 
 
 def slopes(program: Program) -> tuple[Array, Array] | None:
@@ -103,8 +120,8 @@ def slopes(program: Program) -> tuple[Array, Array] | None:
     return -z[len(z) - 3 * len(program.logs) :: 3], z[start : start + len(program.constant) - 1]
 
 
-def _lower(program: Program, weights: Array, y: Array, v: Array) -> tuple[float, Array]:
-    """The bound of the module's head, and the weights that it holds for."""
+def _lower(program: Program, weights: Array, y: Array, v: Array) -> tuple[float, Array, Array]:
+    """The bound of the module's head, and the weights and multipliers of rows that it holds for."""
     if (
         program.slack >= 0 and program.high[program.slack] == np.inf
     ):  # its coefficient must not be negative, as it has no upper end
@@ -120,7 +137,7 @@ def _lower(program: Program, weights: Array, y: Array, v: Array) -> tuple[float,
     slope = weights @ program.exponents + y @ program.linear + v @ program.equal
     # A slope of exactly 0 costs nothing even where the box has no upper end.
     ends = np.where(slope > 0, program.low, np.where(slope < 0, program.high, 0.0))
-    return float(value + (slope * ends).sum()), weights
+    return float(value + (slope * ends).sum()), weights, y
 
 
 def _cone_solution(program: Program):  # type: ignore[no-untyped-def]

@@ -11,6 +11,8 @@ from dlco.bound.geometric import Array, Program
 from dlco.bound.nodes import Node, Range
 from dlco.bound.terms import Arrivals, LayerTerms
 from dlco.bound.unit_costs import Sum
+from dlco.hardware.limits import SLACK
+from dlco.hardware.parameter import PORTS
 from dlco.mapping.factors import prime_factors
 
 
@@ -43,6 +45,7 @@ class Draft:
         source: `[terms]` index into `arrivals` of what each term pays for, or -1.
         arrivals: see `Arrivals`.
         chords: (level, vector of log J, coefficient in units of scale) of every first-visit chord.
+        rows: what each row after the objective says, such as "DRAM.read_bandwidth".
     """
 
     program: Program
@@ -50,6 +53,7 @@ class Draft:
     source: np.ndarray
     arrivals: list[Arrivals]
     chords: list[tuple[int, Array, float, Range]]
+    rows: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class _Drafting:
         self.constant: list[float] = [0.0]
         self.arrivals: list[Arrivals] = []
         self.chords: list[tuple[int, Array, float, Range]] = []
+        self.names: list[str] = []
 
     def draft(self) -> Draft:
         """See the function."""
@@ -89,7 +94,7 @@ class _Drafting:
         if aim.sizes:
             self.linear[0][m.sizes] = np.array(aim.sizes) / self.scale
         compute = Sum.monomial(float(m.problem.macs), -m.across(range(m.levels)))
-        self.time_row([Moved(compute, -1)], Sum.monomial(1.0, m.costs.low * 0))
+        self.time_row([Moved(compute, -1)], Sum.monomial(1.0, m.costs.low * 0), "MACs")
         self.energy(Sum.monomial(m.problem.macs * m.costs.base.mac_pj, np.zeros(m.n)), -1)
         for level, own in enumerate(m.costs.levels):
             leak = self.wide(own.leak) * compute * Sum.monomial(1.0, m.instances(level))
@@ -97,13 +102,10 @@ class _Drafting:
         moves = self.accesses(compute)
         for level, own in enumerate(m.costs.levels):
             reads, writes = moves[level]
-            for moved, bandwidth in (
-                (reads, own.read_bandwidth),
-                (writes, own.write_bandwidth),
-                (reads + writes, own.shared_bandwidth),
-            ):
+            for moved, port in zip((reads, writes, reads + writes), PORTS, strict=True):
+                bandwidth = getattr(own, port)
                 if bandwidth is not None and moved:
-                    self.time_row(moved, bandwidth)
+                    self.time_row(moved, bandwidth, self.size(level, port))
             self.capacity(level)
             self.fanout(level)
         self.machine()
@@ -125,7 +127,8 @@ class _Drafting:
             high=high,
             slack=m.n - 1,
         )
-        return Draft(program, self.scale, np.repeat(np.array(self.source), sizes), self.arrivals, self.chords)
+        source = np.repeat(np.array(self.source), sizes)
+        return Draft(program, self.scale, source, self.arrivals, self.chords, tuple(self.names))
 
     def wide(self, own: Sum) -> Sum:
         """A sum of sizes in the columns of the program."""
@@ -144,8 +147,13 @@ class _Drafting:
         if self.aim.energy > 0 and len(pj.logs):
             self.terms(0, pj.scaled(self.aim.energy / self.scale), source)
 
-    def new_row(self) -> int:
+    def size(self, level: int, field: str) -> str:
+        """The name of one of a level's sizes."""
+        return f"{self.model.costs.base.levels[level].name}.{field}"
+
+    def new_row(self, name: str) -> int:
         """An empty row."""
+        self.names.append(name)
         self.linear.append(np.zeros(self.model.n))
         self.constant.append(0.0)
         return len(self.constant) - 1
@@ -173,9 +181,9 @@ class _Drafting:
         ends = np.minimum(vector * low, vector * high).sum(), np.maximum(vector * low, vector * high).sum()
         return float(ends[0]), float(ends[1])
 
-    def time_row(self, moved: Sequence[Moved], bandwidth: Sum) -> None:
+    def time_row(self, moved: Sequence[Moved], bandwidth: Sum, name: str) -> None:
         """The time is at least what these words take at a bandwidth."""
-        row, speed = self.new_row(), self.wide(bandwidth)
+        row, speed = self.new_row(name), self.wide(bandwidth)
         self.linear[row][-1] = -1.0
         for one in moved:
             self.terms(row, one.words.over(speed).scaled(1 / self.unit_t), one.source)
@@ -263,7 +271,7 @@ class _Drafting:
         room = m.costs.levels[level].capacity
         if room is None:
             return
-        row = self.new_row()
+        row = self.new_row(self.size(level, "capacity"))
         self.constant[row] = -1.0
         for t, space in enumerate(m.spaces):
             if level in space.kept:
@@ -275,7 +283,7 @@ class _Drafting:
         own = m.costs.levels[level]
         if own.fanout is None:
             return
-        row = self.new_row()
+        row = self.new_row(self.size(level, "fanout"))
         room = self.wide(own.fanout)
         self.linear[row] += m.across([level]) - room.exponents[0]
         self.constant[row] -= room.logs[0]
@@ -289,22 +297,26 @@ class _Drafting:
             own.axes,
             m.level_shares(self.node, level, result),
         ):
-            self.at_most(slope * sums + rest, most)
+            self.at_most(slope * sums + rest, most, f"whole factors over {self.size(level, 'fanout')}")
 
     def machine(self) -> None:
-        """The machine keeps the limits on area and MAC units."""
+        """The machine keeps the limits on area, MAC units and sizes."""
         m = self.model
         if not len(m.costs.low):
             return
         if self.aim.area_um2 < inf:
-            row = self.new_row()
+            row = self.new_row("area_mm2")
             self.constant[row] = -1.0
             self.terms(row, self.wide(m.costs.area).scaled(1 / self.aim.area_um2), -1)
         if self.aim.macs < inf:
-            row = self.new_row()
+            row = self.new_row("pe_count")
             units = self.wide(m.costs.macs)
             self.linear[row] += units.exponents[0]
             self.constant[row] += units.logs[0] - log(self.aim.macs)
+        for number, limit in enumerate(m.costs.limits):
+            row = self.new_row(f"limit {number + 1} of the space")
+            self.constant[row] = -1.0 - SLACK
+            self.terms(row, self.wide(limit), -1)
 
     def decisions(self) -> None:
         """What makes a mapping belong to the node."""
@@ -312,37 +324,40 @@ class _Drafting:
         for level, order in enumerate(node.orders):
             if order is None:
                 continue
+            name = f"loops of {m.costs.base.levels[level].name}"
             if order.empty:
-                self.at_most(m.loops(level, m.live), 0.0)
+                self.at_most(m.loops(level, m.live), 0.0, name)
                 continue
             moving = frozenset().union(*(m.spaces[t].relevant for t in order.stationary))
             if order.moves is False:
-                self.at_most(m.loops(level, moving), 0.0)
+                self.at_most(m.loops(level, moving), 0.0, name)
             elif order.moves and not m.imperfect and order.stationary:
-                self.at_least(m.loops(level, moving), log(self.smallest_prime(moving)))
+                self.at_least(m.loops(level, moving), log(self.smallest_prime(moving)), name)
         for (d, position), (low, high) in node.extents:
             vector = m.vector([(*place, d) for place in m.chain[d][: position + 1]])
+            name = f"extent of {m.problem.dimensions[d]}"
             if low > 1:
-                self.at_least(vector, log(low))
+                self.at_least(vector, log(low), name)
             if high < m.bounds[d]:
-                self.at_most(vector, log(high))
+                self.at_most(vector, log(high), name)
         for level, (low, high) in node.shared:
             (t,) = (t for t, space in enumerate(m.spaces) if space.read_write)
             vector = m.across(range(level + 1, m.levels), m.irrelevant(t))
-            self.at_least(vector, log(low))
+            name = f"instances of {m.costs.base.levels[level].name} that share a sum"
+            self.at_least(vector, log(low), name)
             if high < inf:
-                self.at_most(vector, log(high))
+                self.at_most(vector, log(high), name)
 
     def smallest_prime(self, dims: frozenset[int]) -> int:
         """Least factor above 1 of some dimensions."""
         return min(prime_factors(self.model.bounds[d])[0] for d in dims if self.model.bounds[d] > 1)
 
-    def at_most(self, vector: Array, value: float) -> None:
+    def at_most(self, vector: Array, value: float, name: str) -> None:
         """The row `vector x <= value`."""
-        row = self.new_row()
+        row = self.new_row(name)
         self.linear[row] += vector
         self.constant[row] -= value
 
-    def at_least(self, vector: Array, value: float) -> None:
+    def at_least(self, vector: Array, value: float, name: str) -> None:
         """The row `vector x >= value`."""
-        self.at_most(-vector, -value)
+        self.at_most(-vector, -value, name)

@@ -134,6 +134,18 @@ class LayerTerms:
         equal = np.array([self.vector([(*place, d) for place in self.chain[d]]) for d in self.live])
         return equal.reshape(-1, self.n), np.array([log(self.bounds[d]) for d in self.live])
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the columns but the time are called: "level.T.dim", "level.S.dim" of factors, and the free sizes."""
+        levels, dims = self.costs.base.levels, self.problem.dimensions
+        factors = [f"{levels[level].name}.{'TS'[kind]}.{dims[d]}" for level, kind, d in self.column]
+        return (*factors, *self.costs.names)
+
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """What the equalities are called."""
+        return tuple(f"factors of {self.problem.dimensions[d]}" for d in self.live)
+
     @cached_property
     def mirrors(self) -> list[dict[int, int]]:
         """Exchanges of dimensions that leave the problem as it is: rows and columns of a square convolution."""

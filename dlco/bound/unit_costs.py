@@ -12,6 +12,7 @@ import numpy as np
 
 from dlco.bound.geometric import Array
 from dlco.hardware.architecture import Architecture, Level
+from dlco.hardware.limits import rows_of
 from dlco.hardware.posynomial import Posynomial
 from dlco.hardware.space import HardwareSpace
 
@@ -93,12 +94,16 @@ class UnitCosts:
         base: the machine, with what is not free.
         levels: innermost first.
         low, high: logarithms of the sizes' ends, `[parameters]`.
+        names: of the sizes.
+        limits: of sizes, each at most 1.
     """
 
     base: Architecture
     levels: tuple[LevelUnitCosts, ...]
     low: Array
     high: Array
+    names: tuple[str, ...] = ()
+    limits: tuple[Sum, ...] = ()
 
     @cached_property
     def area(self) -> Sum:
@@ -124,7 +129,9 @@ def unit_costs(space: HardwareSpace, low: Array | None = None, high: Array | Non
     low = space.low.numpy() if low is None else low
     high = space.high.numpy() if high is None else high
     levels = tuple(_Sizes(level, space, high).unit_costs() for level in space.base.levels)
-    return UnitCosts(space.base, levels, np.log(low), np.log(high))
+    rows = rows_of(space.limits, space.names)
+    limits = tuple(Sum(rows.logs[rows.row == i], rows.exponents[rows.row == i]) for i in range(len(space.limits)))
+    return UnitCosts(space.base, levels, np.log(low), np.log(high), space.names, limits)
 
 
 class _Sizes:

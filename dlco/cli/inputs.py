@@ -70,12 +70,26 @@ def network_name(source: str) -> str:
     return Path(source).resolve().stem if _is_path(source) else source
 
 
-def read_hardware(source: str, fixed: bool) -> Architecture | HardwareSpace:
+def read_hardware(source: str, fixed: bool, limits: Sequence[str]) -> Architecture | HardwareSpace:
     """A preset's space (or its machine, where `fixed`), or the machine of a Timeloop architecture file.
 
+    Args:
+        source: name of a preset, or a path.
+        fixed: whether sizes are those published.
+        limits: between the sizes that are free.
+
     Raises:
-        InvalidInput: there is no such preset or file, or the file is not what it should be.
+        InvalidInput: there is no such preset or file, the file is not what it should be, or a limit is none.
     """
+    hardware = _read_hardware(source, fixed)
+    if not limits:
+        return hardware
+    if isinstance(hardware, Architecture):
+        raise InvalidInput(f"--limit is given, but all sizes of the hardware {hardware.name!r} are fixed")
+    return hardware.subject_to(*limits)
+
+
+def _read_hardware(source: str, fixed: bool) -> Architecture | HardwareSpace:
     if _is_path(source):
         return read_architecture(Path(source))
     if source not in ARCHITECTURES:

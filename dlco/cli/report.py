@@ -44,6 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     data = read_json("solution", arguments.solution)
     kind = _kind(data)
     result, title = kind.read(data), arguments.solution.stem
+    if arguments.sensitivities:
+        if not isinstance(result, Solution):
+            raise InvalidInput("--sensitivities is given, but the file holds no single design of `dlco solve`")
+        _ = result.sensitivities  # from here on tables and pages have them
     if output is None:
         tell(result)
     elif suffix in PAGES:

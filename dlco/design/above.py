@@ -1,7 +1,7 @@
 """How a result shows itself: by what stands above it, imported by name when it is asked for.
 
-Tables know the results that they show, and pictures know tables. A result that prints or draws itself calls them from
-below; this is the one place where dlco does so.
+Tables know the results that they show, pictures know tables, and searches return results. A result that prints, draws
+or looks further into itself calls them from below; this is the one place where dlco does so.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ SHOWN_BY = {
     "solution_html": "dlco.design.solution_table",
     "front_text": "dlco.design.front_table",
     "plot_front": "dlco.report.front",
+    "sensitivities": "dlco.optimize.sensitivity",
 }
 
 

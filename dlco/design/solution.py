@@ -3,6 +3,7 @@
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from math import inf, isclose
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from dlco.design.frame import Rows, to_csv, to_frame
 from dlco.design.history import HistoryPoint
 from dlco.design.network_cost import LayerCost, NetworkCost, evaluate_network
 from dlco.design.objective import Objective
+from dlco.design.sensitivity import Sensitivity
 from dlco.errors import DlcoError, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.checks import check_mapping, is_imperfect
@@ -99,6 +101,22 @@ class Solution(Document):
         if self.gap == 0:
             return "proved optimal, no design in this space is better"
         return f"no design in this space is more than {100 * max(self.gap, 0.0):.1f} % better"
+
+    @cached_property
+    def sensitivities(self) -> tuple[Sensitivity, ...]:
+        """What one per cent more of each capacity, bandwidth and limit is worth, the most valuable first.
+
+        Computed when it is first asked for, by a lower bound of the solution's machine: seconds for a network. From
+        then on the solution's table and page show it. `dlco.optimize.sensitivities` says more, and takes an effort.
+        """
+        found: tuple[Sensitivity, ...] = shown_by("sensitivities")(self)
+        return found
+
+    @property
+    def known_sensitivities(self) -> tuple[Sensitivity, ...]:
+        """`sensitivities` where they have been asked for, otherwise none."""
+        known: tuple[Sensitivity, ...] = vars(self).get("sensitivities", ())
+        return known
 
     def simulate(
         self,

@@ -3,6 +3,7 @@
 from dlco.hardware.accelbench import AccelBench, AccelBenchSpace, accelbench_space
 from dlco.hardware.architecture import Architecture, Container, Level, Machine
 from dlco.hardware.gemmini import gemmini_config, gemmini_scala
+from dlco.hardware.limits import Limit
 from dlco.hardware.parameter import Parameter, Tie
 from dlco.hardware.posynomial import Posynomial, Term
 from dlco.hardware.presets import (
@@ -39,6 +40,7 @@ __all__ = [
     "Container",
     "HardwareSpace",
     "Level",
+    "Limit",
     "Machine",
     "MemoryCost",
     "MemoryCurves",

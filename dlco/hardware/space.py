@@ -8,13 +8,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from math import inf, prod
+from typing import TYPE_CHECKING
 
 import torch
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import LEVEL_FIELDS, MACHINE_FIELDS, PORTS, Architecture, Level, Machine
+from dlco.hardware.forms import Monomial, monomial
+from dlco.hardware.limits import SLACK, Limit, excess_of
 from dlco.hardware.parameter import Parameter
+from dlco.hardware.reach import Reach
 from dlco.hardware.technology import TECHNOLOGY_45NM, MemoryCurves, Technology
+
+if TYPE_CHECKING:
+    import cvxpy
 
 
 @dataclass(frozen=True)
@@ -30,11 +37,12 @@ class HardwareSpace:
         parameters: the free sizes; none of a fixed machine, which is a space like any other.
         technology: what a resized memory costs.
         curves: (level, its curves) of resized memories that do not follow `technology`.
+        limits: inequalities between the free sizes that its machines keep, see `subject_to`.
 
     Raises:
         InvalidInput: an unknown level, a size given twice, a capacity of DRAM, a capacity that the level's
-            multiple buffering does not divide, an access wider than its memory, or curves of a level that is not
-            resized.
+            multiple buffering does not divide, an access wider than its memory, curves of a level that is not
+            resized, or a limit on what is no parameter.
 
     Examples:
         >>> from dlco.hardware import TECHNOLOGY_45NM, HardwareSpace, Parameter, Tie, generic
@@ -49,6 +57,7 @@ class HardwareSpace:
     parameters: tuple[Parameter, ...] = ()
     technology: Technology = TECHNOLOGY_45NM
     curves: tuple[tuple[str, MemoryCurves], ...] = ()
+    limits: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", tuple(self.parameters))
@@ -64,6 +73,11 @@ class HardwareSpace:
                 raise InvalidInput(f"kind of {level.name!r} is 'DRAM'; a free capacity is allowed for: regfile, SRAM")
         for name, driven in self.driven.items():
             self._check_memory(self.base.level(name), driven)
+        object.__setattr__(self, "limits", tuple(self.limits))
+        for limit in self.limits:
+            for name in limit.names:
+                if name not in self.names:
+                    raise InvalidInput(f"limit is {limit}; {name!r} is none of the parameters {', '.join(self.names)}")
         object.__setattr__(self, "curves", tuple(self.curves))
         for i, (name, _) in enumerate(self.curves):
             if name in [other for other, _ in self.curves[:i]]:
@@ -73,6 +87,62 @@ class HardwareSpace:
                 raise InvalidInput(
                     f"curves name {name!r}; only a regfile or SRAM whose capacity or bandwidth is free has any"
                 )
+
+    def __getitem__(self, name: str) -> "cvxpy.Expression":
+        """A free size in words of cvxpy, to state limits on it and for programs of one's own.
+
+        Args:
+            name: `level.field`, such as "shared_glb.capacity": a positive variable where it is a parameter, the same
+                one whenever it is asked for; a multiple of one where it follows a parameter.
+
+        Raises:
+            InvalidInput: no such size is free.
+        """
+        from dlco.hardware.cvxpy_limits import variables  # cvxpy takes a second to load
+
+        found = self._multiple(name)
+        ((parameter, _),) = found.exponents
+        variable = variables(self.base, self.parameters)[parameter]
+        return variable if found.coefficient == 1 else found.coefficient * variable
+
+    def subject_to(self, *limits: "cvxpy.Constraint | str") -> "HardwareSpace":
+        """The space of those of its machines that keep further limits.
+
+        Args:
+            limits: inequalities of cvxpy between sizes (`space["buffer.capacity"] <= 4 * space["registers.capacity"]`)
+                or texts ("buffer.capacity <= 4 * registers.capacity"). What goes is what is log-log convex: sums,
+                products, quotients by products, powers, max, `cvxpy.sum`, `prod`, `geo_mean`, `pnorm` of sizes and
+                numbers above 0, at most a product or a min of products; and products that are equal (==).
+
+        Raises:
+            InvalidInput: a limit is of another kind, or names what is no free size of this space.
+
+        Examples:
+            >>> from dlco.hardware import eyeriss_space
+            >>> space = eyeriss_space().subject_to("shared_glb.capacity <= 512 * weights_spad.capacity")
+            >>> [str(limit) for limit in space.limits]
+            ['shared_glb.capacity <= 512 * weights_spad.capacity']
+        """
+        found = [*self.limits]
+        for one in limits:
+            if isinstance(one, str):
+                found += Limit.parse(one, self._multiple)
+            else:
+                from dlco.hardware.cvxpy_limits import to_limits
+
+                found += to_limits(one, self.base, self.parameters)
+        return replace(self, limits=tuple(dict.fromkeys(found)))
+
+    def _multiple(self, name: object) -> Monomial:
+        """The parameter, times a number, that a free size is."""
+        level, _, field = name.rpartition(".") if isinstance(name, str) else ("", "", "")
+        if field not in self.driven.get(level, {}):
+            free = [f"{at}.{size}" for at, sizes in self.driven.items() for size in sizes]
+            raise InvalidInput(
+                f"size is {name!r}; the free sizes of {self.base.name!r} are: {', '.join(free) or 'none'}"
+            )
+        at, scale = self.driven[level][field]
+        return monomial(scale, [(self.parameters[at].name, 1.0)])
 
     @property
     def is_fixed(self) -> bool:
@@ -140,8 +210,55 @@ class HardwareSpace:
 
     @property
     def size(self) -> int:
-        """Number of machines on the grid."""
+        """Number of machines on the grid, within the limits or not."""
         return prod(len(p.grid) for p in self.parameters)
+
+    def excess(self, sizes: torch.Tensor) -> torch.Tensor:
+        """By how much machines of sizes `[..., parameters]` exceed each limit, `[..., limits]`.
+
+        Logs of one side over the other, above 0 where the limit is broken; differentiable in the sizes.
+        """
+        self._check(sizes)
+        return excess_of(self._reach.rows, sizes.log())
+
+    def within(self, index: torch.Tensor) -> torch.Tensor:
+        """Whether the machines at grid positions `[..., parameters]` keep the limits, BoolTensor `[...]`."""
+        if not self.limits:
+            return torch.ones(index.shape[:-1], dtype=torch.bool, device=index.device)
+        return (self.excess(self.index_to_sizes(index)) <= SLACK).all(-1)
+
+    def brought_within(self, index: torch.Tensor) -> torch.Tensor:
+        """The same grid positions `[..., parameters]`, and near ones within the limits for those outside.
+
+        Raises:
+            Infeasible: no machine of the grid keeps the limits.
+            InvalidInput: none was found in reasonable time.
+        """
+        if not self.limits:
+            return index
+        flat = index.reshape(-1, len(self.parameters)).clone()
+        for row in (~self.within(flat)).nonzero().flatten().tolist():
+            flat[row] = torch.tensor(self._reach.nearest(flat[row].tolist()), dtype=flat.dtype)
+        return flat.view(index.shape)
+
+    def trimmed(self) -> "HardwareSpace":
+        """The same space without the ends of its grids that no machine within the limits has.
+
+        Raises:
+            Infeasible, InvalidInput: as `brought_within`.
+        """
+        if not self.limits:
+            return self
+        self.brought_within(torch.zeros(len(self.parameters), dtype=torch.long))
+        ends = self._reach.ends()
+        grids = [parameter.grid[low : high + 1] for parameter, low, high in zip(self.parameters, *ends, strict=True)]
+        return replace(
+            self, parameters=tuple(replace(p, grid=grid) for p, grid in zip(self.parameters, grids, strict=True))
+        )
+
+    @cached_property
+    def _reach(self) -> Reach:
+        return Reach([parameter.grid for parameter in self.parameters], self.names, self.limits)
 
     @property
     def free_fanouts(self) -> list[tuple[str, int]]:
@@ -218,7 +335,7 @@ class HardwareSpace:
             The base with these sizes, and with the costs that `machine` gives them.
 
         Raises:
-            InvalidInput: the wrong number of sizes, or a size off its grid.
+            InvalidInput: the wrong number of sizes, a size off its grid, or sizes outside the limits.
         """
         sizes = torch.as_tensor(sizes, dtype=torch.float64).detach().cpu()
         self._check(sizes)
@@ -228,6 +345,10 @@ class HardwareSpace:
             if value not in parameter.grid:
                 allowed = ", ".join(f"{v:g}" for v in parameter.grid)
                 raise InvalidInput(f"size of {parameter.name} is {value:g}; allowed: {allowed}")
+        for limit, excess in zip(self.limits, self.excess(sizes).tolist(), strict=True):
+            if excess > SLACK:
+                kept = ", ".join(f"{name} {size:g}" for name, size in zip(self.names, sizes.tolist(), strict=True))
+                raise InvalidInput(f"sizes are {kept}; the space has the limit {limit}")
         levels = []
         for level in self.base.levels:
             free = self._free(level, sizes)
@@ -289,18 +410,22 @@ class HardwareSpace:
             index: `[parameters]` positions in each parameter's grid.
 
         Returns:
-            `[neighbours, parameters]` positions: at most two a parameter, none beyond the ends of a grid.
+            `[neighbours, parameters]` positions within the limits: at most two a parameter, none beyond the ends of a
+            grid.
         """
         self._check(index)
         steps = torch.eye(len(self.parameters), dtype=index.dtype, device=index.device)
         moved = index + torch.cat([-steps, steps])
         inside = ((moved >= 0) & (moved < self._lengths.to(index.device))).all(-1)
-        return moved[inside]
+        return moved[inside][self.within(moved[inside])]
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Sizes of `n` grid points drawn uniformly and independently, `[n, parameters]`, float64 on the CPU."""
-        index = torch.rand(n, len(self.parameters), dtype=torch.float64, generator=generator) * self._lengths
-        return self.index_to_sizes(index.long())
+        """Sizes of `n` grid points drawn uniformly and independently, `[n, parameters]`, float64 on the CPU.
+
+        In place of one outside the limits stands one near it that keeps them.
+        """
+        index = (torch.rand(n, len(self.parameters), dtype=torch.float64, generator=generator) * self._lengths).long()
+        return self.index_to_sizes(self.brought_within(index))
 
     def _check(self, sizes: torch.Tensor) -> None:
         if sizes.dim() == 0 or sizes.shape[-1] != len(self.parameters):

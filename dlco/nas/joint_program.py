@@ -184,6 +184,7 @@ class _Program:
         limits = self.score.excess(*totals)
         if self.score.budget.pe_count is not None:
             limits.append(machine.macs.log() - log(self.score.budget.pe_count))
+        limits += self.hardware.excess(y.exp()).unbind(-1)
         if self.request.least_accuracy is not None and self.request.network is None:
             limits.append(PER_POINT * (self.request.least_accuracy - accuracy))
         excess = torch.stack(limits, -1) if limits else torch.zeros(len(e), 0, dtype=torch.float64)

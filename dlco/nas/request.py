@@ -150,7 +150,7 @@ class CoRequest:
     @property
     def base_machine(self) -> MachineIndex:
         """The machine of the grid nearest to the space's base: the published one where it lies on the grid."""
-        return tuple(self.hardware.nearest(self.hardware.base_sizes).tolist())
+        return tuple(self.hardware.brought_within(self.hardware.nearest(self.hardware.base_sizes)).tolist())
 
     def architecture(self, machine: MachineIndex) -> Architecture:
         """The machine at grid positions."""
@@ -180,8 +180,8 @@ class CoRequest:
         return [Pair(network, machine) for network, machine in zip(*sides, strict=True)]
 
     def within(self, index: Tensor) -> Tensor:
-        """Whether machines `[n, parameters]` keep the limits on area and PEs, BoolTensor `[n]`."""
-        return self.score.machine_excess(self.hardware.machines_at(index)) <= 0
+        """Whether machines `[n, parameters]` keep the limits on area, PEs and sizes, BoolTensor `[n]`."""
+        return self.hardware.within(index) & (self.score.machine_excess(self.hardware.machines_at(index)) <= 0)
 
     def neighbour_networks(self, network: Any) -> list[Any]:
         """Networks one decision away; none where only one is allowed."""

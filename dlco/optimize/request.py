@@ -72,7 +72,7 @@ def make_request(
     check_constraints(space.base, [layer.problem for layer in net], options.constraints)
     request = Request(
         layers=net,
-        hardware=without_bypassed(_within_levels(space, budget), options.constraints, net),
+        hardware=without_bypassed(_within_levels(space, budget).trimmed(), options.constraints, net),
         objective=Objective.parse(objective),
         budget=budget,
         constraints=options.constraints,
@@ -109,10 +109,12 @@ def _within_levels(hardware: HardwareSpace, budget: Budget) -> HardwareSpace:
     if not (budget.capacity or budget.bandwidth):
         return hardware
 
+    free = replace(hardware, limits=())
+
     def fits(column: int, value: float) -> bool:
-        sizes = hardware.low
+        sizes = free.low
         sizes[column] = value
-        return all(used <= limit for _, _, used, limit in budget.level_uses(hardware.architecture(sizes)))
+        return all(used <= limit for _, _, used, limit in budget.level_uses(free.architecture(sizes)))
 
     parameters = [
         replace(parameter, grid=tuple(value for value in parameter.grid if fits(i, value)))
@@ -122,8 +124,8 @@ def _within_levels(hardware: HardwareSpace, budget: Budget) -> HardwareSpace:
 
 
 def _smallest(hardware: HardwareSpace) -> Architecture:
-    """The machine of all least sizes."""
-    return hardware.architecture(hardware.low)
+    """The machine of all least sizes, whatever the limits between them."""
+    return replace(hardware, limits=()).architecture(hardware.low)
 
 
 def _check_layer_names(request: Request) -> None:

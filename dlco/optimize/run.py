@@ -77,6 +77,7 @@ def _find_any(run: Run) -> None:
     run.designs.journal, run.designs.on_design = None, run.keep  # this search is not part of the run
     largest = torch.tensor([len(parameter.grid) - 1 for parameter in run.hardware.parameters], dtype=torch.long)
     machines = [largest] if run.hardware.is_fixed else [largest * 0, largest]
+    machines = [run.hardware.brought_within(index) for index in machines]
     try:
         with state.interrupts.heard():
             for index in machines:

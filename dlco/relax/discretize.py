@@ -100,23 +100,25 @@ def _overflow(group: Group, assignment: torch.Tensor, machine: Machine) -> torch
 def round_sizes(space: HardwareSpace, sizes: torch.Tensor, excess: Callable[[Machine], torch.Tensor]) -> torch.Tensor:
     """Grid indices `[parameters]` of the machine nearest to real sizes `[parameters]` within the limits on machines.
 
-    Sizes are rounded to the nearest point in logs; while the machine breaks a limit, the step down that moves least
-    away from the real sizes for the excess it saves is taken.
+    Sizes are rounded to the nearest point in logs, and to one near that within the space's own limits; while the
+    machine breaks another, the step down that moves least away from the real sizes for the excess it saves is taken.
 
     Args:
         space: the machines.
         sizes: `[parameters]` real sizes.
         excess: by how much machines `[...]` break limits, `[...]`, 0 where they keep them (`Score.machine_excess`).
     """
-    index = space.nearest(sizes)
+    index = space.brought_within(space.nearest(sizes))
     while bool(index.any()):
         over = excess(space.machine(space.index_to_sizes(index)))
         if over <= 0:
             break
         units = torch.eye(len(index), dtype=index.dtype, device=index.device)
         lower = (index - units)[index > 0]
+        kept = space.within(lower)
+        lower = lower[kept] if bool(kept.any()) else lower
         options = space.index_to_sizes(lower)
         saved = (over - excess(space.machine(options))).clamp(min=1e-9)
         away = (options.log() - sizes.log()).abs().sum(-1)
         index = lower[int((away / saved).argmin())]
-    return index
+    return space.brought_within(index)

@@ -88,11 +88,9 @@ class _Newton:
         own = len(problem.limits.offset)
         self.weight = problem.weights(at.duals[-1])
         p = at.y.shape[-1]
-        machine_weights = torch.stack(
-            [self.weight[:, 2], at.duals[-1][:, own] if problem.pe_limit is not None else self.weight[:, 2] * 0]
-        )
+        machine_weights = torch.cat([self.weight[:, 2:], at.duals[-1][:, own:]], -1).mT
         self.machine_slope, self.machine_curve = derivatives(
-            partial(machine_rows, problem.space), at.y.mT, machine_weights
+            partial(machine_rows, problem.space, problem.pe_limit), at.y.mT, machine_weights
         )
         self.jacobian: list[torch.Tensor] = []  # [starts, layers, m, n + 1 + p]
         self.energy: list[torch.Tensor] = []  # [starts, layers, n + 1 + p], of log energy
@@ -142,9 +140,7 @@ class _Newton:
     def _limit_slope(self, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Weights of the limits as (weights of the totals `[starts, 3]`, slope along y `[starts, p]`)."""
         own = len(self.problem.limits.offset)
-        along = torch.zeros_like(self.at.y)
-        if self.problem.pe_limit is not None:
-            along = weight[:, own, None] * self.machine_slope[:, 1]
+        along = (self.machine_slope[:, 1:].mT @ weight[:, own:, None])[..., 0]
         return weight[:, :own] @ self.problem.limits.slope, along
 
     def slope(self, weight: torch.Tensor, rows: Sequence[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor]:
@@ -213,9 +209,8 @@ class _Newton:
         right_y = -slope_y + at.mu[:, None] / self.room[0] - at.mu[:, None] / self.room[1]
         core = self.machine_curve + torch.diag_embed(at.below / self.room[0] + at.above / self.room[1])
         own = len(problem.limits.offset)
-        if problem.pe_limit is not None:
-            pe = self.machine_slope[:, 1]
-            core = core + stiff[-1][:, own, None, None] * pe[:, :, None] * pe[:, None, :]
+        limited = self.machine_slope[:, 1:]
+        core = core + (limited.mT * stiff[-1][:, None, own:]) @ limited
         blocks, couplings, rights = [], [], []
         for g, jacobian in enumerate(self.jacobian):
             n = jacobian.shape[-1] - p
@@ -266,10 +261,8 @@ def _advance(problem: RelaxedProblem, at: Iterate, newton: _Newton) -> None:
         joint = torch.cat([step_v[g], step_y[:, None].expand(-1, step_v[g].shape[1], p)], -1)
         changes.append((jacobian @ joint[..., None])[..., 0])
         totals = totals + (newton.totals_v[g].mT @ step_v[g][..., None])[..., 0].sum(1)
-    limits = totals @ problem.limits.slope.mT
-    if problem.pe_limit is not None:
-        limits = torch.cat([limits, (newton.machine_slope[:, 1] * step_y).sum(-1, keepdim=True)], -1)
-    changes.append(limits)
+    alone = (newton.machine_slope[:, 1:] * step_y[:, None]).sum(-1)
+    changes.append(torch.cat([totals @ problem.limits.slope.mT, alone], -1))
     bounds, pulls, step_b = [*within, *newton.room], [*at.pull, at.below, at.above], [*step_x, step_y, -step_y]
     step_pull = [wide(at.mu, a) / a - d - d / a * move for a, d, move in zip(bounds, pulls, step_b, strict=True)]
     pushed, stiff = newton.multipliers()

@@ -154,13 +154,11 @@ def values(problem: RelaxedProblem, y: torch.Tensor, v: Sequence[torch.Tensor]) 
             layers.rows(stacked(one, y), classes.position).detach().movedim(0, -1)
             for layers, classes, one in zip(problem.layers, problem.classes, v, strict=True)
         ]
-        machine = machine_rows(problem.space, y.mT)
+        machine = machine_rows(problem.space, problem.pe_limit, y.mT)
         energy = torch.cat([r[..., 0] + n.log() for r, n in zip(rows, problem.counts, strict=True)], -1).logsumexp(-1)
         cycles = torch.cat([one[..., -1] + n.log() for one, n in zip(v, problem.counts, strict=True)], -1).logsumexp(-1)
         totals = torch.stack([energy, cycles, machine[0]], -1)
-        limits = problem.limits(totals)
-        if problem.pe_limit is not None:
-            limits = torch.cat([limits, machine[1][:, None] - problem.pe_limit], -1)
+        limits = torch.cat([problem.limits(totals), machine[1:].mT], -1)
     return PointValues(rows, totals, limits)
 
 

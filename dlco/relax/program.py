@@ -208,10 +208,15 @@ class RelaxedLayers:
         return full.index_copy(-1, self.live, x)
 
 
-def machine_rows(space: HardwareSpace, y: torch.Tensor) -> torch.Tensor:
-    """Log area and log MAC units of the machines alone, `[2, ...]` of log sizes `[parameters, ...]`."""
-    machine = space.machine(y.movedim(0, -1).exp())
-    return torch.stack([machine.area_mm2.clamp(min=1e-12).log(), machine.macs.log()])
+def machine_rows(space: HardwareSpace, pe_limit: float | None, y: torch.Tensor) -> torch.Tensor:
+    """Functions of the machines alone, `[1 + k, ...]` of log sizes `[parameters, ...]`: log area, and k limits.
+
+    These are to be at most 0: log MAC units less `pe_limit`, unless that is None, and the excesses of the space's own.
+    """
+    sizes = y.movedim(0, -1).exp()
+    machine = space.machine(sizes)
+    macs = [] if pe_limit is None else [machine.macs.log() - pe_limit]
+    return torch.stack([machine.area_mm2.clamp(min=1e-12).log(), *macs, *space.excess(sizes).unbind(-1)])
 
 
 def _log(x: torch.Tensor) -> torch.Tensor:

@@ -43,7 +43,8 @@ class Relaxed:
         converged: BoolTensor `[starts]`, whether both measures are within what was asked for.
         steps: `[starts]` Newton steps.
         multipliers: of the inequalities of each group `[starts, layers, inequalities]` (in the order of
-            `RelaxedLayers.rows`), then of the limits `[starts, limits]` (those of `Score.excess`, then the PE count's).
+            `RelaxedLayers.rows`), then of the limits `[starts, limits]` (of `Score.excess`, then
+            the PE count's, then the space's).
         cycles: for each group `[starts, layers]` logs of the cycles, the variables that bound every need of them.
         classes: of each group: orders, and which factors may be above 1.
     """

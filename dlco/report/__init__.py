@@ -14,6 +14,7 @@ from dlco.report.pictures import (
     plot_latency,
     plot_loop_nest,
     plot_roofline,
+    plot_sensitivities,
     plot_utilization,
 )
 from dlco.report.pictures.overview import plot_solution
@@ -32,6 +33,7 @@ __all__ = [
     "plot_latency",
     "plot_loop_nest",
     "plot_roofline",
+    "plot_sensitivities",
     "plot_solution",
     "plot_utilization",
     "solution_html",

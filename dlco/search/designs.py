@@ -268,7 +268,7 @@ class Workbench:
 
     def _within(self, indices: torch.Tensor) -> torch.Tensor:
         """Whether machines `[n, parameters]` keep the limits on the machine, BoolTensor `[n]`."""
-        return (self.score.machine_excess(self.machines(indices)) <= 0).cpu()
+        return (self.score.machine_excess(self.machines(indices)) <= 0).cpu() & self.hardware.within(indices)
 
     def _searched(self, machines: Machine, starts: Sequence[Seeds], effort: Effort) -> tuple[list[MappingTable], int]:
         """For each group a table `[designs, layers, candidates]`, of all prices side by side; mappings evaluated."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 
 from dlco.hardware.architecture import Machine
+from dlco.hardware.space import HardwareSpace
 from dlco.search.designs import Design, Seeds, Workbench
 from dlco.search.local_search import Effort
 from dlco.search.score import BROKEN, Score
@@ -158,7 +159,8 @@ class Prospect:
         """BoolTensor `[n]` of machines at grid indices `[n, parameters]`."""
         score = self.bench.score
         machines = self.bench.machines(indices)
-        hopeful = score.machine_excess(machines) <= 0
+        kept = self.bench.hardware.within(indices)
+        hopeful = (score.machine_excess(machines) <= 0) & kept.to(machines.mac_pj.device)
         fastest = self._fastest(machines)
         if score.budget.latency_s is not None:
             hopeful &= fastest * score.cycle_s <= score.budget.latency_s
@@ -224,11 +226,21 @@ def _shrunk(bench: Workbench, drawn: torch.Tensor, generator: torch.Generator) -
     than others is drawn anew for each machine.
     """
     weight = torch.rand(drawn.shape, generator=generator, dtype=torch.float64) ** 3
-    drawn = drawn.clone()
+    drawn = bench.hardware.brought_within(drawn).clone()
     for _ in range(int(drawn.max()) * drawn.shape[1] if len(drawn) else 0):
         rows = (bench.score.machine_excess(bench.machines(drawn)) > 0).cpu() & (drawn > 0).any(-1)
         if not bool(rows.any()):
             break
-        size = torch.multinomial((weight[rows] + 1e-12) * (drawn[rows] > 0), 1, generator=generator)
+        size = torch.multinomial((weight[rows] + 1e-12) * _gives(bench.hardware, drawn[rows]), 1, generator=generator)
         drawn[rows] = drawn[rows].scatter_add(1, size, torch.full_like(size, -1))
     return drawn
+
+
+def _gives(space: HardwareSpace, index: torch.Tensor) -> torch.Tensor:
+    """Which sizes of machines `[n, parameters]` can be taken back a step: where any can, those that keep the limits."""
+    above = index > 0
+    if not space.limits:
+        return above
+    lower = (index[:, None] - torch.eye(index.shape[1], dtype=index.dtype)).clamp(min=0)
+    kept = above & space.within(lower)
+    return torch.where(kept.any(-1, keepdim=True), kept, above)

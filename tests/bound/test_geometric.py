@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlco.bound.geometric import Program, _lower, solve
-from dlco.bound.modelled import to_cvxpy
+from dlco.bound.modelled import Names, convex_problem
 
 
 def program(
@@ -92,7 +92,7 @@ def programs(draw: st.DrawFn) -> Program:
 @given(programs())
 @settings(max_examples=40, deadline=None)
 def test_the_same_optimum_as_cvxpy(p: Program) -> None:
-    problem, _ = to_cvxpy(p)
+    problem = convex_problem(p, Names.plain(p))
     problem.solve(solver="CLARABEL")
     found = solve(p)
     assert found is not None
@@ -105,6 +105,6 @@ def test_any_multipliers_prove_a_bound(p: Program, seed: int) -> None:
     """Weights, multipliers and a point drawn at random: the bound is below every feasible point's objective."""
     draw = np.random.default_rng(seed)
     y = np.concatenate([[1.0], draw.exponential(size=len(p.constant) - 1)])
-    bound, _ = _lower(p, draw.exponential(size=len(p.logs)), y, draw.normal(size=len(p.value)))
+    bound, _, _ = _lower(p, draw.exponential(size=len(p.logs)), y, draw.normal(size=len(p.value)))
     x = np.full(len(p.low), 0.5)
     assert bound <= np.exp(p.exponents @ x + p.logs)[p.row == 0].sum() + 1e-9

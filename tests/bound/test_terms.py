@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dlco import networks
 from dlco.bound.branch import split
 from dlco.bound.geometric import Program, solve
-from dlco.bound.modelled import to_cvxpy
+from dlco.bound.modelled import Names, convex_problem
 from dlco.bound.nodes import Node
 from dlco.bound.program import Aim, draft
 from dlco.bound.terms import LayerTerms
@@ -177,7 +177,7 @@ def test_a_real_layer_has_the_optimum_that_cvxpy_returns(name: str) -> None:
     for hardware in (as_space(ARCHITECTURES[name]()), space):
         model = LayerTerms(layer.problem, unit_costs(hardware), (1e9, 1e6))
         drafted = draft(model, Node((None,) * model.levels), Aim(1.0, 1e3))
-        problem, _ = to_cvxpy(drafted.program)
+        problem = convex_problem(drafted.program, Names.plain(drafted.program))
         problem.solve(solver="CLARABEL")
         solved = solve(drafted.program)
         assert solved is not None

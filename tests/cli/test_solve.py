@@ -35,6 +35,21 @@ def test_a_network_is_solved_on_free_hardware(dlco, stub, solution):
     assert stub["seed"] == 0
 
 
+def test_limits_between_sizes_reach_the_hardware(dlco, stub):
+    limits = ("--limit", "shared_glb.capacity <= 256 * weights_spad.capacity", "--limit", "psum_spad.capacity >= 8")
+    assert dlco("solve", "alexnet", "--hardware", "eyeriss", *limits).code == 0
+    texts = ["shared_glb.capacity <= 256 * weights_spad.capacity", "8 <= psum_spad.capacity"]
+    assert [str(limit) for limit in stub["hardware"].limits] == texts
+    for arguments, why in (
+        (("eyeriss", "--limit", "glb.capacity <= 4"), "free sizes of 'eyeriss' are: shared_glb.fanout_x"),
+        (("eyeriss", "--limit", "shared_glb.capacity"), "has no <= or >="),
+        (("eyeriss", "--fixed", "--limit", limits[1]), "all sizes of the hardware 'eyeriss' are fixed"),
+    ):
+        ran = dlco("solve", "alexnet", "--hardware", *arguments)
+        assert ran.code == 2
+        assert why in ran.err
+
+
 def test_every_argument_reaches_solve(dlco, stub):
     limits = ("--area", 4, "--power", 0.5, "--latency", 1e-3, "--energy", 2e-3)
     ran = dlco("solve", "alexnet", "--hardware", "simba", "--fixed", "--objective", "energy", *limits, "--seed", 3)

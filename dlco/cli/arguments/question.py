@@ -41,7 +41,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 
 
 def add_hardware(parser: Group) -> None:
-    """Add `--hardware` and `--fixed`, which `read_hardware` takes."""
+    """Add `--hardware`, `--fixed` and `--limit`, which `read_hardware` takes."""
     hardware = parser.add_argument(
         "--hardware",
         metavar="NAME",
@@ -50,6 +50,13 @@ def add_hardware(parser: Group) -> None:
     )
     completed.names(hardware, MACHINES, files=True)
     parser.add_argument("--fixed", action="store_true", help="take the named hardware with its published sizes")
+    parser.add_argument(
+        "--limit",
+        metavar="INEQUALITY",
+        action="append",
+        help='between free sizes, such as "shared_glb.capacity <= 256 * weights_spad.capacity": + * / ** max, and <= '
+        ">= or, between products, ==",
+    )
 
 
 def add_totals(limits: Group) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from dlco.design.figures import pretty, si, with_unit
 from dlco.design.machine_table import machine_table
 from dlco.design.objective import Objective
+from dlco.design.sensitivity_table import sensitivity_table
 from dlco.design.solution import Solution
 from dlco.design.solution_table import LISTED, headline, layer_rows
 from dlco.design.table import Table
@@ -19,6 +20,7 @@ from dlco.report.pictures import (
     plot_floor_plan,
     plot_latency,
     plot_roofline,
+    plot_sensitivities,
     plot_utilization,
 )
 from dlco.report.pictures.roofline import has_roofline
@@ -51,6 +53,7 @@ def solution_sections(solution: Solution, source: str = "") -> list[Section]:
         ("energy", "Energy", _energy(solution)),
         ("latency", "Latency", _latency(solution)),
         ("utilisation", "Utilisation", _utilization(solution)),
+        *([("sensitivities", "Sensitivities", _sensitivities(solution))] if solution.known_sensitivities else []),
         ("layers", "Layers", table(layer_table(solution))),
         ("mappings", "Loop nests", _nests(solution)),
         ("search", "Search", _search(solution)),
@@ -184,6 +187,16 @@ def _utilization(solution: Solution) -> str:
         "utilisation",
         "Left, MACs in use (pale) and at work on average (dark); right, the share of each buffer that the tiles fill.",
     )
+
+
+def _sensitivities(solution: Solution) -> str:
+    bars = picture(
+        plot_sensitivities(solution),
+        "sensitivity",
+        "What one per cent more is worth: the bar is the slope of the lower bound, the line what is proved of the best "
+        "design where the figure changes by 5 %, whichever way.",
+    )
+    return bars + table(sensitivity_table(solution.known_sensitivities))
 
 
 def _nests(solution: Solution) -> str:

@@ -6,6 +6,7 @@ from dlco.report.pictures.floor_plan import plot_floor_plan
 from dlco.report.pictures.latency import plot_latency
 from dlco.report.pictures.loop_nest import plot_loop_nest
 from dlco.report.pictures.roofline import plot_roofline
+from dlco.report.pictures.sensitivities import plot_sensitivities
 from dlco.report.pictures.utilization import plot_utilization
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "plot_latency",
     "plot_loop_nest",
     "plot_roofline",
+    "plot_sensitivities",
     "plot_utilization",
 ]

@@ -1,0 +1,175 @@
+"""What one per cent more is worth: brackets of `Solution.sensitivities` against re-solves by the exact search.
+
+For single layers on fixed machines the exact search gives the true optimum, before and after every capacity, bandwidth
+and limit is made 5 % larger and smaller. Each change of the optimum must lie within the figure's bracket.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import log
+from typing import Any
+
+from common import Stopwatch, save_results, show
+
+import dlco
+from dlco.bound.nearby import Change
+from dlco.design.sensitivity import STEP, Sensitivity
+from dlco.design.solution import Solution
+from dlco.errors import InvalidInput
+from dlco.hardware import Architecture, eyeriss_like, generic
+from dlco.optimize import sensitivities
+
+RE_SOLVES = 200
+ROUNDING = 1e-6  # of a slope
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer on a machine; `tight` is a limit on its latency, as a multiple of the fastest design's."""
+
+    layer: dlco.Layer
+    machine: Architecture
+    objective: str
+    tight: float | None = None
+
+
+def cases() -> Iterator[Case]:
+    """Convolutions and a matrix product, on two machines, for three objectives, with and without a limit."""
+    slow = tuple(  # a machine that waits for its memories
+        replace(level, read_bandwidth=1.0, write_bandwidth=1.0) if level.name == "DRAM" else level
+        for level in generic().levels
+    )
+    waiting = replace(generic(), levels=slow, name="generic, slow DRAM")
+    conv = dlco.conv2d("conv", C=32, M=32, P=14, Q=14, R=3, S=3)
+    point = dlco.conv2d("pointwise", C=48, M=64, P=28, Q=28, R=1, S=1)
+    product = dlco.matmul("product", M=64, K=96, N=48)
+    for layer in (conv, point, product):
+        for objective in ("latency", "energy", "edp"):
+            yield Case(layer, waiting, objective)
+    yield Case(conv, eyeriss_like(), "edp")
+    yield Case(point, eyeriss_like(), "energy", tight=1.02)
+    yield Case(product, eyeriss_like(), "latency")
+    yield Case(conv, waiting, "energy", tight=1.02)
+
+
+def optimum(case: Case, machine: Architecture, budget: dlco.Budget) -> Solution | None:
+    """The proved best; None where nothing keeps the limits."""
+    try:
+        solution = dlco.solve([case.layer], machine, case.objective, budget)
+    except InvalidInput:
+        return None
+    if solution.status == "infeasible":
+        return None
+    if solution.gap != 0:
+        raise RuntimeError(f"the exact search does not answer for {case}")
+    return solution
+
+
+def changes(case: Case, base: Solution, one: Sensitivity) -> list[tuple[float, float]]:
+    """(slope of the true optimum, infinitely steep where nothing is left; seconds), smaller then larger."""
+    found = []
+    for factor in (1 - STEP, 1 + STEP):
+        machine, budget = base.architecture, base.budget
+        if hasattr(budget, one.name):
+            budget = replace(budget, **{one.name: getattr(budget, one.name) * factor})
+        else:
+            machine = Change(one.name, factor).machine(machine)
+        with Stopwatch() as watch:
+            solution = optimum(case, machine, budget)
+        slope = -float("inf") if solution is None else log(solution.value / base.value) / log(factor)
+        found.append((slope, watch.wall_s))
+    return found
+
+
+def measured(case: Case) -> dict[str, Any]:
+    """One case: its brackets, and the slopes of its re-solves."""
+    budget = dlco.Budget()
+    if case.tight is not None:
+        fastest = optimum(replace(case, objective="latency"), case.machine, budget)
+        assert fastest is not None
+        budget = dlco.Budget(latency_s=case.tight * fastest.value)
+    base = optimum(case, case.machine, budget)
+    assert base is not None
+    with Stopwatch() as watch:
+        brackets = sensitivities(base)
+    rows, seconds = [], 0.0
+    for one in brackets:
+        pairs = changes(case, base, one)
+        seconds += sum(taken for _, taken in pairs)
+        slopes = [slope for slope, _ in pairs]
+        inside = all(one.low - ROUNDING <= slope <= one.high + ROUNDING for slope in slopes)
+        rows.append([one.name, one.elasticity, one.low, one.high, *slopes, inside])
+    return {
+        "case": f"{case.layer.name} on {case.machine.name}, {case.objective}"
+        + (f" within {case.tight:g} of the least latency" if case.tight else ""),
+        "rows": rows,
+        "seconds": watch.wall_s,
+        "re_solve_seconds": seconds,
+    }
+
+
+def payload(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is shown of all cases."""
+    rows = [row for case in found for row in case["rows"]]
+    solves = 2 * len(rows)
+    inside = sum(row[-1] for row in rows)
+    finite = [row for row in rows if row[2] > -float("inf")]
+    widths = sorted(row[3] - row[2] for row in finite)
+    table = [
+        [
+            case["case"],
+            2 * len(case["rows"]),
+            sum(row[-1] for row in case["rows"]),
+            min(row[1] for row in case["rows"]),
+            case["seconds"],
+            case["re_solve_seconds"],
+        ]
+        for case in found
+    ]
+    return {
+        "title": "What one per cent more is worth",
+        "text": "The bracket of every capacity, bandwidth and limit (`Solution.sensitivities`, one bound a case) and "
+        "the true optimum before and after the figure is made 5 % larger and smaller, by the exact search. Slopes are "
+        "per cent of the objective for one per cent of the figure.",
+        "tables": [
+            {
+                "title": "Cases",
+                "head": ["case", "re-solves", "figures inside", "steepest slope of the bound", "s", "s of re-solves"],
+                "rows": table,
+            },
+            {
+                "title": "Brackets",
+                "head": ["figures", "inside", "median width", "not known below"],
+                "rows": [[len(rows), inside, widths[len(widths) // 2], len(rows) - len(finite)]],
+            },
+        ],
+        "targets": [
+            {
+                "name": f"changes of the true optimum within their brackets, of {solves} re-solves",
+                "target": f"all, of at least {RE_SOLVES}",
+                "value": f"{2 * inside} of {solves}",
+                "met": inside == len(rows) and solves >= RE_SOLVES,
+            }
+        ],
+        "data": [case | {"rows": [[_plain(cell) for cell in row] for row in case["rows"]]} for case in found],
+    }
+
+
+def _plain(cell: Any) -> Any:
+    return None if cell in (float("inf"), -float("inf")) else cell
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    found = []
+    for case in cases():
+        found.append(measured(case))
+        print(found[-1]["case"], f"{found[-1]['seconds']:.1f} s", all(row[-1] for row in found[-1]["rows"]), flush=True)
+    result = payload(found)
+    show(result)
+    save_results("sensitivities", result)
+
+
+if __name__ == "__main__":
+    main()
