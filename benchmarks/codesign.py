@@ -24,7 +24,7 @@ import dlco
 from dlco import Budget, Progress, SolveEffort
 from dlco.bound import lower_bound
 from dlco.hardware import eyeriss_like, eyeriss_space
-from dlco.search.evolution import FleetEffort
+from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 
 UNITS = {"latency": ("ms", 1e3), "power": ("W", 1.0), "area": ("mm2", 1.0)}
@@ -35,7 +35,7 @@ FASTER = 6.2  # a baseline's seconds over ours to the value that the baseline en
 EFFORT = SolveEffort(
     starts=0,
     survey=12,
-    fleet=FleetEffort(generations=18),
+    evolution=EvolutionEffort(generations=18),
     machines=2,
     descents=1,
     steps=0,

@@ -17,7 +17,7 @@ from scaling import EFFORT, hierarchy, varied_layers
 
 import dlco
 from dlco.optimize import FrontEffort, SolveEffort
-from dlco.search.evolution import FleetEffort
+from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 
 LAYERS = (100, 1000)
@@ -33,7 +33,9 @@ BRIEF = SolveEffort(
     fit=SEARCH,
     step=SEARCH,
     polishes=0,
-    fleet=FleetEffort(generations=2, machines=4, guided=8, mappings=Effort(rounds=4), longer=Effort(rounds=6)),
+    evolution=EvolutionEffort(
+        generations=2, machines=4, near_bound=8, mappings=Effort(rounds=4), longer=Effort(rounds=6)
+    ),
 )
 
 

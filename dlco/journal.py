@@ -29,7 +29,7 @@ from dlco.version import __version__
 
 log = logging.getLogger("dlco")
 
-FORMAT = "dlco checkpoint 2"
+FORMAT = "dlco checkpoint 3"
 TABLE = "CREATE TABLE parts (name TEXT PRIMARY KEY, content BLOB NOT NULL, digest BLOB NOT NULL) WITHOUT ROWID"
 HEAD = ("format", "request", "dlco", "torch")
 WAIT_S = 5.0  # for another process to let go of the file, before the first part that is not kept

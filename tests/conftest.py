@@ -24,7 +24,7 @@ from dlco.search.local_search import Effort
 from dlco.workload import Layer, conv2d, linear
 
 from . import judge
-from .efforts import FLEET
+from .efforts import EVOLUTION
 
 matplotlib.use("Agg")
 
@@ -133,7 +133,7 @@ def effort() -> SolveEffort:
         roundings=2,
         descents=2,
         steps=8,
-        fleet=FLEET,
+        evolution=EVOLUTION,
         fit=Effort(rounds=25, patience=8, islands=2),
         step=Effort(rounds=15, patience=6, population=3, neighbours=12),
         polish=Effort(rounds=40, patience=15, population=4, neighbours=16, islands=4),

@@ -70,8 +70,8 @@ class Certificate:
         how: a sentence that says what it rests on.
         nodes: programs solved.
         closed: whether branching went as far as it can make a difference.
-        guides: by layer name the real factors at the bound's own solution, `[levels, 2, dims]` (temporal; X times Y):
-            where a search may look for a better mapping. Empty where no program was solved.
+        real_factors: by layer name, those at the bound's own solution, `[levels, 2, dims]` (temporal; X times Y): where a
+            search may look for a better mapping. Empty where no program was solved.
         layers: by layer name what was proved of it, in the price of time that decided the value. Empty where no
             program did, as for an area, or where the certificate was read from a checkpoint.
     """
@@ -80,7 +80,7 @@ class Certificate:
     how: str
     nodes: int = 0
     closed: bool = False
-    guides: Mapping[str, Array] = field(default_factory=dict, compare=False)
+    real_factors: Mapping[str, Array] = field(default_factory=dict, compare=False)
     layers: Mapping[str, LayerProof] = field(default_factory=dict, compare=False, repr=False)
 
     def problem(self, layer: str, *, whole: bool = False, logs: bool = False) -> "cvxpy.Problem":

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from dlco.bound import BoundEffort
 from dlco.optimize.options import check_flag
-from dlco.search.evolution import FleetEffort
+from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 from dlco.workload.problem import check_count, check_positive_int
 
@@ -17,7 +17,7 @@ class SolveEffort:
         starts: relaxed solves side by side; with 0 the search begins at random, and at solutions to start from.
         relax_rounds: solves of the relaxed problem at most, classes improved from each to the next.
         survey: random machines that are looked at beside those of the relaxed problem.
-        fleet: of generations of machines near the best, which share mappings.
+        evolution: of generations of machines near the best, which share mappings.
         machines: machines that are fitted for longer, the most promising of all these.
         roundings: roundings of every relaxed mapping.
         descents: machines from which the hardware is stepped; `steps`: steps of each at most.
@@ -30,7 +30,7 @@ class SolveEffort:
     starts: int = 4
     relax_rounds: int = 4
     survey: int = 24
-    fleet: FleetEffort = field(default=FleetEffort())
+    evolution: EvolutionEffort = field(default=EvolutionEffort())
     machines: int = 4
     roundings: int = 4
     descents: int = 1
@@ -55,7 +55,7 @@ EFFORTS = {
         starts=1,
         relax_rounds=2,
         survey=8,
-        fleet=FleetEffort(generations=8),
+        evolution=EvolutionEffort(generations=8),
         machines=2,
         roundings=2,
         steps=4,
@@ -69,7 +69,7 @@ EFFORTS = {
     "high": SolveEffort(
         starts=8,
         survey=48,
-        fleet=FleetEffort(generations=80, patience=20),
+        evolution=EvolutionEffort(generations=80, patience=20),
         machines=8,
         descents=2,
         fit=Effort(rounds=80, patience=16, islands=6),

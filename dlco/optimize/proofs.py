@@ -59,7 +59,7 @@ class Proofs:
             proved=self.proved if hardware is request.hardware else None,
         )
         log.info("bound: %s", proof.how)
-        factors = {layer: torch.from_numpy(real) for layer, real in proof.guides.items()}
+        factors = {layer: torch.from_numpy(real) for layer, real in proof.real_factors.items()}
         return {"value": proof.value, "how": proof.how, "factors": factors}
 
     def _read(self, content: dict[str, Any]) -> Certificate:
@@ -68,4 +68,4 @@ class Proofs:
         for layer, factors in content["factors"].items():
             check_table(f"factors of {layer!r}", factors, (groups[layer].levels, 2, groups[layer].dims))
         real = {layer: factors.numpy() for layer, factors in content["factors"].items()}
-        return Certificate(float(content["value"]), str(content["how"]), guides=real)
+        return Certificate(float(content["value"]), str(content["how"]), real_factors=real)

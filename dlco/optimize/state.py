@@ -9,7 +9,7 @@ from dlco.interrupts import Interrupts
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.diagnosis import Diagnosis
 from dlco.progress import Listener, Progress
-from dlco.search.designs import Design, Seeds
+from dlco.search.designs import Design, Starts
 from dlco.search.score import BROKEN
 
 
@@ -35,7 +35,7 @@ class State:
         self.history = History()
         self.improvements: list[tuple[float, float]] = []
         self.best: Design | None = None
-        self.pool: list[Seeds] = []
+        self.pool: list[Starts] = []
         self.imperfect: dict[str, Mapping] | None = None
         self.lower: float | None = None
         self.diagnosis: Diagnosis | None = None

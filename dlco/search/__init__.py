@@ -1,14 +1,14 @@
 """Discrete search: mappings of layers on machines, and steps from machine to machine.
 
 Mappings of many items (`MappingTable`) are changed by moves of one of two kinds, and the better ones kept
-(`local_search`). `Workbench` searches the mappings of whole networks on many machines, `refine` imperfect ones on one
-machine, `LayerCosts` those of single layers, once each; `explore` and `Workbench.descend` go from machine to machine.
-What they rank by is `Score`.
+(`local_search`). `DesignSearch` searches the mappings of whole networks on many machines, `refine` imperfect ones on
+one machine, `LayerCosts` those of single layers, once each; `explore` and `DesignSearch.descend` go from machine to
+machine. What they rank by is `Score`.
 """
 
-from dlco.search.designs import Candidates, Design, Seeds, Workbench
-from dlco.search.earlier import seeds_of, sizes_of
-from dlco.search.evolution import FleetEffort, explore
+from dlco.search.designs import Candidates, Design, DesignSearch, Starts
+from dlco.search.earlier import sizes_of, starts_of
+from dlco.search.evolution import EvolutionEffort, explore
 from dlco.search.group import Group, make_groups
 from dlco.search.imperfect import from_tables, refine, to_tables
 from dlco.search.layer_costs import LayerCosts, MachineIndex, NetworkPoint, rates_of
@@ -23,16 +23,16 @@ __all__ = [
     "LEAST",
     "Candidates",
     "Design",
+    "DesignSearch",
     "Effort",
-    "FleetEffort",
+    "EvolutionEffort",
     "Group",
     "LayerCosts",
     "MachineIndex",
     "MappingTable",
     "NetworkPoint",
     "Score",
-    "Seeds",
-    "Workbench",
+    "Starts",
     "choose",
     "explore",
     "from_tables",
@@ -43,8 +43,8 @@ __all__ = [
     "rate_of",
     "rates_of",
     "refine",
-    "seeds_of",
     "sizes_of",
+    "starts_of",
     "steps",
     "to_tables",
     "unit_of",

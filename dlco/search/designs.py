@@ -29,7 +29,7 @@ SLICE = {"cpu": 16_384, "cuda": 1_048_576}  # mappings evaluated at once: on a C
 
 
 @dataclass(frozen=True)
-class Seeds:
+class Starts:
     """Mappings to start from, for every layer of every group.
 
     Attributes:
@@ -42,18 +42,18 @@ class Seeds:
     rate: float = 1.0
 
     @staticmethod
-    def join(parts: Sequence["Seeds"]) -> "Seeds":
+    def join(parts: Sequence["Starts"]) -> "Starts":
         """All mappings of several, at the first's rate."""
-        return Seeds(
+        return Starts(
             [torch.cat(tables, 1) for tables in zip(*(p.assignment for p in parts), strict=True)],
             [torch.cat(tables, 1) for tables in zip(*(p.position for p in parts), strict=True)],
             parts[0].rate,
         )
 
     @staticmethod
-    def from_plain(data: dict[str, Any], groups: Sequence[Group]) -> "Seeds":
+    def from_plain(data: dict[str, Any], groups: Sequence[Group]) -> "Starts":
         """The inverse of `vars`; `ValueError` where it holds no mappings of these groups' layers."""
-        starts = Seeds(list(data["assignment"]), list(data["position"]), float(data["rate"]))
+        starts = Starts(list(data["assignment"]), list(data["position"]), float(data["rate"]))
         for group, units, places in zip(groups, starts.assignment, starts.position, strict=True):
             layers, most = group.primes.shape
             check_table("assignment", units, (layers, None, most), len(group.space.slots))
@@ -75,8 +75,8 @@ class Design:
 
     index: torch.Tensor
     score: float
-    chosen: Seeds
-    starts: Seeds
+    chosen: Starts
+    starts: Starts
     energy_pj: float
     cycles: float
     area_mm2: float
@@ -88,7 +88,7 @@ class Design:
     @staticmethod
     def from_plain(data: dict[str, Any], groups: Sequence[Group], space: HardwareSpace) -> "Design":
         """The inverse of `to_plain`; `ValueError` where it is no design of these layers on a machine of this space."""
-        chosen, starts = (Seeds.from_plain(data[name], groups) for name in ("chosen", "starts"))
+        chosen, starts = (Starts.from_plain(data[name], groups) for name in ("chosen", "starts"))
         energy, cycles, area = (float(data[name]) for name in ("energy_pj", "cycles", "area_mm2"))
         index = data["index"]
         check_table("index", index, (len(space.parameters),))
@@ -119,19 +119,19 @@ class Candidates:
     area_mm2: torch.Tensor
     broken: torch.Tensor
 
-    def starts(self, design: int, picked: torch.Tensor, rate: float) -> Seeds:
+    def starts(self, design: int, picked: torch.Tensor, rate: float) -> Starts:
         """The mappings `picked` `[layers, n]` of one design, at a rate, pJ a cycle."""
         parts = picked.split([table.merit.shape[1] for table in self.tables])
         rows = [(torch.arange(len(part), device=part.device)[:, None], part) for part in parts]
         both = list(zip(self.tables, rows, strict=True))
-        return Seeds(
+        return Starts(
             [table.coding[design][row] for table, row in both],
             [table.position[design][row] for table, row in both],
             rate,
         )
 
 
-class Workbench:
+class DesignSearch:
     """What a search works on: the network, the hardware, what counts, and how much has been done.
 
     Attributes:
@@ -164,7 +164,9 @@ class Workbench:
         """Machines of batch shape `[...]` at grid indices `[..., parameters]`."""
         return self.hardware.machines_at(indices.to(self.device))
 
-    def fit(self, indices: torch.Tensor, starts: Sequence[Seeds], effort: Effort, n: int | None = None) -> list[Design]:
+    def fit(
+        self, indices: torch.Tensor, starts: Sequence[Starts], effort: Effort, n: int | None = None
+    ) -> list[Design]:
         """The best mappings found for each machine, searched for from its own starts.
 
         Args:
@@ -194,7 +196,7 @@ class Workbench:
             raise ValueError("it has no design")
         return designs, int(plain["evaluations"])
 
-    def _fit(self, indices: torch.Tensor, starts: Sequence[Seeds], effort: Effort) -> tuple[list[Design], int]:
+    def _fit(self, indices: torch.Tensor, starts: Sequence[Starts], effort: Effort) -> tuple[list[Design], int]:
         machines = self.machines(indices)
         area, counts = machines.area_mm2, torch.cat(self.counts)
         tables, evaluated = self._searched(machines, starts, effort)
@@ -222,7 +224,7 @@ class Workbench:
             results.append(Design(index, float(scores[d]), chosen, others, *figures))
         return results, evaluated
 
-    def promising(self, options: torch.Tensor, starts: Seeds, effort: Effort, n: int) -> list[Design]:
+    def promising(self, options: torch.Tensor, starts: Starts, effort: Effort, n: int) -> list[Design]:
         """The `n` best of many machines: all are searched briefly, and those that look best for longer.
 
         Args:
@@ -240,7 +242,7 @@ class Workbench:
         return self.fit(indices, [design.starts for design in best], effort, n)
 
     def descend(
-        self, start: Design, effort: Effort, rounds: int, tick: Callable[[float], None], pool: Sequence[Seeds] = ()
+        self, start: Design, effort: Effort, rounds: int, tick: Callable[[float], None], pool: Sequence[Starts] = ()
     ) -> Design:
         """Step from a machine to better ones on the grid, far steps first, until none of a single step helps.
 
@@ -257,7 +259,7 @@ class Workbench:
             options = options[torch.tensor(fresh, dtype=torch.bool)]
             if len(options):
                 tried |= {tuple(option) for option in options.tolist()}
-                (leader,) = self.promising(options, Seeds.join([best.starts, *pool]), effort, 1)
+                (leader,) = self.promising(options, Starts.join([best.starts, *pool]), effort, 1)
                 if leader.score < best.score - 1e-9:
                     best = leader
                     continue
@@ -270,7 +272,7 @@ class Workbench:
         """Whether machines `[n, parameters]` keep the limits on the machine, BoolTensor `[n]`."""
         return (self.score.machine_excess(self.machines(indices)) <= 0).cpu() & self.hardware.within(indices)
 
-    def _searched(self, machines: Machine, starts: Sequence[Seeds], effort: Effort) -> tuple[list[MappingTable], int]:
+    def _searched(self, machines: Machine, starts: Sequence[Starts], effort: Effort) -> tuple[list[MappingTable], int]:
         """For each group a table `[designs, layers, candidates]`, of all prices side by side; mappings evaluated."""
         plans = [self._slices(g, machines, starts, effort) for g in range(len(self.groups))]
         found = iter(run_tasks(_search_slice, [job for jobs in plans for job in jobs]))
@@ -284,7 +286,7 @@ class Workbench:
             tables.append(together.side_by_side(*shape, each=len(together.merit) // (shape[0] * shape[1])))
         return tables, evaluated
 
-    def _slices(self, g: int, machines: Machine, starts: Sequence[Seeds], effort: Effort) -> list[tuple[Any, ...]]:
+    def _slices(self, g: int, machines: Machine, starts: Sequence[Starts], effort: Effort) -> list[tuple[Any, ...]]:
         """The jobs of one group: its layers on all machines, at all prices, on all islands, a slice at a time."""
         group = self.groups[g]
         designs, layers = len(starts), len(group.layers)

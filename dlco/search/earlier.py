@@ -8,12 +8,12 @@ from dlco.design.solution import Solution
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.mapping.mapping import Mapping
-from dlco.search.designs import Seeds
+from dlco.search.designs import Starts
 from dlco.search.group import Group
 from dlco.search.score import rate_of
 
 
-def seeds_of(solution: Solution, groups: Sequence[Group]) -> Seeds:
+def starts_of(solution: Solution, groups: Sequence[Group]) -> Starts:
     """The solution's mappings, one a layer; a layer that it does not have starts with all loops at the top."""
     assignment, position = [], []
     for group in groups:
@@ -22,7 +22,7 @@ def seeds_of(solution: Solution, groups: Sequence[Group]) -> Seeds:
         position.append(torch.stack([p for _, p in pairs])[:, None].to(group.primes.device))
     cost = solution.cost
     rate = rate_of(*(torch.tensor(one, dtype=torch.float64) for one in (cost.energy_pj, cost.cycles)))
-    return Seeds(assignment, position, float(rate))
+    return Starts(assignment, position, float(rate))
 
 
 def sizes_of(architecture: Architecture, space: HardwareSpace) -> torch.Tensor:

@@ -17,7 +17,7 @@ import torch
 
 from dlco.hardware.architecture import Machine
 from dlco.hardware.space import HardwareSpace
-from dlco.search.designs import Design, Seeds, Workbench
+from dlco.search.designs import Design, DesignSearch, Starts
 from dlco.search.local_search import Effort
 from dlco.search.score import BROKEN, Score
 from dlco.workload.problem import check_count, check_positive_int
@@ -32,14 +32,14 @@ DRAWS = 8  # rounds of proposals, where the grid has few machines left
 
 
 @dataclass(frozen=True)
-class FleetEffort:
+class EvolutionEffort:
     """How long generations go on.
 
     Attributes:
         generations: at most; `patience`: they end after so many that bring nothing better.
         machines: of a generation.
-        every: after so many generations one of the best machines is searched for longer, from `guided` mappings of each
-            layer near its lower bound; `longer`: that search.
+        every: after so many generations one of the best machines is searched for longer, from so many mappings of each
+            layer near its lower bound as `near_bound` says; `longer`: that search.
         mappings: search of the mappings of every machine.
     """
 
@@ -47,21 +47,21 @@ class FleetEffort:
     patience: int = 12
     machines: int = 12
     every: int = 2
-    guided: int = 96
+    near_bound: int = 96
     mappings: Effort = field(default=Effort(rounds=12, patience=8, population=6, neighbours=6))
     longer: Effort = field(default=Effort(rounds=40, patience=15, population=8, neighbours=6, islands=6))
 
     def __post_init__(self) -> None:
-        for name in ("patience", "machines", "guided", "every"):
+        for name in ("patience", "machines", "near_bound", "every"):
             check_positive_int(f"{name} of an evolution's effort", getattr(self, name))
         check_count("generations of an evolution's effort", self.generations)
 
 
 def explore(
-    bench: Workbench,
+    search: DesignSearch,
     machines: Sequence[torch.Tensor],
-    starts: Seeds,
-    effort: FleetEffort,
+    starts: Starts,
+    effort: EvolutionEffort,
     refine: Callable[[Design], Design],
     generator: torch.Generator,
     tick: Callable[[float], None] = lambda share: None,
@@ -69,7 +69,7 @@ def explore(
     """The best machines that generations of them come to, the best first, each once.
 
     Args:
-        bench: what is searched; its hardware is a space.
+        search: what is searched; its hardware is a space.
         machines: grid indices `[parameters]` of those that the first generation takes in.
         starts: mappings that all machines of the first generation start from.
         effort: how long.
@@ -77,7 +77,7 @@ def explore(
         generator: on the CPU; draws the proposals.
         tick: told the share of the generations done.
     """
-    ranks = _Ranks(bench.score, [], [])
+    ranks = _Ranks(search.score, [], [])
     tried = {tuple(index.tolist()) for index in machines}
     waiting = list(machines)
     handed = starts
@@ -86,10 +86,10 @@ def explore(
     for generation in range(effort.generations):
         tick(generation / effort.generations)
         room = effort.machines - len(waiting)
-        fresh = _propose(bench, ranks, room, tried, generator) if room > 0 else []
+        fresh = _propose(search, ranks, room, tried, generator) if room > 0 else []
         if not waiting and not fresh:
             break
-        designs = bench.fit(torch.stack([*waiting, *fresh]), [handed] * (len(waiting) + len(fresh)), effort.mappings)
+        designs = search.fit(torch.stack([*waiting, *fresh]), [handed] * (len(waiting) + len(fresh)), effort.mappings)
         before = ranks.best
         ranks = ranks.joined(designs)
         best = ranks.good[0]
@@ -101,7 +101,7 @@ def explore(
             refined.add(tuple(chosen.index.tolist()))
             ranks = ranks.joined([refine(chosen)])
         waiting = [design.index for design in ranks.first(max(1, effort.machines // AGAIN))]
-        handed = Seeds.join([*(design.chosen for design in ranks.first(HEIRS)), ranks.good[0].starts])
+        handed = Starts.join([*(design.chosen for design in ranks.first(HEIRS)), ranks.good[0].starts])
     return ranks.good
 
 
@@ -152,14 +152,14 @@ class _Ranks:
 class Prospect:
     """Which machines may still be better than the best design, by what no mapping changes: area and MACs to do."""
 
-    bench: Workbench
+    search: DesignSearch
     best: Design | None
 
     def __call__(self, indices: torch.Tensor) -> torch.Tensor:
         """BoolTensor `[n]` of machines at grid indices `[n, parameters]`."""
-        score = self.bench.score
-        machines = self.bench.machines(indices)
-        kept = self.bench.hardware.within(indices)
+        score = self.search.score
+        machines = self.search.machines(indices)
+        kept = self.search.hardware.within(indices)
         hopeful = (score.machine_excess(machines) <= 0) & kept.to(machines.mac_pj.device)
         fastest = self._fastest(machines)
         if score.budget.latency_s is not None:
@@ -170,24 +170,24 @@ class Prospect:
 
     def _fastest(self, machines: Machine) -> torch.Tensor:
         """Cycles of the whole network with every MAC unit busy, `[n]`."""
-        work = sum(layer.count * layer.problem.macs for group in self.bench.groups for layer in group.layers)
+        work = sum(layer.count * layer.problem.macs for group in self.search.groups for layer in group.layers)
         return work / machines.macs
 
 
 def _propose(
-    bench: Workbench,
+    search: DesignSearch,
     ranks: _Ranks,
     n: int,
     tried: set[tuple[int, ...]],
     generator: torch.Generator,
 ) -> list[torch.Tensor]:
     """`n` machines `[parameters]` never tried before, fewer where there are hardly any; they are noted as tried."""
-    lengths = torch.tensor([len(parameter.grid) for parameter in bench.hardware.parameters])
-    prospect = Prospect(bench, ranks.best)
+    lengths = torch.tensor([len(parameter.grid) for parameter in search.hardware.parameters])
+    prospect = Prospect(search, ranks.best)
     parents = torch.stack([design.index for design in ranks.first(PARENTS)]) if ranks.good else None
     found: list[torch.Tensor] = []
     for _ in range(DRAWS):
-        drawn = _shrunk(bench, _draw(lengths, parents, 4 * n, generator), generator)
+        drawn = _shrunk(search, _draw(lengths, parents, 4 * n, generator), generator)
         for index in drawn[prospect(drawn)]:
             if len(found) < n and tuple(index.tolist()) not in tried:
                 tried.add(tuple(index.tolist()))
@@ -219,19 +219,19 @@ def _draw(lengths: torch.Tensor, parents: torch.Tensor | None, n: int, generator
     return torch.where(kind < RANDOM, anywhere, child)
 
 
-def _shrunk(bench: Workbench, drawn: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _shrunk(search: DesignSearch, drawn: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Machines `[n, parameters]`, those beyond the limits on the machine with sizes taken back until they keep them.
 
     So a larger array is proposed together with the smaller buffers that make room for it. Which sizes give way rather
     than others is drawn anew for each machine.
     """
     weight = torch.rand(drawn.shape, generator=generator, dtype=torch.float64) ** 3
-    drawn = bench.hardware.brought_within(drawn).clone()
+    drawn = search.hardware.brought_within(drawn).clone()
     for _ in range(int(drawn.max()) * drawn.shape[1] if len(drawn) else 0):
-        rows = (bench.score.machine_excess(bench.machines(drawn)) > 0).cpu() & (drawn > 0).any(-1)
+        rows = (search.score.machine_excess(search.machines(drawn)) > 0).cpu() & (drawn > 0).any(-1)
         if not bool(rows.any()):
             break
-        size = torch.multinomial((weight[rows] + 1e-12) * _gives(bench.hardware, drawn[rows]), 1, generator=generator)
+        size = torch.multinomial((weight[rows] + 1e-12) * _gives(search.hardware, drawn[rows]), 1, generator=generator)
         drawn[rows] = drawn[rows].scatter_add(1, size, torch.full_like(size, -1))
     return drawn
 

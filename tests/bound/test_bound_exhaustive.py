@@ -174,9 +174,9 @@ def test_a_layer_limit_raises_the_bound(network: list[Layer], machine: Architect
     assert lower_bound(network, machine, "energy", Budget(layer_latency_s=1e-12), effort=EFFORT).value == inf
     tight = lower_bound(network, machine, "energy", Budget(latency_s=1.02 * fast), effort=EFFORT)
     assert tight.value >= free.value * (1 - 1e-6)
-    assert set(free.guides) == {layer.name for layer in network}
+    assert set(free.real_factors) == {layer.name for layer in network}
     for layer in network:
-        guide = free.guides[layer.name]
+        guide = free.real_factors[layer.name]
         assert guide.prod((0, 1)) == pytest.approx(layer.problem.bounds, rel=1e-4)
 
 

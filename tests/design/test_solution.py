@@ -23,7 +23,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.optimize.proofs import Proofs
 from dlco.search.local_search import Effort
 
-from ..efforts import FLEET
+from ..efforts import EVOLUTION
 
 QUICK = SolveEffort(
     starts=2,
@@ -32,7 +32,7 @@ QUICK = SolveEffort(
     roundings=2,
     descents=1,
     steps=2,
-    fleet=FLEET,
+    evolution=EVOLUTION,
     fit=Effort(rounds=10, patience=5),
     step=Effort(rounds=5, patience=3),
     polish=Effort(rounds=10, patience=5, islands=2),

@@ -12,7 +12,7 @@ import dlco
 from dlco import nas
 from dlco.bound import BoundEffort
 from dlco.cli.arguments import make_parser
-from dlco.search.evolution import FleetEffort
+from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 
 from .pages import DOCS, blocks, run
@@ -23,7 +23,7 @@ SEARCH = Effort(rounds=4, patience=2, population=2, neighbours=4)
 BRIEF = dlco.SolveEffort(
     starts=0,
     survey=2,
-    fleet=FleetEffort(generations=0),
+    evolution=EvolutionEffort(generations=0),
     machines=1,
     roundings=1,
     steps=0,

@@ -84,7 +84,7 @@ def test_what_is_done_is_done_only_once(tmp_path, monkeypatch):
     for place in ("search.layer_costs._search", "nas.methods.relaxed.relax_jointly"):
         monkeypatch.setattr(f"dlco.{place}", refuse)
     monkeypatch.setattr("dlco.optimize.proofs.lower_bound", refuse)
-    monkeypatch.setattr("dlco.search.designs.Workbench._fit", refuse)
+    monkeypatch.setattr("dlco.search.designs.DesignSearch._fit", refuse)
     again = search(Linear(SPACE), bound=True, resume=tmp_path / "run.ckpt")
     assert timeless(again) == timeless(whole)
     assert again.solution.lower_bound is not None

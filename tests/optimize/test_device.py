@@ -9,7 +9,7 @@ from dlco.hardware import Architecture, HardwareSpace, eyeriss_space, gemmini_li
 from dlco.search.local_search import Effort
 
 from .. import emulated_gpu
-from ..efforts import FLEET
+from ..efforts import EVOLUTION
 
 EFFORT = SolveEffort(
     starts=2,
@@ -19,7 +19,7 @@ EFFORT = SolveEffort(
     descents=1,
     steps=1,
     polishes=1,
-    fleet=FLEET,
+    evolution=EVOLUTION,
     fit=Effort(rounds=3),
     step=Effort(rounds=2),
     polish=Effort(rounds=3, islands=2),

@@ -20,7 +20,7 @@ from dlco.optimize.phases import imperfect, reasons
 from dlco.progress import Progress
 from dlco.search import factor_moves, unit_moves
 from dlco.search import imperfect as imperfect_search
-from dlco.search.evolution import FleetEffort
+from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 from dlco.workload import Layer
 
@@ -37,7 +37,9 @@ BRIEF = SolveEffort(
     fit=FEW,
     step=FEW,
     polish=FEW,
-    fleet=FleetEffort(generations=1, machines=2, guided=4, mappings=Effort(rounds=2), longer=Effort(rounds=2)),
+    evolution=EvolutionEffort(
+        generations=1, machines=2, near_bound=4, mappings=Effort(rounds=2), longer=Effort(rounds=2)
+    ),
     bound=BoundEffort(nodes=4, side=2, rounds=0, boxes=0),
 )
 

@@ -18,7 +18,7 @@ from dlco.hardware.space import HardwareSpace, Parameter
 from dlco.mapping.checks import check_mapping
 from dlco.search.local_search import Effort
 
-from ..efforts import FLEET
+from ..efforts import EVOLUTION
 from ..exhaustive import optimum
 
 QUICK = SolveEffort(
@@ -28,7 +28,7 @@ QUICK = SolveEffort(
     roundings=2,
     descents=1,
     steps=2,
-    fleet=FLEET,
+    evolution=EVOLUTION,
     fit=Effort(rounds=12, patience=6, islands=2),
     step=Effort(rounds=6, patience=3, population=3, neighbours=8),
     polish=Effort(rounds=15, patience=6, islands=2),

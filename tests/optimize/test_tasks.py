@@ -21,7 +21,7 @@ from dlco.tasks import derive_seed, run_tasks
 from dlco.workload import Layer, conv2d
 
 from .. import killed
-from ..efforts import FLEET
+from ..efforts import EVOLUTION
 
 EFFORT = SolveEffort(
     starts=1,
@@ -29,7 +29,7 @@ EFFORT = SolveEffort(
     survey=2,
     machines=2,
     bound=BoundEffort(nodes=60, side=20, boxes=0),
-    fleet=FLEET,
+    evolution=EVOLUTION,
     descents=1,
     steps=2,
     fit=Effort(rounds=8, patience=8, population=4, neighbours=64, islands=16),  # several slices a search

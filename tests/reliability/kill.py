@@ -31,7 +31,7 @@ from dlco.bound import BoundEffort
 from dlco.nas import cosearch
 from dlco.nas.request import CoRequest
 from dlco.optimize import FrontEffort, SolveEffort
-from dlco.search.evolution import FleetEffort
+from dlco.search.evolution import EvolutionEffort
 from dlco.search.layer_costs import LayerCosts
 from dlco.search.local_search import Effort
 from tests.nas.small import Linear, make_hardware, make_space
@@ -52,7 +52,7 @@ EFFORT = SolveEffort(
     fit=FEW,
     step=FEW,
     polish=FEW,
-    fleet=FleetEffort(generations=2, machines=2, guided=4, mappings=Effort(rounds=2), longer=FEW),
+    evolution=EvolutionEffort(generations=2, machines=2, near_bound=4, mappings=Effort(rounds=2), longer=FEW),
     bound=BoundEffort(nodes=8, side=2, rounds=0, boxes=0),
 )
 LITTLE = SolveEffort(
@@ -65,7 +65,9 @@ LITTLE = SolveEffort(
     polishes=0,
     fit=FEW,
     step=FEW,
-    fleet=FleetEffort(generations=1, machines=2, guided=2, mappings=Effort(rounds=2), longer=Effort(rounds=2)),
+    evolution=EvolutionEffort(
+        generations=1, machines=2, near_bound=2, mappings=Effort(rounds=2), longer=Effort(rounds=2)
+    ),
     bound=BoundEffort(nodes=5, side=2, rounds=0, boxes=0),
 )
 LAYERS = [dlco.conv2d(f"conv{i}", C=8 * i, M=16, P=14, Q=14, R=3, S=3) for i in range(1, 3)]

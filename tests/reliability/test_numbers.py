@@ -22,7 +22,7 @@ from dlco.search.local_search import Effort
 from dlco.workload.problem import check_countable
 
 from ..cost.cases import FAMILIES, Case, block, cases, conv, make_case, products, skewed
-from ..efforts import FLEET
+from ..efforts import EVOLUTION
 from .big_counts import big_counts
 
 LARGE = (2, 3, 31, 127, 1021)
@@ -324,6 +324,6 @@ class TestSolve:
 
     def test_a_space_of_machines_for_one_multiplication(self) -> None:
         space: HardwareSpace = dlco.hardware.get_hardware("eyeriss", space=True)
-        effort = replace(EFFORT, fleet=FLEET)
+        effort = replace(EFFORT, evolution=EVOLUTION)
         found = dlco.solve([dlco.matmul("one", M=1, K=1, N=1)], space, effort=effort, bound=False, progress=False)
         assert isfinite(found.value)

@@ -8,8 +8,8 @@ import torch
 
 from dlco import Budget, InvalidInput
 from dlco.hardware.space import HardwareSpace
-from dlco.search.designs import Design, Seeds, Workbench
-from dlco.search.evolution import FleetEffort, Prospect, explore
+from dlco.search.designs import Design, DesignSearch, Starts
+from dlco.search.evolution import EvolutionEffort, Prospect, explore
 from dlco.search.group import make_groups
 from dlco.search.local_search import Effort
 from dlco.search.score import BROKEN, Score
@@ -18,8 +18,8 @@ from dlco.workload import Layer
 
 from ..exhaustive import optimum
 
-EFFORT = FleetEffort(
-    generations=8, patience=8, machines=4, every=2, guided=4, mappings=Effort(rounds=10, patience=10, islands=3)
+EFFORT = EvolutionEffort(
+    generations=8, patience=8, machines=4, every=2, near_bound=4, mappings=Effort(rounds=10, patience=10, islands=3)
 )
 BUDGETS = {
     "edp": Budget(area_mm2=0.0079),
@@ -35,22 +35,22 @@ class Bench:
         self.groups = make_groups(tuple(network), space.base, space.free_fanouts)
         score = Score(objective, budget, space.base.cycle_s)
         self.fitted: list[Design] = []
-        self.work = Workbench(self.groups, space, score, seed, self.fitted.append)
+        self.work = DesignSearch(self.groups, space, score, seed, self.fitted.append)
         self.generator = torch.Generator().manual_seed(seed)
         self.refined: list[Design] = []
 
-    def seeds(self) -> Seeds:
+    def seeds(self) -> Starts:
         """Random mappings of every layer."""
         rows = [torch.arange(len(group.layers)) for group in self.groups]
         pairs = [random_start(g, row, 16, self.generator) for g, row in zip(self.groups, rows, strict=True)]
-        return Seeds([a for a, _ in pairs], [p for _, p in pairs], 1e3)
+        return Starts([a for a, _ in pairs], [p for _, p in pairs], 1e3)
 
     def refine(self, design: Design) -> Design:
         """The same machine again, from random mappings."""
         self.refined.append(design)
         return self.work.fit(design.index[None], [self.seeds()], EFFORT.longer)[0]
 
-    def explore(self, effort: FleetEffort = EFFORT) -> list[Design]:
+    def explore(self, effort: EvolutionEffort = EFFORT) -> list[Design]:
         """From one machine, the smallest."""
         first = torch.zeros(len(self.work.hardware.parameters), dtype=torch.long)
         return explore(self.work, [first], self.seeds(), effort, self.refine, self.generator)
@@ -121,11 +121,11 @@ def test_the_same_seed_gives_the_same_machines(network: list[Layer], space: Hard
 
 
 def test_no_generation_finds_nothing(network: list[Layer], space: HardwareSpace) -> None:
-    assert Bench(network, space, "edp", Budget()).explore(FleetEffort(generations=0)) == []
+    assert Bench(network, space, "edp", Budget()).explore(EvolutionEffort(generations=0)) == []
 
 
-@pytest.mark.parametrize("field", ["generations", "patience", "machines", "every", "guided"])
+@pytest.mark.parametrize("field", ["generations", "patience", "machines", "every", "near_bound"])
 @pytest.mark.parametrize("value", [-1, 1.5, "8", True])
 def test_effort_must_be_counts(field: str, value: object) -> None:
     with pytest.raises(InvalidInput, match=field):
-        FleetEffort(**{field: value})  # type: ignore[arg-type]
+        EvolutionEffort(**{field: value})  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from dlco.errors import InvalidInput
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.options import Options, check_effort, check_flag
 from dlco.optimize.request import Request, make_request
-from dlco.search.evolution import FleetEffort
+from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 from dlco.workload.layer import Layer
 from dlco.workload.problem import check_positive_int
@@ -31,7 +31,7 @@ class FrontEffort:
             starts=1,
             relax_rounds=2,
             survey=16,
-            fleet=FleetEffort(generations=20),
+            evolution=EvolutionEffort(generations=20),
             machines=2,
             steps=0,
             fit=Effort(rounds=20, patience=6, islands=2),
@@ -43,7 +43,7 @@ class FrontEffort:
         default=SolveEffort(
             starts=0,
             survey=0,
-            fleet=FleetEffort(generations=6, machines=6, every=3, mappings=Effort(rounds=6, population=4)),
+            evolution=EvolutionEffort(generations=6, machines=6, every=3, mappings=Effort(rounds=6, population=4)),
             machines=2,
             steps=0,
             fit=Effort(rounds=20, patience=6, islands=2),

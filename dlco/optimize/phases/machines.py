@@ -9,7 +9,7 @@ from dlco.bound import BoundEffort
 from dlco.optimize.phases.begin import on_the_grid
 from dlco.optimize.phases.near_bound import near_bound
 from dlco.optimize.phases.shared import Run
-from dlco.search.designs import Design, Seeds
+from dlco.search.designs import Design, Starts
 from dlco.search.evolution import explore
 from dlco.search.score import BROKEN
 
@@ -17,7 +17,7 @@ GLANCE = BoundEffort(nodes=60, side=20, boxes=0)  # of a bound that only says wh
 TO_THE_BUDGET = 40  # steps of the hardware that a design outside the budget may take
 
 
-def choose_machine(run: Run, sizes: torch.Tensor, starts: Seeds) -> Design:
+def choose_machine(run: Run, sizes: torch.Tensor, starts: Starts) -> Design:
     """The best design of all machines, from real sizes `[starts, parameters]` and mappings to begin from.
 
     The mappings of the most promising machines are handed on to the steps of every later descent.
@@ -30,7 +30,9 @@ def choose_machine(run: Run, sizes: torch.Tensor, starts: Seeds) -> Design:
     machines = list({tuple(index.tolist()): index for index in rounded}.values())
     state.report("explore", 0.2)
     generator, report = run.generator("fleet", on_cpu=True), state.reports("search", 0.2, 0.45)
-    best = explore(run.designs, machines, starts, effort.fleet, lambda design: _refined(run, design), generator, report)
+    best = explore(
+        run.designs, machines, starts, effort.evolution, lambda design: _refined(run, design), generator, report
+    )
     state.report("fit", 0.45)
     designs = _fitted(run, best[: 2 * effort.machines], machines, starts)
     state.pool = [design.chosen for design in designs]
@@ -48,12 +50,12 @@ def descend(run: Run, design: Design, report: Callable[[float], None] = lambda s
     return run.designs.descend(design, run.effort.step, steps, report, run.state.pool)
 
 
-def _fitted(run: Run, best: Sequence[Design], machines: Sequence[torch.Tensor], starts: Seeds) -> list[Design]:
+def _fitted(run: Run, best: Sequence[Design], machines: Sequence[torch.Tensor], starts: Starts) -> list[Design]:
     """The most promising of the best machines, their mappings searched for longer; without any, of all machines."""
     effort = run.effort
     if not best:
         return run.designs.promising(torch.stack(list(machines)), starts, effort.fit, effort.machines)
-    shared = Seeds.join([*(design.chosen for design in best), best[0].starts])
+    shared = Starts.join([*(design.chosen for design in best), best[0].starts])
     own = [replace(shared, rate=design.chosen.rate) for design in best]
     return run.designs.fit(torch.stack([design.index for design in best]), own, effort.fit, effort.machines)
 
@@ -64,6 +66,6 @@ def _refined(run: Run, design: Design) -> Design:
     Those others start near a quick lower bound of the machine. Beside mappings already improved they would die out
     before they are as good.
     """
-    effort = run.effort.fleet
-    others = run.fit(design.index, near_bound(run, design, effort.guided, "glance", GLANCE), effort.longer)
-    return run.fit(design.index, Seeds.join([design.starts, others.starts]), effort.mappings)
+    effort = run.effort.evolution
+    others = run.fit(design.index, near_bound(run, design, effort.near_bound, "glance", GLANCE), effort.longer)
+    return run.fit(design.index, Starts.join([design.starts, others.starts]), effort.mappings)

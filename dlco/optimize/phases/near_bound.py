@@ -11,14 +11,14 @@ from dlco.bound import BoundEffort
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL
 from dlco.optimize.phases.shared import Run
 from dlco.relax import round_factors
-from dlco.search.designs import Design, Seeds
+from dlco.search.designs import Design, Starts
 from dlco.search.group import Group
 from dlco.search.unit_moves import random_start
 
 NOISY = 4  # roundings of each draw of axes: one plain, the others with noise
 
 
-def near_bound(run: Run, design: Design, copies: int, part: str, effort: BoundEffort) -> Seeds:
+def near_bound(run: Run, design: Design, copies: int, part: str, effort: BoundEffort) -> Starts:
     """Mappings near a lower bound of a design's machine, made to fit it.
 
     They are roundings of the bound's real factors, each with loop orders drawn among those that no other is always
@@ -31,7 +31,7 @@ def near_bound(run: Run, design: Design, copies: int, part: str, effort: BoundEf
         part: of the run, for its randomness.
         effort: of the bound.
     """
-    factors = run.proofs(run.machine_of(design), effort).guides
+    factors = run.proofs(run.machine_of(design), effort).real_factors
     machine, generator = run.machine(design.index), run.generator(part, run.designs.searches)
     assignment, position = [], []
     draws = -(-copies // NOISY)
@@ -46,7 +46,7 @@ def near_bound(run: Run, design: Design, copies: int, part: str, effort: BoundEf
         pick = torch.randint(len(group.order_table), (layers, copies, group.levels), generator=generator, device=device)
         assignment.append(torch.where(bounded[:, None, None], rounded, loose))
         position.append(group.ordered(group.order_table[pick]))
-    return Seeds(assignment, position, design.chosen.rate)
+    return Starts(assignment, position, design.chosen.rate)
 
 
 def _logs(real: np.ndarray | None, group: Group, draws: int, generator: torch.Generator) -> torch.Tensor:

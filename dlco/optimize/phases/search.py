@@ -7,8 +7,8 @@ from dlco.optimize.phases.begin import begin
 from dlco.optimize.phases.machines import choose_machine, descend
 from dlco.optimize.phases.near_bound import near_bound
 from dlco.optimize.phases.shared import Run
-from dlco.search.designs import Design, Seeds
-from dlco.search.earlier import seeds_of
+from dlco.search.designs import Design, Starts
+from dlco.search.earlier import starts_of
 from dlco.search.local_search import Effort
 
 AS_IT_IS = Effort(rounds=1, population=1, neighbours=1)  # mappings that are at their best already
@@ -35,8 +35,8 @@ def polished(run: Run, best: Design) -> Design:
     if effort.exact:
         proved = solve_on(run.machine_of(best), request, effort, run.journal, run.state.report_again)
         if proved is not None:
-            return run.fit(best.index, seeds_of(proved, run.groups), AS_IT_IS)
+            return run.fit(best.index, starts_of(proved, run.groups), AS_IT_IS)
     fresh = effort.polish.islands * effort.polish.population // 2
     near = near_bound(run, best, 2 * fresh, "guide", effort.bound)
-    starts = Seeds.join([best.chosen, near, run.random_starts(fresh)])  # dealt out to all islands
+    starts = Starts.join([best.chosen, near, run.random_starts(fresh)])  # dealt out to all islands
     return run.fit(best.index, starts, effort.polish)

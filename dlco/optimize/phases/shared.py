@@ -16,7 +16,7 @@ from dlco.optimize.proofs import Proofs
 from dlco.optimize.request import Request
 from dlco.optimize.state import State
 from dlco.progress import Listener, silent
-from dlco.search.designs import Candidates, Design, Seeds, Workbench
+from dlco.search.designs import Candidates, Design, DesignSearch, Starts
 from dlco.search.group import Group, make_groups
 from dlco.search.local_search import Effort
 from dlco.search.score import Score
@@ -42,7 +42,7 @@ class Run:
     earlier: tuple[Solution, ...]
     journal: Journal | None
     score: Score
-    designs: Workbench
+    designs: DesignSearch
     proofs: Proofs
     state: State
 
@@ -78,11 +78,11 @@ class Run:
         self.keep(design)
         self.state.report_again()
 
-    def fit(self, index: torch.Tensor, starts: Seeds, effort: Effort) -> Design:
+    def fit(self, index: torch.Tensor, starts: Starts, effort: Effort) -> Design:
         """The best mappings found for the machine at grid indices `[parameters]`."""
         return self.designs.fit(index[None], [starts], effort)[0]
 
-    def random_starts(self, n: int) -> Seeds:
+    def random_starts(self, n: int) -> Starts:
         """So many random mappings of every layer, for machines like the best so far."""
         generator = self.generator("random", self.designs.searches)
         pairs = [
@@ -90,7 +90,7 @@ class Run:
             for group in self.groups
         ]
         rate = self.state.best.chosen.rate if self.state.best else 1e3
-        return Seeds([a for a, _ in pairs], [p for _, p in pairs], rate)
+        return Starts([a for a, _ in pairs], [p for _, p in pairs], rate)
 
     def machine(self, index: torch.Tensor) -> Machine:
         """The machine at grid indices `[parameters]`, of batch shape `[1, 1, 1, 1]`."""
@@ -143,7 +143,7 @@ def make_run(
     groups = make_groups(request.layers, hardware.base, hardware.free_fanouts, request.constraints)
     groups = tuple(group.to(request.device) for group in groups)
     score = Score(request.objective, request.budget, hardware.base.cycle_s)
-    designs = Workbench(groups, hardware, score, request.seed, journal=journal, on_candidates=on_candidates)
+    designs = DesignSearch(groups, hardware, score, request.seed, journal=journal, on_candidates=on_candidates)
     proofs = Proofs(request, groups, journal, state.report_again, state.prove)
     run = Run(request, effort, earlier, journal, score, designs, proofs, state)
     designs.on_design = run.keep_and_report

@@ -15,7 +15,7 @@ from dlco.optimize import Budget, SolveEffort
 from dlco.optimize.front.request import FrontEffort
 from dlco.search.local_search import Effort
 from dlco.workload import Layer
-from tests.efforts import FLEET
+from tests.efforts import EVOLUTION
 from tests.exhaustive import every_choice, machines_of
 
 SMALL = SolveEffort(
@@ -26,7 +26,7 @@ SMALL = SolveEffort(
     roundings=2,
     descents=1,
     steps=6,
-    fleet=FLEET,
+    evolution=EVOLUTION,
     fit=Effort(rounds=20, patience=8, islands=2),
     step=Effort(rounds=12, patience=5, population=3, neighbours=12),
     polish=Effort(rounds=30, patience=10, population=4, neighbours=16, islands=4),
