@@ -70,8 +70,8 @@ class Certificate:
         how: a sentence that says what it rests on.
         nodes: programs solved.
         closed: whether branching went as far as it can make a difference.
-        real_factors: by layer name, those at the bound's own solution, `[levels, 2, dims]` (temporal; X times Y): where a
-            search may look for a better mapping. Empty where no program was solved.
+        real_factors: by layer name, those at the bound's own solution, `[levels, 2, dims]` (temporal; X times Y): where
+            a search may look for a better mapping. Empty where no program was solved.
         layers: by layer name what was proved of it, in the price of time that decided the value. Empty where no
             program did, as for an area, or where the certificate was read from a checkpoint.
     """
