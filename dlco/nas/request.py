@@ -106,7 +106,7 @@ class CoRequest:
     def _checked(self, machine: Sequence[int]) -> MachineIndex:
         if not isinstance(machine, Sequence) or not all(type(i) is int for i in machine):
             raise InvalidInput(f"machine is {machine!r}; it must be a tuple of grid positions, or None")
-        self.hardware.index_to_sizes(torch.tensor(machine, dtype=torch.long))
+        self.architecture(tuple(machine))  # raises where it is none of the space
         return tuple(machine)
 
     @property

@@ -14,7 +14,9 @@ from dlco.bound.compulsory import layer_floors
 from dlco.design.solution import Solution
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware import HardwareSpace, Parameter, Tie, generic
-from dlco.nas.cosearch import cosearch
+from dlco.nas.cosearch import cosearch, explore
+from dlco.nas.evaluator import Evaluator
+from dlco.nas.request import CoRequest
 from dlco.relax import relax
 from dlco.search.group import make_groups
 from dlco.search.layer_costs import LayerCosts
@@ -146,6 +148,10 @@ def test_a_co_search_keeps_the_limits(method: str, monkeypatch: pytest.MonkeyPat
     assert points
     for point in points:
         assert bool((space.excess(torch.tensor(point.sizes, dtype=torch.float64)) <= 1e-9).all())
+    evaluator = Evaluator(CoRequest(networks, Linear(networks), space), costs, 100)
+    explore(evaluator.request, evaluator, method, 2)
+    tried = torch.tensor([pair.machine for pair in evaluator.candidates])
+    assert bool(space.within(tried).all())
     none = machines.subject_to("shared_glb.capacity <= 100 * shared_glb.fanout_x")
     with pytest.raises(Infeasible, match="no machine on the grid"):
         cosearch(networks, Linear(networks), none, method=method, evaluations=20, effort=effort)

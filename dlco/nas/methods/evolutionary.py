@@ -73,9 +73,10 @@ class _Cross(Crossover):
         for i in range(X.shape[1]):
             one, other = X[0, i, 0], X[1, i, 0]
             networks = self._mixed(one.network, other.network)
-            machines = self._crossed(one.machine, other.machine)
+            crossed = torch.tensor(self._crossed(one.machine, other.machine), dtype=torch.long)
+            machines = self.request.hardware.brought_within(crossed).tolist()
             for child in range(2):
-                children[child, i, 0] = Pair(networks[child], machines[child])
+                children[child, i, 0] = Pair(networks[child], tuple(machines[child]))
         return children
 
     def _mixed(self, one: Any, other: Any) -> tuple[Any, Any]:
