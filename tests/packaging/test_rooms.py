@@ -35,11 +35,12 @@ STEP = {room: step for step, rooms in enumerate(STEPS) for room in rooms}
 GROUND = STEPS[0]  # single modules, which may know each other
 
 SHOWN_BY: dict[str, set[str]] = {
-    "dlco.design.above": {"dlco.design.front_table", "dlco.design.solution_table", "dlco.report.front"}
-    | {"dlco.optimize.sensitivity"},
+    "dlco.design.above": {
+        *("dlco.design.front_table", "dlco.design.solution_table", "dlco.optimize.sensitivity", "dlco.report.front"),
+    },
     "dlco.mapping.mapping": {"dlco.mapping.loopnest"},
 }
-"""The exceptions: what is printed, drawn or asked of a result calls what knows how, imported when it is asked to."""
+"""The exceptions: what is printed, drawn or looked into calls what knows how, imported when it is asked to."""
 
 
 def module_of(path: Path) -> str:
