@@ -200,16 +200,6 @@ class Architecture:
         for level in [slot.level for slot in self.constraints.slots] + [box.level for box in self.containers]:
             self.index(level)
 
-    @property
-    def base(self) -> "Architecture":
-        """The machine itself: what it has in common with a `HardwareSpace`, whose base is the machine it is around."""
-        return self
-
-    @property
-    def free_fanouts(self) -> list[tuple[str, int]]:
-        """(level, axis) of the fan-outs that are still open, as in `HardwareSpace`: none."""
-        return []
-
     def index(self, level: str) -> int:
         """Position of a level, innermost 0; raises `InvalidInput` for an unknown name."""
         for i, candidate in enumerate(self.levels):
@@ -271,15 +261,6 @@ class Architecture:
             own = "usable_capacity" if name == "capacity" else name
             values[name] = [getattr(level, own) for level in self.levels]
         return Machine(**{name: torch.tensor(one, dtype=dtype, device=device) for name, one in values.items()})
-
-    def machines_at(self, index: torch.Tensor) -> "Machine":
-        """The machine once for each of the grid positions `[n, 0]`, as in `HardwareSpace`: there is no grid."""
-        machine = self.tensors(device=index.device)
-        return Machine(**{name: row.expand(len(index), *row.shape) for name, row in vars(machine).items()})
-
-    def architecture_at(self, index: torch.Tensor) -> "Architecture":
-        """The machine itself, as in `HardwareSpace`, whatever the grid positions `[0]`."""
-        return self
 
 
 @dataclass(frozen=True)
