@@ -6,6 +6,7 @@ from dlco.design.dominance import hypervolume, knee, nondominated
 from dlco.design.front import Front, FrontPoint
 from dlco.design.network_cost import LayerCost, NetworkCost
 from dlco.design.objective import OBJECTIVES
+from dlco.design.sensitivity import Sensitivity
 from dlco.design.solution import Solution
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "FrontPoint",
     "LayerCost",
     "NetworkCost",
+    "Sensitivity",
     "Solution",
     "hypervolume",
     "knee",

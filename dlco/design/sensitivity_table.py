@@ -9,9 +9,7 @@ from dlco.design.table import Table
 
 def sensitivity_table(rows: Sequence[Sensitivity]) -> Table:
     """A row a figure."""
-    cells = tuple(
-        (one.name, f"{one.value:,.6g}", f"{one.elasticity:.3f}", _end(one.low), _end(one.high)) for one in rows
-    )
+    cells = tuple((one.name, f"{one.value:,.6g}", _end(one.elasticity), _end(one.low), _end(one.high)) for one in rows)
     return Table(
         "What one per cent more is worth, per cent of the objective",
         ("figure", "now", "slope", "at least", "at most"),
@@ -22,4 +20,4 @@ def sensitivity_table(rows: Sequence[Sensitivity]) -> Table:
 
 
 def _end(value: float) -> str:
-    return "not known" if value == -inf else f"{value:.3f}"
+    return "not known" if value == -inf else f"{round(value, 3) + 0.0:.3f}"  # no -0.000

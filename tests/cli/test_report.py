@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from dlco.design.sensitivity import Sensitivity
 from dlco.design.solution_table import solution_text
 
 
@@ -19,6 +20,15 @@ def test_pictures_and_pages_are_written(dlco, saved, tmp_path, name, start):
     assert ran == type(ran)(0, "", "")
     assert (tmp_path / name).read_bytes().startswith(start)
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_sensitivities_are_asked_for(dlco, saved, tmp_path, monkeypatch):
+    found = (Sensitivity("glb.capacity", 64.0, -0.25, -0.5, 0.0),)
+    monkeypatch.setattr("dlco.optimize.sensitivity.sensitivities", lambda solution: found)
+    assert "What one per cent more is worth" not in dlco("report", saved).out
+    assert "glb.capacity" in dlco("report", saved, "--sensitivities").out
+    assert dlco("report", saved, "--sensitivities", "-o", "page.html").code == 0
+    assert 'id="sensitivities"' in (tmp_path / "page.html").read_text()
 
 
 @pytest.mark.parametrize(

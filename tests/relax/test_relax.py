@@ -406,11 +406,11 @@ def slsqp(problem: RelaxedProblem, at: Iterate, start: int) -> float:
         return layers.rows(w[:, None], classes.position[start])[:, 0]
 
     def value(w: torch.Tensor) -> torch.Tensor:
-        area = machine_rows(problem.space, w[-p:])[0]
+        area = machine_rows(problem.space, problem.pe_limit, w[-p:])[0]
         return problem.objective(torch.stack([rows(w)[0], w[layers.size], area]))[0]
 
     def slack(w: torch.Tensor) -> torch.Tensor:
-        area = machine_rows(problem.space, w[-p:])[0]
+        area = machine_rows(problem.space, problem.pe_limit, w[-p:])[0]
         totals = torch.stack([rows(w)[0], w[layers.size], area])
         return problem.give - torch.cat([rows(w)[1:], problem.limits(totals)])
 
