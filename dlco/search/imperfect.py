@@ -56,7 +56,7 @@ def refine(
         tick: told the share of the work done.
 
     Returns:
-        (mappings by layer name, how many were evaluated). `dlco.evaluate` prices them; the
+        (mappings by layer name, how many were evaluated). `dlco.evaluate` says what they cost; the
         network never has more layers over their own limits than at the start, and as many only with no worse score.
 
     Raises:

@@ -11,7 +11,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     """Add the command and its arguments."""
     parser = commands.add_parser(
         "evaluate",
-        help="count and price one mapping given in Timeloop's files",
+        help="count one mapping and what it costs given in Timeloop's files",
         description="Print the loop nest of a mapping, its accesses at every level, and what it costs.",
         epilog="example: dlco evaluate arch.yaml problem.yaml mapping.yaml --rules timeloop",
         allow_abbrev=False,
