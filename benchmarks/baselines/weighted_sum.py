@@ -166,5 +166,5 @@ def _solve(
     asked = request.common.asking(objective, budget, seed)
     visited = Visited(request.axes, Score(objective, budget, asked.hardware.base.cycle_s), known)
     run = make_run(asked, effort, starts, progress, on_candidates=visited)
-    run.bench.score = WeightedScore(**vars(run.score), terms=terms)
+    run.designs.score = WeightedScore(**vars(run.score), terms=terms)
     return answer_of(run, visited, False, budget)
