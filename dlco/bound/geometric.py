@@ -110,16 +110,6 @@ def solve(program: Program) -> DualBound | None:
     return DualBound(bound, at, weights, y, v) if np.isfinite(bound) else None
 
 
-def slopes(program: Program) -> tuple[Array, Array] | None:
-    """The solver's multipliers of terms, `[terms]`, and of the rows after the objective; None without a solution."""
-    solution = _cone_solution(program)
-    z = np.array(solution.z)
-    if "DualBound" not in str(solution.status) or not np.isfinite(z).all():
-        return None
-    start = len(program.value)
-    return -z[len(z) - 3 * len(program.logs) :: 3], z[start : start + len(program.constant) - 1]
-
-
 def _lower(program: Program, weights: Array, y: Array, v: Array) -> tuple[float, Array, Array]:
     """The bound of the module's head, and the weights and multipliers of rows that it holds for."""
     if (
