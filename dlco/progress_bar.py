@@ -4,15 +4,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as RichProgress
+from typing import TYPE_CHECKING, Self
 
 from dlco.errors import InvalidInput
 from dlco.progress import Listener, Progress, silent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
 
 ENOUGH = 0.25  # of the work done, before the time left is guessed from it
 UNTIMED = ("bound", "diagnosis")  # phases that do not know how far they are
@@ -46,6 +44,11 @@ class ProgressBar:
 
     def __enter__(self) -> Self:
         if ProgressBar._shown is None and sys.stderr is not None and sys.stderr.isatty():
+            # loaded for a bar alone: a search without one does not wait for it
+            from rich.console import Console
+            from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as RichProgress
+
             ProgressBar._shown = self
             self._display = RichProgress(
                 TextColumn("{task.description}"),
@@ -66,6 +69,8 @@ class ProgressBar:
     def __call__(self, progress: Progress) -> None:
         """Show a report."""
         if self._display is not None:
+            from rich.markup import escape
+
             best = "" if progress.best is None else f"best {self.shown(progress.best)}"
             if progress.best and progress.bound:
                 best += f", at most {100 * max(1 - progress.bound / progress.best, 0):.1f} % from the optimum"

@@ -112,9 +112,8 @@ def solve(program: Program) -> DualBound | None:
 
 def _lower(program: Program, weights: Array, y: Array, v: Array) -> tuple[float, Array, Array]:
     """The bound of the module's head, and the weights and multipliers of rows that it holds for."""
-    if (
-        program.slack >= 0 and program.high[program.slack] == np.inf
-    ):  # its coefficient must not be negative, as it has no upper end
+    # the coefficient of a slack without an upper end must not be negative
+    if program.slack >= 0 and program.high[program.slack] == np.inf:
         column = y * program.linear[:, program.slack]
         need = -column[1:].sum()
         if need > column[0]:

@@ -19,7 +19,7 @@ from dlco.search.score import BROKEN, Score, log_of, rate_of, unit_of
 STEPS = {2: 0.05, 3: 0.2}  # logs, by axes: of the designs in a cell so wide on all axes but the last, one is kept
 PRICES = (0.0, *(10.0 ** (k / 8) for k in range(-24, 25)))  # of time, in each machine's own energy a cycle
 REWARDS = tuple(-(10.0 ** (k / 16)) for k in range(-32, 9))  # where power counts, slower may be better
-SAME = 1e-9  # logs that are told apart
+APART = 1e-9  # logs that are told apart
 
 
 class Visited:
@@ -43,9 +43,9 @@ class Visited:
         within = (self.score(energy, cycles, area) < BROKEN) & (found.broken[:, None] <= 0)
         places = within.nonzero()
         table = self._logs(energy[within], cycles[within], area[within]).cpu()
-        for k in undominated(table, self.known, SAME).tolist():
+        for k in undominated(table, self.known, APART).tolist():
             cell = cell_of(table[k].tolist())
-            if cell not in self.cells or bool(table[k, -1] < self.cells[cell][0][-1] - SAME):
+            if cell not in self.cells or bool(table[k, -1] < self.cells[cell][0][-1] - APART):
                 d, price = places[k].tolist()
                 totals = [float(one[d, price]) for one in (energy, cycles, area)]
                 self.cells[cell] = table[k], _design(found, d, picked[d, price], *totals)
@@ -55,7 +55,7 @@ class Visited:
         """The designs kept, none of which dominates another, ascending along the first axis."""
         kept = [self.cells[cell] for cell in sorted(self.cells)]
         table = torch.stack([row for row, _ in kept]) if kept else self.known[:0]
-        return [kept[k][1] for k in undominated(table, self.known, SAME).tolist()]
+        return [kept[k][1] for k in undominated(table, self.known, APART).tolist()]
 
     def _logs(self, energy_pj: torch.Tensor, cycles: torch.Tensor, area_mm2: torch.Tensor) -> torch.Tensor:
         """`[n, axes]` logs of the figures in the unit of `NetworkCost.objective`."""
