@@ -14,10 +14,12 @@ from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.errors import NotSupported
 from dlco.exact.best_first import FrontSearch
+from dlco.exact.case import Case
 from dlco.exact.combine import best_points
 from dlco.exact.layer_front import LayerFront, least_of
 from dlco.exact.tables import LayerTables, why_not_covered
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
@@ -42,7 +44,12 @@ class OptimalFront:
 
 
 def optimal_layer(
-    layer: Layer | Problem, architecture: Architecture, go_on: Callable[[], bool] = lambda: True
+    layer: Layer | Problem,
+    architecture: Architecture,
+    constraints: Constraints | None = None,
+    *,
+    imperfect: bool = False,
+    go_on: Callable[[], bool] = lambda: True,
 ) -> OptimalFront:
     """The exact front of (energy, cycles) of a layer on a machine, under the default counting rules.
 
@@ -52,6 +59,8 @@ def optimal_layer(
     Args:
         layer: the work.
         architecture: the machine.
+        constraints: what is fixed of the mappings, beside what the machine carries itself.
+        imperfect: whether tiles need not divide the bounds.
         go_on: asked before every batch of the search; where it says no, the search stops, but not before it has found
             a mapping.
 
@@ -64,14 +73,15 @@ def optimal_layer(
         >>> found.proved, found.front.cycles.min().item()
         (True, 1024.0)
     """
-    search = begin_search(layer.problem if isinstance(layer, Layer) else layer, architecture)
+    search = begin_search(Case.of(layer, architecture, constraints, imperfect))
     search.run(lambda: not len(search.front.cycles) or go_on())
     return found_by(search)
 
 
-def begin_search(problem: Problem, architecture: Architecture) -> FrontSearch:
-    """The search for a problem's front on a machine, ready to run. Raises `NotSupported` as `optimal_layer`."""
-    reason = why_not_covered(problem, architecture)
+def begin_search(case: Case) -> FrontSearch:
+    """The search for a case's front, ready to run. Raises `NotSupported` as `optimal_layer`."""
+    problem, architecture = case.problem, case.architecture
+    reason = why_not_covered(case)
     if reason:
         raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
     search = FrontSearch(LayerTables(problem, architecture))

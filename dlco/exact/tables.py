@@ -22,23 +22,30 @@ import numpy as np
 
 from dlco.bound.compulsory import problem_floor
 from dlco.cost.shape import compile_problem
+from dlco.exact.case import Case
 from dlco.exact.classes import NO_SLIDE, OrderClasses, order_classes
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tiles import Tiles
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
+from dlco.mapping.constraints import stated
 from dlco.mapping.kept import kept_table
 from dlco.mapping.orders import Reuse
-from dlco.workload.problem import Problem
 
 MAX_STATES = 200_000  # of a lattice: the tables of the bounds take up to 0.5 KB a state and dataspace
 MAX_DIMS = 10  # of bound above 1: sets of loops are listed
 MACS = -1  # the level of the terms that are operands of MACs
 
 
-def why_not_covered(problem: Problem, architecture: Architecture) -> str | None:
-    """Why `LayerTables` do not describe a problem on a machine, in words that follow "because"; None where they do."""
+def why_not_covered(case: Case) -> str | None:
+    """Why `LayerTables` do not describe a case, in words that follow "because"; None where they do."""
+    problem, architecture = case.problem, case.architecture
     levels = architecture.levels
+    if case.imperfect:
+        return "factors need not divide the bounds"
+    if stated(architecture, case.constraints) != Constraints():
+        return "mappings are constrained"
     if len(levels) < 2:
         return f"{architecture.name!r} has one storage level; two or more are covered"
     for i, level in enumerate(levels):

@@ -18,6 +18,7 @@ from dlco.cost.model import evaluate
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution
+from dlco.exact.case import Case
 from dlco.exact.combine import best_points
 from dlco.exact.enumerate import LayerFront
 from dlco.exact.optimal import OptimalFront, begin_search, found_by, least_value
@@ -26,7 +27,6 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
 from dlco.journal import Journal, check_table, fingerprint, recorded
-from dlco.mapping.constraints import Constraints, stated
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.finish import Costed, finish
@@ -48,13 +48,12 @@ def why_not_proved(request: Request) -> str | None:
         return "the machine is free"
     if min(request.objective.powers) < 0 or request.budget.power_w is not None:
         return "slower is better where mean power counts"
-    if request.imperfect:
-        return "factors need not divide the bounds"
-    machine = request.hardware.base
-    if stated(machine, request.constraints) != Constraints():
-        return "mappings are constrained"
-    reasons = (why_not_covered(layer.problem, machine) for layer in request.layers)
+    reasons = (why_not_covered(_case(request, layer.problem)) for layer in request.layers)
     return next((reason for reason in reasons if reason), None)
+
+
+def _case(request: Request, problem: Problem) -> Case:
+    return Case(problem, request.hardware.base, request.constraints, request.imperfect)
 
 
 def solve_exactly(
@@ -136,11 +135,11 @@ class Fronts:
         for number, problem in enumerate(problems):
             report(number / len(problems))
             search = partial(self._search, problem, partial(report, (number + 0.5) / len(problems)))
-            name, read = f"front {fingerprint((problem, self.machine))}", partial(_unpacked, problem, self.machine)
+            name, read = f"front {fingerprint(_case(self.request, problem))}", partial(_unpacked, problem, self.machine)
             self.optima[problem] = recorded(journal, name, search, read)
 
     def _search(self, problem: Problem, report: Callable[[], None]) -> dict[str, Any]:
-        search = begin_search(problem, self.machine)
+        search = begin_search(_case(self.request, problem))
 
         def go_on() -> bool:
             report()

@@ -1,0 +1,43 @@
+"""`Case`: the mappings among which an exact search finds the best ones."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
+from dlco.mapping.constraints import resolve, stated
+from dlco.workload.layer import Layer
+from dlco.workload.problem import Problem
+
+
+@dataclass(frozen=True)
+class Case:
+    """All mappings of a problem on a machine that meet some constraints.
+
+    Attributes:
+        problem: what is mapped.
+        architecture: the machine, with the constraints that it carries.
+        constraints: others beside them.
+        imperfect: whether tiles need not divide the bounds.
+    """
+
+    problem: Problem
+    architecture: Architecture
+    constraints: Constraints | None = None
+    imperfect: bool = False
+
+    @staticmethod
+    def of(
+        layer: Layer | Problem,
+        architecture: Architecture,
+        constraints: Constraints | None = None,
+        imperfect: bool = False,
+    ) -> "Case":
+        """The case of a layer."""
+        problem = layer.problem if isinstance(layer, Layer) else layer
+        return Case(problem, architecture, constraints, imperfect)
+
+    @cached_property
+    def resolved(self) -> Constraints:
+        """What all constraints fix of the problem's mappings; raises as `dlco.mapping.constraints.resolve`."""
+        return resolve(stated(self.architecture, self.constraints), self.problem, self.architecture)
