@@ -1,12 +1,14 @@
 """What a command's arguments name: networks and hardware, built-in or in files."""
 
+import argparse
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dlco.cli.streams import say
 from dlco.errors import InvalidInput
-from dlco.hardware import Architecture, HardwareSpace, get_hardware
+from dlco.hardware import Architecture, HardwareSpace, get_hardware, get_technology, with_dram
+from dlco.hardware.architecture import check_number
 from dlco.hardware.presets import ARCHITECTURES
 from dlco.timeloop import read_architecture
 from dlco.timeloop import read_network as read_problems
@@ -70,18 +72,17 @@ def network_name(source: str) -> str:
     return Path(source).resolve().stem if _is_path(source) else source
 
 
-def read_hardware(source: str, fixed: bool, limits: Sequence[str]) -> Architecture | HardwareSpace:
-    """A preset's space (or its machine, where `fixed`), or the machine of a Timeloop architecture file.
-
-    Args:
-        source: name of a preset, or a path.
-        fixed: whether sizes are those published.
-        limits: between the sizes that are free.
+def read_hardware(arguments: argparse.Namespace) -> Architecture | HardwareSpace:
+    """What the arguments of `add_hardware` name: a preset's space (or its machine), or the machine of a file.
 
     Raises:
-        InvalidInput: there is no such preset or file, the file is not what it should be, or a limit is none.
+        InvalidInput: there is no such preset, file, technology or DRAM, the file is not what it should be, a limit is
+            none, or something is asked that the hardware does not leave open.
     """
-    hardware = _read_hardware(source, fixed)
+    source, limits = arguments.hardware, arguments.limit or ()
+    hardware = _read_hardware(source, arguments)
+    if arguments.dram is not None:
+        hardware = with_dram(hardware, *_dram(arguments.dram))
     if not limits:
         return hardware
     if isinstance(hardware, Architecture):
@@ -89,15 +90,31 @@ def read_hardware(source: str, fixed: bool, limits: Sequence[str]) -> Architectu
     return hardware.subject_to(*limits)
 
 
-def _read_hardware(source: str, fixed: bool) -> Architecture | HardwareSpace:
+def _read_hardware(source: str, arguments: argparse.Namespace) -> Architecture | HardwareSpace:
     if _is_path(source):
+        for name in ("technology", "vdd", "clock"):
+            if getattr(arguments, name) is not None:
+                raise InvalidInput(f"--{name} is given, but the file {source!r} states what its machine costs")
         return read_architecture(Path(source))
     if source not in ARCHITECTURES:
         raise InvalidInput(
             f"hardware is {source!r}; it must be one of {', '.join(ARCHITECTURES)}, "
             "or the file of a Timeloop architecture"
         )
-    return get_hardware(source, space=not fixed)
+    if arguments.clock is not None:
+        check_number("clock", arguments.clock, positive=True)
+    technology = get_technology(
+        arguments.technology or "45nm", arguments.vdd, None if arguments.clock is None else 1 / (arguments.clock * 1e6)
+    )
+    return get_hardware(source, space=not arguments.fixed, technology=technology)
+
+
+def _dram(text: str) -> tuple[str, int]:
+    """(kind, channels) of KIND or KIND=N."""
+    kind, _, channels = text.partition("=")
+    if channels and not channels.isdecimal():
+        raise InvalidInput(f"channels of --dram is {channels!r}; it must be an integer of at least 1")
+    return kind, int(channels or 1)
 
 
 def _is_path(source: str) -> bool:

@@ -9,6 +9,8 @@ NETWORKS = (
     *("efficientnet_b0", "bert_base_block", "vit_b16_block"),
 )
 MACHINES = ("eyeriss", "simba", "gemmini", "tpu", "generic")
+TECHNOLOGIES = ("65nm", "45nm", "32nm", "28nm", "20nm", "16nm", "14nm", "10nm", "7nm", "eyeriss-normalised")
+DRAMS = ("LPDDR4", "DDR3", "HBM2", "GDDR5", "LPDDR5")
 OBJECTIVES = ("latency", "energy", "edp", "power", "area")
 LIMITED = ("latency", "energy", "power", "area")  # objectives that a budget can limit too
 SPACES = ("ofa", "nasbench201", "mnasnet", "resnet", "digits")

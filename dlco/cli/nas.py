@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         {"--output": arguments.output, "--plot": arguments.plot, "--progress": arguments.progress},
         {"--timeloop": arguments.timeloop},
     )
-    hardware = read_hardware(arguments.hardware, arguments.fixed, arguments.limit or ())
+    hardware = read_hardware(arguments)
     oracle = read_oracle(arguments)
     network = None if arguments.network is None else oracle.space.parse(arguments.network)
     with held():  # what is found is delivered, whatever Ctrl-C says

@@ -55,7 +55,7 @@ def read_question(
         InvalidInput: a name or file is not what it should be.
     """
     layers = read_network(arguments.network, arguments.batch, _sizes(arguments.size or []))
-    hardware = read_hardware(arguments.hardware, arguments.fixed, arguments.limit or ())
+    hardware = read_hardware(arguments)
     return layers, hardware, read_options(arguments, hardware) | {"budget": budget}
 
 

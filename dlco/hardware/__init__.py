@@ -2,8 +2,11 @@
 
 from dlco.hardware.accelbench import AccelBench, AccelBenchSpace, accelbench_space
 from dlco.hardware.architecture import Architecture, Container, Level, Machine
+from dlco.hardware.dram import DRAM_KINDS
+from dlco.hardware.exchange import with_dram
 from dlco.hardware.gemmini import gemmini_config, gemmini_scala
 from dlco.hardware.limits import Limit
+from dlco.hardware.nodes import get_technology
 from dlco.hardware.parameter import Parameter, Tie
 from dlco.hardware.posynomial import Posynomial, Term
 from dlco.hardware.presets import (
@@ -28,10 +31,10 @@ from dlco.hardware.technology import (
     MemoryCost,
     MemoryCurves,
     Technology,
-    get_technology,
 )
 
 __all__ = [
+    "DRAM_KINDS",
     "EYERISS_NORMALISED",
     "TECHNOLOGY_45NM",
     "AccelBench",
@@ -66,4 +69,5 @@ __all__ = [
     "simba_space",
     "tpu_like",
     "tpu_space",
+    "with_dram",
 ]

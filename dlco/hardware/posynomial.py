@@ -48,6 +48,10 @@ class Posynomial:
             total = total + term.coefficient * _power(size, term.size_exponent) * _power(width, term.width_exponent)
         return total
 
+    def times(self, factor: float) -> "Posynomial":
+        """The same function, so many times as large."""
+        return Posynomial(tuple(term._replace(coefficient=term.coefficient * factor) for term in self.terms))
+
     def rescaled(self, size: float = 1.0, width: float = 1.0) -> "Posynomial":
         """The same curve of other units: `g(s, w) = f(size * s, width * w)`."""
         return Posynomial(tuple(Term(c * size**p * width**q, p, q) for c, p, q in self.terms))

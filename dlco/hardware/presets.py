@@ -362,14 +362,14 @@ def generic_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
     )
 
 
-ARCHITECTURES: dict[str, Callable[[], Architecture]] = {
+ARCHITECTURES: dict[str, Callable[[Technology], Architecture]] = {
     "eyeriss": eyeriss_like,
     "simba": simba_like,
     "gemmini": gemmini_like,
     "tpu": tpu_like,
     "generic": generic,
 }
-SPACES: dict[str, Callable[[], HardwareSpace]] = {
+SPACES: dict[str, Callable[[Technology], HardwareSpace]] = {
     "eyeriss": eyeriss_space,
     "simba": simba_space,
     "gemmini": gemmini_space,
@@ -379,17 +379,22 @@ SPACES: dict[str, Callable[[], HardwareSpace]] = {
 
 
 @overload
-def get_hardware(name: str, space: Literal[False] = False) -> Architecture: ...
+def get_hardware(
+    name: str, space: Literal[False] = False, technology: Technology = TECHNOLOGY_45NM
+) -> Architecture: ...
 @overload
-def get_hardware(name: str, space: Literal[True]) -> HardwareSpace: ...
+def get_hardware(name: str, space: Literal[True], technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace: ...
 @overload
-def get_hardware(name: str, space: bool) -> Architecture | HardwareSpace: ...
-def get_hardware(name: str, space: bool = False) -> Architecture | HardwareSpace:
+def get_hardware(name: str, space: bool, technology: Technology = TECHNOLOGY_45NM) -> Architecture | HardwareSpace: ...
+def get_hardware(
+    name: str, space: bool = False, technology: Technology = TECHNOLOGY_45NM
+) -> Architecture | HardwareSpace:
     """A preset by name.
 
     Args:
         name: "eyeriss", "simba", "gemmini", "tpu" or "generic".
         space: whether to return the space around the machine instead of the machine.
+        technology: what its parts cost, and its clock; see `get_technology`.
 
     Raises:
         InvalidInput: another name.
@@ -401,4 +406,4 @@ def get_hardware(name: str, space: bool = False) -> Architecture | HardwareSpace
     presets = SPACES if space else ARCHITECTURES
     if name not in presets:
         raise InvalidInput(f"hardware is {name!r}; allowed: {', '.join(presets)}")
-    return presets[name]()
+    return presets[name](technology)

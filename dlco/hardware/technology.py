@@ -28,6 +28,7 @@ from typing import NamedTuple
 import torch
 
 from dlco.errors import InvalidInput
+from dlco.hardware.dram import DRAM_KINDS
 from dlco.hardware.posynomial import Posynomial, Size, Term
 
 QUANTITIES = ("read_pj", "write_pj", "leak_pj", "area_um2")
@@ -99,7 +100,7 @@ class Technology:
     """Costs of the parts of a machine. All methods are differentiable in capacity and block size.
 
     Attributes:
-        name: under which `get_technology` finds it.
+        name: under which `dlco.hardware.get_technology` finds it.
         sram_curves, regfile_curves: of on-chip memories.
         dram_pj_per_bit: types of DRAM, each with the pJ that reading or writing a bit takes; the first is the default.
         mac_pj, mac_area_um2: of the operand width in bits.
@@ -268,7 +269,7 @@ TECHNOLOGY_45NM = Technology(
     name="45nm",
     sram_curves=_SRAM_45NM,
     regfile_curves=_REGFILE_45NM,
-    dram_pj_per_bit=(("LPDDR4", 8.0), ("DDR3", 70.0), ("HBM2", 3.9), ("GDDR5", 14.0)),
+    dram_pj_per_bit=tuple((name, kind.pj_per_bit) for name, kind in DRAM_KINDS.items()),
     mac_pj=Posynomial((Term(0.0065625, 1.0), Term(0.0123828, 2.0))),
     mac_area_um2=Posynomial((Term(8.68757, 1.0), Term(6.20117, 2.0))),
 )
@@ -300,21 +301,3 @@ EYERISS_NORMALISED = Technology(
 )
 """Eyeriss' normalised costs as pJ: constant energies, no leakage, areas of the 45 nm fit. Buffers and DRAM are
 charged by the bit (table IV is for words of 16), registers by the word."""
-
-TECHNOLOGIES = {technology.name: technology for technology in (TECHNOLOGY_45NM, EYERISS_NORMALISED)}
-
-
-def get_technology(name: str) -> Technology:
-    """The built-in technology called `name`: "45nm" or "eyeriss-normalised".
-
-    Raises:
-        InvalidInput: there is none of that name.
-
-    Examples:
-        >>> cost = dlco.hardware.get_technology("45nm").sram(capacity_words=32768, word_bits=16, block_size=4)
-        >>> round(cost.read_pj.item(), 1), round(cost.area_um2.item())
-        (18.9, 210866)
-    """
-    if name not in TECHNOLOGIES:
-        raise InvalidInput(f"technology is {name!r}; allowed: {', '.join(TECHNOLOGIES)}")
-    return TECHNOLOGIES[name]

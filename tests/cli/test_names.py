@@ -4,6 +4,8 @@ from dataclasses import fields
 
 from dlco.cli import arguments, evaluate, names, nas, simulate
 from dlco.design.objective import GOALS, LIMITED, OBJECTIVES
+from dlco.hardware import DRAM_KINDS, EYERISS_NORMALISED
+from dlco.hardware.nodes import NODES
 from dlco.hardware.presets import ARCHITECTURES
 from dlco.nas.methods import METHODS
 from dlco.nas.oracles.fit import KINDS
@@ -17,6 +19,8 @@ from dlco.workload import NETWORKS
 def test_names_are_those_of_their_rooms() -> None:
     assert tuple(NETWORKS) == names.NETWORKS
     assert tuple(ARCHITECTURES) == names.MACHINES
+    assert (*(f"{nm}nm" for nm in NODES), EYERISS_NORMALISED.name) == names.TECHNOLOGIES
+    assert tuple(DRAM_KINDS) == names.DRAMS
     assert tuple(OBJECTIVES) == names.OBJECTIVES
     assert tuple(GOALS) == ("accuracy", *names.OBJECTIVES)
     assert LIMITED == names.LIMITED

@@ -8,8 +8,9 @@ import pytest
 import dlco.cli.solve as command
 from dlco.design.solution import Solution
 from dlco.design.solution_table import solution_text
-from dlco.hardware import Architecture, HardwareSpace
+from dlco.hardware import Architecture, HardwareSpace, generic, get_technology, with_dram
 from dlco.optimize.effort import EFFORTS, SolveEffort
+from dlco.timeloop import write_architecture
 
 
 @pytest.fixture
@@ -44,6 +45,26 @@ def test_limits_between_sizes_reach_the_hardware(dlco, stub):
         (("eyeriss", "--limit", "glb.capacity <= 4"), "free sizes of 'eyeriss' are: shared_glb.fanout_x"),
         (("eyeriss", "--limit", "shared_glb.capacity"), "has no <= or >="),
         (("eyeriss", "--fixed", "--limit", limits[1]), "all sizes of the hardware 'eyeriss' are fixed"),
+    ):
+        ran = dlco("solve", "alexnet", "--hardware", *arguments)
+        assert ran.code == 2
+        assert why in ran.err
+
+
+def test_technology_and_dram_of_named_hardware(dlco, stub, tmp_path):
+    chosen = ("--technology", "16nm", "--vdd", 0.7, "--clock", 500, "--dram", "LPDDR5=2")
+    assert dlco("solve", "alexnet", "--hardware", "generic", "--fixed", *chosen).code == 0
+    technology = get_technology("16nm", vdd=0.7, cycle_s=2e-9)
+    assert stub["hardware"] == with_dram(generic(technology), "LPDDR5", 2)
+    assert dlco("solve", "alexnet", "--hardware", "generic", "--dram", "HBM2").code == 0
+    assert stub["hardware"].base.level("DRAM").shared_bandwidth == 128
+    (tmp_path / "machine.yaml").write_text(write_architecture(generic()))
+    for arguments, why in (
+        (("generic", "--technology", "3nm"), "technology is '3nm'; allowed: 65nm"),
+        (("generic", "--clock", 0), "clock is 0.0; it must be a number above 0"),
+        (("generic", "--dram", "HBM2=x"), "channels of --dram is 'x'"),
+        (("generic", "--dram", "DDR9"), "kind of DRAM is 'DDR9'"),
+        (("machine.yaml", "--technology", "7nm"), "--technology is given, but the file 'machine.yaml' states"),
     ):
         ran = dlco("solve", "alexnet", "--hardware", *arguments)
         assert ran.code == 2

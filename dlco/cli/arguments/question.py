@@ -4,7 +4,7 @@ import argparse
 import re
 
 from dlco.cli.arguments import completed
-from dlco.cli.names import DEVICES, EFFORTS, MACHINES, NETWORKS
+from dlco.cli.names import DEVICES, DRAMS, EFFORTS, MACHINES, NETWORKS, TECHNOLOGIES
 
 Group = argparse._ActionsContainer  # a parser, or a group of its arguments
 
@@ -41,7 +41,7 @@ def add_question(parser: argparse.ArgumentParser) -> None:
 
 
 def add_hardware(parser: Group) -> None:
-    """Add `--hardware`, `--fixed` and `--limit`, which `read_hardware` takes."""
+    """Add `--hardware` and what it is made of, which `read_hardware` reads."""
     hardware = parser.add_argument(
         "--hardware",
         metavar="NAME",
@@ -57,6 +57,20 @@ def add_hardware(parser: Group) -> None:
         help='between free sizes, such as "shared_glb.capacity <= 256 * weights_spad.capacity": + * / ** max, and <= '
         ">= or, between products, ==",
     )
+    technology = parser.add_argument(
+        "--technology", metavar="NAME", help=f"of the named hardware: {', '.join(TECHNOLOGIES)} (default: 45nm)"
+    )
+    completed.names(technology, TECHNOLOGIES)
+    parser.add_argument("--vdd", metavar="V", type=float, help="supply voltage (default: nominal for the technology)")
+    parser.add_argument(
+        "--clock", metavar="MHZ", type=float, help="of the named hardware (default: 1000, slower where gates are)"
+    )
+    dram = parser.add_argument(
+        "--dram",
+        metavar="KIND[=N]",
+        help=f"DRAM outside, of N channels: {', '.join(DRAMS)} (default: LPDDR4's energy, the machine's bandwidth)",
+    )
+    completed.names(dram, DRAMS)
 
 
 def add_totals(limits: Group) -> None:
