@@ -45,6 +45,12 @@ class Pairs:
     energy: Floats
     cycles: Floats
 
+    @staticmethod
+    def none() -> "Pairs":
+        """No pairs."""
+        none = np.zeros(0, dtype=np.int64)
+        return Pairs(none, none, none, np.zeros(0), np.zeros(0))
+
     def pick(self, index: Ints | Bools) -> "Pairs":
         """Some of the pairs."""
         return Pairs(*(getattr(self, field.name)[index] for field in fields(self)))
@@ -115,14 +121,13 @@ class FrontSearch:
 
     def _pairs(self) -> Pairs:
         """All pairs that the front leaves, once the best of every chunk has joined it."""
-        tables, labels = self.tables, self.labels
-        found = []
+        tables, labels, found = self.tables, self.labels, [Pairs.none()]
         step = max(1, CHUNK // max(1, len(labels)))
         for start in range(0, len(tables.spatial), step):
             some = np.arange(start, min(start + step, len(tables.spatial)))
             label, spatial = np.tile(np.arange(len(labels)), len(some)), np.repeat(some, len(labels))
             reached = tables.lattice.times(labels.reached[label], tables.spatial[spatial])
-            good = np.flatnonzero((reached >= 0) & tables.fits[reached, tables.shared])
+            good = np.flatnonzero((reached >= 0) & np.isfinite(self.bounds.free[reached]))
             label, spatial, reached = label[good], spatial[good], reached[good]
             terms = self.bounds.energies(label, spatial, reached)
             energy = self.bounds.least_energy(terms, reached)
@@ -165,7 +170,7 @@ class FrontSearch:
     def _with_tiles(self, pairs: Pairs, terms: PairTerms) -> Completions:
         """The pairs with every tile of the shared level that the bounds leave."""
         tables, bounds = self.tables, self.bounds
-        pair, tile = tables.lattice.multiples(pairs.reached, tables.fits[:, tables.shared])
+        pair, tile = tables.lattice.multiples(pairs.reached, tables.shared_tiles, tables.links[tables.shared])
         label = pairs.label[pair]
         fills, is_open = self.labels.fills[label], self.labels.is_open[label]
         some = Completions(pair, tile, np.zeros_like(pair), fills, is_open, pairs.cycles[pair])
@@ -267,12 +272,13 @@ class FrontSearch:
         """The mappings of the front's points."""
         tables = self.tables
         factors, position = self.factors(self.front.rows)
+        position = tables.masks.places_of(position)
         batch = MappingBatch(
             tables.problem.dimensions,
             tuple(level.name for level in tables.architecture.levels),
-            (frozenset(),) * tables.levels,
+            tables.masks.space.bypass,
             torch.from_numpy(factors),
             torch.from_numpy(position).argsort(-1),
-            torch.arange(tables.shape.dims).expand(*position.shape),
+            tables.masks.space.spatial_order.expand(*position.shape),
         )
         return tuple(batch.mapping(i) for i in range(len(factors)))

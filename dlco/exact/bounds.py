@@ -17,6 +17,7 @@ slide everywhere. Energies a MAC; cycles are bounded apart, by the MACs, the out
 the ports inside.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlco.exact.labels import Labels
-from dlco.exact.lattice import Bools, Floats, Ints
+from dlco.exact.lattice import Bools, Floats, Ints, Real
 from dlco.exact.tables import LayerTables
 
 RATIO = 1.3  # between two kappas of the grid: finer makes tighter bounds and larger tables
@@ -59,7 +60,7 @@ class Bounds:
     @cached_property
     def _outermost(self) -> tuple[Floats, Floats]:
         tables = self.tables
-        fitting = np.flatnonzero(tables.fits[:, tables.shared])
+        fitting = np.flatnonzero(tables.shared_tiles)
         at, row = self.outer_orders(fitting)
         tile = fitting[at]
         fills = self.shared_fills(tile, row)
@@ -87,12 +88,12 @@ class Bounds:
     @cached_property
     def free(self) -> Floats:
         """`[states]` pJ a MAC."""
-        return self.tables.lattice.least_of_multiples(self.outer)
+        return self._least(self.outer)
 
     @cached_property
     def slowest(self) -> Floats:
         """`[states]` the least of `outer_cycles` over the multiples of a state."""
-        return self.tables.lattice.least_of_multiples(self.outer_cycles)
+        return self._least(self.outer_cycles)
 
     @cached_property
     def kappas(self) -> Floats:
@@ -113,14 +114,18 @@ class Bounds:
                 found[t] = np.empty((len(self.kappas), tables.lattice.size), dtype=np.float32)
                 for row, kappa in zip(found[t], self.kappas, strict=True):
                     table = (self.outer + kappa / tables.irrelevant[:, t]) * DOWN
-                    row[:] = tables.lattice.least_of_multiples(table.astype(np.float32))
+                    row[:] = self._least(table.astype(np.float32))
         return found
 
     @cached_property
     def through(self) -> dict[int, Floats]:
         """`[states]` pJ a MAC, by dataspace as `run`."""
         still = {t: np.flatnonzero(~self.tables.relevant[t]).tolist() for t in self.run}
-        return {t: self.tables.lattice.least_of_multiples(self.outer, dims) for t, dims in still.items()}
+        return {t: self._least(self.outer, dims) for t, dims in still.items()}
+
+    def _least(self, table: NDArray[Real], dims: Sequence[int] | None = None) -> NDArray[Real]:
+        """The least of a table over the tiles that the shared level's loops may lead to from each state."""
+        return self.tables.lattice.least_of_multiples(table, dims, self.tables.links[self.tables.shared])
 
     def _runs(self, space: int) -> bool:
         return bool(self.labels.is_open[:, [term.space == space for term in self.tables.terms]].any())

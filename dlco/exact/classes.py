@@ -39,16 +39,17 @@ class OrderClasses:
 
 
 @lru_cache(maxsize=256)
-def order_classes(dims: int, spaces: Sequence[Reuse | None]) -> OrderClasses:
+def order_classes(dims: int, spaces: Sequence[Reuse | None], innermost: tuple[int, ...] = ()) -> OrderClasses:
     """The classes of a level.
 
     Args:
         dims: how many dimensions may have a loop there.
         spaces: what each dataspace sees of the loops; None where nothing further in keeps it, so that its traffic does
             not depend on the order.
+        innermost: dimensions whose loops must come first, in this order.
     """
     inside = tuple(space for space in spaces if space is not None)
-    listed = level_orders(tuple(range(dims)), inside, (), False)
+    listed = level_orders(tuple(range(dims)), inside, innermost, False)
     first, still, slide, position = [0], [], [], []
     for code in range(2**dims):
         seen = set()

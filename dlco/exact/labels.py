@@ -43,7 +43,7 @@ def make_labels(tables: LayerTables) -> Labels:
     lattice, m, terms = tables.lattice, tables.shared, tables.terms
     fits = tables.fits[:, : m + 1]  # tiles only grow on the way out, so all levels' room counts at once
     operands = np.array([term.level == MACS for term in terms])
-    found = np.flatnonzero(fits.all(1)) if m else np.zeros(1, dtype=np.int64)
+    found = np.flatnonzero(fits.all(1) & tables.begins) if m else np.zeros(1, dtype=np.int64)
     fills = np.tile(np.where(operands, 1.0, 0.0), (len(found), 1))
     is_open = np.zeros(fills.shape, dtype=bool)
     none = np.zeros((len(found), 0), dtype=np.int64)
@@ -55,7 +55,7 @@ def make_labels(tables: LayerTables) -> Labels:
     labels = Labels(found[:, None], none, fills, is_open)
     for level in range(1, m):
         reached = labels.reached
-        label, to = lattice.multiples(reached, np.all(fits[:, level:], axis=1))
+        label, to = lattice.multiples(reached, np.all(fits[:, level:], axis=1), tables.links[level])
         at, row = tables.classes[level - 1].of(tables.loops(reached[label], to))
         label, to = label[at], to[at]
         inner = reached[label]

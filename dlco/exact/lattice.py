@@ -19,6 +19,7 @@ from dlco.mapping.factors import divisors
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Links = tuple[tuple[Ints, ...], ...]  # for each dimension and divisor the indices of the divisors that follow it
 Real = TypeVar("Real", bound=np.floating)
 
 
@@ -75,24 +76,36 @@ class Lattice:
     @cached_property
     def _multiples(self) -> tuple[tuple[Ints, ...], ...]:
         """For each dimension and divisor the indices of the divisors that are multiples of it."""
-        return tuple(
-            tuple(np.array([j for j, b in enumerate(row) if b % a == 0], dtype=np.int64) for a in row)
-            for row in self.factors
-        )
+        return self.links([np.ones(n, dtype=bool) for n in self.radix])
 
-    def multiples(self, states: Ints, allowed: Bools) -> tuple[Ints, Ints]:
+    def links(self, factors: Sequence[Bools]) -> Links:
+        """The multiples that loops of some bounds alone lead to.
+
+        Args:
+            factors: for each dimension `[divisors]` which of them may be the bound of a loop.
+        """
+        found = []
+        for row, some in zip(self.factors, factors, strict=True):
+            steps = {k for k, allowed in zip(row, some, strict=True) if allowed}
+            above = [[j for j, b in enumerate(row) if b % a == 0 and b // a in steps] for a in row]
+            found.append(tuple(np.array(one, dtype=np.int64) for one in above))
+        return tuple(found)
+
+    def multiples(self, states: Ints, allowed: Bools, links: Links | None = None) -> tuple[Ints, Ints]:
         """(position in `states` `[n]`, multiple) of all allowed states that they divide, `[m]` each.
 
         Args:
             states: where to begin; each is a multiple of itself.
             allowed: `[all states]`.
+            links: which multiples count; all, where they are not given.
         """
+        links = links or self._multiples
         once, place = np.unique(states, return_inverse=True)
         found = []
         for state in once.tolist():
             above = np.zeros(1, dtype=np.int64)
             for d, index in enumerate(self.digit[state].tolist()):
-                above = (above[:, None] + self._multiples[d][index] * self.stride[d]).ravel()
+                above = (above[:, None] + links[d][index] * self.stride[d]).ravel()
             found.append(above[allowed.take(above)])
         every = [found[k] for k in place.tolist()]
         at = np.repeat(np.arange(len(every)), [len(one) for one in every])
@@ -108,16 +121,22 @@ class Lattice:
             result += index * self.stride[d]
         return np.where(lost, -1, result)
 
-    def least_of_multiples(self, table: NDArray[Real], dims: Sequence[int] | None = None) -> NDArray[Real]:
-        """For each state the least entry of a table `[..., states]` over the states that it divides.
+    def least_of_multiples(
+        self, table: NDArray[Real], dims: Sequence[int] | None = None, links: Links | None = None
+    ) -> NDArray[Real]:
+        """For each state the least entry of a table `[..., states]` over the states that it divides; infinite for none.
 
         Args:
             table: what to minimise.
             dims: dimensions that may grow; all, where they are not given.
+            links: which multiples count; all, where they are not given.
         """
-        shaped = table.reshape(-1, *self.radix).copy()
-        for d in range(len(self.bounds)) if dims is None else dims:
+        shaped, links = table.reshape(-1, *self.radix).copy(), links or self._multiples
+        for d, multiples in enumerate(links):
             rows = np.moveaxis(shaped, d + 1, 0)
-            for i, above in enumerate(self._multiples[d]):  # none lies below i: what is overwritten is not read again
-                rows[i] = rows[above].min(0)
+            if dims is not None and d not in dims:
+                rows[[i for i, above in enumerate(multiples) if i not in above]] = np.inf
+                continue
+            for i, above in enumerate(multiples):  # none lies below i: what is overwritten is not read again
+                rows[i] = rows[above].min(0, initial=np.inf)
         return shaped.reshape(table.shape)

@@ -20,8 +20,13 @@ from dlco.exact.layer_front import LayerFront, least_of
 from dlco.exact.tables import LayerTables, why_not_covered
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
+from dlco.mapping.constraints import check_constraints, stated
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
+
+
+class NoMapping(NotSupported):
+    """No mapping that meets the constraints fits the machine, as is proved."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ def optimal_layer(
 ) -> OptimalFront:
     """The exact front of (energy, cycles) of a layer on a machine, under the default counting rules.
 
-    All perfect factors, loop orders and spatial splits with each dimension along one axis are covered; what every
-    level keeps is the machine's to say.
+    All perfect factors, loop orders and spatial splits with each dimension along one axis that meet the constraints
+    are covered; what every level keeps is the machine's and the constraints' to say.
 
     Args:
         layer: the work.
@@ -65,7 +70,8 @@ def optimal_layer(
             a mapping.
 
     Raises:
-        NotSupported: the search does not cover the layer on this machine; or no mapping fits.
+        NotSupported: the search does not cover the layer on this machine; or (`NoMapping`) no mapping fits.
+        InvalidInput: the constraints do not fit the layer, or leave no way to split one of its bounds.
 
     Examples:
         >>> from dlco.exact import optimal_layer
@@ -73,20 +79,23 @@ def optimal_layer(
         >>> found.proved, found.front.cycles.min().item()
         (True, 1024.0)
     """
-    search = begin_search(Case.of(layer, architecture, constraints, imperfect))
+    case = Case.of(layer, architecture, constraints, imperfect)
+    check_constraints(architecture, [case.problem], constraints)
+    search = begin_search(case)
     search.run(lambda: not len(search.front.cycles) or go_on())
     return found_by(search)
 
 
 def begin_search(case: Case) -> FrontSearch:
-    """The search for a case's front, ready to run. Raises `NotSupported` as `optimal_layer`."""
+    """The search for a case's front, ready to run. Raises as `optimal_layer`, but for names that no layer has."""
     problem, architecture = case.problem, case.architecture
     reason = why_not_covered(case)
     if reason:
         raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
-    search = FrontSearch(LayerTables(problem, architecture))
+    search = FrontSearch(LayerTables(problem, architecture, case.constraints))
     if not len(search.front.cycles):  # the best pair of every part of the space has been completed
-        raise NotSupported(f"no mapping of the problem with bounds {problem.sizes} fits {architecture.name!r}")
+        met = " that meets the constraints" if stated(architecture, case.constraints) else ""
+        raise NoMapping(f"no mapping of the problem with bounds {problem.sizes}{met} fits {architecture.name!r}")
     return search
 
 

@@ -13,6 +13,7 @@ factors alone decide; and no cost falls where a fill grows. Reads of operands by
 word each.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -24,12 +25,12 @@ from dlco.bound.compulsory import problem_floor
 from dlco.cost.shape import compile_problem
 from dlco.exact.case import Case
 from dlco.exact.classes import NO_SLIDE, OrderClasses, order_classes
-from dlco.exact.lattice import Bools, Floats, Ints
+from dlco.exact.lattice import Bools, Floats, Ints, Links
+from dlco.exact.masks import Masks
 from dlco.exact.tiles import Tiles
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
-from dlco.mapping.constraints import stated
 from dlco.mapping.kept import kept_table
 from dlco.mapping.orders import Reuse
 
@@ -44,16 +45,15 @@ def why_not_covered(case: Case) -> str | None:
     levels = architecture.levels
     if case.imperfect:
         return "factors need not divide the bounds"
-    if stated(architecture, case.constraints) != Constraints():
-        return "mappings are constrained"
     if len(levels) < 2:
         return f"{architecture.name!r} has one storage level; two or more are covered"
     for i, level in enumerate(levels):
         if level.fanout_x * level.fanout_y > 1 and i != len(levels) - 2:
             return f"{level.name} has a fan-out; only the level next to the outermost is covered with one"
     names = {space.name for space in problem.dataspaces}
-    if levels[-1].bypass & names:
-        return f"{levels[-1].name}, the outermost level, bypasses {', '.join(sorted(levels[-1].bypass & names))}"
+    out = names & (levels[-1].bypass | case.resolved.bypassed(levels[-1].name))
+    if out:
+        return f"{levels[-1].name}, the outermost level, bypasses {', '.join(sorted(out))}"
     for space in compile_problem(problem).spaces:
         if any(len(rank) > 2 for rank in space.ranks):
             return f"three dimensions share a rank of {space.name}"
@@ -88,10 +88,17 @@ class LayerTables(Tiles):
     """One problem on one machine that `why_not_covered` lets pass; `K` terms, `S` vectors of spatial factors.
 
     Attributes:
-        architecture: the machine.
+        architecture: the machine, with the constraints that it carries.
+        constraints: others beside them.
     """
 
     architecture: Architecture
+    constraints: Constraints | None = None
+
+    @cached_property
+    def masks(self) -> Masks:
+        """What the constraints leave."""
+        return Masks(self.problem, self.architecture, self.constraints)
 
     @cached_property
     def levels(self) -> int:
@@ -106,13 +113,39 @@ class LayerTables(Tiles):
     @cached_property
     def kept(self) -> Bools:
         """`[levels, T]`."""
-        return np.array(kept_table(self.problem, self.architecture))
+        return np.array(kept_table(self.problem, self.architecture, self.masks.space.bypass))
 
     @cached_property
     def fits(self) -> Bools:
         """`[states, levels]` whether a level holds such a tile of all that it keeps."""
         room = np.array([level.usable_capacity for level in self.architecture.levels])
         return np.stack([(self.words * row).sum(1) for row in self.kept], 1) <= room
+
+    @cached_property
+    def links(self) -> tuple[Links | None, ...]:
+        """By level where its temporal loops may lead to; None where to all multiples."""
+        return tuple(
+            None if all(some.all() for some in factors) else self.lattice.links(factors)
+            for factors in self.masks.temporal
+        )
+
+    @cached_property
+    def begins(self) -> Bools:
+        """`[states]` whether the innermost level's temporal loops may be these."""
+        return self._meets(self.lattice.digit, self.masks.temporal[0])
+
+    @cached_property
+    def shared_tiles(self) -> Bools:
+        """`[states]` whether the shared level holds such a tile, and the outermost level's loops may be those left."""
+        left = np.array(self.lattice.radix, dtype=np.int64) - 1 - self.lattice.digit  # bound over divisor, by index
+        return self.fits[:, self.shared] & self._meets(left, self.masks.temporal[-1])
+
+    def _meets(self, digit: Ints, factors: Sequence[Bools]) -> Bools:
+        """`[n]` whether factors, as indices `[n, dims]` of divisors, are among those of each dimension."""
+        meets = np.ones(len(digit), dtype=bool)
+        for d, some in enumerate(factors):
+            meets &= some[digit[:, d]]
+        return meets
 
     def figure(self, name: str) -> Floats:
         """`[levels]` a figure of every level; of an energy an access its least a word."""
@@ -168,7 +201,11 @@ class LayerTables(Tiles):
         sliding = [frozenset(d for t, d in self.slide_of if t == space) for space in range(len(self.spaces))]
         found = [Reuse(frozenset(np.flatnonzero(self.relevant[t]).tolist()), d) for t, d in enumerate(sliding)]
         return tuple(
-            order_classes(self.dims, tuple(r if self.kept[:lv, t].any() else None for t, r in enumerate(found)))
+            order_classes(
+                self.dims,
+                tuple(r if self.kept[:lv, t].any() else None for t, r in enumerate(found)),
+                self.masks.innermost(lv),
+            )
             for lv in range(1, self.levels)
         )
 
@@ -177,9 +214,13 @@ class LayerTables(Tiles):
     @cached_property
     def _spatial(self) -> tuple[Ints, Ints]:
         level, ext = self.architecture.levels[self.shared], self.lattice.extent
-        small = np.flatnonzero(self.volume <= level.fanout_x * level.fanout_y)
+        allowed = self._meets(self.lattice.digit, self.masks.spatial[self.shared])
+        small = np.flatnonzero(allowed & (self.volume <= level.fanout_x * level.fanout_y))
+        only_x, only_y = self.masks.axes(self.shared)
         along_x = np.full(len(small), -1, dtype=np.int64)
         for mask in range(2**self.dims):
+            if only_x & ~mask or only_y & mask:
+                continue
             on_x = (mask & self.bits) > 0
             x, y = ext[small][:, on_x].prod(1), ext[small][:, ~on_x].prod(1)
             along_x = np.where((along_x < 0) & (x <= level.fanout_x) & (y <= level.fanout_y), mask, along_x)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from dlco.design.solution import Solution
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
 from dlco.exact.enumerate import LayerFront
-from dlco.exact.optimal import OptimalFront, begin_search, found_by, least_value
+from dlco.exact.optimal import NoMapping, OptimalFront, begin_search, found_by, least_value
 from dlco.exact.tables import why_not_covered
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
@@ -70,6 +71,9 @@ def solve_exactly(
         journal: where proved fronts are kept.
         brief: finds some mapping of each of the layers that it is given, by name; asked for those that an interrupt
             leaves without any.
+
+    Raises:
+        NoMapping: a layer has no mapping that meets the constraints and fits the machine.
     """
     state, fronts = State(listener), Fronts(request)
     with held() as state.interrupts, single_thread():
@@ -92,8 +96,8 @@ def solve_on(
 ) -> Solution | None:
     """The proved optimum of a request on one machine of its hardware, of factors that divide the bounds.
 
-    None where the exact search does not cover it, or where no mapping keeps the budget there. `report` is called now
-    and then.
+    None where the exact search does not cover it, or where no mapping fits or keeps the budget there. `report` is
+    called now and then.
 
     Raises:
         KeyboardInterrupt: it was interrupted.
@@ -102,7 +106,10 @@ def solve_on(
     if why_not_proved(asked):
         return None
     fronts = Fronts(asked)
-    fronts.search(journal, lambda share: report())
+    try:
+        fronts.search(journal, lambda share: report())
+    except NoMapping:
+        return None
     return _best_choice(fronts, effort, State(silent))
 
 
@@ -150,7 +157,7 @@ class Fronts:
         except KeyboardInterrupt:
             self.optima[problem] = found_by(search)
             raise
-        return _packed(found_by(search).front)
+        return _packed(problem, found_by(search).front)
 
     def begin(self, brief: Brief) -> None:
         """End the search here, with some mapping of each layer of which nothing is known."""
@@ -200,11 +207,14 @@ def _begun(layer: Layer, machine: Architecture, mapping: Mapping) -> OptimalFron
     return OptimalFront(front, torch.tensor([[floor.energy, floor.cycles]], dtype=torch.float64))
 
 
-def _packed(front: LayerFront) -> dict[str, Any]:
+def _packed(problem: Problem, front: LayerFront) -> dict[str, Any]:
     """A proved front as tensors and numbers."""
-    batch = MappingBatch.stack(front.mappings, dtype=torch.int64)
+    names = [space.name for space in problem.dataspaces]
+    batch = MappingBatch.stack([replace(one, bypass=front.mappings[0].bypass) for one in front.mappings], torch.int64)
     mappings = {"factors": batch.factors, "order": batch.order, "spatial_order": batch.spatial_order}
-    return mappings | {"energy_pj": front.energy_pj, "cycles": front.cycles, "evaluated": front.evaluated}
+    bypass = torch.tensor([[[name in out for name in names] for out in one.bypass] for one in front.mappings])
+    points = {"energy_pj": front.energy_pj, "cycles": front.cycles, "evaluated": front.evaluated}
+    return mappings | points | {"bypass": bypass.long()}
 
 
 def _unpacked(problem: Problem, machine: Architecture, plain: dict[str, Any]) -> OptimalFront:
@@ -213,6 +223,7 @@ def _unpacked(problem: Problem, machine: Architecture, plain: dict[str, Any]) ->
     check_table("factors", plain["factors"], (n, levels, 3, dims))
     for name in ("order", "spatial_order"):
         check_table(name, plain[name], (n, levels, dims), below=dims)
+    check_table("bypass", plain["bypass"], (n, levels, len(problem.dataspaces)), below=2)
     for name in ("energy_pj", "cycles"):
         check_table(name, plain[name], (n,))
     batch = MappingBatch(
@@ -223,6 +234,10 @@ def _unpacked(problem: Problem, machine: Architecture, plain: dict[str, Any]) ->
         plain["order"],
         plain["spatial_order"],
     )
-    mappings = tuple(batch.mapping(i) for i in range(n))
+    names = [space.name for space in problem.dataspaces]
+    mappings = tuple(
+        replace(batch.mapping(i), bypass=tuple(frozenset(compress(names, row)) for row in table))
+        for i, table in enumerate(plain["bypass"].tolist())
+    )
     front = LayerFront(plain["energy_pj"], plain["cycles"], mappings, int(plain["evaluated"]))
     return OptimalFront(front, torch.zeros(0, 2, dtype=torch.float64))

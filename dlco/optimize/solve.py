@@ -9,6 +9,7 @@ from typing import Unpack
 from dlco.design.budget import Budget
 from dlco.design.solution import Solution
 from dlco.errors import Infeasible
+from dlco.exact.optimal import NoMapping
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
@@ -91,7 +92,10 @@ def solve(
     ):
         reason = why_not_proved(request) if effort.exact else "the effort leaves it out"
         if reason is None:
-            proved = solve_exactly(request, effort, listener, journal, partial(_briefly, request))
+            try:
+                proved = solve_exactly(request, effort, listener, journal, partial(_briefly, request))
+            except NoMapping as error:  # the search ends on the nearest there is and says what it breaks
+                proved, reason = None, str(error)
             if proved is not None:
                 return proved if bound else replace(proved, lower_bound=None)
         log.info("searching, as the exact search does not answer this: %s", reason or "no mapping keeps the budget")

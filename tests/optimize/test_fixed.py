@@ -1,5 +1,6 @@
 """`solve` on fixed machines that the exact search covers: proved optima, within limits and when cut short."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,13 +96,49 @@ def test_a_resumed_run_searches_only_what_is_left(tmp_path, monkeypatch):
     assert (again.mappings, again.value, again.gap) == (whole.mappings, whole.value, 0.0)
 
 
-def test_constraints_and_other_machines_are_searched_as_before(caplog):
+def test_constraints_are_proved_too():
+    layer = linear("fc", C=32, M=24)
+    slot = SlotConstraint("GlobalBuffer", "spatial", exact=(("C", 1),))
+    found = solve([layer], generic(), "latency", constraints=Constraints((slot,)))
+    assert found.gap == 0.0
+    assert found.mappings["fc"].spatial_x[1][0] == found.mappings["fc"].spatial_y[1][0] == 1
+    assert solve([layer], replace(generic(), constraints=Constraints((slot,))), "latency").value == found.value
+
+
+@pytest.mark.parametrize("objective", ["latency", "energy", "edp"])
+def test_the_best_of_all_mappings_that_meet_constraints_is_found(objective, tmp_path):
+    layers = [TINY[0], conv2d("other", C=2, M=6, P=2, Q=2, R=1, S=3)]
+    constraints = Constraints(
+        (
+            SlotConstraint("Buffer", "spatial", at_most=(("M", 2), ("C", 2)), axis_x=("M",), axis_y=("C",)),
+            SlotConstraint("Buffer", "temporal", innermost=("P", "M", "C")),
+            SlotConstraint("DRAM", "temporal", exact=(("Q", 2),), rest=("M",)),
+        ),
+        bypass=(("Registers", frozenset({"Weights"})),),
+    )
+    listed = enumerate_network(layers, SMALL, objective, constraints=constraints)
+    found = solve(layers, SMALL, objective, constraints=constraints, checkpoint=tmp_path / "a.ckpt")
+    assert (found.status, found.gap) == ("solved", 0.0)
+    assert found.value == pytest.approx(listed.value, rel=1e-9)
+    again = solve(layers, replace(SMALL, constraints=constraints), objective)
+    assert again.value == found.value
+    resumed = solve(layers, SMALL, objective, constraints=constraints, resume=tmp_path / "a.ckpt")
+    assert resumed.mappings == found.mappings
+
+
+def test_constraints_that_leave_no_mapping_are_said_with_what_the_nearest_breaks():
+    slots = (SlotConstraint("Registers", "temporal", exact=(("P", 4), ("C", 4), ("M", 4))),)
+    with pytest.raises(InvalidInput, match=r"no mapping was found that meets the constraints .* tile at Registers"):
+        solve(TINY[:1], SMALL, "edp", constraints=Constraints(slots))
+    names = [level.name for level in SMALL.levels]
+    slots = tuple(SlotConstraint(name, kind, at_most=(("P", 1),)) for name in names for kind in ("temporal", "spatial"))
+    with pytest.raises(InvalidInput, match="constraints on P leave no way to split its bound 4"):
+        solve(TINY[:1], SMALL, "edp", constraints=Constraints(slots))
+
+
+def test_other_machines_are_searched_as_before(caplog):
     caplog.set_level("INFO", logger="dlco")
     layer = [linear("fc", C=32, M=24)]
-    slot = SlotConstraint("GlobalBuffer", "spatial", exact=(("C", 1),))
-    found = solve(layer, generic(), "latency", constraints=Constraints((slot,)))
-    assert found.cost.cycles >= 32 * 24 / 24  # M alone lies on the array
-    assert "does not answer this: mappings are constrained" in caplog.text
     assert solve(layer, gemmini_like(), "latency").status == "solved"
     assert "does not answer this: accumulator has a fan-out" in caplog.text
 
