@@ -19,7 +19,7 @@ from dlco.workload.frontends.onnx_sizes import FreeAxis
 _FILES = (".yaml", ".yml", ".onnx", ".csv")
 
 
-def read_network(source: str, batch: int, sizes: Mapping[str, int]) -> Sequence[Layer]:
+def read_network(source: str, batch: int, sizes: Mapping[str, int], macs_only: bool = False) -> Sequence[Layer]:
     """The layers of a built-in network, an ONNX model, a table, or Timeloop problems in a file or folder.
 
     What an ONNX model computes beside its layers is said on stderr, if it has multiply-accumulates.
@@ -28,6 +28,7 @@ def read_network(source: str, batch: int, sizes: Mapping[str, int]) -> Sequence[
         source: name of a network, or a path.
         batch: images at once; more than 1 can be had of a built-in network, and of a model that leaves it free.
         sizes: of other axes that an ONNX model leaves free, by name.
+        macs_only: whether to leave out layers of an ONNX model without multiply-accumulates.
 
     Raises:
         InvalidInput: there is no such network, file or folder, or a file is not what it should be.
@@ -35,6 +36,8 @@ def read_network(source: str, batch: int, sizes: Mapping[str, int]) -> Sequence[
     suffix = Path(source).suffix if _is_path(source) else ""
     if sizes and suffix != ".onnx":
         raise InvalidInput(f"--size is given, but the network {source!r} is no ONNX model (.onnx): it has no free axes")
+    if macs_only and suffix != ".onnx":
+        raise InvalidInput(f"--macs-only is given, but the network {source!r} is no ONNX model (.onnx)")
     if not _is_path(source):
         try:
             return get_network(source, batch)
@@ -43,7 +46,7 @@ def read_network(source: str, batch: int, sizes: Mapping[str, int]) -> Sequence[
                 f"{error}, or a file: an ONNX model (.onnx), a table (.csv), or a Timeloop problem or a folder of them"
             ) from None
     if suffix == ".onnx":
-        network = _read_model(source, batch, sizes)
+        network = _read_model(source, batch, sizes, macs_only)
         _say_what_is_missing(network)
         return network
     if batch != 1:
@@ -51,9 +54,9 @@ def read_network(source: str, batch: int, sizes: Mapping[str, int]) -> Sequence[
     return from_csv(source) if suffix == ".csv" else read_problems(source)
 
 
-def _read_model(source: str, batch: int, sizes: Mapping[str, int]) -> ImportedNetwork:
+def _read_model(source: str, batch: int, sizes: Mapping[str, int], macs_only: bool) -> ImportedNetwork:
     try:
-        return from_onnx(source, batch=None if batch == 1 else batch, sizes=sizes)
+        return from_onnx(source, batch=None if batch == 1 else batch, sizes=sizes, macs_only=macs_only)
     except FreeAxis as error:
         options = " ".join(f"--size {shlex.quote(name)}=224" for name in error.names)
         raise InvalidInput(f"{error.what}; give its size, as in {options}") from None

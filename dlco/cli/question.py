@@ -54,7 +54,7 @@ def read_question(
     Raises:
         InvalidInput: a name or file is not what it should be.
     """
-    layers = read_network(arguments.network, arguments.batch, _sizes(arguments.size or []))
+    layers = read_network(arguments.network, arguments.batch, _sizes(arguments.size or []), arguments.macs_only)
     hardware = read_hardware(arguments)
     return layers, hardware, read_options(arguments, hardware) | {"budget": budget}
 

@@ -67,9 +67,9 @@ class Factor:
 
 def merge_layers(layers: Iterable[Layer]) -> tuple[Layer, ...]:
     """The layers with those of one shape made one: counts added up, the first one's name and place kept."""
-    found: dict[tuple[Problem, bool], Layer] = {}
+    found: dict[tuple[Problem, bool, str], Layer] = {}
     for layer in layers:
-        key = (layer.problem, layer.stored_weights)
+        key = layer.work
         found[key] = replace(found[key], count=found[key].count + layer.count) if key in found else layer
     return tuple(found.values())
 
@@ -158,12 +158,12 @@ class FactoredSpace(NetworkSpace[Network]):
             self._check_factor(factor)
         unmerged = [layer for factor in self._factors for layers in factor.layers.values() for layer in layers]
         self.layers = tuple(replace(layer, count=1) for layer in merge_layers(unmerged))
-        place = {(layer.problem, layer.stored_weights): index for index, layer in enumerate(self.layers)}
+        place = {layer.work: index for index, layer in enumerate(self.layers)}
         # for each factor and combination, the places of its layers in `self.layers`, with counts: hashing a problem is
         # what takes time, so it is done once here and never again
         self._places = tuple(
             {
-                options: tuple((place[layer.problem, layer.stored_weights], layer.count) for layer in layers)
+                options: tuple((place[layer.work], layer.count) for layer in layers)
                 for options, layers in factor.layers.items()
             }
             for factor in self._factors
@@ -228,7 +228,7 @@ class FactoredSpace(NetworkSpace[Network]):
             for place, count in places[tuple(network[at] for at in factor.decisions)]:
                 counts[place] = counts.get(place, 0) + count
         found = ((self.layers[place], count) for place, count in counts.items())
-        return tuple(Layer(layer.name, layer.problem, count, layer.stored_weights) for layer, count in found)
+        return tuple(replace(layer, count=count) for layer, count in found)
 
     def counts(self, networks: Sequence[Network]) -> Tensor:
         """How often each network runs each of `layers`: `[n, layers]`, float64.

@@ -17,7 +17,7 @@ class Breakdown:
     """One execution of a layer on the solution's machine. Levels come innermost first.
 
     Attributes:
-        name, count, macs: of the layer.
+        name, count, macs, operations: of the layer.
         cycles: that it takes; `compute_cycles`: those of its loops alone, of the busiest MAC.
         ideal_cycles: with every MAC of the machine busy all the time.
         level_cycles: by level, what its bandwidth alone would need; levels without limits left out. The largest of
@@ -31,6 +31,7 @@ class Breakdown:
     name: str
     count: int
     macs: int
+    operations: int
     cycles: float
     compute_cycles: float
     ideal_cycles: float
@@ -77,9 +78,10 @@ def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping) -> Breakdo
         name=layer.name,
         count=layer.count,
         macs=layer.macs,
+        operations=layer.operations,
         cycles=cost.cycles.item(),
         compute_cycles=compute,
-        ideal_cycles=layer.macs / machine.macs,
+        ideal_cycles=layer.operations / machine.macs,
         level_cycles=level_cycles,
         energy_pj={
             level.name: dict(zip(names, row, strict=True))
@@ -88,6 +90,6 @@ def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping) -> Breakdo
         mac_pj=cost.mac_pj.item(),
         leak_pj=cost.leak_pj.sum().item(),
         spatial=used / machine.macs,
-        temporal=layer.macs / used / cost.cycles.item(),
+        temporal=layer.operations / used / cost.cycles.item(),
         filled=filled,
     )

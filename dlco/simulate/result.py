@@ -162,7 +162,7 @@ def simulate(
             raise InvalidInput(f"mappings lack layer {layer.name!r}; there are {', '.join(table) or 'none'}")
     for layer in checked:
         timing = simulate_timing(layer, architecture, table[layer.name], model, density)
-        used = layer.macs * density.work(layer.problem) / architecture.macs / timing.cycles
+        used = layer.operations * density.work(layer.problem) / architecture.macs / timing.cycles
         found.append(
             LayerSimulation(layer.name, layer.count, layer.macs, timing, used, (analytical or {}).get(layer.name))
         )

@@ -16,6 +16,7 @@ from dlco.workload.layers import (
     transposed_conv3d,
 )
 from dlco.workload.networks import NETWORKS, get_network
+from dlco.workload.passes import embedding, normalise, pointwise, pool2d, reduction
 from dlco.workload.problem import Dataspace, Problem
 
 __all__ = [
@@ -30,12 +31,17 @@ __all__ = [
     "conv2d",
     "conv3d",
     "depthwise_conv2d",
+    "embedding",
     "get_network",
     "linear",
     "macs",
     "matmul",
     "networks",
+    "normalise",
     "parameters",
+    "pointwise",
+    "pool2d",
+    "reduction",
     "transposed_conv1d",
     "transposed_conv2d",
     "transposed_conv3d",

@@ -7,6 +7,8 @@ from dlco.errors import InvalidInput
 from dlco.workload.problem import Problem, check_positive_int, shown
 
 MOST_RUNS = 2**63 - 1  # of a layer in its network
+MULTIPLY = "multiply-accumulate"
+OPERATIONS = (MULTIPLY, "pool", "add", "scale", "normalise", "softmax", "embed")
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,8 @@ class Layer:
         count: how often the network runs it; costs of a network weigh each layer by it.
         stored_weights: False where the network computes the "Weights" itself, as attention does its keys and values,
             so that they are no parameters of it. No cost depends on this.
+        operation: what each point of the problem is, one of `OPERATIONS`. No cost depends on this: an addition is
+            charged as a multiply-accumulate is.
 
     Examples:
         >>> layer = dlco.conv2d("conv", C=64, M=64, P=56, Q=56, R=3, S=3, count=4)
@@ -30,6 +34,7 @@ class Layer:
     problem: Problem
     count: int = 1
     stored_weights: bool = True
+    operation: str = MULTIPLY
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -37,11 +42,25 @@ class Layer:
         check_positive_int(f"count of layer {self.name}", self.count)
         if self.count > MOST_RUNS:
             raise InvalidInput(f"count of layer {self.name} is {shown(self.count)}; it may be 2^63 - 1")
+        if self.operation not in OPERATIONS:
+            raise InvalidInput(
+                f"operation of layer {self.name} is {self.operation!r}; allowed: {', '.join(OPERATIONS)}"
+            )
+
+    @property
+    def operations(self) -> int:
+        """Points of the problem, each one operation of a processing element; of one execution."""
+        return self.problem.macs
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one execution."""
-        return self.problem.macs
+        """Multiply-accumulates of one execution: all operations, or 0 where they are of another kind."""
+        return self.problem.macs if self.operation == MULTIPLY else 0
+
+    @property
+    def work(self) -> tuple[Problem, bool, str]:
+        """What is computed, whatever the layer's name and count: equal for layers that are one but for these."""
+        return self.problem, self.stored_weights, self.operation
 
     @property
     def parameters(self) -> int:

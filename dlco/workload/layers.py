@@ -278,11 +278,11 @@ def matmul(name: str, *, M: int, K: int, N: int, B: int = 1, count: int = 1) -> 
         (2097152, 0)
     """
     bounds = {"B": B, "M": M, "K": K, "N": N}
-    _check_sizes(name, bounds)
+    check_sizes(name, bounds)
     dataspaces = (
-        _dataspace("Weights", "B", "K", "N"),
-        _dataspace("Inputs", "B", "M", "K"),
-        _dataspace("Outputs", "B", "M", "N", read_write=True),
+        make_dataspace("Weights", "B", "K", "N"),
+        make_dataspace("Inputs", "B", "M", "K"),
+        make_dataspace("Outputs", "B", "M", "N", read_write=True),
     )
     problem = Problem(tuple(bounds), tuple(bounds.values()), dataspaces, name="MatMul")
     return Layer(name, problem, count, stored_weights=False)
@@ -313,7 +313,7 @@ def attention_scores(
         {'B': 12, 'M': 128, 'K': 64, 'N': 128}
     """
     keys = queries if keys is None else keys
-    _check_sizes(name, {"N": N, "heads": heads, "queries": queries, "keys": keys, "head_dim": head_dim})
+    check_sizes(name, {"N": N, "heads": heads, "queries": queries, "keys": keys, "head_dim": head_dim})
     return matmul(name, B=N * heads, M=queries, K=head_dim, N=keys, count=count)
 
 
@@ -329,7 +329,7 @@ def attention_values(
         InvalidInput: an argument is not a positive integer.
     """
     keys = queries if keys is None else keys
-    _check_sizes(name, {"N": N, "heads": heads, "queries": queries, "keys": keys, "head_dim": head_dim})
+    check_sizes(name, {"N": N, "heads": heads, "queries": queries, "keys": keys, "head_dim": head_dim})
     return matmul(name, B=N * heads, M=queries, K=keys, N=head_dim, count=count)
 
 
@@ -350,9 +350,9 @@ def _convolution(
     Tap k at position p meets element `dilation * k + stride * p` of the inputs, or of the outputs if `scatter`.
     """
     bounds = channels | taps | {"N": N} | positions
-    _check_sizes(name, bounds)
-    strides = _each_axis(f"stride of layer {name}", stride, len(positions))
-    dilations = _each_axis(f"dilation of layer {name}", dilation, len(positions))
+    check_sizes(name, bounds)
+    strides = each_axis(f"stride of layer {name}", stride, len(positions))
+    dilations = each_axis(f"dilation of layer {name}", dilation, len(positions))
     windows = [
         ((tap, spacing), (position, step))
         for tap, position, spacing, step in zip(taps, positions, dilations, strides, strict=True)
@@ -361,28 +361,29 @@ def _convolution(
     into = [dim for dim in channels if dim != "M"]
     out_of = [dim for dim in channels if dim != "C" or depthwise]
     dataspaces = (
-        _dataspace("Weights", *channels, *taps),
-        _dataspace("Inputs", "N", *into, *(positions if scatter else windows)),
-        _dataspace("Outputs", "N", *out_of, *(windows if scatter else positions), read_write=True),
+        make_dataspace("Weights", *channels, *taps),
+        make_dataspace("Inputs", "N", *into, *(positions if scatter else windows)),
+        make_dataspace("Outputs", "N", *out_of, *(windows if scatter else positions), read_write=True),
     )
     shape = "Transposed_CNN_Layer" if scatter else "CNN_Layer"
     return Layer(name, Problem(tuple(bounds), tuple(bounds.values()), dataspaces, name=shape), count)
 
 
-def _dataspace(name: str, *ranks: str | Rank, read_write: bool = False) -> Dataspace:
+def make_dataspace(name: str, *ranks: str | Rank, read_write: bool = False) -> Dataspace:
     """A dataspace whose ranks are given as terms, or as the one dimension they are."""
     return Dataspace(name, tuple(((rank, 1),) if isinstance(rank, str) else rank for rank in ranks), read_write)
 
 
 def _channels(name: str, C: int, M: int, groups: int) -> dict[str, int]:
     """The channel dimensions: C and M, or those of one group beside G where there are several groups."""
-    _check_sizes(name, {"C": C, "M": M, "groups": groups})
+    check_sizes(name, {"C": C, "M": M, "groups": groups})
     if C % groups or M % groups:
         raise InvalidInput(f"groups of layer {name} is {groups}; it must divide C = {C} and M = {M}")
     return {"C": C, "M": M} if groups == 1 else {"G": groups, "C": C // groups, "M": M // groups}
 
 
-def _each_axis(field: str, value: PerAxis, axes: int) -> tuple[int, ...]:
+def each_axis(field: str, value: PerAxis, axes: int) -> tuple[int, ...]:
+    """One positive integer for each of so many axes; `InvalidInput`, naming the field, for anything else."""
     values = tuple(value) if isinstance(value, Sequence) else (value,) * axes
     if len(values) != axes:
         raise InvalidInput(f"{field} is {value!r}; it must be one integer or {axes} of them")
@@ -391,6 +392,7 @@ def _each_axis(field: str, value: PerAxis, axes: int) -> tuple[int, ...]:
     return values
 
 
-def _check_sizes(name: str, sizes: dict[str, int]) -> None:
+def check_sizes(name: str, sizes: dict[str, int]) -> None:
+    """Raise `InvalidInput`, naming the layer and the argument, unless all sizes are positive integers."""
     for argument, size in sizes.items():
         check_positive_int(f"{argument} of layer {name}", size)

@@ -71,6 +71,30 @@ def free(tmp_path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "free.onnx")
 
 
+def test_layers_of_an_onnx_model_without_multiply_accumulates(dlco, layers, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    weights = helper.make_tensor("a.weight", kind, (8, 4), bytes(4 * 8 * 4), raw=True)
+    nodes = [helper.make_node("MatMul", ["x", "a.weight"], ["y"]), helper.make_node("Softmax", ["y"], ["z"])]
+    ends = [helper.make_tensor_value_info(name, kind, [3, size]) for name, size in (("x", 8), ("z", 4))]
+    graph = helper.make_graph(nodes, "net", ends[:1], ends[1:], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "net.onnx")
+    assert dlco("solve", "net.onnx", *HARDWARE).code == 0
+    assert [(layer.operation, layer.macs) for layer in layers] == [
+        ("multiply-accumulate", 96),
+        ("softmax", 0),
+        ("softmax", 0),
+    ]
+    layers.clear()
+    assert dlco("solve", "net.onnx", "--macs-only", *HARDWARE).code == 0
+    assert [layer.operation for layer in layers] == ["multiply-accumulate"]
+    ran = dlco("solve", "resnet18", "--macs-only", *HARDWARE)
+    assert (ran.code, ran.err) == (
+        2,
+        "dlco: error: --macs-only is given, but the network 'resnet18' is no ONNX model (.onnx)\n",
+    )
+
+
 @pytest.mark.parametrize("command", ["solve", "pareto"])
 def test_free_axes_of_an_onnx_model_are_named_with_the_option_that_gives_them(dlco, free, command):
     ran = dlco(command, "free.onnx", *HARDWARE)

@@ -25,6 +25,11 @@ def add_question(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="size of an axis that an ONNX model leaves free, by its name there, such as height=224; once an axis",
     )
+    parser.add_argument(
+        "--macs-only",
+        action="store_true",
+        help="leave out layers of an ONNX model without multiply-accumulates: pooling, additions, softmax and so on",
+    )
     add_hardware(parser)
     limits = parser.add_argument_group("limits, on the machine and one run of the whole network")
     add_totals(limits)

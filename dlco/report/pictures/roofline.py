@@ -49,7 +49,7 @@ def plot_roofline(
     chosen = _chosen(machine, level)
     words_per_cycle = port_bandwidth(chosen) * machine.instances[machine.index(chosen.name)]
     rows = [row for row in breakdowns(solution) if row.level_cycles[chosen.name] > 0]
-    points = [(intensity(row, chosen.name, words_per_cycle), row.macs / row.cycles) for row in rows]
+    points = [(intensity(row, chosen.name, words_per_cycle), row.operations / row.cycles) for row in rows]
     figure = new_figure(4.4)
     axes = figure.subplots()
     _draw_roofs(axes, points, words_per_cycle, machine.macs)
@@ -77,7 +77,7 @@ def port_bandwidth(level: Level) -> float:
 
 def intensity(row: Breakdown, level: str, words_per_cycle: float) -> float:
     """MACs a word that the busiest port of all instances of a level moves, were they all at work."""
-    return row.macs / (row.level_cycles[level] * words_per_cycle)
+    return row.operations / (row.level_cycles[level] * words_per_cycle)
 
 
 def _chosen(machine: Architecture, name: str | None) -> Level:

@@ -11,7 +11,7 @@ from dlco.errors import InvalidInput
 from dlco.files import write_whole
 from dlco.reading import read_text
 from dlco.workload.frontends.imported import ImportedNetwork
-from dlco.workload.layer import Layer, check_layers
+from dlco.workload.layer import MULTIPLY, Layer, check_layers
 from dlco.workload.layers import (
     conv1d,
     conv2d,
@@ -23,6 +23,7 @@ from dlco.workload.layers import (
     transposed_conv2d,
     transposed_conv3d,
 )
+from dlco.workload.passes import embedding, pool2d
 
 _TYPES: Mapping[str, tuple[Callable[..., Layer], str]] = {  # constructor, and the sizes that it needs
     "conv2d": (conv2d, "C M P Q R S"),
@@ -34,6 +35,8 @@ _TYPES: Mapping[str, tuple[Callable[..., Layer], str]] = {  # constructor, and t
     "transposed3d": (transposed_conv3d, "C M D H W T R S"),
     "linear": (linear, "C M"),
     "matmul": (matmul, "M K N"),
+    "pool": (pool2d, "C P Q R S"),
+    "embedding": (embedding, "N C"),
 }
 _ALIASES = {
     "conv": "conv2d",
@@ -42,6 +45,7 @@ _ALIASES = {
     "transposedconv1d": "transposed1d",
     "transposedconv3d": "transposed3d",
     "fc": "linear",
+    "pool2d": "pool",
 }
 _SIZES = tuple("BNCMKDPQHWTRS")
 _PER_AXIS = ("stride", "dilation")
@@ -61,7 +65,7 @@ def from_csv(path: str | os.PathLike[str]) -> ImportedNetwork:
     | column | meaning | default |
     | --- | --- | --- |
     | name | of the layer, unique, printable, without = + - @ first, which spreadsheets compute | required |
-    | type | conv2d, conv1d, conv3d, depthwise, transposed, transposed1d, transposed3d, linear or matmul | conv2d |
+    | type | conv2d, conv1d, conv3d, depthwise, transposed (1d, 3d), linear, matmul, pool or embedding | conv2d |
     | N | batch; of a matmul, the columns of its result | 1 |
     | C, M | input and output channels, of all groups together; no M for depthwise | required |
     | P, Q | output rows and columns (conv1d: P alone; conv3d: D planes before them) | required |
@@ -233,8 +237,10 @@ def _allowed(kind: str) -> list[str]:
     needed = _TYPES[kind][1].split()
     if kind == "matmul":
         return ["name", "type", "B", *needed, "count"]
-    if kind == "linear":
-        return ["name", "type", "N", *needed, "count"]
+    if kind in ("linear", "embedding"):
+        return ["name", "type", "N", *(column for column in needed if column != "N"), "count"]
+    if kind == "pool":
+        return ["name", "type", "N", *needed, "stride", "count"]
     groups = [] if kind == "depthwise" else ["groups"]
     return ["name", "type", "N", *needed, *_PER_AXIS, *groups, "count"]
 
@@ -257,7 +263,9 @@ def _row(layer: Layer) -> dict[str, str]:
     sizes = layer.problem.sizes
     groups = sizes.get("G", 1)
     whole = {dim: size * groups if dim in "CM" else size for dim, size in sizes.items() if dim != "G"}
-    if "C" not in whole:
+    if layer.operation != MULTIPLY:
+        kind = {"pool": "pool", "embed": "embedding"}.get(layer.operation, layer.operation)
+    elif "C" not in whole:
         kind = "matmul"
     elif "M" not in whole:
         kind = "depthwise"
@@ -278,5 +286,6 @@ def _row(layer: Layer) -> dict[str, str]:
         row = {key: cell for key, cell in row.items() if key not in "PQRS"} | {"type": "linear"}
     same = kind in _TYPES and _layer(list(row), list(row.values()), "row") == layer
     if not same:
-        raise InvalidInput(f"layer {layer.name!r} is none of the types that a table has: {', '.join(_TYPES)}")
+        hint = "" if layer.operation == MULTIPLY else "; front ends leave such layers out with macs_only=True"
+        raise InvalidInput(f"layer {layer.name!r} is none of the types that a table has: {', '.join(_TYPES)}{hint}")
     return row

@@ -96,7 +96,7 @@ def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork
     Raises:
         InvalidInput: there is no layer among them.
     """
-    layers: dict[tuple[Problem, bool], Layer] = {}
+    layers: dict[tuple[Problem, bool, str], Layer] = {}
     unmapped: dict[str, Unmapped] = {}
     names: set[str] = set()
     for operator in operators:
@@ -105,7 +105,7 @@ def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork
             before = unmapped.get(operator.kind)
             unmapped[operator.kind] = _together(before, operator) if before else operator
             continue
-        key = (operator.problem, operator.stored_weights)
+        key = operator.work
         if key in layers:
             layers[key] = replace(layers[key], count=layers[key].count + operator.count)
         else:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dlco.errors import InvalidInput, reason_of
 from dlco.workload.frontends.imported import ImportedNetwork, Unmapped, collect
+from dlco.workload.frontends.onnx_passes import layers_of
 from dlco.workload.frontends.onnx_shapes import SMALL, infer_shapes
 from dlco.workload.frontends.onnx_sizes import check_sizes, fix_sizes
 from dlco.workload.frontends.operators import Shape, attention, convolution, einsum, matmul_equation
@@ -35,13 +36,20 @@ _MOST_NODES = 1_000_000
 
 
 def from_onnx(
-    source: "str | os.PathLike[str] | ModelProto", batch: int | None = None, sizes: Mapping[str, int] | None = None
+    source: "str | os.PathLike[str] | ModelProto",
+    batch: int | None = None,
+    sizes: Mapping[str, int] | None = None,
+    *,
+    macs_only: bool = False,
 ) -> ImportedNetwork:
     """The layers of an ONNX model.
 
     Conv, ConvTranspose, Gemm, MatMul, Einsum and Attention, and the quantised forms of the first and of MatMul, become
     layers, named by their weights or nodes; quantised models with QuantizeLinear and DequantizeLinear come out as
-    those that they stand for. Everything else is listed in `unmapped`.
+    those that they stand for. So do pooling, reductions, additions and products of two computed tensors, normalisation
+    of layers, instances and groups, softmax and embedding, which have no multiply-accumulates but move words and take
+    cycles. Activations, biases and batch normalisation are taken to be computed where a result is written; they and
+    everything else are listed in `unmapped`.
 
     Args:
         source: path of a file, or a model in memory, which is left as it is.
@@ -50,6 +58,7 @@ def from_onnx(
             left out, or must agree.
         sizes: of other free axes, by the names that the file gives them, such as {"height": 224}; an axis without a
             name is called by its input and place, as in {"image:2": 224}.
+        macs_only: whether to list layers without multiply-accumulates in `unmapped`, too.
 
     Returns:
         The layers, equal ones merged, which `dlco.solve` takes as they are.
@@ -78,7 +87,7 @@ def from_onnx(
         shapes = infer_shapes(model)
     except Exception as error:  # of several kinds, down to RuntimeError
         raise InvalidInput(f"ONNX model {name}: its shapes cannot be inferred: {reason_of(error)}") from None
-    return collect(name, _operators(model.graph, shapes, stored))
+    return collect(name, _operators(model.graph, shapes, stored, macs_only))
 
 
 def _load(source: "str | os.PathLike[str] | ModelProto") -> "tuple[ModelProto, str]":
@@ -166,12 +175,16 @@ def _check_functions(model: "ModelProto") -> None:
         raise InvalidInput(f"ONNX model has {nodes} operators; at most {_MOST_NODES} are read")
 
 
-def _operators(graph: "GraphProto", shapes: Mapping[str, Shape], stored: dict[str, str]) -> Iterator[Layer | Unmapped]:
+def _operators(
+    graph: "GraphProto", shapes: Mapping[str, Shape], stored: dict[str, str], macs_only: bool
+) -> Iterator[Layer | Unmapped]:
     """What each operator of a graph is, in order; `stored` grows by what is computed from it and from sizes alone."""
     for node in graph.node:
         inputs = [name for name in (*node.input, *_captured(node)) if name]
         constant = node.op_type in ("Constant", "Shape", "Size") or (inputs and all(name in stored for name in inputs))
         layers = _layers(node, shapes, stored)
+        if layers is None and not (macs_only or constant) and node.domain in ("", "ai.onnx"):
+            layers = layers_of(node, _path(node), shapes, stored, _attribute) or None
         yield from layers or []
         if constant:
             named = {stored.get(name, "") for name in inputs[:1]}

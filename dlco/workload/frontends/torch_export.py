@@ -21,7 +21,9 @@ from torch.utils._pytree import arg_tree_leaves
 from dlco.errors import InvalidInput
 from dlco.workload.frontends.imported import ImportedNetwork, Unmapped, collect
 from dlco.workload.frontends.operators import attention, convolution, einsum, matmul_equation
+from dlco.workload.frontends.passes import softmax_of
 from dlco.workload.frontends.torch_count import model_macs, operator_macs
+from dlco.workload.frontends.torch_passes import layers_of
 from dlco.workload.frontends.torch_trace import Inputs, examples, parts, trace
 from dlco.workload.layer import Layer
 
@@ -50,14 +52,16 @@ _ONCE = ("wrap", "tag_activation_checkpoint", "invoke_subgraph")
 logger = logging.getLogger("dlco")
 
 
-def from_torch(model: Module, inputs: Inputs) -> ImportedNetwork:
+def from_torch(model: Module, inputs: Inputs, *, macs_only: bool = False) -> ImportedNetwork:
     """The layers of a PyTorch model.
 
     Convolutions (plain, grouped, depthwise, dilated, transposed), linear layers, matrix products, einsums and scaled
     dot-product attention become layers named by their modules, and so do the products that operators such as
-    `tensordot` are made of. What runs under `torch.vmap`, `map` or `scan` counts as often as it runs. Everything else
-    is listed in `unmapped`. A transposed convolution counts the products that padding then cuts off; attention counts
-    as full, whatever its mask.
+    `tensordot` are made of. So do pooling, additions and products of two computed tensors, normalisation of layers and
+    groups, softmax and embedding, which have no multiply-accumulates but move words and take cycles. Activations,
+    biases and batch normalisation are taken to be computed where a result is written; they and everything else are
+    listed in `unmapped`. What runs under `torch.vmap`, `map` or `scan` counts as often as it runs. A transposed
+    convolution counts the products that padding then cuts off; attention counts as full, whatever its mask.
 
     The total is compared with torch's own counter; where that sees more, a warning of the logger "dlco" says how much,
     and the difference is listed too.
@@ -68,6 +72,7 @@ def from_torch(model: Module, inputs: Inputs) -> ImportedNetwork:
         inputs: the shape of its input, such as (1, 3, 224, 224); or an example tensor; or a tuple or list of shapes
             or tensors, or a dict of them by argument, where it takes several. A shape stands for a tensor on the
             model's device and of its floating-point type.
+        macs_only: whether to list layers without multiply-accumulates in `unmapped`, too.
 
     Returns:
         The layers, equal ones merged, which `dlco.solve` takes as they are.
@@ -97,7 +102,9 @@ def from_torch(model: Module, inputs: Inputs) -> ImportedNetwork:
         for module in training:
             module.training = False
         program = trace(model, positional, keyword)
-        network = collect(type(model).__name__, _operators(program.graph_module, _stored(model, program)))
+        network = collect(
+            type(model).__name__, _operators(program.graph_module, _stored(model, program), macs_only=macs_only)
+        )
         counted = None if _has_regions(program) else model_macs(model, positional, keyword)
     finally:
         for module in training:
@@ -146,7 +153,9 @@ def _has_regions(program: ExportedProgram) -> bool:
     return any(isinstance(target, HigherOrderOperator) and not str(target).startswith("wrap") for target in targets)
 
 
-def _operators(graph: GraphModule, stored: dict[Node, str], within: str = "") -> Iterator[Layer | Unmapped]:
+def _operators(
+    graph: GraphModule, stored: dict[Node, str], within: str = "", *, macs_only: bool = False
+) -> Iterator[Layer | Unmapped]:
     """What each operator of a graph is, in order.
 
     Args:
@@ -154,6 +163,7 @@ def _operators(graph: GraphModule, stored: dict[Node, str], within: str = "") ->
         stored: its placeholders that are parameters or buffers, with the names of parameters. What is computed from
             them alone is added, since it needs no input; a parameter's view keeps its name.
         within: the operator whose parts these are, if they are any.
+        macs_only: whether operators without multiply-accumulates are no layers.
     """
     for node in graph.graph.nodes:
         if node.op == "get_attr":
@@ -165,14 +175,14 @@ def _operators(graph: GraphModule, stored: dict[Node, str], within: str = "") ->
             view = isinstance(node.target, OpOverload) and node.target.is_view and len(sources) == 1
             stored[node] = stored[sources[0]] if view else ""
         if isinstance(node.target, HigherOrderOperator):
-            yield from _region(graph, node, stored)
+            yield from _region(graph, node, stored, macs_only)
         elif isinstance(node.target, OpOverload):
-            yield from _operator(node, node.target, stored, within)
+            yield from _operator(node, node.target, stored, within, macs_only)
         elif node.target is not operator.getitem and _tensors(node):
             yield Unmapped(getattr(node.target, "__name__", str(node.target)), _module(node), macs=None)
 
 
-def _region(graph: GraphModule, node: Node, stored: dict[Node, str]) -> Iterator[Layer | Unmapped]:
+def _region(graph: GraphModule, node: Node, stored: dict[Node, str], macs_only: bool) -> Iterator[Layer | Unmapped]:
     """The operators of a body that runs once, or once a slice of its inputs; other bodies run as the data says."""
     kind = str(node.target)
     leaves = [leaf for leaf in arg_tree_leaves(*node.args) if isinstance(leaf, Node)]
@@ -192,7 +202,7 @@ def _region(graph: GraphModule, node: Node, stored: dict[Node, str]) -> Iterator
     pairs = list(zip(starts[0], operands, strict=True))[carried:]
     inside = {inner: stored[outer] for inner, outer in pairs if outer in stored}
     (body,) = bodies.values()
-    for one in _operators(body, inside):
+    for one in _operators(body, inside, macs_only=macs_only):
         count = one.count * times
         if isinstance(one, Unmapped):
             macs = None if one.macs is None else one.macs * times
@@ -225,10 +235,17 @@ def _branch_macs(kind: str, bodies: list[GraphModule]) -> int | None:
     return totals.pop() if same and kind in ("cond", "while_loop", "associative_scan") else None
 
 
-def _operator(node: Node, op: OpOverload, stored: dict[Node, str], within: str) -> Iterator[Layer | Unmapped]:
+def _operator(
+    node: Node, op: OpOverload, stored: dict[Node, str], within: str, macs_only: bool
+) -> Iterator[Layer | Unmapped]:
     kind = op._schema.name.removeprefix("aten::").replace("::", ".").rstrip("_")
     fixed = all(isinstance(size, int) for source in (node, *node.all_input_nodes) for size in _sizes(source))
     layers = _layers(node, op, kind, stored, within or kind) if fixed else []
+    if fixed and not layers and not macs_only and node not in stored:
+        module = _module(node)
+        layers = layers_of(kind, f"{module}.{kind}" if module else kind, _arguments(node, op), _result(node), stored)
+    if layers and not macs_only and "scaled_dot_product" in kind:
+        layers[1:1] = softmax_of(layers[0])
     yield from layers
     if not layers and node.all_input_nodes and _tensors(node) and not (op.is_view or kind in _IDLE):
         macs = operator_macs(node, op, kind)
@@ -240,7 +257,7 @@ def _operator(node: Node, op: OpOverload, stored: dict[Node, str], within: str) 
         placeholders = (inner for inner in body.graph.nodes if inner.op == "placeholder")
         pairs = zip(placeholders, node.all_input_nodes, strict=True)
         inside = {inner: stored[outer] for inner, outer in pairs if outer in stored}
-        yield from _operators(body, inside, within or kind)
+        yield from _operators(body, inside, within or kind, macs_only=macs_only)
 
 
 def _layers(node: Node, op: OpOverload, kind: str, stored: dict[Node, str], called: str) -> list[Layer]:
@@ -340,6 +357,11 @@ def _tensors(node: Node) -> list[torch.Tensor]:
 
 def _sizes(node: Node) -> list[int | torch.SymInt]:
     return [size for tensor in _tensors(node) for size in tensor.shape]
+
+
+def _result(node: Node) -> tuple[int, ...]:
+    """Shape of an operator's only, or first, result."""
+    return next((tuple(tensor.shape) for tensor in _tensors(node)), ())
 
 
 def _shape(node: Node) -> tuple[int, ...]:

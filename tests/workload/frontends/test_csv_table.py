@@ -91,7 +91,7 @@ BAD = {
     "a column twice": ("name,C,c\nx,3,4\n", "line 1: column 'C' is there twice"),
     "a row without a name": (HEAD + ",linear,,8,4\n", "line 2: name is empty"),
     "a name twice": (HEAD + "x,linear,,8,4\n\nx,linear,,8,5\n", "line 4: name is 'x', as on line 2"),
-    "an unknown type": (HEAD + "x,pool,,8,4\n", "line 2: type is 'pool'; it must be one of conv2d"),
+    "an unknown type": (HEAD + "x,lstm,,8,4\n", "line 2: type is 'lstm'; it must be one of conv2d"),
     "a size left out": (HEAD + "x,linear,,8,\n", "line 2: M is empty; a linear needs C, M"),
     "a size too many": (HEAD + "x,linear,,8,4,7\n", "line 2: P is given for a linear"),
     "no number": (HEAD + "x,linear,,8,four\n", "line 2: M is 'four'; it must be an integer"),

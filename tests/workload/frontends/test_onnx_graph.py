@@ -211,12 +211,37 @@ def test_an_operator_of_an_unknown_shape_is_listed_not_guessed():
     assert ("MatMul", "after", None) in {(u.kind, u.first, u.macs) for u in found.unmapped}
 
 
+def test_operators_without_products_are_layers_and_a_switch_leaves_them_out():
+    nodes = [
+        node("Conv", "x w", "a", name="conv", pads=[1, 1, 1, 1]),
+        node("MaxPool", "a", "b", name="pool", kernel_shape=[2, 2], strides=[2, 2]),
+        node("GlobalAveragePool", "b", "g", name="mean"),
+        node("Sigmoid", "g", "s", name="gate"),
+        node("Mul", "b s", "c", name="scale"),
+        node("Add", "c b", "d", name="add"),
+        node("Add", "d bias", "e", name="shift"),
+        node("ReduceMean", "e", "r", name="reduce", keepdims=0),
+    ]
+    constants = [weights("w", 4, 3, 3, 3), weights("bias", 4, 1, 1)]
+    read = dlco.from_onnx(model(nodes, {"x": (1, 3, 8, 8)}, constants))
+    assert [(layer.name, layer.operation, layer.problem.words("Outputs")) for layer in read if not layer.macs] == [
+        ("pool", "pool", 64),
+        ("mean", "pool", 4),
+        ("scale", "scale", 64),
+        ("add", "add", 64),
+        ("reduce", "pool", 1),
+    ]
+    assert {one.kind for one in read.unmapped} == {"Sigmoid", "Add"}  # the second Add is a bias
+    alone = dlco.from_onnx(model(nodes, {"x": (1, 3, 8, 8)}, constants), macs_only=True)
+    assert [layer.operation for layer in alone] == ["multiply-accumulate"]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_resnet18_as_torch_exports_it(tmp_path, torchvision):
     path = tmp_path / "resnet18.onnx"
     options = dict(input_names=["image"], dynamic_axes={"image": {0: "batch"}}, dynamo=False)
     torch.onnx.export(torchvision.models.resnet18().eval(), (torch.zeros(1, 3, 224, 224),), path, **options)
-    network = dlco.from_onnx(path, batch=2)
+    network = dlco.from_onnx(path, batch=2, macs_only=True)
     assert {layer.problem: layer.count for layer in network} == {
         layer.problem: layer.count for layer in networks.resnet18(batch=2)
     }
