@@ -6,6 +6,7 @@ It shares no formula with `dlco.cost`, and knows nothing of it.
 from dlco.simulate.counts import AccessCounts, count_accesses
 from dlco.simulate.engine import simulate_timing
 from dlco.simulate.execute import Execution, execute
+from dlco.simulate.gemmini import GemminiTime, GemminiTiming, simulate_gemmini
 from dlco.simulate.result import LayerSimulation, Simulation, simulate
 from dlco.simulate.sparse import Density
 from dlco.simulate.timing import Stall, Timing, TimingModel, Transfer
@@ -16,6 +17,8 @@ __all__ = [
     "AccessCounts",
     "Density",
     "Execution",
+    "GemminiTime",
+    "GemminiTiming",
     "LayerSimulation",
     "Simulation",
     "Stall",
@@ -28,6 +31,7 @@ __all__ = [
     "execute",
     "plot_timing",
     "simulate",
+    "simulate_gemmini",
     "simulate_timing",
     "write_trace",
 ]
