@@ -16,7 +16,7 @@ from dosa_template import machine, read_mapping
 from silicon_common import read_rows, whole
 
 from dlco import Architecture, Layer, Mapping, conv2d, evaluate
-from dlco.simulate import GemminiTiming, simulate_gemmini
+from dlco.simulate import GemminiTiming, simulate_gemmini, simulate_timing
 
 SIDE = 16
 COLUMNS = (
@@ -76,6 +76,11 @@ def cost_model_cycles(points: Sequence[Point]) -> list[float]:
 def rtl_cycles(points: Sequence[Point], model: GemminiTiming | None = None) -> list[float]:
     """By `dlco.simulate.simulate_gemmini`."""
     return [simulate_gemmini(one.layer, one.architecture, one.mapping, model).cycles for one in points]
+
+
+def simulator_cycles(points: Sequence[Point]) -> list[float]:
+    """By dlco's simulator, which executes any machine tile by tile and knows nothing of Gemmini."""
+    return [simulate_timing(one.layer, one.architecture, one.mapping).cycles for one in points]
 
 
 def described(point: Point, cycles: float) -> dict[str, Any]:

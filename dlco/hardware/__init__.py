@@ -4,6 +4,7 @@ from dlco.hardware.accelbench import AccelBench, AccelBenchSpace, accelbench_spa
 from dlco.hardware.architecture import Architecture, Container, Level, Machine
 from dlco.hardware.dram import DRAM_KINDS
 from dlco.hardware.exchange import with_dram
+from dlco.hardware.eyeriss import eyeriss_chip
 from dlco.hardware.gemmini import gemmini_config, gemmini_scala
 from dlco.hardware.limits import Limit
 from dlco.hardware.nodes import get_technology
@@ -55,6 +56,7 @@ __all__ = [
     "accelbench_space",
     "dpu_alu_like",
     "dpu_like",
+    "eyeriss_chip",
     "eyeriss_like",
     "eyeriss_space",
     "gemmini_config",

@@ -5,6 +5,7 @@ from dlco.mapping.checks import check_mapping
 from dlco.mapping.loopnest import render_loop_nest
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.mapping.mapspace import MapSpace
+from dlco.mapping.row_stationary import row_stationary
 from dlco.mapping.tiles import tile_words
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "SlotConstraint",
     "check_mapping",
     "render_loop_nest",
+    "row_stationary",
     "tile_words",
 ]
