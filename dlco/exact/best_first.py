@@ -7,7 +7,7 @@ pair is done with once a point of the front has no more cycles and no more energ
 all pairs are: then no mapping of the space beats the front. Stopped earlier, the bounds of the pairs left over hold.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
@@ -17,7 +17,7 @@ import torch
 from dlco.cost.model import evaluate_totals
 from dlco.exact.bounds import Bounds, PairTerms, whole_cycles
 from dlco.exact.frontier import Frontier
-from dlco.exact.labels import make_labels
+from dlco.exact.labels import Labels, make_labels
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tables import LayerTables
 from dlco.hardware.architecture import Machine
@@ -89,6 +89,32 @@ class Completions:
         return replace(self, cycles=np.maximum(self.cycles, whole_cycles(cycles)))
 
 
+@dataclass(frozen=True, eq=False)
+class Ways:
+    """Pairs `[n]` of states that tilings inside a processing element reach and of rows of spatial factors."""
+
+    states: Ints
+    spatial: Ints
+
+    def pairs(self, labels: Labels) -> Iterator[tuple[Ints, Ints]]:
+        """(label, spatial factors) of all labels that reach these states, at most `CHUNK` or so at once."""
+        order = np.argsort(labels.reached, kind="stable")
+        first, last = (np.searchsorted(labels.reached[order], self.states, side) for side in ("left", "right"))
+        ends = np.cumsum(last - first)
+        for some in np.split(np.arange(len(ends)), np.flatnonzero(np.diff(ends // CHUNK)) + 1):
+            count = (last - first)[some]
+            place = np.repeat(first[some] - (np.cumsum(count) - count), count) + np.arange(count.sum())
+            yield order[place], np.repeat(self.spatial[some], count)
+
+
+def _every(labels: Labels, vectors: int) -> Iterator[tuple[Ints, Ints]]:
+    """(label, spatial factors) of all pairs, at most `CHUNK` or so at once."""
+    step = max(1, CHUNK // max(1, len(labels)))
+    for start in range(0, vectors, step):
+        some = np.arange(start, min(start + step, vectors))
+        yield np.tile(np.arange(len(labels)), len(some)), np.repeat(some, len(labels))
+
+
 class FrontSearch:
     """The best-first search of one problem on one machine; `run` it.
 
@@ -100,13 +126,20 @@ class FrontSearch:
         evaluated: mappings evaluated so far.
     """
 
-    def __init__(self, tables: LayerTables) -> None:
+    def __init__(self, tables: LayerTables, known: Frontier | None = None, ways: Ways | None = None) -> None:
+        """Begin.
+
+        Args:
+            tables: the problem on the machine.
+            known: points that others have found, which rows of the front show as -1 - index in their first column.
+            ways: the only pairs of states inside and spatial factors worth a look; all, where they are not given.
+        """
         self.tables = tables
-        self.labels = make_labels(tables)
+        self.labels = make_labels(tables, None if ways is None else ways.states)
         self.bounds = Bounds(tables, self.labels)
-        self.front = Frontier.empty(5)
+        self.front = Frontier.empty(5) if known is None else known.marked(5)
         self.evaluated = 0
-        self.left = self._pairs()
+        self.left = self._pairs(ways)
 
     def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Search until the front is proved, or until `go_on`, asked before every batch, says no."""
@@ -119,13 +152,10 @@ class FrontSearch:
             self.left = self._open(self.left.pick(rest))
             size = min(GROWTH * size, MOST)
 
-    def _pairs(self) -> Pairs:
+    def _pairs(self, ways: Ways | None) -> Pairs:
         """All pairs that the front leaves, once the best of every chunk has joined it."""
         tables, labels, found = self.tables, self.labels, [Pairs.none()]
-        step = max(1, CHUNK // max(1, len(labels)))
-        for start in range(0, len(tables.spatial), step):
-            some = np.arange(start, min(start + step, len(tables.spatial)))
-            label, spatial = np.tile(np.arange(len(labels)), len(some)), np.repeat(some, len(labels))
+        for label, spatial in _every(labels, len(tables.spatial)) if ways is None else ways.pairs(labels):
             reached = tables.lattice.times(labels.reached[label], tables.spatial[spatial])
             good = np.flatnonzero((reached >= 0) & np.isfinite(self.bounds.free[reached]))
             label, spatial, reached = label[good], spatial[good], reached[good]
@@ -268,15 +298,19 @@ class FrontSearch:
             position[..., d] = len(live) + i
         return factors, position
 
+    def open_bounds(self) -> tuple[Floats, Floats]:
+        """(pJ of one execution, cycles) that what is left of the space needs at least, `[n]` each."""
+        return self.left.energy * self.tables.macs, self.left.cycles
+
     def mappings(self) -> tuple[Mapping, ...]:
-        """The mappings of the front's points."""
+        """The mappings of the front's points, but for those that others have found."""
         tables = self.tables
-        factors, position = self.factors(self.front.rows)
+        factors, position = self.factors(self.front.rows[self.front.rows[:, 0] >= 0])
         position = tables.masks.places_of(position)
         batch = MappingBatch(
             tables.problem.dimensions,
             tuple(level.name for level in tables.architecture.levels),
-            tables.masks.space.bypass,
+            tables.bypass,
             torch.from_numpy(factors),
             torch.from_numpy(position).argsort(-1),
             tables.masks.space.spatial_order.expand(*position.shape),

@@ -17,9 +17,10 @@ slide everywhere. Energies a MAC; cycles are bounded apart, by the MACs, the out
 the ports inside.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ from dlco.exact.tables import LayerTables
 RATIO = 1.3  # between two kappas of the grid: finer makes tighter bounds and larger tables
 DOWN = 1 - 1e-6  # float32 tables are rounded down
 Single = NDArray[np.float32]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +59,19 @@ class Bounds:
         whole = np.full(len(tile), self.tables.lattice.size - 1)
         return self.tables.classes[self.tables.levels - 2].of(self.tables.loops(tile, whole))
 
+    def _once(self, make: Callable[[], Made], *name: object) -> Made:
+        """What depends on nothing but what the shared level keeps, and on its name: made once for all choices."""
+        key = (*name, self.tables.kept[self.tables.shared].tobytes())
+        if key not in self.tables.memo:
+            self.tables.memo[key] = make()
+        found: Made = self.tables.memo[key]
+        return found
+
     @cached_property
     def _outermost(self) -> tuple[Floats, Floats]:
+        return self._once(self._make_outermost, "outermost")
+
+    def _make_outermost(self) -> tuple[Floats, Floats]:
         tables = self.tables
         fitting = np.flatnonzero(tables.shared_tiles)
         at, row = self.outer_orders(fitting)
@@ -88,40 +101,44 @@ class Bounds:
     @cached_property
     def free(self) -> Floats:
         """`[states]` pJ a MAC."""
-        return self._least(self.outer)
+        return self._once(lambda: self._least(self.outer), "free")
 
     @cached_property
     def slowest(self) -> Floats:
         """`[states]` the least of `outer_cycles` over the multiples of a state."""
-        return self._least(self.outer_cycles)
-
-    @cached_property
-    def kappas(self) -> Floats:
-        """The grid, 0 first."""
-        tables = self.tables
-        shares = tables.fill_pj + tables.serve_pj
-        most = max((self.labels.fills * shares).sum(1).max(initial=0.0), 1e-300) * tables.irrelevant.max()
-        finite = self.outer[np.isfinite(self.outer)]
-        least = min(max(finite.min(initial=most) * 1e-6, most * 1e-12), most)
-        return np.concatenate([[0.0], least * RATIO ** np.arange(int(np.log(most / least) / np.log(RATIO)) + 2)])
-
-    @cached_property
-    def run(self) -> dict[int, Single]:
-        """`[kappas, states]` pJ a MAC, by the dataspaces that have terms inside."""
-        tables, found = self.tables, {}
-        for t in range(len(tables.spaces)):
-            if self._runs(t):
-                found[t] = np.empty((len(self.kappas), tables.lattice.size), dtype=np.float32)
-                for row, kappa in zip(found[t], self.kappas, strict=True):
-                    table = (self.outer + kappa / tables.irrelevant[:, t]) * DOWN
-                    row[:] = self._least(table.astype(np.float32))
-        return found
+        return self._once(lambda: self._least(self.outer_cycles), "slowest")
 
     @cached_property
     def through(self) -> dict[int, Floats]:
-        """`[states]` pJ a MAC, by dataspace as `run`."""
-        still = {t: np.flatnonzero(~self.tables.relevant[t]).tolist() for t in self.run}
-        return {t: self._least(self.outer, dims) for t, dims in still.items()}
+        """`[states]` pJ a MAC, by the dataspaces that have terms inside."""
+        found = {}
+        for t in np.flatnonzero([self._runs(t) for t in range(len(self.tables.spaces))]).tolist():
+            still = np.flatnonzero(~self.tables.relevant[t]).tolist()
+            found[t] = self._once(partial(self._least, self.outer, still), "through", t)
+        return found
+
+    def run(self, space: int, kappa: Floats, reached: Ints) -> Single:
+        """`[n]` pJ a MAC, for kappas rounded down to the grid; its tables are made when they are first met."""
+        step = np.full(len(kappa), self._finest)
+        np.maximum(np.floor(np.log(np.maximum(kappa, 1e-300)) / np.log(RATIO)), step, out=step)
+        found = np.empty(len(kappa), dtype=np.float32)
+        for at in np.unique(step).tolist():
+            some = np.flatnonzero(step == at)
+            table = self._once(
+                partial(self._make_run, space, 0.0 if at == self._finest else RATIO**at), "run", space, at
+            )
+            found[some] = table[reached[some]]
+        return found
+
+    def _make_run(self, space: int, kappa: float) -> Single:
+        table = (self.outer + kappa / self.tables.irrelevant[:, space]) * DOWN
+        return self._least(table.astype(np.float32))
+
+    @cached_property
+    def _finest(self) -> float:
+        """The power of `RATIO` that stands for a kappa of 0: what is below changes nothing."""
+        least = self.outer.min(initial=np.inf)
+        return float(np.floor(np.log(max(least * 1e-6, 1e-290)) / np.log(RATIO))) if np.isfinite(least) else 0.0
 
     def _least(self, table: NDArray[Real], dims: Sequence[int] | None = None) -> NDArray[Real]:
         """The least of a table over the tiles that the shared level's loops may lead to from each state."""
@@ -179,12 +196,12 @@ class Bounds:
     def least_energy(self, terms: "PairTerms", reached: Ints) -> Floats:
         """`[n]` pJ a MAC that no completion of the pairs goes below, leakage aside."""
         tables, low = self.tables, terms.total + self.free[reached]
-        for t, table in self.run.items():
-            held = terms.held[:, t]
-            kappa = held * tables.irrelevant[reached, t]
-            bucket = np.searchsorted(self.kappas, kappa, side="right") - 1
-            rest = np.minimum(table[bucket, reached], kappa / tables.irrelevant[-1, t] + self.through[t][reached])
-            low = np.minimum(low, np.where(held > 0, terms.total - held + rest, np.inf))
+        for t, through in self.through.items():
+            some = np.flatnonzero(terms.held[:, t] > 0)
+            held, at = terms.held[some, t], reached[some]
+            kappa = held * tables.irrelevant[at, t]
+            rest = np.minimum(self.run(t, kappa, at), kappa / tables.irrelevant[-1, t] + through[at])
+            low[some] = np.minimum(low[some], terms.total[some] - held + rest)
         for some in tables.together:
             rest = self.free[reached] + terms.total
             for t in some:

@@ -1,6 +1,6 @@
 """The unbeaten points found so far: what a bound must undercut for a part of the space to be worth a look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,12 +27,20 @@ class Frontier:
         """No points yet, of so many columns."""
         return Frontier(np.zeros(0), np.zeros(0), np.zeros((0, columns), dtype=np.int64))
 
+    def marked(self, columns: int) -> "Frontier":
+        """The same points; the first of so many columns of their rows is -1 - index."""
+        rows = np.zeros((len(self.cycles), columns), dtype=np.int64)
+        rows[:, 0] = -1 - np.arange(len(rows))
+        return replace(self, rows=rows)
+
     def excludes(self, cycles: Floats, energy: Floats) -> Bools:
         """Whether nothing of at least these cycles and energies `[n]` can be a better point."""
-        if not len(self.cycles):
-            return np.zeros(len(cycles), dtype=bool)
+        return energy >= self.least_energy(cycles) * (1 - ROUNDING)
+
+    def least_energy(self, cycles: Floats) -> Floats:
+        """What must be undercut at so many cycles `[n]`; infinite where nothing is so fast."""
         at = np.searchsorted(self.cycles, cycles, side="right") - 1
-        return (at >= 0) & (energy >= self.energy[np.maximum(at, 0)] * (1 - ROUNDING))
+        return np.where(at >= 0, np.append(self.energy, np.inf)[at], np.inf)
 
     def joined(self, cycles: Floats, energy: Floats, rows: Ints) -> "Frontier":
         """These points and others, without those that another beats; of equal ones the first."""

@@ -29,6 +29,12 @@ class Labels:
     fills: Floats
     is_open: Bools
 
+    @staticmethod
+    def none(tables: LayerTables) -> "Labels":
+        """No labels yet."""
+        none, fills = np.zeros((0, 0), dtype=np.int64), np.zeros((0, len(tables.terms)))
+        return Labels(none, none, fills, fills > 0)
+
     @property
     def reached(self) -> Ints:
         """`[n]` states of the outermost tiles; that of a single iteration where no level lies inside."""
@@ -38,12 +44,19 @@ class Labels:
         return len(self.states)
 
 
-def make_labels(tables: LayerTables) -> Labels:
-    """The labels of a problem on a machine; none where a processing element holds no tile."""
+def make_labels(tables: LayerTables, ends: Ints | None = None) -> Labels:
+    """The labels of a problem on a machine; none where a processing element holds no tile.
+
+    Args:
+        tables: the problem on the machine.
+        ends: the only states that are worth reaching; all, where they are not given.
+    """
     lattice, m, terms = tables.lattice, tables.shared, tables.terms
     fits = tables.fits[:, : m + 1]  # tiles only grow on the way out, so all levels' room counts at once
     operands = np.array([term.level == MACS for term in terms])
-    found = np.flatnonzero(fits.all(1) & tables.begins) if m else np.zeros(1, dtype=np.int64)
+    useful = np.ones(lattice.size, dtype=bool) if ends is None else np.isin(np.arange(lattice.size), ends)
+    leads = useful if m < 2 else np.isfinite(lattice.least_of_multiples(np.where(useful, 0.0, np.inf)))
+    found = np.flatnonzero(fits.all(1) & tables.begins & leads) if m else np.zeros(1, dtype=np.int64)
     fills = np.tile(np.where(operands, 1.0, 0.0), (len(found), 1))
     is_open = np.zeros(fills.shape, dtype=bool)
     none = np.zeros((len(found), 0), dtype=np.int64)
@@ -55,7 +68,9 @@ def make_labels(tables: LayerTables) -> Labels:
     labels = Labels(found[:, None], none, fills, is_open)
     for level in range(1, m):
         reached = labels.reached
-        label, to = lattice.multiples(reached, np.all(fits[:, level:], axis=1), tables.links[level])
+        label, to = lattice.multiples(
+            reached, np.all(fits[:, level:], axis=1) & (leads if level < m - 1 else useful), tables.links[level]
+        )
         at, row = tables.classes[level - 1].of(tables.loops(reached[label], to))
         label, to = label[at], to[at]
         inner = reached[label]

@@ -103,8 +103,7 @@ def found_by(search: FrontSearch) -> OptimalFront:
     """What a search knows, also one that was interrupted."""
     energy, cycles = torch.from_numpy(search.front.energy), torch.from_numpy(search.front.cycles)
     front = LayerFront(energy, cycles, search.mappings(), search.evaluated)
-    left = (torch.from_numpy(search.left.energy) * search.tables.macs, torch.from_numpy(search.left.cycles))
-    both = torch.stack(left, 1)
+    both = torch.stack([torch.from_numpy(bounds) for bounds in search.open_bounds()], 1)
     return OptimalFront(front, both[unbeaten(*both.T)])
 
 

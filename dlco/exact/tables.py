@@ -14,10 +14,11 @@ word each.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -31,12 +32,17 @@ from dlco.exact.tiles import Tiles
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
-from dlco.mapping.kept import kept_table
+from dlco.mapping.kept import Bypass, kept_table
 from dlco.mapping.orders import Reuse
 
 MAX_STATES = 200_000  # of a lattice: the tables of the bounds take up to 0.5 KB a state and dataspace
 MAX_DIMS = 10  # of bound above 1: sets of loops are listed
 MACS = -1  # the level of the terms that are operands of MACs
+SHARED = (  # of the tables, those that do not depend on what levels keep
+    *("shape", "lattice", "dims", "macs", "extents", "bounds", "volume", "ranks", "written", "relevant", "moving"),
+    *("bits", "words", "slides", "slide_of", "irrelevant", "masks", "levels", "links", "begins", "_spatial"),
+    *("children", "distinct", "leak_pj", "compute", "compulsory_cycles", "ports", "together", "least_words", "memo"),
+)
 
 
 def why_not_covered(case: Case) -> str | None:
@@ -90,10 +96,28 @@ class LayerTables(Tiles):
     Attributes:
         architecture: the machine, with the constraints that it carries.
         constraints: others beside them.
+        chosen: what every level bypasses beyond the machine, where that is a choice; None where constraints say.
     """
 
     architecture: Architecture
     constraints: Constraints | None = None
+    chosen: Bypass | None = None
+
+    def keeping(self, chosen: Bypass) -> "LayerTables":
+        """The same with another choice of what every level bypasses; what does not depend on it is shared."""
+        other = replace(self, chosen=tuple(chosen))
+        vars(other).update({name: getattr(self, name) for name in SHARED})
+        return other
+
+    @cached_property
+    def memo(self) -> dict[tuple[object, ...], Any]:
+        """What bounds have made of these tables, for all that share them; by name and by what it depends on."""
+        return {}
+
+    @property
+    def bypass(self) -> Bypass:
+        """What every level bypasses beyond the machine."""
+        return self.masks.space.bypass if self.chosen is None else self.chosen
 
     @cached_property
     def masks(self) -> Masks:
@@ -113,7 +137,7 @@ class LayerTables(Tiles):
     @cached_property
     def kept(self) -> Bools:
         """`[levels, T]`."""
-        return np.array(kept_table(self.problem, self.architecture, self.masks.space.bypass))
+        return np.array(kept_table(self.problem, self.architecture, self.bypass))
 
     @cached_property
     def fits(self) -> Bools:

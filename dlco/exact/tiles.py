@@ -116,6 +116,20 @@ class Tiles:
         return np.stack(columns, 1)
 
     @cached_property
+    def least_words(self) -> Floats:
+        """`[states, T]` the least words an iteration that tiles within a state take, by runs that end there.
+
+        A loop further out that slides the window, up to the whole bound, may still be the end of such a run.
+        """
+        backwards = (self.words / self.volume[:, None]).T[:, ::-1]  # divisors of a state are multiples backwards
+        least = self.lattice.least_of_multiples(backwards)[:, ::-1].T
+        found, lattice = least.copy(), self.lattice
+        for space, d in self.slide_of:
+            slid = np.arange(lattice.size) + (lattice.radix[d] - 1 - lattice.digit[:, d]) * lattice.stride[d]
+            found[:, space] = np.minimum(found[:, space], least[slid, space])
+        return found
+
+    @cached_property
     def slides(self) -> tuple[Slide, ...]:
         """Every rank that two dimensions share."""
         ext = self.extents
