@@ -91,10 +91,16 @@ class Completions:
 
 @dataclass(frozen=True, eq=False)
 class Ways:
-    """Pairs `[n]` of states that tilings inside a processing element reach and of rows of spatial factors."""
+    """Ways out of a processing element: pairs `[n]` of states that tilings inside reach and of spatial factors.
+
+    Attributes:
+        states: those reached; `spatial`: rows of the factors.
+        spare: see `make_labels`.
+    """
 
     states: Ints
     spatial: Ints
+    spare: Floats
 
     def pairs(self, labels: Labels) -> Iterator[tuple[Ints, Ints]]:
         """(label, spatial factors) of all labels that reach these states, at most `CHUNK` or so at once."""
@@ -132,10 +138,10 @@ class FrontSearch:
         Args:
             tables: the problem on the machine.
             known: points that others have found, which rows of the front show as -1 - index in their first column.
-            ways: the only pairs of states inside and spatial factors worth a look; all, where they are not given.
+            ways: the only ways out of a processing element worth a look; all, where they are not given.
         """
         self.tables = tables
-        self.labels = make_labels(tables, None if ways is None else ways.states)
+        self.labels = make_labels(tables, None if ways is None else ways.spare)
         self.bounds = Bounds(tables, self.labels)
         self.front = Frontier.empty(5) if known is None else known.marked(5)
         self.evaluated = 0

@@ -109,6 +109,14 @@ class Bounds:
         return self._once(lambda: self._least(self.outer_cycles), "slowest")
 
     @cached_property
+    def beyond(self) -> tuple[Floats, Floats]:
+        """`free` and `slowest` over all multiples, whatever loops the shared level may have: neither falls outwards."""
+        if self.tables.links[self.tables.shared] is None:
+            return self.free, self.slowest
+        least = self.tables.lattice.least_of_multiples
+        return self._once(lambda: (least(self.outer), least(self.outer_cycles)), "beyond")
+
+    @cached_property
     def through(self) -> dict[int, Floats]:
         """`[states]` pJ a MAC, by the dataspaces that have terms inside."""
         found = {}

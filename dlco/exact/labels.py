@@ -6,7 +6,6 @@ cost, whatever the machine's energies and bandwidths; the other is dropped.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -44,19 +43,23 @@ class Labels:
         return len(self.states)
 
 
-def make_labels(tables: LayerTables, ends: Ints | None = None) -> Labels:
+def make_labels(tables: LayerTables, spare: Floats | None = None) -> Labels:
     """The labels of a problem on a machine; none where a processing element holds no tile.
 
     Args:
         tables: the problem on the machine.
-        ends: the only states that are worth reaching; all, where they are not given.
+        spare: `[states]` pJ a MAC by which tilings that reach a state may exceed the least that there is, -inf for
+            states that need not be reached; all tilings are made where it is not given.
     """
     lattice, m, terms = tables.lattice, tables.shared, tables.terms
     fits = tables.fits[:, : m + 1]  # tiles only grow on the way out, so all levels' room counts at once
     operands = np.array([term.level == MACS for term in terms])
-    useful = np.ones(lattice.size, dtype=bool) if ends is None else np.isin(np.arange(lattice.size), ends)
-    leads = useful if m < 2 else np.isfinite(lattice.least_of_multiples(np.where(useful, 0.0, np.inf)))
-    found = np.flatnonzero(fits.all(1) & tables.begins & leads) if m else np.zeros(1, dtype=np.int64)
+    useful = [np.ones(lattice.size, dtype=bool)] * m
+    if spare is not None:
+        inside = -lattice.least_of_multiples(-spare)
+        most = [inside] * (m - 1) + [spare]
+        useful = [one > -np.inf for one in most]
+    found = np.flatnonzero(fits.all(1) & tables.begins & useful[0]) if m else np.zeros(1, dtype=np.int64)
     fills = np.tile(np.where(operands, 1.0, 0.0), (len(found), 1))
     is_open = np.zeros(fills.shape, dtype=bool)
     none = np.zeros((len(found), 0), dtype=np.int64)
@@ -68,13 +71,15 @@ def make_labels(tables: LayerTables, ends: Ints | None = None) -> Labels:
     labels = Labels(found[:, None], none, fills, is_open)
     for level in range(1, m):
         reached = labels.reached
-        label, to = lattice.multiples(
-            reached, np.all(fits[:, level:], axis=1) & (leads if level < m - 1 else useful), tables.links[level]
-        )
+        fitting = np.all(fits[:, level:], axis=1) & useful[level]
+        label, to = lattice.multiples(reached, fitting, tables.links[level])
         at, row = tables.classes[level - 1].of(tables.loops(reached[label], to))
         label, to = label[at], to[at]
         inner = reached[label]
         fills, is_open = tables.step(level, labels.fills[label], labels.is_open[label], inner, to, inner, row)
+        if spare is not None:
+            good = np.flatnonzero(_excess(tables, level, fills, is_open, to) <= most[level][to])
+            label, to, row, fills, is_open = label[good], to[good], row[good], fills[good], is_open[good]
         keep = _unbeaten(to, np.rint(fills * tables.macs), is_open)
         label = label[keep]
         labels = Labels(
@@ -86,16 +91,28 @@ def make_labels(tables: LayerTables, ends: Ints | None = None) -> Labels:
     return labels
 
 
+def _excess(tables: LayerTables, level: int, fills: Floats, is_open: Bools, reached: Ints) -> Floats:
+    """`[n]` pJ a MAC by which tiles whose runs have ended exceed the least that reaches a state or beyond."""
+    excess = np.zeros(len(fills))
+    for j, term in enumerate(tables.terms):
+        if MACS < term.level <= level:
+            over = fills[:, j] - tables.least_words[reached, term.space]
+            excess += np.where(is_open[:, j], 0.0, over) * tables.inside_pj[j]
+    return excess
+
+
 def _unbeaten(group: Ints, words: Floats, is_open: Bools) -> Ints:
     """Indices of the rows that no other of their `group` `[n]` beats, by `words` `[n, K]`; of equal ones the first."""
-    order = np.lexsort((*words.T, group))
+    order = np.lexsort((*is_open.T, *words.T, group))
+    same = np.zeros(len(order), dtype=bool)
+    same[1:] = np.all([np.diff(one[order]) == 0 for one in (group, *words.T, *is_open.astype(np.int8).T)], 0)
+    order = order[~same]
     starts = np.flatnonzero(np.diff(group[order], prepend=-1, append=-1))
-    kept = []
-    for start, end in pairwise(starts):
+    alone = np.diff(starts) == 1
+    kept = [order[starts[:-1][alone]]]
+    for start, end in zip(starts[:-1][~alone].tolist(), starts[1:][~alone].tolist(), strict=True):
         rows = order[start:end]
-        rows = rows[np.sort(np.unique(np.column_stack([words[rows], is_open[rows]]), axis=0, return_index=True)[1])]
         less = (words[rows][:, None] <= words[rows][None]).all(-1)
         less &= (is_open[rows][:, None] >= is_open[rows][None]).all(-1)
-        earlier = np.arange(len(rows))[:, None] < np.arange(len(rows))
-        kept.append(rows[~(less & (earlier | ~less.T)).any(0)])
-    return np.concatenate(kept) if kept else np.zeros(0, dtype=np.int64)
+        kept.append(rows[less.sum(0) == 1])  # each is no worse than itself, and none equals another
+    return np.concatenate(kept)

@@ -37,7 +37,7 @@ class Sieve:
         """(states that tilings inside may reach `[n]`, least words of a group's `[G, T]`, group of each state)."""
         tables, m = self.tables, self.tables.shared
         last = tables.fits[:, m - 1] if m else np.arange(tables.lattice.size) == 0
-        ends = np.flatnonzero(last & tables.fits[:, m] & np.isfinite(self.bounds.free))
+        ends = np.flatnonzero(last & tables.fits[:, m] & np.isfinite(self.bounds.beyond[0]))
         inside = tables.kept[:m].any(0)
         least, group = np.unique(np.where(inside, tables.least_words[ends], 1.0), axis=0, return_inverse=True)
         return ends, least, group.ravel()
@@ -62,7 +62,7 @@ class Sieve:
         """`[G, S]` least pJ a MAC of what lies inside and crosses the fan-out."""
         tables, least = self.tables, self._ends[1]
         fills, low = self._fills(least), self._fills(np.minimum(least, tables.least_words[-1]))
-        inside = tables.fill_pj + np.where(tables.crosses, 0.0, tables.serve_pj)
+        inside = tables.inside_pj
         over = np.where(tables.crosses, tables.serve_pj, 0.0)
         spaces = np.arange(len(tables.spaces)) == tables.space_of[:, None]
         total = ((fills * inside).sum(1))[:, None] + tables.constant_pj
@@ -79,21 +79,21 @@ class Sieve:
         """`[G]` least pJ a MAC that is left outside to any state of a group."""
         ends, least, group = self._ends
         free = np.full(len(least), np.inf)
-        np.minimum.at(free, group, self.bounds.free[ends])
+        np.minimum.at(free, group, self.bounds.beyond[0][ends])
         return free
 
     @cached_property
     def _fast(self) -> Floats:
         """`[S]` least cycles, of the MACs and the outermost level's ports."""
         tables = self.tables
-        needs = (tables.compute, tables.macs * self.bounds.slowest[tables.spatial])
+        needs = (tables.compute, tables.macs * self.bounds.beyond[1][tables.spatial])
         return whole_cycles(np.maximum(np.maximum(*needs), tables.compulsory_cycles))
 
     @cached_property
     def _total(self) -> Floats:
         """`[G, S]` least pJ of one execution."""
         tables = self.tables
-        total = self._energy + np.maximum(self._free[:, None], self.bounds.free[tables.spatial])
+        total = self._energy + np.maximum(self._free[:, None], self.bounds.beyond[0][tables.spatial])
         total *= SLACK * tables.macs
         total += tables.leak_pj * self._fast
         return total
@@ -116,7 +116,7 @@ class Sieve:
         def leaves(cycles: Floats, energy: Floats, spatial: Ints) -> Floats:
             return energy * SLACK * tables.macs + tables.leak_pj[spatial] * cycles
 
-        rest = np.maximum(self._free[row], bounds.free[tables.spatial[spatial]])
+        rest = np.maximum(self._free[row], bounds.beyond[0][tables.spatial[spatial]])
         good = ~front.excludes(cycles, leaves(cycles, energy + rest, spatial))
         row, spatial, cycles, energy = row[good], spatial[good], cycles[good], energy[good]
         order = np.argsort(group, kind="stable")
@@ -128,5 +128,9 @@ class Sieve:
         states, at, reached = states[good], at[good], reached[good]
         cycles = np.maximum(cycles[at], whole_cycles(tables.macs * bounds.slowest[reached]))
         total = leaves(cycles, energy[at] + bounds.free[reached], spatial[at])
-        good = np.flatnonzero(~front.excludes(cycles, total))
-        return Ways(states[good], spatial[at][good]), total[good], cycles[good]
+        left = front.least_energy(cycles) / SLACK - total
+        good = np.flatnonzero(left > 0)
+        states, spatial = states[good], spatial[at[good]]
+        spare = np.full(tables.lattice.size, -np.inf)
+        np.maximum.at(spare, states, left[good] / tables.macs)
+        return Ways(states, spatial, spare), total[good], cycles[good]

@@ -213,6 +213,11 @@ class LayerTables(Tiles):
         return np.array([term.parent >= self.shared for term in self.terms])
 
     @cached_property
+    def inside_pj(self) -> Floats:
+        """`[K]` the part of a word's cost that lies inside a processing element, pJ."""
+        return self.fill_pj + np.where(self.crosses, 0.0, self.serve_pj)
+
+    @cached_property
     def shared_pj(self) -> Floats:
         """`[T]` pJ a word that tiles of the shared level are filled with from the outermost one; 0 where not kept."""
         writes, top = self.figure("write_pj")[self.shared], self.levels - 1
