@@ -12,9 +12,9 @@ Proof, under the default counting rules (whole tiles fetched at restarts, no for
 Energy, latency and EDP follow: no access costs less than the cheapest, nothing moves faster than the widest port.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from math import prod
 
 import torch
@@ -37,11 +37,19 @@ class Floor:
     cycles: float
 
 
-def layer_floors(layers: Sequence[Layer], hardware: Architecture | HardwareSpace) -> list[Floor]:
-    """The compulsory energy and cycles of every layer on a machine, or on all machines of a space."""
+def layer_floors(
+    layers: Sequence[Layer], hardware: Architecture | HardwareSpace, free: Collection[str] = ()
+) -> list[Floor]:
+    """The compulsory energy and cycles of every layer on a machine, or on all machines of a space.
+
+    Args:
+        layers: the network.
+        hardware: the machines.
+        free: levels that may also bypass what they are stated to keep.
+    """
     space = as_space(hardware)
     machines = _extremes(space)
-    return [_floor(layer.problem, machines, space.base) for layer in layers]
+    return [_floor(layer.problem, machines, space.base, free) for layer in layers]
 
 
 def problem_floor(problem: Problem, space: HardwareSpace) -> Floor:
@@ -56,16 +64,20 @@ def network_floor(layers: Sequence[Layer], floors: Sequence[Floor]) -> tuple[flo
 
 
 def compulsory_bound(
-    layers: Sequence[Layer], hardware: Architecture | HardwareSpace, objective: str, budget: Budget | None = None
+    layers: Sequence[Layer],
+    hardware: Architecture | HardwareSpace,
+    objective: str,
+    budget: Budget | None = None,
+    free: Collection[str] = (),
 ) -> float:
     """A value of the objective that no design within the budget goes below, in the unit of `NetworkCost.objective`.
 
     For a space, energy an access, area and so on are each taken at their least and parallelism at its greatest, over
-    all machines of the grid (see `_extremes`).
+    all machines of the grid (see `_extremes`). `free` as in `layer_floors`.
     """
     space, goal, budget = as_space(hardware), Objective.parse(objective), budget or Budget()
     machines = _extremes(space)
-    floors = [_floor(layer.problem, machines, space.base) for layer in layers]
+    floors = [_floor(layer.problem, machines, space.base, free) for layer in layers]
     energy, cycles = network_floor(layers, floors)
     least = machines.cycle_s.min().item()
     if goal is Objective.POWER:
@@ -99,8 +111,8 @@ def _extremes(space: HardwareSpace) -> Machine:
     return space.machine(torch.cat(sizes))
 
 
-def _floor(problem: Problem, machines: Machine, base: Architecture) -> Floor:
-    return Floor(_energy(problem, machines, base), _cycles(problem, machines, base))
+def _floor(problem: Problem, machines: Machine, base: Architecture, free: Collection[str] = ()) -> Floor:
+    return Floor(_energy(problem, machines, base, free), _cycles(problem, machines, base))
 
 
 def _is_dense(space: Dataspace) -> bool:
@@ -127,27 +139,33 @@ def _cycles(problem: Problem, machines: Machine, base: Architecture) -> float:
     )
 
 
-def _energy(problem: Problem, machines: Machine, base: Architecture) -> float:
-    least = {name: word.tolist() for name, word in _word_pj(machines).items()}
+def _energy(problem: Problem, machines: Machine, base: Architecture, free: Collection[str]) -> float:
     energy = problem.macs * float(machines.mac_pj.min())
+    may = {base.index(name) for name in free}
     for space, kept in zip(problem.dataspaces, kept_levels(problem, base), strict=True):
-        words = used_words(problem, space)
-        inner, outer = kept[0], kept[-1]
-        below = (machines.fanout_x * machines.fanout_y)[:, : inner + 1].prod(-1)
-        served = problem.macs / float(below.max())
-        if space.read_write and not _is_dense(space):
-            # The first visits that the model deducts also count positions that nothing visits: no read is sure.
-            energy += served * least["update"][inner] + words * sum(least["update"][level] for level in kept[1:])
-        elif space.read_write:
-            sums = prod(bound for dim, bound in problem.sizes.items() if dim not in space.dimensions)
-            first_visits = words * min(sums, float(machines.instances[:, inner].max()))
-            energy += served * least["update"][inner] + max(0.0, served - first_visits) * least["read"][inner]
-            energy += words * sum(least["update"][level] for level in kept[1:])
-        else:
-            energy += served * least["read"][inner]
-            energy += words * sum(least["read"][level] for level in kept[1:])
-            energy += words * sum(least["write"][level] for level in kept if level != outer)
+        some = [level for level in kept[:-1] if level in may]
+        left_out = (set(out) for n in range(len(some) + 1) for out in combinations(some, n))
+        energy += min(_moved(problem, machines, space, [lv for lv in kept if lv not in out]) for out in left_out)
     return energy
+
+
+def _moved(problem: Problem, machines: Machine, space: Dataspace, kept: Sequence[int]) -> float:
+    """PJ of the sure reads and writes of a dataspace that these levels keep."""
+    least = {name: word.tolist() for name, word in _word_pj(machines).items()}
+    words = used_words(problem, space)
+    inner, outer = kept[0], kept[-1]
+    below = (machines.fanout_x * machines.fanout_y)[:, : inner + 1].prod(-1)
+    served = problem.macs / float(below.max())
+    if space.read_write and not _is_dense(space):
+        # The first visits that the model deducts also count positions that nothing visits: no read is sure.
+        return served * least["update"][inner] + words * sum(least["update"][level] for level in kept[1:])
+    if space.read_write:
+        sums = prod(bound for dim, bound in problem.sizes.items() if dim not in space.dimensions)
+        first_visits = words * min(sums, float(machines.instances[:, inner].max()))
+        energy = served * least["update"][inner] + max(0.0, served - first_visits) * least["read"][inner]
+        return energy + words * sum(least["update"][level] for level in kept[1:])
+    energy = served * least["read"][inner] + words * sum(least["read"][level] for level in kept[1:])
+    return energy + words * sum(least["write"][level] for level in kept if level != outer)
 
 
 def _word_pj(machines: Machine) -> dict[str, torch.Tensor]:

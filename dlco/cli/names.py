@@ -20,6 +20,7 @@ METHODS = (
 )
 PREDICTORS = ("ridge", "ensemble")
 EFFORTS = ("low", "normal", "high")
+KEEPS = ("stated", "free")
 RULES = ("refetch", "overlap", "timeloop")
 COPIES = ("1", "2", "fit")
 PICTURES = (".png", ".svg", ".pdf")

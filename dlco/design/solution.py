@@ -20,6 +20,7 @@ from dlco.design.sensitivity import Sensitivity
 from dlco.errors import DlcoError, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.checks import check_mapping, is_imperfect
+from dlco.mapping.kept import KEEPS, STATED
 from dlco.mapping.mapping import Mapping
 from dlco.simulate import Density, Simulation, TimingModel, simulate
 from dlco.workload.layer import Layer, check_layers
@@ -49,6 +50,7 @@ class Solution(Document):
         lower_bound: value of the objective (in the unit of `NetworkCost.objective`) that no design can beat, or
             None where none was computed.
         imperfect: whether factors need not divide the layers' bounds.
+        keep: what levels keep: "stated", or "free", a choice of each mapping.
         conflicts: where the limits could not be met, those that exclude each other and how near each can come.
         evaluations: mappings evaluated; `seconds`: wall clock.
         trace: (seconds, objective) of each improvement.
@@ -57,7 +59,7 @@ class Solution(Document):
     """
 
     KIND = "dlco solution"
-    LATER = frozenset({"imperfect", "conflicts", "history", "effort"})
+    LATER = frozenset({"imperfect", "keep", "conflicts", "history", "effort"})
 
     status: str
     message: str
@@ -71,6 +73,7 @@ class Solution(Document):
     cost: NetworkCost
     lower_bound: Figure | None = None
     imperfect: bool = False
+    keep: str = STATED
     conflicts: tuple[Conflict, ...] = ()
     evaluations: Count = 0
     seconds: Figure = 0.0
@@ -180,6 +183,7 @@ class Solution(Document):
     def _check_true(self, data: dict[str, Any]) -> None:
         """Raise `InvalidInput` unless every figure is what the mappings come to, and all else that it says holds."""
         check_word("status of the solution", self.status, STATUSES)
+        check_word("keep of the solution", self.keep, KEEPS)
         _check_complete(self)
         _check_figures(self, data.get("gap", self.gap))
         _check_limits(self)

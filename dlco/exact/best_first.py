@@ -316,7 +316,7 @@ class FrontSearch:
         batch = MappingBatch(
             tables.problem.dimensions,
             tuple(level.name for level in tables.architecture.levels),
-            tables.bypass,
+            tuple(tables.bypass),
             torch.from_numpy(factors),
             torch.from_numpy(position).argsort(-1),
             tables.masks.space.spatial_order.expand(*position.shape),

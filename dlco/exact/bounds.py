@@ -210,9 +210,9 @@ class Bounds:
             kappa = held * tables.irrelevant[at, t]
             rest = np.minimum(self.run(t, kappa, at), kappa / tables.irrelevant[-1, t] + through[at])
             low[some] = np.minimum(low[some], terms.total[some] - held + rest)
-        for some in tables.together:
+        for stay in tables.together:
             rest = self.free[reached] + terms.total
-            for t in some:
+            for t in stay:
                 rest -= terms.held[:, t] * (1 - tables.irrelevant[reached, t] / tables.irrelevant[-1, t])
             low = np.minimum(low, rest)
         return low

@@ -19,12 +19,14 @@ class Case:
         architecture: the machine, with the constraints that it carries.
         constraints: others beside them.
         imperfect: whether tiles need not divide the bounds.
+        keep_free: whether levels may bypass more than is stated, where nothing fixes it (`dlco.mapping.kept`).
     """
 
     problem: Problem
     architecture: Architecture
     constraints: Constraints | None = None
     imperfect: bool = False
+    keep_free: bool = False
 
     @staticmethod
     def of(
@@ -32,10 +34,11 @@ class Case:
         architecture: Architecture,
         constraints: Constraints | None = None,
         imperfect: bool = False,
+        keep_free: bool = False,
     ) -> "Case":
         """The case of a layer."""
         problem = layer.problem if isinstance(layer, Layer) else layer
-        return Case(problem, architecture, constraints, imperfect)
+        return Case(problem, architecture, constraints, imperfect, keep_free)
 
     @cached_property
     def resolved(self) -> Constraints:

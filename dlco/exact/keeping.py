@@ -19,33 +19,23 @@ from dlco.exact.labels import Labels
 from dlco.exact.lattice import Floats, Ints
 from dlco.exact.sieve import Sieve
 from dlco.exact.tables import LayerTables
-from dlco.hardware.constraints import Constraints
-from dlco.mapping.constraints import stated
-from dlco.mapping.kept import Bypass
+from dlco.mapping.kept import Bypass, free_levels
 from dlco.mapping.mapping import Mapping
 
 
 def choices(case: Case) -> tuple[Bypass, ...]:
     """What every level may bypass beyond the machine, one set a level; as stated first.
 
-    Every level but the outermost may bypass all that the machine lets it keep, unless constraints fix what it keeps or
-    bypasses.
+    The levels of `free_levels` may bypass anything that the machine lets them keep.
     """
-    names = [space.name for space in case.problem.dataspaces]
-    fixed = fixed_levels(stated(case.architecture, case.constraints))
+    names, levels = [space.name for space in case.problem.dataspaces], case.architecture.levels
+    free = free_levels(case.architecture, case.constraints)
     sets = []
-    for i, level in enumerate(case.architecture.levels):
+    for level in levels:
         own = case.resolved.bypassed(level.name)
-        is_free = i < len(case.architecture.levels) - 1 and level.name not in fixed
-        free = [name for name in names if is_free and name not in level.bypass]
-        some = (frozenset(one) for n in range(len(free) + 1) for one in combinations(free, n))
-        sets.append([own | one for one in some])
+        may = [name for name in names if level.name in free and name not in level.bypass]
+        sets.append([own | set(some) for n in range(len(may) + 1) for some in combinations(may, n)])
     return tuple(product(*sets))
-
-
-def fixed_levels(constraints: Constraints) -> frozenset[str]:
-    """The levels whose bypass or keep is stated."""
-    return frozenset(level for level, _ in constraints.bypass + constraints.keep)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +74,8 @@ class KeepSearch:
         self._mappings: list[Mapping] = []
         self._now: FrontSearch | None = FrontSearch(self.tables)
         self._take()
-        self._todo = [self._choice(bypass) for bypass in chosen[1:]]
+        others = chosen[1:] if len(self.tables.spatial) else ()
+        self._todo = [self._choice(bypass) for bypass in others]
         while self._todo and not len(self.front.cycles):
             self._begin()
 

@@ -4,8 +4,10 @@ Fronts come from the best-first search where it covers the layer on the machine 
 One search answers latency, energy, EDP and any limits on them, as it knows no objective.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -16,13 +18,33 @@ from dlco.errors import NotSupported
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
+from dlco.exact.frontier import Frontier
+from dlco.exact.keeping import KeepSearch
+from dlco.exact.lattice import Floats
 from dlco.exact.layer_front import LayerFront, least_of
 from dlco.exact.tables import LayerTables, why_not_covered
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.constraints import check_constraints, stated
+from dlco.mapping.mapping import Mapping
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
+
+
+class Search(Protocol):
+    """A search for a front: a `FrontSearch`, or a `KeepSearch`."""
+
+    front: Frontier
+    evaluated: int
+
+    def run(self, go_on: Callable[[], bool] = ...) -> None:
+        """Search until the front is proved, or until `go_on`, asked before every batch, says no."""
+
+    def open_bounds(self) -> tuple[Floats, Floats]:
+        """(pJ of one execution, cycles) that what is left of the space needs at least, `[n]` each."""
+
+    def mappings(self) -> tuple[Mapping, ...]:
+        """The mappings of the front's points."""
 
 
 class NoMapping(NotSupported):
@@ -54,18 +76,21 @@ def optimal_layer(
     constraints: Constraints | None = None,
     *,
     imperfect: bool = False,
+    keep_free: bool = False,
     go_on: Callable[[], bool] = lambda: True,
 ) -> OptimalFront:
     """The exact front of (energy, cycles) of a layer on a machine, under the default counting rules.
 
     All perfect factors, loop orders and spatial splits with each dimension along one axis that meet the constraints
-    are covered; what every level keeps is the machine's and the constraints' to say.
+    are covered. What every level keeps is the machine's and the constraints' to say, or free.
 
     Args:
         layer: the work.
         architecture: the machine.
         constraints: what is fixed of the mappings, beside what the machine carries itself.
         imperfect: whether tiles need not divide the bounds.
+        keep_free: whether every level but the outermost may also bypass what it is stated to keep, unless constraints
+            say what it keeps or bypasses; the mappings tell.
         go_on: asked before every batch of the search; where it says no, the search stops, but not before it has found
             a mapping.
 
@@ -79,27 +104,27 @@ def optimal_layer(
         >>> found.proved, found.front.cycles.min().item()
         (True, 1024.0)
     """
-    case = Case.of(layer, architecture, constraints, imperfect)
+    case = Case.of(layer, architecture, constraints, imperfect, keep_free)
     check_constraints(architecture, [case.problem], constraints)
     search = begin_search(case)
     search.run(lambda: not len(search.front.cycles) or go_on())
     return found_by(search)
 
 
-def begin_search(case: Case) -> FrontSearch:
+def begin_search(case: Case) -> Search:
     """The search for a case's front, ready to run. Raises as `optimal_layer`, but for names that no layer has."""
     problem, architecture = case.problem, case.architecture
     reason = why_not_covered(case)
     if reason:
         raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
-    search = FrontSearch(LayerTables(problem, architecture, case.constraints))
+    search = KeepSearch(case) if case.keep_free else FrontSearch(LayerTables(problem, architecture, case.constraints))
     if not len(search.front.cycles):  # the best pair of every part of the space has been completed
         met = " that meets the constraints" if stated(architecture, case.constraints) else ""
         raise NoMapping(f"no mapping of the problem with bounds {problem.sizes}{met} fits {architecture.name!r}")
     return search
 
 
-def found_by(search: FrontSearch) -> OptimalFront:
+def found_by(search: Search) -> OptimalFront:
     """What a search knows, also one that was interrupted."""
     energy, cycles = torch.from_numpy(search.front.energy), torch.from_numpy(search.front.cycles)
     front = LayerFront(energy, cycles, search.mappings(), search.evaluated)
@@ -109,7 +134,7 @@ def found_by(search: FrontSearch) -> OptimalFront:
 
 def least_value(
     layers: Sequence[Layer],
-    optima: Mapping[Problem, OptimalFront],
+    optima: MappingOf[Problem, OptimalFront],
     architecture: Architecture,
     objective: Objective,
     budget: Budget,

@@ -117,7 +117,7 @@ class Sieve:
             return energy * SLACK * tables.macs + tables.leak_pj[spatial] * cycles
 
         rest = np.maximum(self._free[row], bounds.beyond[0][tables.spatial[spatial]])
-        good = ~front.excludes(cycles, leaves(cycles, energy + rest, spatial))
+        good = np.flatnonzero(~front.excludes(cycles, leaves(cycles, energy + rest, spatial)))
         row, spatial, cycles, energy = row[good], spatial[good], cycles[good], energy[good]
         order = np.argsort(group, kind="stable")
         first, last = (np.searchsorted(group[order], row, side) for side in ("left", "right"))

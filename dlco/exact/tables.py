@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,12 @@ from dlco.exact.tiles import Tiles
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
-from dlco.mapping.kept import Bypass, kept_table
+from dlco.mapping.kept import Bypass, free_levels, kept_table
 from dlco.mapping.orders import Reuse
 
 MAX_STATES = 200_000  # of a lattice: the tables of the bounds take up to 0.5 KB a state and dataspace
 MAX_DIMS = 10  # of bound above 1: sets of loops are listed
+MAX_CHOICES = 4096  # of what all levels keep, where it is free
 MACS = -1  # the level of the terms that are operands of MACs
 SHARED = (  # of the tables, those that do not depend on what levels keep
     *("shape", "lattice", "dims", "macs", "extents", "bounds", "volume", "ranks", "written", "relevant", "moving"),
@@ -65,6 +66,11 @@ def why_not_covered(case: Case) -> str | None:
             return f"three dimensions share a rank of {space.name}"
         if space.read_write and any(len(rank) > 1 or rank[0][1] != 1 for rank in space.ranks):
             return f"{space.name} is written with gaps or overlaps"
+    if case.keep_free:
+        free = free_levels(architecture, case.constraints)
+        ways = prod(2 ** len(names - level.bypass) for level in levels if level.name in free)
+        if ways > MAX_CHOICES:
+            return f"its levels may keep {ways:,} sets of dataspaces; up to {MAX_CHOICES:,} are covered"
     dims = len(compile_problem(problem).live)
     if dims > MAX_DIMS:
         return f"it has {dims} dimensions; up to {MAX_DIMS} are covered"

@@ -8,6 +8,7 @@ from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.workload.problem import Problem
 
 Kept = Sequence[Sequence[bool]]  # [levels][spaces]
+STATED, FREE = KEEPS = "stated", "free"  # what levels keep: as machine and constraints say, or a mapping's choice
 Bypass = Sequence[frozenset[str]]  # one set a level, innermost first
 
 
@@ -22,6 +23,17 @@ def bypassed(architecture: Architecture | None, more: Bypass | None = None) -> l
 def constrained(architecture: Architecture, constraints: Constraints, names: Sequence[str]) -> list[frozenset[str]]:
     """`[levels]` which of the named dataspaces each level bypasses under constraints."""
     return bypassed(architecture, [constraints.bypassed_of(level.name, names) for level in architecture.levels])
+
+
+def free_levels(architecture: Architecture, constraints: Constraints | None = None) -> frozenset[str]:
+    """The levels that may bypass more than is stated: all but the outermost, and those of which something is stated.
+
+    What a machine itself bypasses at a level leaves free what else the level keeps; a constraint of "bypass" or "keep"
+    on the level, carried by the machine or beside it, does not.
+    """
+    both = [architecture.constraints, constraints or Constraints()]
+    fixed = {level for one in both for level, _ in one.bypass + one.keep}
+    return frozenset(level.name for level in architecture.levels[:-1] if level.name not in fixed)
 
 
 def kept_table(problem: Problem, architecture: Architecture | None, more: Bypass | None = None) -> list[list[bool]]:

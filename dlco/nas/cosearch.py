@@ -92,6 +92,7 @@ def cosearch(
         Infeasible: the oracle knows of no network that is so accurate.
     """
     given = CoOptions(**options)
+    given.refuse_free("cosearch")
     machines = as_space(hardware)
     request = CoRequest(
         space,

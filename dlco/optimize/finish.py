@@ -8,6 +8,7 @@ from dlco.design.network_cost import LayerCost, NetworkCost, evaluate_network
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution, sound
 from dlco.hardware.architecture import Architecture
+from dlco.mapping.kept import FREE, STATED
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.diagnosis import Diagnosis
 from dlco.optimize.effort import SolveEffort
@@ -83,6 +84,7 @@ def finish(
         **vars(found),
         lower_bound=lower,
         imperfect=request.imperfect,
+        keep=FREE if request.keep_free else STATED,
         conflicts=state.diagnosis.conflicts if state.diagnosis else (),
         evaluations=evaluations,
         seconds=state.history.seconds,

@@ -19,6 +19,7 @@ from dlco.cost.model import evaluate
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution
+from dlco.errors import DlcoError
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
 from dlco.exact.enumerate import LayerFront
@@ -54,7 +55,7 @@ def why_not_proved(request: Request) -> str | None:
 
 
 def _case(request: Request, problem: Problem) -> Case:
-    return Case(problem, request.hardware.base, request.constraints, request.imperfect)
+    return Case(problem, request.hardware.base, request.constraints, request.imperfect, request.keep_free)
 
 
 def solve_exactly(
@@ -102,7 +103,7 @@ def solve_on(
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
-    asked = replace(request, hardware=machine, imperfect=False)
+    asked = replace(request, hardware=machine, imperfect=False, keep_free=False)
     if why_not_proved(asked):
         return None
     fronts = Fronts(asked)
@@ -161,9 +162,17 @@ class Fronts:
 
     def begin(self, brief: Brief) -> None:
         """End the search here, with some mapping of each layer of which nothing is known."""
-        mappings = brief(self.missing) if self.missing else {}
-        for layer in self.missing:
-            self.optima[layer.problem] = _begun(layer, self.machine, mappings[layer.name])
+        missing = self.missing
+        try:
+            mappings = brief(missing) if missing else {}
+        except DlcoError:
+            if not self.request.keep_free:
+                raise
+            for layer in missing:  # some layer does not fit as stated
+                self.optima[layer.problem] = found_by(begin_search(_case(self.request, layer.problem)))
+            return
+        for layer in missing:
+            self.optima[layer.problem] = _begun(layer, self.request, mappings[layer.name])
 
 
 def _best_choice(fronts: Fronts, effort: SolveEffort, state: State) -> Solution | None:
@@ -199,10 +208,10 @@ def _lower(fronts: Fronts) -> float | None:
     return least * request.objective.unit_of_product(machine.cycle_s) * (1 - 1e-12)
 
 
-def _begun(layer: Layer, machine: Architecture, mapping: Mapping) -> OptimalFront:
+def _begun(layer: Layer, request: Request, mapping: Mapping) -> OptimalFront:
     """What is known of a layer before its search: some mapping, and the compulsory work."""
-    cost = evaluate(layer, machine, mapping)
-    floor = layer_floors([layer], machine)[0]
+    cost = evaluate(layer, request.hardware.base, mapping)
+    floor = layer_floors([layer], request.hardware, request.free_levels)[0]
     front = LayerFront(cost.energy_pj[None], cost.cycles[None], (mapping,), 1)
     return OptimalFront(front, torch.tensor([[floor.energy, floor.cycles]], dtype=torch.float64))
 

@@ -8,10 +8,12 @@ from typing import TypedDict, TypeVar
 
 import torch
 
+from dlco.design.codec import check_word
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware.constraints import Constraints
 from dlco.journal import Journal, recording
+from dlco.mapping.kept import FREE, KEEPS, STATED
 from dlco.workload.problem import check_count
 
 LARGEST_SEED = 2**63 - 1  # that torch's generators take
@@ -26,6 +28,9 @@ class RunOptions(TypedDict, total=False):
         device: where batches are evaluated: "cpu" (the default), or "cuda" for a GPU.
         constraints: what is fixed of the mappings, beside what the hardware carries itself.
         imperfect: whether tiles need not divide the layer's bounds (the last one is then short); False by default.
+        keep: what every level keeps: "stated" (the default), as the machine and the constraints say; or "free", a
+            choice of each mapping: levels but the outermost may also bypass what they are stated to keep, unless a
+            constraint fixes what a level keeps or bypasses. For `solve`, where the exact search answers.
         start: a solution to begin from, or several, beside what the search finds by itself.
         checkpoint: a new file, in which finished parts of the run are kept.
         resume: the checkpoint of an earlier run with the same arguments, to go on from where it was cut off; the
@@ -35,6 +40,7 @@ class RunOptions(TypedDict, total=False):
     device: str
     constraints: Constraints | None
     imperfect: bool
+    keep: str
     start: Solution | Sequence[Solution]
     checkpoint: str | os.PathLike[str] | None
     resume: str | os.PathLike[str] | None
@@ -51,6 +57,7 @@ class Options:
     device: str = "cpu"
     constraints: Constraints | None = None
     imperfect: bool = False
+    keep: str = STATED
     start: Solution | Sequence[Solution] = ()
     checkpoint: str | os.PathLike[str] | None = None
     resume: str | os.PathLike[str] | None = None
@@ -60,6 +67,7 @@ class Options:
         if self.constraints is not None and not isinstance(self.constraints, Constraints):
             raise InvalidInput(f"constraints is {self.constraints!r}; it must be a dlco.mapping.Constraints")
         check_flag("imperfect", self.imperfect)
+        check_word("keep", self.keep, KEEPS)
         if not isinstance(self.starts, tuple) or not all(isinstance(one, Solution) for one in self.starts):
             raise InvalidInput(f"start is {self.start!r}; it must be a dlco.Solution or a list of them")
 
@@ -69,6 +77,11 @@ class Options:
         if isinstance(self.start, Solution):
             return (self.start,)
         return tuple(self.start) if isinstance(self.start, Sequence) else self.start
+
+    def refuse_free(self, who: str) -> None:
+        """Raise `InvalidInput` where what levels keep is to be free, for a run that does not do that."""
+        if self.keep == FREE:
+            raise InvalidInput(f"keep is {FREE!r}, which {who} does not search; allowed: {STATED} (solve has both)")
 
     @contextmanager
     def recording(self, asked: object) -> Iterator[Journal | None]:

@@ -15,6 +15,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping.constraints import check_constraints
+from dlco.mapping.kept import FREE, free_levels
 from dlco.mapping.orders import check_loops
 from dlco.optimize.options import Options, check_seed
 from dlco.workload.layer import Layer, check_layers
@@ -28,6 +29,7 @@ class Request:
     Attributes:
         layers, objective, budget, constraints, imperfect, seed: as in `solve`; the hardware's own constraints are not
             among these.
+        keep_free: whether what levels keep is a choice of each mapping (`solve`'s keep is "free").
         hardware: already without the sizes that the budget's limits on single levels exclude.
         device: where tensors live.
     """
@@ -38,8 +40,14 @@ class Request:
     budget: Budget
     constraints: Constraints | None
     imperfect: bool
+    keep_free: bool
     seed: int
     device: torch.device
+
+    @property
+    def free_levels(self) -> frozenset[str]:
+        """The levels whose keeping is a choice of each mapping."""
+        return free_levels(self.hardware.base, self.constraints) if self.keep_free else frozenset()
 
     def asking(self, objective: str, budget: Budget, seed: int) -> "Request":
         """The same question for another objective, within another budget of the same limits on single levels.
@@ -77,6 +85,7 @@ def make_request(
         budget=budget,
         constraints=options.constraints,
         imperfect=options.imperfect,
+        keep_free=options.keep == FREE,
         seed=seed,
         device=torch.device(options.device),
     )
@@ -145,7 +154,7 @@ def _check_room(request: Request) -> None:
     for layer in request.layers:
         for level, words in zip(hardware.base.levels, room.tolist(), strict=True):
             kept = [space.name for space in layer.problem.dataspaces if space.name not in level.bypass]
-            if len(kept) > words:
+            if level.name not in request.free_levels and len(kept) > words:
                 raise InvalidInput(
                     f"usable capacity of level {level.name!r} is {words:g} words; layer {layer.name!r} needs at least "
                     f"{len(kept)} there, one for each of {', '.join(kept)}"
@@ -172,14 +181,14 @@ def _check_energies(request: Request) -> None:
 
 def _check_reach(request: Request) -> None:
     """Refuse a limit that the compulsory work alone proves out of reach, given the others."""
-    net, hardware, budget = request.layers, request.hardware, request.budget
+    net, hardware, budget, free = request.layers, request.hardware, request.budget, request.free_levels
     smallest = _smallest(hardware).macs
     if budget.pe_count is not None and smallest > budget.pe_count:
         raise Infeasible(f"budget pe_count is {budget.pe_count}; the smallest machine has {smallest} MAC units")
     for layer in net:
         if budget.layer_limit(layer.name) == inf:
             continue
-        least = compulsory_bound([replace(layer, count=1)], hardware, "latency")
+        least = compulsory_bound([replace(layer, count=1)], hardware, "latency", free=free)
         if least > budget.layer_limit(layer.name):
             raise Infeasible(
                 f"budget layer_latency_s of {layer.name!r} is {budget.layer_limit(layer.name):g}; "
@@ -187,7 +196,7 @@ def _check_reach(request: Request) -> None:
             )
     for limit, value in budget.limits.items():
         objective, others = Objective.limited_by(limit), budget.without(limit)
-        least = compulsory_bound(net, hardware, objective, others) * objective.scale
+        least = compulsory_bound(net, hardware, objective, others, free) * objective.scale
         if least > value:
             within = ", ".join(f"{name} {bound:g}" for name, bound in others.limits.items())
             raise Infeasible(

@@ -20,6 +20,7 @@ from dlco.design.solution import Solution
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.parameter import PORTS
+from dlco.mapping.kept import FREE
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.solve import solve
 from dlco.search.local_search import Effort
@@ -65,12 +66,14 @@ def sensitivities(
             close on what truly changes.
 
     Raises:
-        InvalidInput: the solution's status is "infeasible".
+        InvalidInput: the solution's status is "infeasible", or what levels keep was free.
     """
     if solution.status == "infeasible":
         raise InvalidInput(
             "status of the solution is 'infeasible'; sensitivities are those of a design that keeps its limits"
         )
+    if solution.keep == FREE:
+        raise InvalidInput("keep of the solution is 'free'; sensitivities are of mappings that keep what is stated")
     budget = replace(solution.budget, **dict.fromkeys(ON_THE_MACHINE))
     question = _Question(solution, budget, effort or EFFORT, exact)
     found = [question.sensitivity(figure) for figure in _figures(solution, budget)]

@@ -15,6 +15,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
 from dlco.journal import Journal
 from dlco.mapping.constraints import announce
+from dlco.mapping.kept import STATED
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fixed import solve_exactly, why_not_proved
@@ -25,7 +26,7 @@ from dlco.optimize.run import search_design
 from dlco.progress import Listener, silent
 from dlco.progress_bar import listening
 from dlco.search.local_search import Effort
-from dlco.workload.layer import Layer
+from dlco.workload.layer import Layer, check_layers
 
 log = logging.getLogger("dlco")
 
@@ -64,7 +65,7 @@ def solve(
         bound: whether to prove a lower bound on the objective too.
         progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
         effort: how hard to try.
-        **options: device, constraints, imperfect, start, checkpoint, resume: see `RunOptions`.
+        **options: device, constraints, imperfect, keep, start, checkpoint, resume: see `RunOptions`.
 
     Returns:
         A `Solution`. Its status is "infeasible" where no design within the budget was found, "interrupted" after
@@ -82,7 +83,8 @@ def solve(
     """
     effort, others = check_effort(effort, SolveEffort), Options(**options)
     check_flag("bound", bound)
-    request = make_request(layers, hardware, objective, budget, seed, others)
+    net = check_layers(layers)
+    request = make_request(net, hardware, objective, budget, seed, others)
     announce(request.hardware.base, request.layers, request.constraints)
     with (
         held(),
@@ -98,7 +100,11 @@ def solve(
                 proved, reason = None, str(error)
             if proved is not None:
                 return proved if bound else replace(proved, lower_bound=None)
-        log.info("searching, as the exact search does not answer this: %s", reason or "no mapping keeps the budget")
+        reason = reason or "no mapping keeps the budget"
+        log.info("searching, as the exact search does not answer this: %s", reason)
+        if request.keep_free:
+            log.warning("what levels keep stays as stated, as the exact search alone chooses it: %s", reason)
+            request = make_request(net, hardware, objective, budget, seed, replace(others, keep=STATED))
         return search_design(make_run(request, effort, others.starts, listener, journal), bound=bound)
 
 

@@ -7,6 +7,7 @@ from dlco.design.objective import GOALS, LIMITED, OBJECTIVES
 from dlco.hardware import DRAM_KINDS, EYERISS_NORMALISED
 from dlco.hardware.nodes import NODES
 from dlco.hardware.presets import ARCHITECTURES
+from dlco.mapping.kept import KEEPS
 from dlco.nas.methods import METHODS
 from dlco.nas.oracles.fit import KINDS
 from dlco.optimize.effort import EFFORTS
@@ -28,6 +29,7 @@ def test_names_are_those_of_their_rooms() -> None:
     assert tuple(METHODS) == names.METHODS
     assert tuple(KINDS) == names.PREDICTORS
     assert tuple(EFFORTS) == names.EFFORTS
+    assert KEEPS == names.KEEPS
     assert tuple(evaluate.RULES) == names.RULES
     assert tuple(simulate.COPIES) == names.COPIES
     assert tuple(PICTURES) == names.PICTURES

@@ -20,6 +20,7 @@ COMMON: list[tuple[str, Any]] = [
     *(("budget", value) for value in ({}, 5)),
     *(("constraints", value) for value in ({}, "all")),
     *(("imperfect", value) for value in (1, None, "no")),
+    *(("keep", value) for value in ("all", None, True, [])),
     *(("bound", value) for value in (None, 1, "yes")),
     *(("effort", value) for value in (1, {}, "high")),
     *(("progress", value) for value in (None, 3)),

@@ -4,7 +4,7 @@ import argparse
 import re
 
 from dlco.cli.arguments import completed
-from dlco.cli.names import DEVICES, DRAMS, EFFORTS, MACHINES, NETWORKS, TECHNOLOGIES
+from dlco.cli.names import DEVICES, DRAMS, EFFORTS, KEEPS, MACHINES, NETWORKS, TECHNOLOGIES
 
 Group = argparse._ActionsContainer  # a parser, or a group of its arguments
 
@@ -88,7 +88,7 @@ def add_totals(limits: Group) -> None:
 
 
 def add_mappings(parser: Group) -> None:
-    """Add `--constraints` and `--imperfect`: which mappings may be."""
+    """Add `--constraints`, `--imperfect` and `--keep`: which mappings may be."""
     completed.file(
         parser.add_argument(
             "--constraints",
@@ -98,6 +98,12 @@ def add_mappings(parser: Group) -> None:
     )
     parser.add_argument(
         "--imperfect", action="store_true", help="tiles need not divide the layer's bounds; the last one is then short"
+    )
+    parser.add_argument(
+        "--keep",
+        choices=KEEPS,
+        default=KEEPS[0],
+        help="what levels keep: as stated, or free, a choice of each mapping on a given machine (default: %(default)s)",
     )
 
 

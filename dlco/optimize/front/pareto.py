@@ -90,6 +90,7 @@ def pareto(
         if axis == Objective.EDP:
             raise InvalidInput(f"{name} is {axis!r}, which no budget limits; allowed: {', '.join(LIMITED)}")
     others = Options(**options)
+    others.refuse_free("pareto")
     axes = (x, y) if z is None else (x, y, z)
     request = front_request(layers, hardware, axes, points, budget, seed, bound, effort, span, others)
     question = request.common

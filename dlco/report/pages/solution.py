@@ -10,6 +10,7 @@ from dlco.design.sensitivity_table import sensitivity_table
 from dlco.design.solution import Solution
 from dlco.design.solution_table import LISTED, headline, layer_rows
 from dlco.design.table import Table
+from dlco.mapping.kept import FREE
 from dlco.mapping.rules import DEFAULT_RULES
 from dlco.report.breakdown import breakdowns
 from dlco.report.pages.html import Section, card, document, facts, folded, paragraphs, picture, table
@@ -118,6 +119,7 @@ def provenance(solution: Solution, source: str = "") -> list[tuple[str, str]]:
         ("mappings evaluated", f"{solution.evaluations:,}"),
         ("time", f"{solution.seconds:.1f} s"),
         ("factors", "need not divide their dimensions" if solution.imperfect else "divide their dimensions"),
+        ("levels keep", "what each mapping chooses" if solution.keep == FREE else "what is stated"),
         ("counting rules", f"restart {rules.restart!r}, {forwarding}"),
         ("effort", _effort(solution.effort) or "not recorded"),
     ]
