@@ -92,8 +92,8 @@ def solve(
         others.recording((request, effort, others.starts)) as journal,
         some_mapping(),
     ):
-        reason = why_not_proved(request) if effort.exact else "the effort leaves it out"
-        if reason is None:
+        reason = refused = why_not_proved(request) if effort.exact else "the effort leaves it out"
+        if refused is None:
             try:
                 proved = solve_exactly(request, effort, listener, journal, partial(_briefly, request))
             except NoMapping as error:  # the search ends on the nearest there is and says what it breaks
@@ -104,7 +104,9 @@ def solve(
         log.info("searching, as the exact search does not answer this: %s", reason)
         if request.keep_free:
             log.warning("what levels keep stays as stated, as the exact search alone chooses it: %s", reason)
-            request = make_request(net, hardware, objective, budget, seed, replace(others, keep=STATED))
+            request = replace(request, keep_free=False)
+            if refused is not None:  # else it is proved that nothing answers, and the search says why
+                request = make_request(net, hardware, objective, budget, seed, replace(others, keep=STATED))
         return search_design(make_run(request, effort, others.starts, listener, journal), bound=bound)
 
 
