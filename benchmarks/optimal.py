@@ -1,7 +1,8 @@
 """`solve` on fixed machines where the exact search covers every layer: proved optima, and what they take.
 
 Five networks on the two machines that timeloop-mapper's figures were recorded on and on two of dlco's presets, one
-process, one thread, search and proof together. Every mapping of the answers is priced again by `dlco.evaluate`.
+process, one thread, search and proof together. Every mapping of the answers is priced again by `dlco.evaluate`. Then
+the same on the recorded machines where what levels keep is free.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from recorded import machine, mapper_figures
 import dlco
 from dlco import Architecture
 from dlco.errors import InvalidInput
+from dlco.mapping import Constraints
 
 RECORDED_ON = ("unified_256", "eyeriss_like_168")
 PRESETS = ("generic", "eyeriss_like")
@@ -34,16 +36,34 @@ EDP = {  # the optima that a search written apart from this one found, pJ x cycl
 }
 
 
+FREE_EDP = {  # the same where the shared level alone may bypass what it likes
+    ("unified_256", "resnet18"): 9.01414e16,
+    ("eyeriss_like_168", "resnet18"): 1.42888e17,
+}
+SHARED = {"unified_256": "GlobalBuffer", "eyeriss_like_168": "shared_glb"}
+
+
+def free_machine(name: str) -> Architecture:
+    """A recorded machine whose shared level keeps all dataspaces unless a mapping bypasses some."""
+    return machine(name).with_bypass({SHARED[name]: []})
+
+
+def kept_inside(where: Architecture) -> Constraints:
+    """What fixes that the levels inside a processing element keep what the machine lets them."""
+    names = frozenset({"Weights", "Inputs", "Outputs"})
+    return Constraints(keep=tuple((level.name, names - level.bypass) for level in where.levels[:-2]))
+
+
 def architecture(name: str) -> Architecture:
     """A machine by name."""
     return machine(name) if name in RECORDED_ON else dlco.hardware.get_hardware(name.removesuffix("_like"))
 
 
-def optimum(name: str, network: str) -> dict[str, Any]:
+def optimum(network: str, where: Architecture, **options: Any) -> dict[str, Any]:
     """What `solve` finds for one network on one machine, and what it takes."""
-    layers, where = dlco.networks.get_network(network), architecture(name)
+    layers = dlco.networks.get_network(network)
     with Stopwatch() as watch:
-        solution = dlco.solve(layers, where, objective="edp")
+        solution = dlco.solve(layers, where, objective="edp", **options)
     again = costs(layers, where, solution.mappings, timeloop=False)[""]
     return {
         "layers": len({layer.problem for layer in layers}),
@@ -58,7 +78,31 @@ def optimum(name: str, network: str) -> dict[str, Any]:
     }
 
 
-def payload(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
+def free_tables(
+    found: dict[tuple[str, str], dict[str, Any]], free: dict[tuple[str, str, str], dict[str, Any]]
+) -> tuple[list[dict[str, Any]], list[list[Any]]]:
+    """(targets, rows) of what levels keep as a choice."""
+    rows, targets = [], []
+    for name, network in dict.fromkeys(key[:2] for key in free):
+        shared, every = (free[name, network, levels] for levels in ("shared", "all"))
+        stated = found[name, network]["edp"]
+        gains = [100 * (1 - one["edp"] / stated) for one in (shared, every)]
+        rows.append([name, network, stated, shared["edp"], every["edp"], *gains, shared["cpu_s"], every["cpu_s"]])
+        if (name, network) in FREE_EDP:
+            target = FREE_EDP[name, network]
+            text, met = f"EDP of {network} on {name}, shared level free", abs(shared["edp"] / target - 1) < 1e-5
+            targets.append({"name": text, "target": target, "value": shared["edp"], "met": met})
+    if free:
+        gap = max(one["gap"] for one in free.values())
+        targets.append(
+            {"name": "gap where what levels keep is free", "target": "exactly 0", "value": gap, "met": gap == 0}
+        )
+    return targets, rows
+
+
+def payload(
+    found: dict[tuple[str, str], dict[str, Any]], free: dict[tuple[str, str, str], dict[str, Any]]
+) -> dict[str, Any]:
     """The results as `common` wants them."""
     keys = ("layers", "cycles", "energy_pj", "edp", "gap", "evaluations", "cpu_s", "wall_s")
     rows = [[*key, *(one[name] for name in keys)] for key, one in found.items()]
@@ -88,6 +132,10 @@ def payload(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
         targets.append(
             {"name": name, "target": f"at most {most:g}", "value": one["cpu_s"], "met": one["cpu_s"] <= most}
         )
+    free_targets, free_rows = free_tables(found, free)
+    targets += free_targets
+    free_head = ["machine", "network", "EDP as stated", "EDP, shared level free", "EDP, all levels free"]
+    free_head += ["gain %, shared", "gain %, all", "CPU s, shared", "CPU s, all"]
     head = ["machine", "network", "distinct layers", "cycles", "pJ", "EDP", "gap", "mappings priced", "CPU s", "wall s"]
     mapper_head = ["machine", "timeloop-mapper's EDP", "its CPU s", "optimum", "CPU s", "ratio of EDPs"]
     return {
@@ -95,14 +143,18 @@ def payload(found: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
         "text": (
             "`solve` for EDP at its defaults on machines that are given: all perfect factors, loop orders and spatial "
             "splits, what each level keeps as the machine says, dlco's default counting rules. One process, one "
-            "thread; CPU seconds are those of the whole call, the proof included."
+            "thread; CPU seconds are those of the whole call, the proof included. Where what levels keep is free "
+            '(`keep="free"`), the shared level of either recorded machine may keep all three dataspaces, and each '
+            "mapping chooses what it bypasses: there alone, or at every level but the outermost."
         ),
         "targets": targets,
         "tables": [
             {"title": "Networks", "head": head, "rows": rows},
             {"title": "Beside timeloop-mapper's recorded search, ResNet-18", "head": mapper_head, "rows": beside},
+            {"title": "What levels keep as a choice", "head": free_head, "rows": free_rows},
         ],
-        "data": [{"machine": key[0], "network": key[1], **one} for key, one in found.items()],
+        "data": [{"machine": key[0], "network": key[1], **one} for key, one in found.items()]
+        + [{"machine": key[0], "network": key[1], "free": key[2], **one} for key, one in free.items()],
     }
 
 
@@ -113,16 +165,24 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="keep the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = {}
+    found, free = {}, {}
     for name in options.machines:
         for network in options.networks:
             try:
-                found[name, network] = optimum(name, network)
+                found[name, network] = optimum(network, architecture(name))
             except InvalidInput as error:
                 parser.error(str(error))
             one = found[name, network]
             print(f"{name} {network}: EDP {one['edp']:.6g}, gap {one['gap']}, {one['cpu_s']:.1f} CPU s", flush=True)
-    result = payload(found)
+            for levels in ("shared", "all") if name in RECORDED_ON else ():
+                where = free_machine(name)
+                fixed = kept_inside(where) if levels == "shared" else None
+                one = free[name, network, levels] = optimum(network, where, keep="free", constraints=fixed)
+                print(
+                    f"  {levels} levels free: EDP {one['edp']:.6g}, gap {one['gap']}, {one['cpu_s']:.1f} CPU s",
+                    flush=True,
+                )
+    result = payload(found, free)
     show(result)
     if options.save:
         save_results("optimal", result)
