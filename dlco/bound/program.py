@@ -100,13 +100,18 @@ class _Drafting:
             leak = self.wide(own.leak) * compute * Sum.monomial(1.0, m.instances(level))
             self.energy(leak, -1)
         moves = self.accesses(compute)
+        memories = m.costs.base.parts
         for level, own in enumerate(m.costs.levels):
-            reads, writes = moves[level]
+            parts = [lv for lv, part in enumerate(memories) if part == level]
+            if not parts:  # its memory's innermost part has the rows for all
+                self.fanout(level)
+                continue
+            reads, writes = ([one for lv in parts for one in moves[lv][kind]] for kind in range(2))
             for moved, port in zip((reads, writes, reads + writes), PORTS, strict=True):
                 bandwidth = getattr(own, port)
                 if bandwidth is not None and moved:
                     self.time_row(moved, bandwidth, self.size(level, port))
-            self.capacity(level)
+            self.capacity(level, parts)
             self.fanout(level)
         self.machine()
         self.decisions()
@@ -265,8 +270,8 @@ class _Drafting:
                 self.line(0, shared, factor, span)
                 self.chords.append((level, shared, factor, span))
 
-    def capacity(self, level: int) -> None:
-        """The tiles of a level fit."""
+    def capacity(self, level: int, parts: Sequence[int]) -> None:
+        """The tiles of a level, of all parts of its memory, fit."""
         m = self.model
         room = m.costs.levels[level].capacity
         if room is None:
@@ -274,8 +279,9 @@ class _Drafting:
         row = self.new_row(self.size(level, "capacity"))
         self.constant[row] = -1.0
         for t, space in enumerate(m.spaces):
-            if level in space.kept:
-                self.terms(row, m.words(self.node, level, t).over(self.wide(room)), -1)
+            for part in parts:
+                if part in space.kept:
+                    self.terms(row, m.words(self.node, part, t).over(self.wide(room)), -1)
 
     def fanout(self, level: int) -> None:
         """The children of a level are enough."""

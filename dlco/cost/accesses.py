@@ -64,7 +64,7 @@ def count_accesses(
         if top is None:
             raise InvalidMapping(f"{space.name} is kept at no level; at least one must keep it")
         content: Row = nest.cycles if supplies is None else received_by_macs(supplies, s, nest)
-        part = _partitions(nest, s, arithmetic) if space.read_write else [0] * nest.levels
+        part = _partitions(nest.of_space(s), s, arithmetic) if space.read_write else [0] * nest.levels
         for level in range(top + 1):
             content = product((distinct[level][s], content))
             if not kept[level][s]:
@@ -92,7 +92,7 @@ def count_accesses(
 
 def partition_sizes(nest: Nest, arithmetic: Arithmetic) -> Table:
     """`[levels][spaces]` share of each tensor that one instance sees over the execution (Timeloop's estimate)."""
-    columns = [_partitions(nest, s, arithmetic) for s in range(len(nest.shape.spaces))]
+    columns = [_partitions(nest.of_space(s), s, arithmetic) for s in range(len(nest.shape.spaces))]
     return [[column[level] for column in columns] for level in range(nest.levels)]
 
 

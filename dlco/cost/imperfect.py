@@ -42,10 +42,12 @@ import torch
 from dlco.cost.accesses import Accesses, count_accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.cost import Cost
+from dlco.cost.crossing import crossing_of
 from dlco.cost.nest import Axes, Nest, Row, build_nest, is_one, positions
 from dlco.cost.performance import Performance, performance
 from dlco.cost.shape import Shape, bounds_row, compile_problem
 from dlco.cost.tabulate import tabulate, tabulate_counts
+from dlco.errors import NotSupported
 from dlco.hardware.architecture import Machine
 from dlco.mapping.kept import Kept
 from dlco.mapping.mapping import OUTWARDS, TEMPORAL, MappingBatch
@@ -194,7 +196,12 @@ def covers(factors: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
 
 
 def imperfect_performance(mean: MeanNest, busy: BusyNest, machine: Machine, kept: Kept) -> tuple[Accesses, Performance]:
-    """(accesses of the mean nest, its energies with the cycles and the leakage of the busy one)."""
+    """(accesses of the mean nest, its energies with the cycles and the leakage of the busy one).
+
+    Raises `NotSupported` where parts of memories in and beyond an array come in turns.
+    """
+    if crossing_of(mean.shape, machine, kept) is not None:
+        raise NotSupported("factors multiply to more than a bound, and parts of memories stand across the array")
     accesses, rushed = (count_accesses(nest, kept, DEFAULT_RULES, EXACT) for nest in (mean, busy))
     return accesses, paced(performance(mean, machine, accesses, EXACT), performance(busy, machine, rushed, EXACT))
 

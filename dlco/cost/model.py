@@ -8,6 +8,7 @@ import torch
 from dlco.cost.accesses import count_accesses
 from dlco.cost.arithmetic import EXACT, INTEGRAL, SMOOTH, Arithmetic, Exact
 from dlco.cost.cost import Cost, Totals
+from dlco.cost.crossing import crossing_of
 from dlco.cost.executed import executed_cost
 from dlco.cost.forwarding import Supply, supply
 from dlco.cost.imperfect import imperfect_cost, imperfect_nests, imperfect_performance
@@ -94,6 +95,11 @@ def evaluate(
     bounds = bounds_row(problem, machine.mac_pj)
     if not (integral and isinstance(arithmetic, Exact) and bool((mapping.reach > bounds).any())):
         return _perfect_cost(problem, machine, kept, given, mapping, rules, arithmetic)
+    if machine.parts and rules != DEFAULT_RULES:
+        raise NotSupported(
+            f"factors multiply to more than a bound, and rules are {rules}; memories in parts are then counted under "
+            "the default rules alone"
+        )
     if rules.restart == "timeloop":
         return executed_cost(problem, machine, kept, mapping, rules.neighbour_forwarding)
     if rules != DEFAULT_RULES:
@@ -115,10 +121,13 @@ def _perfect_cost(
 ) -> Cost:
     """What mappings cost whose factors multiply to the bounds; `given`: before its integers became real numbers."""
     shape, bounds = compile_problem(problem), bounds_row(problem, machine.mac_pj)
+    if machine.parts and rules.neighbour_forwarding:
+        raise NotSupported("rules have neighbour_forwarding; memories in parts are counted without it")
     supplies = _supplies(problem, machine, mapping) if rules.neighbour_forwarding else None
     batch = torch.broadcast_shapes(mapping.batch_shape, machine.capacity.shape[:-1])
     place = positions(mapping.order)
-    nest = build_nest(shape, mapping.factors, place)
+    crossing = crossing_of(shape, machine, kept)
+    nest = build_nest(shape, mapping.factors, place, crossing=crossing)
     accesses = count_accesses(nest, kept, rules, arithmetic, supplies)
     spent = performance(nest, machine, accesses, arithmetic)
     covered = ((mapping.reach - bounds).abs() < 1e-6 * bounds).all(-1)
@@ -127,7 +136,7 @@ def _perfect_cost(
         check_countable(problem)
         dtype = torch.int64
         if not _whole_in_float64(problem):
-            counted, arithmetic = build_nest(shape, given.factors, place), INTEGRAL
+            counted, arithmetic = build_nest(shape, given.factors, place, crossing=crossing), INTEGRAL
             accesses = count_accesses(counted, kept, rules, INTEGRAL)
     counts = tabulate_counts(kept, batch, counted, counted, accesses, arithmetic, dtype)
     return tabulate(machine, kept, batch, nest, counts, spent, covered)
@@ -175,7 +184,7 @@ def evaluate_totals(
         raise InvalidInput("neighbour_forwarding is True; only evaluate() counts it, not its fast forms for batches")
     sized: Nest
     if bounds is None:
-        sized = build_nest(shape, factors, position, axes)
+        sized = build_nest(shape, factors, position, axes, crossing_of(shape, machine, kept))
         spent = performance(sized, machine, count_accesses(sized, kept, rules, arithmetic), arithmetic)
     else:
         sized, mean, busy = imperfect_nests(shape, factors, position, bounds, axes)

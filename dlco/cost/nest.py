@@ -7,7 +7,7 @@ same number and gradient, and is exact on integers.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -52,6 +52,22 @@ def extent(rank: Sequence[tuple[int, Coefficient]], extents: Sequence[Row]) -> R
 
 
 @dataclass(frozen=True)
+class Crossing:
+    """Where parts of a memory inside an array and of one beyond it come in turns, so that some stand on its wrong side.
+
+    The words of a dataspace without windows do not depend on where among the temporal loops the array's loops are, so
+    long as they lie between its tiles inside the array and those beyond it. There each dataspace has them.
+
+    Attributes:
+        parts: as `Architecture.parts`: a fan-out lies inside a memory of at least its own number.
+        places: `[spaces][levels]` the level at which each level's spatial loops count for a dataspace.
+    """
+
+    parts: tuple[int, ...]
+    places: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
 class Nest:
     """Loops of a batch of mappings.
 
@@ -61,12 +77,14 @@ class Nest:
         spatial: `[levels][2][dims]` rows, X and Y.
         position: `[levels][dims]` place of each temporal loop in its level, innermost 0: integers where the whole
             batch shares one order, rows of integers where it does not.
+        crossing: None where every level stands on the side of each fan-out that its memory is on.
     """
 
     shape: Shape
     temporal: tuple[tuple[Row, ...], ...]
     spatial: tuple[tuple[tuple[Row, ...], tuple[Row, ...]], ...]
     position: tuple[tuple[Position, ...], ...]
+    crossing: Crossing | None = field(default=None, kw_only=True)
 
     @property
     def levels(self) -> int:
@@ -144,9 +162,36 @@ class Nest:
         """`[levels]` iterations of each level's temporal loops."""
         return tuple(product(n) for n in self.temporal)
 
+    def of_space(self, space: int) -> "Nest":
+        """The loops with the spatial ones where they count for a dataspace."""
+        return self._by_space[space]
+
+    @cached_property
+    def _by_space(self) -> tuple["Nest", ...]:
+        if self.crossing is None:
+            return (self,) * len(self.shape.spaces)
+        found = []
+        for places in self.crossing.places:
+            if places == tuple(range(self.levels)):
+                found.append(replace(self, crossing=None))
+                continue
+            moved = tuple(
+                (self._gathered(places, level, 0), self._gathered(places, level, 1)) for level in range(self.levels)
+            )
+            found.append(replace(self, spatial=moved, crossing=None))
+        return tuple(found)
+
+    def _gathered(self, places: Sequence[int], level: int, axis: int) -> tuple[Row, ...]:
+        """`[dims]` the spatial loops along an axis that count at a level."""
+        rows = [self.spatial[f][axis] for f, place in enumerate(places) if place == level]
+        return tuple(product(row[d] for row in rows) for d in range(self.shape.dims))
+
     @cached_property
     def instances(self) -> tuple[Row, ...]:
         """`[levels]` instances used of each level."""
+        if self.crossing is not None:
+            parts = self.crossing.parts
+            return tuple(product(n for n, part in zip(self.fanout, parts, strict=True) if part > own) for own in parts)
         return tuple(product(self.fanout[level + 1 :]) for level in range(self.levels))
 
     @cached_property
@@ -171,6 +216,8 @@ class Nest:
     @cached_property
     def words(self) -> tuple[tuple[Row, ...], ...]:
         """`[levels][spaces]` words of each tile (of its bounding box, as Timeloop counts)."""
+        if self.crossing is not None:
+            return tuple(tuple(nest.words[lv][s] for s, nest in enumerate(self._by_space)) for lv in range(self.levels))
         return tuple(tuple(product(box) for box in row) for row in self.boxes)
 
 
@@ -185,6 +232,7 @@ def build_nest(
     factors: torch.Tensor,
     position: torch.Tensor | Sequence[Sequence[int]],
     axes: Axes | None = None,
+    crossing: Crossing | None = None,
 ) -> Nest:
     """The rows of a batch of factors `[..., levels, 3, dims]`; see `Nest`.
 
@@ -211,4 +259,5 @@ def build_nest(
         temporal=tuple(loops(lv, 0) for lv in range(levels)),
         spatial=tuple((loops(lv, 1, x), loops(lv, 2, y)) for lv, (x, y) in enumerate(axes)),
         position=place,
+        crossing=crossing,
     )

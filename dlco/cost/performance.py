@@ -18,6 +18,7 @@ class Performance:
         cycles: `[...]` total; `compute_cycles`: of the loops alone; `level_cycles`: `[levels]` of what each level alone
             would need; `port_cycles`: `[levels][ports]` of what each port would, the plain 0 where it has no limit.
         level_pj: `[levels][spaces]` access energy of all instances, pJ; `leak_pj`: `[levels]`; `mac_pj`: MACs'.
+        parts: as `Machine.parts`. Ports are a memory's: each of its parts has what they need together.
     """
 
     cycles: torch.Tensor
@@ -27,11 +28,16 @@ class Performance:
     level_pj: list[list[Row]]
     leak_pj: list[Row]
     mac_pj: Row
+    parts: tuple[int, ...] = ()
 
     @property
     def energy_pj(self) -> torch.Tensor:
-        """Sum of the parts, pJ, `[...]`."""
-        parts = (part for row in (*self.level_pj, self.leak_pj) for part in row if isinstance(part, torch.Tensor))
+        """Sum of the parts, pJ, `[...]`; memory by memory, and then by dataspace, whatever parts it is in."""
+        rows = self.level_pj
+        if self.parts:
+            levels = [[lv for lv, part in enumerate(self.parts) if part == own] for own in sorted(set(self.parts))]
+            rows = [[rows[lv][s] for s in range(len(rows[0])) for lv in some] for some in levels]
+        parts = (part for row in (*rows, self.leak_pj) for part in row if isinstance(part, torch.Tensor))
         return total([torch.as_tensor(self.mac_pj), *parts])
 
 
@@ -48,28 +54,38 @@ def performance(nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Ar
     port_cycles: list[list[Row]] = []
     level_pj: list[list[Row]] = []
     for level in range(nest.levels):
+        first = machine.parts[level] if machine.parts else level
+        if first != level:
+            level_cycles.append(level_cycles[first])
+            port_cycles.append(port_cycles[first])
+            level_pj.append(_level_energy(level, nest, machine, accesses, arithmetic))
+            continue
         ports = _port_cycles(level, machine, accesses, compute, arithmetic)
         needs = [need for need in ports if isinstance(need, torch.Tensor)]
         level_cycles.append(arithmetic.ceil(arithmetic.maximum([compute, *needs])) if needs else compute)
         port_cycles.append(ports)
         level_pj.append(_level_energy(level, nest, machine, accesses, arithmetic))
-    cycles = arithmetic.maximum([compute, *(c for c in level_cycles if c is not compute)])
+    own = [c for level, c in enumerate(level_cycles) if not machine.parts or machine.parts[level] == level]
+    cycles = arithmetic.maximum([compute, *(c for c in own if c is not compute)])
     instances = nest.instances
     leak = [
         product((cycles * machine.leak_pj[..., level], instances[level])) if _any(machine.leak_pj[..., level]) else 0.0
         for level in range(nest.levels)
     ]
-    return Performance(cycles, compute, level_cycles, port_cycles, level_pj, leak, product((nest.macs, machine.mac_pj)))
+    macs = product((nest.macs, machine.mac_pj))
+    return Performance(cycles, compute, level_cycles, port_cycles, level_pj, leak, macs, machine.parts)
 
 
 def _port_cycles(
     level: int, machine: Machine, accesses: Accesses, compute: torch.Tensor, arithmetic: Arithmetic
 ) -> list[Row]:
-    """Cycles that the words of an instance need at its read, its write and its shared port."""
-    reads = [row for row in accesses.reads[level] if isinstance(row, torch.Tensor)]
+    """Cycles that the words of an instance, of all parts of its memory, need at its ports: read, write and shared."""
+    parts = [lv for lv, part in enumerate(machine.parts) if part == level] or [level]
+    cells = [(lv, s) for s in range(len(accesses.reads[level])) for lv in parts]
+    reads = [row for lv, s in cells if isinstance(row := accesses.reads[lv][s], torch.Tensor)]
     writes = [
         total([row for row in pair if isinstance(row, torch.Tensor)])
-        for pair in zip(accesses.updates[level], accesses.fills[level], strict=True)
+        for pair in ((accesses.updates[lv][s], accesses.fills[lv][s]) for lv, s in cells)
         if any(isinstance(row, torch.Tensor) for row in pair)
     ]
     return [

@@ -15,15 +15,21 @@ from dlco.mapping.kept import Kept
 
 
 def occupancies(nest: Nest, machine: Machine, kept: Kept) -> list[torch.Tensor]:
-    """What tiles and fan-outs use as a share of what there is, a `[...]` row each; none may exceed 1."""
+    """What tiles and fan-outs use as a share of what there is, a `[...]` row each; none may exceed 1.
+
+    Tiles of a memory in parts are added up.
+    """
     shares = []
     for level in range(nest.levels):
         x, y = (product(axis) for axis in nest.spatial[level])
         for used, there in ((x, machine.fanout_x[..., level]), (y, machine.fanout_y[..., level])):
             if not is_one(used):
                 shares.append(used / there)
+        if machine.parts and machine.parts[level] != level:
+            continue
         room = machine.capacity[..., level]
-        tiles = [torch.as_tensor(nest.words[level][s]) for s in range(len(kept[level])) if kept[level][s]]
+        parts = [lv for lv, part in enumerate(machine.parts) if part == level] or [level]
+        tiles = [torch.as_tensor(nest.words[lv][s]) for s in range(len(kept[level])) for lv in parts if kept[lv][s]]
         if tiles and not bool(torch.isinf(room).all()):
             shares.append(total(tiles) / room)
     return shares

@@ -35,7 +35,7 @@ def fills(
     `[levels][spaces]` both. The second is 1 but where an imperfect loop leaves the tile in place while some of the
     instances lie idle in its last iteration: they were filled all the same, by the same words.
     """
-    spaces = [_space_fills(nest, s, rules, arithmetic) for s in range(len(nest.shape.spaces))]
+    spaces = [_space_fills(nest.of_space(s), s, rules, arithmetic) for s in range(len(nest.shape.spaces))]
     return (
         tuple(zip(*(rows for rows, _ in spaces), strict=True)),
         tuple(zip(*(surplus for _, surplus in spaces), strict=True)),
@@ -46,8 +46,8 @@ def distinct_children(nest: Nest, arithmetic: Arithmetic) -> tuple[tuple[Row, ..
     """`[levels][spaces]` number of children with different data; identical data is multicast."""
     return tuple(
         tuple(
-            product(_distinct_steps(nest, level, rank, arithmetic) for rank in space.ranks)
-            for space in nest.shape.spaces
+            product(_distinct_steps(nest.of_space(s), level, rank, arithmetic) for rank in space.ranks)
+            for s, space in enumerate(nest.shape.spaces)
         )
         for level in range(nest.levels)
     )

@@ -11,7 +11,8 @@ from functools import cached_property
 
 import torch
 
-from dlco.cost.nest import Nest, Position, Row
+from dlco.cost.crossing import crossing_of
+from dlco.cost.nest import Crossing, Nest, Position, Row
 from dlco.cost.shape import Shape, compile_problem
 from dlco.cost.tabulate import overflow
 from dlco.errors import InvalidInput
@@ -33,13 +34,14 @@ class Splits:
 
     Attributes:
         space: the map space.
-        shape: the compiled problem; `kept`: `[levels][spaces]`.
+        shape: the compiled problem; `kept`: `[levels][spaces]`; `crossing`: as in `Nest`.
         tables: for each dimension of bound above 1, by index: `[splits, slots]` factors.
     """
 
     space: MapSpace
     shape: Shape
     kept: Kept
+    crossing: Crossing | None
     tables: dict[int, torch.Tensor]
 
     @staticmethod
@@ -57,7 +59,8 @@ class Splits:
             if bound > 1
         }
         kept = kept_table(problem, architecture, space.bypass)
-        return Splits(space, compile_problem(problem), kept, tables)
+        shape = compile_problem(problem)
+        return Splits(space, shape, kept, crossing_of(shape, architecture.tensors(), kept), tables)
 
     @cached_property
     def open(self) -> dict[int, tuple[int, ...]]:
@@ -90,6 +93,7 @@ class Splits:
             temporal=tuple(tuple(level[TEMPORAL]) for level in loops),
             spatial=tuple((tuple(level[SPATIAL_X]), tuple(level[SPATIAL_Y])) for level in loops),
             position=tuple(tuple(row) for row in place),
+            crossing=self.crossing,
         )
 
     def fitting(self, machine: Machine, limit: int) -> dict[int, torch.Tensor]:

@@ -26,6 +26,7 @@ from dlco.hardware.presets import (
     tpu_space,
 )
 from dlco.hardware.space import HardwareSpace
+from dlco.hardware.split import split
 from dlco.hardware.technology import (
     EYERISS_NORMALISED,
     TECHNOLOGY_45NM,
@@ -69,6 +70,7 @@ __all__ = [
     "get_technology",
     "simba_like",
     "simba_space",
+    "split",
     "tpu_like",
     "tpu_space",
     "with_dram",

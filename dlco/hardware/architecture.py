@@ -19,6 +19,11 @@ from dlco.workload.problem import check_positive_int
 
 KINDS = ("regfile", "SRAM", "DRAM")
 PORTS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
+SHARED = (
+    *("kind", "capacity", "word_bits", "block_size", "multiple_buffering", *PORTS),
+    *("read_pj", "write_pj", "update_pj"),
+)
+"""Figures of a level that all parts of a memory state alike."""
 _MOST = 1e15  # of a figure: their products, over any counts, stay finite
 _LARGEST = 2**53  # integers that float64 holds exactly
 
@@ -80,6 +85,9 @@ class Level:
         area_um2: um2 per instance.
         fanout_x, fanout_y: children of each instance along X and Y.
         bypass: names of the dataspaces that this level never keeps; all there are where the capacity is 0.
+        memory: name of the memory that this level is a part of, by default one of its own. Parts of one memory share
+            its capacity and its ports, which each states in full; its area and its leakage are the innermost part's,
+            and those of the others are 0. `dlco.hardware.split` makes them.
 
     Energies and areas are at most 1e15, bandwidths at least 1e-15, so that no product of them leaves the numbers.
 
@@ -106,6 +114,7 @@ class Level:
     fanout_x: int = 1
     fanout_y: int = 1
     bypass: frozenset[str] = field(default_factory=frozenset)
+    memory: str | None = None
 
     def __post_init__(self) -> None:
         where = f"of level {self.name!r}"
@@ -125,6 +134,13 @@ class Level:
         for name in self.bypass:
             if not isinstance(name, str):
                 raise InvalidInput(f"bypass {where} holds {name!r}; it must hold names of dataspaces")
+        if self.memory is not None and (not isinstance(self.memory, str) or not self.memory):
+            raise InvalidInput(f"memory {where} is {self.memory!r}; it must be a non-empty string, or None")
+
+    @property
+    def children(self) -> int:
+        """Children of an instance."""
+        return self.fanout_x * self.fanout_y
 
     @property
     def usable_capacity(self) -> float:
@@ -199,6 +215,38 @@ class Architecture:
             raise InvalidInput(f"constraints of {self.name!r} is {self.constraints!r}; it must be a Constraints")
         for level in [slot.level for slot in self.constraints.slots] + [box.level for box in self.containers]:
             self.index(level)
+        self._check_parts()
+
+    @cached_property
+    def crosses(self) -> bool:
+        """Whether some level stands on the other side of a fan-out than its memory: parts of memories in turns."""
+        fanned = [i for i, level in enumerate(self.levels) if level.children > 1]
+        return any((f > i) != (self.parts[f] > own) for f in fanned for i, own in enumerate(self.parts))
+
+    def _check_parts(self) -> None:
+        """Raise `InvalidInput` unless the parts of every memory agree on what it is."""
+        for i, part in enumerate(self.parts):
+            level, first = self.levels[i], self.levels[part]
+            if part == i:
+                continue
+            for name in SHARED:
+                if getattr(level, name) != getattr(first, name):
+                    raise InvalidInput(
+                        f"{name} of level {level.name!r} is {getattr(level, name)!r}; as a part of {level.memory!r} it "
+                        f"must be that of {first.name!r}, {getattr(first, name)!r}"
+                    )
+            for name in ("area_um2", "leak_pj"):
+                if getattr(level, name):
+                    raise InvalidInput(
+                        f"{name} of level {level.name!r} is {getattr(level, name)!r}; it must be 0, since "
+                        f"{first.name!r}, the innermost part of {level.memory!r}, has it"
+                    )
+        for part in set(self.parts):
+            fanned = [
+                lv.name for lv, own in zip(self.levels, self.parts, strict=True) if own == part and lv.children > 1
+            ]
+            if len(fanned) > 1:
+                raise InvalidInput(f"fan-outs of {', '.join(fanned)} are above 1; one part of a memory may have one")
 
     def index(self, level: str) -> int:
         """Position of a level, innermost 0; raises `InvalidInput` for an unknown name."""
@@ -219,10 +267,31 @@ class Architecture:
         return inside if made == (outer.fanout_x, outer.fanout_y) else ()
 
     @cached_property
+    def parts(self) -> tuple[int, ...]:
+        """For each level the innermost one of the same memory, itself where the memory is its own.
+
+        So of two levels that of the lower number belongs to a memory further in, wherever the levels themselves stand.
+        """
+        first: dict[tuple[bool, str], int] = {}
+        for i, level in enumerate(self.levels):
+            first.setdefault((level.memory is None, level.memory or level.name), i)
+        return tuple(first[level.memory is None, level.memory or level.name] for level in self.levels)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether some memory has several parts."""
+        return self.parts != tuple(range(len(self.levels)))
+
+    @cached_property
     def instances(self) -> tuple[int, ...]:
         """Instances of each level, innermost first."""
         return tuple(
-            prod(outer.fanout_x * outer.fanout_y for outer in self.levels[i + 1 :]) for i in range(len(self.levels))
+            prod(
+                outer.fanout_x * outer.fanout_y
+                for outer, part in zip(self.levels, self.parts, strict=True)
+                if part > own
+            )
+            for own in self.parts
         )
 
     @cached_property
@@ -234,9 +303,9 @@ class Architecture:
     def memory_bits(self) -> float:
         """What all levels but DRAM hold together, over all their instances; those without a limit left out."""
         return sum(
-            level.capacity * level.word_bits * instances
-            for level, instances in zip(self.levels, self.instances, strict=True)
-            if level.kind != "DRAM" and level.capacity < inf
+            level.capacity * level.word_bits * self.instances[i]
+            for i, level in enumerate(self.levels)
+            if level.kind != "DRAM" and level.capacity < inf and self.parts[i] == i
         )
 
     @cached_property
@@ -260,7 +329,8 @@ class Architecture:
         for name in LEVEL_FIELDS:
             own = "usable_capacity" if name == "capacity" else name
             values[name] = [getattr(level, own) for level in self.levels]
-        return Machine(**{name: torch.tensor(one, dtype=dtype, device=device) for name, one in values.items()})
+        rows = {name: torch.tensor(one, dtype=dtype, device=device) for name, one in values.items()}
+        return SplitMachine(**rows, memories=self.parts) if self.is_split else Machine(**rows)
 
 
 @dataclass(frozen=True)
@@ -288,6 +358,11 @@ class Machine:
     cycle_s: torch.Tensor
 
     @property
+    def parts(self) -> tuple[int, ...]:
+        """`Architecture.parts`, empty where every level is a memory of its own."""
+        return ()
+
+    @property
     def macs(self) -> torch.Tensor:
         """MAC units, `[...]`."""
         return (self.fanout_x * self.fanout_y).prod(-1)
@@ -296,6 +371,9 @@ class Machine:
     def instances(self) -> torch.Tensor:
         """Instances of each level, `[..., levels]`."""
         fanout = self.fanout_x * self.fanout_y
+        if self.parts:
+            outside = [[i for i, part in enumerate(self.parts) if part > own] for own in self.parts]
+            return torch.stack([fanout[..., some].prod(-1) for some in outside], -1)
         outward = fanout.flip(-1).cumprod(-1).flip(-1)  # product of this level's fan-out and all outer ones
         return torch.cat([outward[..., 1:], torch.ones_like(outward[..., :1])], dim=-1)
 
@@ -306,7 +384,19 @@ class Machine:
 
     def select(self, index: torch.Tensor) -> "Machine":
         """The machines `index` `[...]` of a batch `[machines]`."""
-        return Machine(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return replace(self, **{name: getattr(self, name)[index] for name in (*LEVEL_FIELDS, *MACHINE_FIELDS)})
+
+
+@dataclass(frozen=True)
+class SplitMachine(Machine):
+    """Machines with memories in parts, of one hierarchy. `memories`: their `parts`."""
+
+    memories: tuple[int, ...]
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """`Architecture.parts`."""
+        return self.memories
 
 
 MACHINE_FIELDS = ("mac_pj", "mac_area_um2", "cycle_s")

@@ -69,6 +69,10 @@ class HardwareSpace:
             if taken & seen:
                 raise InvalidInput(f"parameters holds {sorted(taken & seen)[0]} twice; each size may be decided once")
             seen |= taken
+            if level.memory is not None:
+                raise InvalidInput(
+                    f"parameters frees {tie.name}, of a part of {level.memory!r}; sizes of parts are fixed"
+                )
             if tie.field == "capacity" and level.kind == "DRAM":
                 raise InvalidInput(f"kind of {level.name!r} is 'DRAM'; a free capacity is allowed for: regfile, SRAM")
         for name, driven in self.driven.items():
@@ -299,7 +303,8 @@ class HardwareSpace:
                 fixed = getattr(values, name)[i]
                 rows.setdefault(name, []).append(resized.get(name, fixed).expand(batch))
         scalars = {name: getattr(values, name).expand(batch) for name in MACHINE_FIELDS}
-        return Machine(**{name: torch.stack(row, dim=-1) for name, row in rows.items()}, **scalars)
+        levels = {name: torch.stack(row, dim=-1) for name, row in rows.items()}
+        return replace(values, **levels, **scalars)
 
     def _free(self, level: Level, sizes: torch.Tensor) -> dict[str, torch.Tensor]:
         """The level's sizes that are not fixed, by field, each `[...]` of `[..., parameters]`."""

@@ -1,6 +1,7 @@
 """Does one mapping fit its problem and its machine? Exact, in Python integers, with an error that says why not."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from math import inf, prod
 
 from dlco.errors import InvalidMapping
@@ -31,12 +32,13 @@ def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping
     """
     _check_names(problem, architecture, mapping)
     _check_cover(problem, mapping)
-    tiles = tile_words(problem, mapping)
+    tiles = tile_words(problem, mapping, architecture.parts)
     kept = kept_dataspaces(problem, mapping, architecture)
     for space in problem.dataspaces:
         if not any(space.name in names for names in kept.values()):
             raise InvalidMapping(f"{space.name} is kept at no level; at least one of {_list(mapping.levels)} must")
-    for level, x, y in zip(architecture.levels, mapping.spatial_x, mapping.spatial_y, strict=True):
+        _check_chain(space.name, architecture, kept)
+    for i, (level, x, y) in enumerate(zip(architecture.levels, mapping.spatial_x, mapping.spatial_y, strict=True)):
         for axis, factors, fanout in (("X", x, level.fanout_x), ("Y", y, level.fanout_y)):
             if prod(factors) > fanout:
                 dims = _list(f"{d} {n}" for d, n in zip(mapping.dimensions, factors, strict=True) if n > 1)
@@ -45,13 +47,17 @@ def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping
                     f"but there are {fanout}",
                     level.name,
                 )
-        needed = {name: tiles[level.name][name] for name in kept[level.name]}
+        if architecture.parts[i] != i:  # the innermost part has been checked for all
+            continue
+        parts = [lv.name for lv, part in zip(architecture.levels, architecture.parts, strict=True) if part == i]
+        needed = {name: tiles[part][name] for part in parts for name in kept[part]}
         capacity = level.usable_capacity
         if sum(needed.values()) > capacity:
-            parts = _list(f"{name} {words}" for name, words in needed.items())
+            sizes = _list(f"{name} {words}" for name, words in needed.items())
             room = int(capacity) if capacity < inf else capacity
             raise InvalidMapping(
-                f"tile at {level.name} needs {sum(needed.values())} words ({parts}) but there is room for {room}",
+                f"tile at {level.memory or level.name} needs {sum(needed.values())} words ({sizes}) "
+                f"but there is room for {room}",
                 level.name,
             )
 
@@ -91,6 +97,21 @@ def _check_cover(problem: Problem, mapping: Mapping) -> None:
             tiles = -(-tiles // factor)
         if tiles > 1:
             raise InvalidMapping(f"factors of {dim} multiply to {reach}; they must multiply to its bound {bound}")
+
+
+def _check_chain(space: str, architecture: Architecture, kept: dict[str, tuple[str, ...]]) -> None:
+    """A dataspace goes through memories from the outside in, through one part of each."""
+    chain = [
+        (part, level.name)
+        for part, level in zip(architecture.parts, architecture.levels, strict=True)
+        if space in kept[level.name]
+    ]
+    for (inner, below), (outer, above) in pairwise(chain):
+        if outer == inner:
+            memory = architecture.level(above).memory
+            raise InvalidMapping(f"{space} is kept by {below} and {above}; one part of {memory} may keep it", above)
+        if outer < inner:
+            raise InvalidMapping(f"{space} is kept by {above} outside {below}, which is a memory further out", above)
 
 
 def _list(names: Iterable[str]) -> str:

@@ -49,7 +49,7 @@ def nest_lines(
     header = {level: level for level in mapping.levels}
     body = "MAC"
     if problem is not None:
-        tiles = tile_words(problem, mapping)
+        tiles = tile_words(problem, mapping, () if architecture is None else architecture.parts)
         for level, names in kept_dataspaces(problem, mapping, architecture).items():
             sizes = ", ".join(f"{name} {tiles[level][name]:,}" for name in names)
             header[level] = f"{level} [{sizes or 'keeps nothing'}]"

@@ -10,7 +10,7 @@ import torch
 from dlco.bound import compulsory_bound, without_bypassed
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
-from dlco.errors import Infeasible, InvalidInput, InvalidMapping
+from dlco.errors import Infeasible, InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
@@ -69,10 +69,15 @@ def make_request(
     seed: int = 0,
     options: Options | None = None,
 ) -> Request:
-    """The request, or `InvalidInput` for an argument that is not what it should be, or `Infeasible`."""
+    """The request, or `InvalidInput` for an argument that is not what it should be, `NotSupported` or `Infeasible`."""
     options = options or Options()
     net = check_layers(layers)
     space = as_space(hardware)
+    if space.base.crosses:
+        raise NotSupported(
+            f"hardware {space.base.name!r} has parts of memories inside its array and beyond it in turns; mappings of "
+            "it are evaluated, not searched for: ask for `uneven` mappings of the machine that was taken apart"
+        )
     if budget is not None and not isinstance(budget, Budget):
         raise InvalidInput(f"budget is {budget!r}; it must be a dlco.Budget")
     check_seed(seed)

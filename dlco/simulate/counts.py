@@ -21,6 +21,7 @@ from math import floor, prod
 
 import numpy as np
 
+from dlco.errors import NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import SPATIAL_X, Mapping
 from dlco.mapping.rules import DEFAULT_RULES, CountingRules
@@ -95,7 +96,9 @@ def count_accesses(
     check_perfect(problem, architecture, mapping)
     nest = LoopNest.of(problem, mapping, architecture)
     fanouts = [level.fanout_x for level in architecture.levels]
-    columns = [_count(nest, space, fanouts, rules) for space in range(len(problem.dataspaces))]
+    if rules.neighbour_forwarding and architecture.is_split:
+        raise NotSupported("rules have neighbour_forwarding; memories in parts are counted without it")
+    columns = [_count(nest.of_space(space), space, fanouts, rules) for space in range(len(problem.dataspaces))]
     reads, fills, updates = (tuple(zip(*(column[i] for column in columns), strict=True)) for i in range(3))
     return AccessCounts(reads, fills, updates, tuple(nest.instances(level) for level in range(len(nest.levels))))
 

@@ -27,6 +27,7 @@ from math import inf, prod
 
 import numpy as np
 
+from dlco.errors import NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import Mapping
 from dlco.simulate.flows import NOTHING, Fabric, Flow
@@ -58,11 +59,15 @@ def simulate_timing(
 
     Raises:
         InvalidMapping: the mapping does not fit.
-        NotSupported: tiles of it are cut short.
+        NotSupported: tiles of it are cut short, or parts of memories stand across the array.
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
     check_perfect(problem, architecture, mapping)
     nest = LoopNest.of(problem, mapping, architecture)
+    if nest.crossed:
+        raise NotSupported(
+            "parts of memories inside the array and beyond it come in turns; no times are simulated for it"
+        )
     return _Engine(nest, Fabric.of(nest, architecture, model or TimingModel(), density), repeat=repeat).run()
 
 

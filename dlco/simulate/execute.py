@@ -21,7 +21,7 @@ from math import inf, prod
 import numpy as np
 import torch
 
-from dlco.errors import InvalidInput, InvalidMapping
+from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import Mapping
 from dlco.simulate.loopnest import Loop, LoopNest
@@ -137,8 +137,11 @@ class _Machine:
         levels = len(nest.levels)
         self.room = [inf] * levels if architecture is None else [lv.usable_capacity for lv in architecture.levels]
         self.reach = [nest.extents(level) for level in range(levels)]
+        self.spots = [self._spots(level) for level in range(levels)] if nest.crossed else None
         # dimensions that the loops go beyond: there, tiles and work end where the dimension does
         self.cut = {dim: size for dim, size in self.problem.sizes.items() if self.reach[-1][dim] > size}
+        if self.cut and self.spots:
+            raise NotSupported("factors multiply to more than a bound, and parts of memories stand across the array")
         # An instance is named by its iteration of the spatial loops above it, outermost first: ancestors are prefixes.
         self.places = [self._places(level) for level in range(-1, levels)]
         self.buffers = {
@@ -174,11 +177,23 @@ class _Machine:
 
     def _places(self, level: int) -> dict[Instance, dict[str, int]]:
         """Where the instances of a level lie: by name, what to add to each dimension."""
-        loops = [loop for loop in reversed(self.nest.loops) if not loop.temporal and loop.level > level]
+        spatial = sorted((loop for loop in self.nest.loops if not loop.temporal), key=self._side)[::-1]
+        loops = [loop for loop in spatial if level < 0 or not self.nest.inside(level, loop)]
         found = {}
         for name in product(*(range(loop.bound) for loop in loops)):
             found[name] = self._added(zip(loops, name, strict=True))
         return found
+
+    def _side(self, loop: Loop) -> int:
+        return self.nest.parts[loop.level]
+
+    def _spots(self, level: int) -> dict[str, list[int]]:
+        """What the loops inside a level's tile add to each dimension, in order: no box where others lie between."""
+        spots = {dim: [0] for dim in self.problem.dimensions}
+        for loop in self.nest.loops:
+            if self.nest.inside(level, loop):
+                spots[loop.dim] = [at + i * loop.stride for i in range(loop.bound) for at in spots[loop.dim]]
+        return spots
 
     def _added(self, iterations: Iterable[tuple[Loop, int]]) -> dict[str, int]:
         offset = dict.fromkeys(self.problem.dimensions, 0)
@@ -192,7 +207,16 @@ class _Machine:
         return self._added((loop, digit) for loop, digit in pairs if loop.level > above)
 
     def _tile(self, s: int, level: int, base: dict[str, int], place: dict[str, int]) -> Words:
-        """Words of the box that an instance is on."""
+        """Words of the box that an instance is on; where loops inside it leave gaps, without these."""
+        if self.spots is not None:
+            ranks = []
+            for rank in self.spaces[s].projection:
+                sums = {0}
+                for dim, c in rank:
+                    start = base[dim] + place[dim]
+                    sums = {one + c * (start + at) for one in sums for at in self.spots[level][dim]}
+                ranks.append(sums)
+            return frozenset(self._flat(s, word) for word in product(*ranks))
         ends = {}
         for dim, size in self.problem.sizes.items():
             start = base[dim] + place[dim]
@@ -232,18 +256,20 @@ class _Machine:
                 self._let_go(s, level, tiles, space.read_write)
             for level in reversed(moving):
                 self._take_in(s, level, tiles, space.read_write)
-        for level in range(below):
-            for name in self.places[level + 1]:
+        for first in sorted(set(self.nest.parts[:below])):
+            parts = [level for level, part in enumerate(self.nest.parts) if part == first]
+            for name in self.places[first + 1]:
                 words = sum(
                     len(self.buffers[s, level][name].held)
                     for s in range(len(self.spaces))
+                    for level in parts
                     if (s, level) in self.buffers
                 )
-                if words > self.room[level]:
+                if words > self.room[first]:
                     raise InvalidMapping(
-                        f"{self._step()}: tiles at {self.nest.levels[level]} need {words} words but there is room for "
-                        f"{int(self.room[level])}",
-                        self.nest.levels[level],
+                        f"{self._step()}: tiles at {' and '.join(self.nest.levels[level] for level in parts)} need "
+                        f"{words} words but there is room for {int(self.room[first])}",
+                        self.nest.levels[first],
                     )
 
     def _let_go(self, s: int, level: int, tiles: dict[tuple[int, int, Instance], Words], result: bool) -> None:

@@ -33,11 +33,18 @@ class Ports:
 
     @staticmethod
     def of_machine(architecture: Architecture) -> "Ports":
-        """A read and a write port for each level, and one for both, as far as they are limited."""
+        """A read and a write port for each level, and one for both, as far as they are limited.
+
+        Parts of a memory have the same ones.
+        """
         names: list[str] = []
         bandwidth: list[float] = []
         of: dict[tuple[int, str], tuple[int, ...]] = {}
         for index, level in enumerate(architecture.levels):
+            first = architecture.parts[index]
+            if first != index:
+                of |= {(index, kind): of[first, kind] for kind in ("read", "write") if (first, kind) in of}
+                continue
             for kinds, width in (
                 (("read",), level.read_bandwidth),
                 (("write",), level.write_bandwidth),
@@ -46,7 +53,7 @@ class Ports:
                 if width < inf:
                     for kind in kinds:
                         of[index, kind] = (*of.get((index, kind), ()), len(names))
-                    names.append(f"{level.name} {' and '.join(kinds)}")
+                    names.append(f"{level.memory or level.name} {' and '.join(kinds)}")
                     bandwidth.append(width)
         return Ports(tuple(names), tuple(bandwidth), of)
 
@@ -199,9 +206,15 @@ def _flows(
 
 
 def _copies(nest: LoopNest, level: int, capacity: float) -> int:
-    """Places for a tile at a level, one or two, as many as there is room for."""
-    spaces = [space for space, kept in zip(nest.problem.dataspaces, nest.kept[level], strict=True) if kept]
-    return 2 if 2 * sum(prod(nest.box(level, space)) for space in spaces) <= capacity else 1
+    """Places for a tile at a level, one or two, as many as there is room for in its memory."""
+    tiles = [
+        prod(nest.box(part, space))
+        for part, keeps in enumerate(nest.kept)
+        if nest.parts[part] == nest.parts[level]
+        for space, kept in zip(nest.problem.dataspaces, keeps, strict=True)
+        if kept
+    ]
+    return 2 if 2 * sum(tiles) <= capacity else 1
 
 
 def _use_of_macs(nest: LoopNest, ports: Ports) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ taken together, the outermost one slowest.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 
@@ -53,12 +53,15 @@ class LoopNest:
         levels: names of the storage levels, innermost first.
         loops: innermost first.
         kept: `[levels][spaces]` whether a level keeps a dataspace.
+        parts: for each level the innermost one of the same memory; a level's spatial loops lie inside that level's
+            memory and those further out, wherever the levels stand.
     """
 
     problem: Problem
     levels: tuple[str, ...]
     loops: tuple[Loop, ...]
     kept: tuple[tuple[bool, ...], ...]
+    parts: tuple[int, ...]
 
     @staticmethod
     def of(problem: Problem, mapping: Mapping, architecture: Architecture | None = None) -> "LoopNest":
@@ -82,7 +85,50 @@ class LoopNest:
                         loops.append(Loop(level, axis, dim, bounds[dim], reach[dim]))
                         reach[dim] *= bounds[dim]
         kept = tuple(map(tuple, kept_table(problem, architecture, mapping.bypass)))
-        return LoopNest(problem, mapping.levels, tuple(loops), kept)
+        parts = tuple(range(len(mapping.levels))) if architecture is None else architecture.parts
+        return LoopNest(problem, mapping.levels, tuple(loops), kept, parts)
+
+    @property
+    def crossed(self) -> bool:
+        """Whether a level stands on the other side of some spatial loops than its memory."""
+        levels = range(len(self.levels))
+        fanned = {loop.level for loop in self.loops if not loop.temporal}
+        return any((f > level) != (self.parts[f] > self.parts[level]) for f in fanned for level in levels)
+
+    def inside(self, level: int, loop: Loop) -> bool:
+        """Whether a loop runs within the tile of a level."""
+        return loop.level <= level if loop.temporal else self.parts[loop.level] <= self.parts[level]
+
+    def of_space(self, space: int) -> "LoopNest":
+        """Loops in which a dataspace fares as in these, all levels that keep it on the side that their memory is on.
+
+        The spatial loops are moved between its tiles inside them and beyond, which its words do not notice: it has no
+        windows. Where nothing is to be moved, the nest itself.
+
+        Raises:
+            NotSupported: it has windows.
+        """
+        keepers = self.keepers(space)
+        moved = {}
+        for f in {loop.level for loop in self.loops if not loop.temporal}:
+            low = max((level for level in keepers if self.parts[level] < self.parts[f]), default=-1)
+            high = min((level for level in keepers if level > low), default=len(self.levels) - 1)
+            if not low < f <= high:
+                moved[f] = high
+        if not moved:
+            return self if not self.crossed else replace(self, parts=tuple(range(len(self.levels))))
+        if any(len(rank) > 1 for rank in self.problem.dataspaces[space].projection):
+            raise NotSupported(
+                f"{self.problem.dataspaces[space].name} has windows; the array's loops must be between its tiles"
+            )
+        places = [
+            loop if loop.temporal else replace(loop, level=moved.get(loop.level, loop.level)) for loop in self.loops
+        ]
+        found, reach = [], dict.fromkeys(self.problem.dimensions, 1)
+        for loop in sorted(places, key=lambda loop: (loop.level, loop.temporal)):
+            found.append(replace(loop, stride=reach[loop.dim]))
+            reach[loop.dim] *= loop.bound
+        return replace(self, loops=tuple(found), parts=tuple(range(len(self.levels))))
 
     def outside(self, level: int) -> tuple[Loop, ...]:
         """Temporal loops that move the tile of a level: those of the levels above it. Level -1 is a MAC."""
@@ -94,7 +140,8 @@ class LoopNest:
 
     def instances(self, level: int) -> int:
         """Instances of a level that work. Level -1 are the MACs."""
-        return prod(loop.bound for loop in self.loops if not loop.temporal and loop.level > level)
+        loops = (loop for loop in self.loops if not loop.temporal)
+        return prod(loop.bound for loop in loops if level < 0 or not self.inside(level, loop))
 
     def keepers(self, space: int) -> tuple[int, ...]:
         """Levels that keep a dataspace, innermost first.
@@ -110,8 +157,8 @@ class LoopNest:
     def extents(self, level: int) -> dict[str, int]:
         """How far the tile of a level reaches in each dimension: all loops at and under it."""
         reach = dict.fromkeys(self.problem.dimensions, 1)
-        for loop in self.loops:
-            if loop.level <= level:
+        for loop in self.loops if level >= 0 else ():
+            if self.inside(level, loop):
                 reach[loop.dim] *= loop.bound
         return reach
 

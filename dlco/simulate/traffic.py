@@ -78,6 +78,8 @@ class Ledger:
         bundles = {name: (words,) for name, words in sets.items()}
         parts: dict[Instance, tuple[Words, ...]] = dict(bundles)
         for between in range(below + 1, level + 1):
+            if self._lengths[between + 1] < self._lengths[level + 1]:  # of a memory beyond the array: not on the way
+                continue
             children: dict[Instance, dict[tuple[Words, ...], None]] = {}
             for name, bundle in parts.items():
                 children.setdefault(self.above(between, name), {})[bundle] = None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
 
-from dlco.errors import InvalidInput
+from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware.architecture import Architecture, Container, Level
 from dlco.timeloop.architecture import fanout_names
 from dlco.timeloop.attributes import LARGEST
@@ -49,6 +49,7 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
     Raises:
         InvalidInput: an unknown version, a name or a constraint that Timeloop's files cannot carry, or a capacity
             that is no whole number of words.
+        NotSupported: memories are taken apart (`dlco.hardware.split`).
 
     Examples:
         >>> machine = dlco.hardware.generic()
@@ -56,6 +57,12 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
         True
     """
     check_version(version)
+    for level in architecture.levels:
+        if level.memory is not None:
+            raise NotSupported(
+                f"level {level.name!r} is a part of {level.memory!r}; Timeloop has no levels that share a capacity and "
+                "ports, and no uneven mappings"
+            )
     name(architecture.name, "name of the architecture")
     parts = list(_parts(architecture, version))
     lines = _tree(architecture, parts) if version == "0.3" else _nodes(architecture, parts)
