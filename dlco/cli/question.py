@@ -68,6 +68,6 @@ def read_options(arguments: argparse.Namespace, hardware: Architecture | Hardwar
     constraints = None
     if arguments.constraints is not None:
         constraints = read_constraints(Path(arguments.constraints), architecture=as_space(hardware).base)
-    names = ("seed", "device", "imperfect", "keep", "checkpoint", "resume")
+    names = ("seed", "device", "imperfect", "keep", "uneven", "checkpoint", "resume")
     options = {name: getattr(arguments, name) for name in names}
     return options | {"constraints": constraints}

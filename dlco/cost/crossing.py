@@ -22,7 +22,7 @@ def crossing_of(shape: Shape, machine: Machine, kept: Kept) -> Crossing | None:
 
     Args:
         shape: the compiled problem.
-        machine: its fan-outs and `parts`.
+        machine: its fan-outs, `parts` and `ranks`.
         kept: `[levels][spaces]` whether a level keeps a dataspace.
 
     Raises:
@@ -31,32 +31,30 @@ def crossing_of(shape: Shape, machine: Machine, kept: Kept) -> Crossing | None:
     """
     if not machine.parts:
         return None
-    levels = range(len(machine.parts))
+    ranks, levels = machine.ranks, range(len(machine.ranks))
     fanned = [bool((n > 1).any()) for n in (machine.fanout_x * machine.fanout_y).unbind(-1)]
     columns = [[row[s] for row in kept] for s in range(len(shape.spaces))]
-    places = [
-        _places(space, machine.parts, column, fanned) for space, column in zip(shape.spaces, columns, strict=True)
-    ]
-    sides = all((f > lv) == (machine.parts[f] > machine.parts[lv]) for f in levels if fanned[f] for lv in levels)
+    places = [_places(space, ranks, column, fanned) for space, column in zip(shape.spaces, columns, strict=True)]
+    sides = all((f > lv) == (ranks[f] > ranks[lv]) for f in levels if fanned[f] for lv in levels)
     if sides and all(row == tuple(levels) for row in places):
         return None
-    return Crossing(machine.parts, tuple(places))
+    return Crossing(ranks, tuple(places))
 
 
-def _places(space: Operand, parts: Sequence[int], kept: Sequence[bool], fanned: Sequence[bool]) -> tuple[int, ...]:
+def _places(space: Operand, ranks: Sequence[int], kept: Sequence[bool], fanned: Sequence[bool]) -> tuple[int, ...]:
     """`[levels]` where each level's spatial loops count for one dataspace."""
-    chain = [parts[level] for level, keeps in enumerate(kept) if keeps]
+    chain = [ranks[level] for level, keeps in enumerate(kept) if keeps]
     if any(outer <= inner for inner, outer in pairwise(chain)):
         raise InvalidMapping(
             f"{space.name} is kept by two parts of one memory, or by a memory further in outside one further out"
         )
-    found = list(range(len(parts)))
+    found = list(range(len(ranks)))
     for level in found[:]:
         if not fanned[level]:
             continue
-        inside = [i for i, keeps in enumerate(kept) if keeps and parts[i] < parts[level]]
-        beyond = [i for i, keeps in enumerate(kept) if keeps and parts[i] >= parts[level]]
-        low, high = max(inside, default=-1), min(beyond, default=len(parts) - 1)
+        inside = [i for i, keeps in enumerate(kept) if keeps and ranks[i] < ranks[level]]
+        beyond = [i for i, keeps in enumerate(kept) if keeps and ranks[i] >= ranks[level]]
+        low, high = max(inside, default=-1), min(beyond, default=len(ranks) - 1)
         if not low < level <= high:
             if space.sliding or (space.read_write and any(c != 1 for rank in space.ranks for _, c in rank)):
                 raise NotSupported(

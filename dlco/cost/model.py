@@ -19,7 +19,7 @@ from dlco.cost.tabulate import overflow, tabulate, tabulate_counts
 from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.mapping.checks import check_mapping
-from dlco.mapping.kept import Kept, kept_table
+from dlco.mapping.kept import Kept, kept_table, machine_of
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.mapping.rules import DEFAULT_RULES, CountingRules
 from dlco.workload.layer import Layer
@@ -77,6 +77,8 @@ def evaluate(
     """
     _check_arguments(layer, architecture, mapping, rules)
     problem = layer.problem if isinstance(layer, Layer) else layer
+    if isinstance(architecture, Architecture):
+        architecture = machine_of(problem, architecture, mapping)
     if isinstance(mapping, Mapping):
         if isinstance(architecture, Architecture):
             check_mapping(problem, architecture, mapping)

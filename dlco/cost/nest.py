@@ -59,11 +59,11 @@ class Crossing:
     long as they lie between its tiles inside the array and those beyond it. There each dataspace has them.
 
     Attributes:
-        parts: as `Architecture.parts`: a fan-out lies inside a memory of at least its own number.
+        ranks: as `Architecture.ranks`: a fan-out lies inside memories of at least its own rank.
         places: `[spaces][levels]` the level at which each level's spatial loops count for a dataspace.
     """
 
-    parts: tuple[int, ...]
+    ranks: tuple[int, ...]
     places: tuple[tuple[int, ...], ...]
 
 
@@ -190,8 +190,8 @@ class Nest:
     def instances(self) -> tuple[Row, ...]:
         """`[levels]` instances used of each level."""
         if self.crossing is not None:
-            parts = self.crossing.parts
-            return tuple(product(n for n, part in zip(self.fanout, parts, strict=True) if part > own) for own in parts)
+            ranks = self.crossing.ranks
+            return tuple(product(n for n, rank in zip(self.fanout, ranks, strict=True) if rank > own) for own in ranks)
         return tuple(product(self.fanout[level + 1 :]) for level in range(self.levels))
 
     @cached_property

@@ -8,6 +8,8 @@ from dlco.cost.model import evaluate
 from dlco.design.codec import Count, Figure
 from dlco.design.objective import JOULES, Objective
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.split import levels_of
+from dlco.mapping.kept import machine_of
 from dlco.mapping.mapping import Mapping
 from dlco.workload.layer import Layer
 
@@ -65,7 +67,10 @@ def evaluate_network(
     """Cost of mapped layers: each layer's, and the network's. Raises `InvalidMapping` where one does not fit."""
     costs: dict[str, LayerCost] = {}
     for layer in layers:
-        cost = evaluate(layer, architecture, mappings[layer.name])
+        mapping = mappings[layer.name]
+        cost = evaluate(layer, architecture, mapping)
+        apart = machine_of(layer.problem, architecture, mapping)
+        energies = cost.access_pj.sum(-1).tolist()
         costs[layer.name] = LayerCost(
             count=layer.count,
             macs=layer.macs,
@@ -73,7 +78,8 @@ def evaluate_network(
             energy_pj=cost.energy_pj.item(),
             utilization=cost.utilization.item(),
             level_pj={
-                level.name: pj for level, pj in zip(architecture.levels, cost.access_pj.sum(-1).tolist(), strict=True)
+                level.name: sum(energies[i] for i in parts)
+                for level, parts in zip(architecture.levels, levels_of(architecture, apart), strict=True)
             },
             mac_pj=cost.mac_pj.item(),
             leak_pj=cost.leak_pj.sum().item(),

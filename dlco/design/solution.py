@@ -20,7 +20,7 @@ from dlco.design.sensitivity import Sensitivity
 from dlco.errors import DlcoError, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.checks import check_mapping, is_imperfect
-from dlco.mapping.kept import KEEPS, STATED
+from dlco.mapping.kept import KEEPS, STATED, machine_of
 from dlco.mapping.mapping import Mapping
 from dlco.simulate import Density, Simulation, TimingModel, simulate
 from dlco.workload.layer import Layer, check_layers
@@ -83,6 +83,12 @@ class Solution(Document):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", Objective.parse(self.objective))
+
+    @property
+    def uneven(self) -> bool:
+        """Whether some mapping cuts loops of different dataspaces elsewhere, so that it names parts of levels."""
+        levels = tuple(level.name for level in self.architecture.levels)
+        return any(mapping.levels != levels for mapping in self.mappings.values())
 
     @property
     def value(self) -> float:
@@ -210,10 +216,13 @@ def sound(solution: Solution) -> Solution:
 def _check_complete(solution: Solution) -> None:
     """Raise `InvalidInput` unless everything is there, and belongs to the same layers and levels."""
     names = [layer.name for layer in check_layers(solution.layers)]
-    levels = tuple(level.name for level in solution.architecture.levels)
+    machine = solution.architecture
+    levels = tuple(level.name for level in machine.levels)
+    problems = {layer.name: layer.problem for layer in solution.layers}
     for name in names:
         cost, mapping = solution.layer_costs.get(name), solution.mappings.get(name)
-        if cost is None or mapping is None or mapping.levels != levels:
+        apart = machine if mapping is None else machine_of(problems[name], machine, mapping)
+        if cost is None or mapping is None or mapping.levels != tuple(level.name for level in apart.levels):
             raise InvalidInput(f"solution has no cost or no mapping of layer {name!r} on its machine")
         if tuple(cost.level_pj) != levels:
             raise InvalidInput(f"level_pj of layer {name!r} is {cost.level_pj!r}; it must name {', '.join(levels)}")

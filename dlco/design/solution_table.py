@@ -64,8 +64,10 @@ def spatial_summary(mapping: Mapping, architecture: Architecture) -> str:
     inner one. A "1" stands for an axis that nothing is split along; an axis of one child is left out.
     """
     parts = []
-    for i in reversed(range(len(architecture.levels))):
-        level = architecture.levels[i]
+    for level in reversed(architecture.levels):
+        own = [i for i, name in enumerate(mapping.levels) if name == level.name or name.startswith(f"{level.name}_")]
+        split = [i for i in own if max(*mapping.spatial_x[i], *mapping.spatial_y[i]) > 1]  # of parts one has them
+        i = (split or own)[0]
         sides = [
             _loops(mapping, i, factors)
             for factors, fanout in ((mapping.spatial_x, level.fanout_x), (mapping.spatial_y, level.fanout_y))

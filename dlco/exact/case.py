@@ -20,6 +20,7 @@ class Case:
         constraints: others beside them.
         imperfect: whether tiles need not divide the bounds.
         keep_free: whether levels may bypass more than is stated, where nothing fixes it (`dlco.mapping.kept`).
+        uneven: whether each memory may cut each dataspace's loops where it likes (`dlco.hardware.split`).
     """
 
     problem: Problem
@@ -27,6 +28,7 @@ class Case:
     constraints: Constraints | None = None
     imperfect: bool = False
     keep_free: bool = False
+    uneven: bool = False
 
     @staticmethod
     def of(
@@ -35,10 +37,11 @@ class Case:
         constraints: Constraints | None = None,
         imperfect: bool = False,
         keep_free: bool = False,
+        uneven: bool = False,
     ) -> "Case":
         """The case of a layer."""
         problem = layer.problem if isinstance(layer, Layer) else layer
-        return Case(problem, architecture, constraints, imperfect, keep_free)
+        return Case(problem, architecture, constraints, imperfect, keep_free, uneven)
 
     @cached_property
     def resolved(self) -> Constraints:

@@ -23,6 +23,7 @@ from dlco.exact.keeping import KeepSearch
 from dlco.exact.lattice import Floats
 from dlco.exact.layer_front import LayerFront, least_of
 from dlco.exact.tables import LayerTables, why_not_covered
+from dlco.exact.uneven import UnevenSearch
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.constraints import check_constraints, stated
@@ -32,7 +33,7 @@ from dlco.workload.problem import Problem
 
 
 class Search(Protocol):
-    """A search for a front: a `FrontSearch`, or a `KeepSearch`."""
+    """A search for a front: a `FrontSearch`, a `KeepSearch` or an `UnevenSearch`."""
 
     front: Frontier
     evaluated: int
@@ -77,6 +78,7 @@ def optimal_layer(
     *,
     imperfect: bool = False,
     keep_free: bool = False,
+    uneven: bool = False,
     go_on: Callable[[], bool] = lambda: True,
 ) -> OptimalFront:
     """The exact front of (energy, cycles) of a layer on a machine, under the default counting rules.
@@ -91,6 +93,8 @@ def optimal_layer(
         imperfect: whether tiles need not divide the bounds.
         keep_free: whether every level but the outermost may also bypass what it is stated to keep, unless constraints
             say what it keeps or bypasses; the mappings tell.
+        uneven: whether each memory may cut each dataspace's loops where it likes, all sequences of cuts covered; the
+            mappings name their levels by parts then (`dlco.hardware.split`).
         go_on: asked before every batch of the search; where it says no, the search stops, but not before it has found
             a mapping.
 
@@ -104,7 +108,7 @@ def optimal_layer(
         >>> found.proved, found.front.cycles.min().item()
         (True, 1024.0)
     """
-    case = Case.of(layer, architecture, constraints, imperfect, keep_free)
+    case = Case.of(layer, architecture, constraints, imperfect, keep_free, uneven)
     check_constraints(architecture, [case.problem], constraints)
     search = begin_search(case)
     search.run(lambda: not len(search.front.cycles) or go_on())
@@ -117,7 +121,13 @@ def begin_search(case: Case) -> Search:
     reason = why_not_covered(case)
     if reason:
         raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
-    search = KeepSearch(case) if case.keep_free else FrontSearch(LayerTables(problem, architecture, case.constraints))
+    search: Search
+    if case.uneven:
+        search = UnevenSearch(LayerTables(problem, architecture))
+    elif case.keep_free:
+        search = KeepSearch(case)
+    else:
+        search = FrontSearch(LayerTables(problem, architecture, case.constraints))
     if not len(search.front.cycles):  # the best pair of every part of the space has been completed
         met = " that meets the constraints" if stated(architecture, case.constraints) else ""
         raise NoMapping(f"no mapping of the problem with bounds {problem.sizes}{met} fits {architecture.name!r}")

@@ -58,6 +58,8 @@ def why_not_covered(case: Case) -> str | None:
         if level.fanout_x * level.fanout_y > 1 and i != len(levels) - 2:
             return f"{level.name} has a fan-out; only the level next to the outermost is covered with one"
     names = {space.name for space in problem.dataspaces}
+    if architecture.is_split:
+        return f"memories of {architecture.name!r} are in parts"
     out = names & (levels[-1].bypass | case.resolved.bypassed(levels[-1].name))
     if out:
         return f"{levels[-1].name}, the outermost level, bypasses {', '.join(sorted(out))}"
@@ -77,6 +79,18 @@ def why_not_covered(case: Case) -> str | None:
     states = Tiles(problem).lattice.size
     if states > MAX_STATES:
         return f"its tiles have {states:,} extents; up to {MAX_STATES:,} are covered"
+    return _why_not_uneven(case) if case.uneven else None
+
+
+def _why_not_uneven(case: Case) -> str | None:
+    """Why uneven mappings of a case that is covered otherwise are not."""
+    levels, spaces = case.architecture.levels, compile_problem(case.problem).spaces
+    for level, keeps in zip(levels, kept_table(case.problem, case.architecture), strict=True):
+        if not any(keeps):
+            return f"{level.name} keeps nothing, and mappings are to be uneven"
+    windows = [space.name for space in spaces if space.sliding]
+    if len(windows) > 1:
+        return f"{' and '.join(windows)} have windows; uneven mappings of one such dataspace are covered"
     return None
 
 
@@ -326,7 +340,13 @@ class LayerTables(Tiles):
     def port_cycles(
         self, spatial: Ints, fills: Floats, loose: Floats, share: Floats, shared_fills: Floats | None = None
     ) -> Floats:
-        """`[n]` cycles that the narrowest port needs for words that are known; the others only add to it.
+        """`[n]` cycles that the narrowest port needs for words that are known; arguments as `port_needs`."""
+        return self.port_needs(spatial, fills, loose, share, shared_fills).max(1, initial=0.0)
+
+    def port_needs(
+        self, spatial: Ints, fills: Floats, loose: Floats, share: Floats, shared_fills: Floats | None = None
+    ) -> Floats:
+        """`[n, ports]` cycles that each of `ports` needs for words that are known; the others only add to it.
 
         Args:
             spatial: `[n]` rows of `spatial`.
@@ -336,8 +356,8 @@ class LayerTables(Tiles):
             share: `[n, T]` children with different words over children.
             shared_fills: `[n, T]` words a MAC of the shared level's tiles, None where they are not known.
         """
-        cycles = np.zeros(len(spatial))
-        for level, reads, writes, width in self.ports:
+        cycles = np.zeros((len(spatial), len(self.ports)))
+        for port, (level, reads, writes, width) in enumerate(self.ports):
             firm = -self.first_visits[spatial, level].sum(1) * (reads + (writes and level < self.levels - 1))
             savings = np.zeros((len(spatial), len(self.spaces)))
             for j, term in enumerate(self.terms):
@@ -355,7 +375,7 @@ class LayerTables(Tiles):
             if shared_fills is not None and level == self.levels - 1:
                 firm += reads * shared_fills.sum(1) + writes * shared_fills[:, self.written].sum(1)
             instances = self.children[spatial] if level < self.shared else 1.0
-            cycles = np.maximum(cycles, self.macs * (firm - self.saved(savings)) / instances / width)
+            cycles[:, port] = self.macs * (firm - self.saved(savings)) / instances / width
         return cycles
 
     def saved(self, savings: Floats) -> Floats:

@@ -175,6 +175,8 @@ class Architecture:
         name, mac_name: for printing and for Timeloop's files.
         constraints: what is fixed of all mappings that are searched for on it, as its file states it.
         containers: of its fan-outs, outermost first, where its file names them; beside the point for equality.
+        memories: names of the memories, innermost first, where parts of several come in turns; otherwise they lie as
+            their innermost levels do.
 
     Examples:
         >>> registers = dlco.Level("registers", "regfile", capacity=64, area_um2=900.0)
@@ -193,6 +195,7 @@ class Architecture:
     mac_name: str = "MACC"
     constraints: Constraints = field(default_factory=Constraints)
     containers: tuple[Container, ...] = field(default=(), compare=False)
+    memories: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [level.name for level in self.levels]
@@ -221,10 +224,16 @@ class Architecture:
     def crosses(self) -> bool:
         """Whether some level stands on the other side of a fan-out than its memory: parts of memories in turns."""
         fanned = [i for i, level in enumerate(self.levels) if level.children > 1]
-        return any((f > i) != (self.parts[f] > own) for f in fanned for i, own in enumerate(self.parts))
+        return any((f > i) != (self.ranks[f] > own) for f in fanned for i, own in enumerate(self.ranks))
 
     def _check_parts(self) -> None:
         """Raise `InvalidInput` unless the parts of every memory agree on what it is."""
+        names = {level.memory or level.name for level in self.levels}
+        if self.memories and (set(self.memories) != names or len(self.memories) != len(names)):
+            raise InvalidInput(
+                f"memories of {self.name!r} are {', '.join(self.memories)}; they must be {', '.join(sorted(names))} in "
+                "some order"
+            )
         for i, part in enumerate(self.parts):
             level, first = self.levels[i], self.levels[part]
             if part == i:
@@ -268,19 +277,21 @@ class Architecture:
 
     @cached_property
     def parts(self) -> tuple[int, ...]:
-        """For each level the innermost one of the same memory, itself where the memory is its own.
+        """For each level the innermost one of the same memory, itself where the memory is its own."""
+        first: dict[str, int] = {}
+        return tuple(first.setdefault(level.memory or level.name, i) for i, level in enumerate(self.levels))
 
-        So of two levels that of the lower number belongs to a memory further in, wherever the levels themselves stand.
-        """
-        first: dict[tuple[bool, str], int] = {}
-        for i, level in enumerate(self.levels):
-            first.setdefault((level.memory is None, level.memory or level.name), i)
-        return tuple(first[level.memory is None, level.memory or level.name] for level in self.levels)
+    @cached_property
+    def ranks(self) -> tuple[int, ...]:
+        """For each level the place of its memory from the inside out, wherever the levels themselves stand."""
+        names = [level.memory or level.name for level in self.levels]
+        order = self.memories or tuple(dict.fromkeys(names))
+        return tuple(order.index(name) for name in names)
 
     @property
     def is_split(self) -> bool:
-        """Whether some memory has several parts."""
-        return self.parts != tuple(range(len(self.levels)))
+        """Whether some memory has several parts, or its levels do not stand as their memories lie."""
+        return self.ranks != tuple(range(len(self.levels)))
 
     @cached_property
     def instances(self) -> tuple[int, ...]:
@@ -288,10 +299,10 @@ class Architecture:
         return tuple(
             prod(
                 outer.fanout_x * outer.fanout_y
-                for outer, part in zip(self.levels, self.parts, strict=True)
+                for outer, part in zip(self.levels, self.ranks, strict=True)
                 if part > own
             )
-            for own in self.parts
+            for own in self.ranks
         )
 
     @cached_property
@@ -330,7 +341,7 @@ class Architecture:
             own = "usable_capacity" if name == "capacity" else name
             values[name] = [getattr(level, own) for level in self.levels]
         rows = {name: torch.tensor(one, dtype=dtype, device=device) for name, one in values.items()}
-        return SplitMachine(**rows, memories=self.parts) if self.is_split else Machine(**rows)
+        return SplitMachine(**rows, memory=self.parts, side=self.ranks) if self.is_split else Machine(**rows)
 
 
 @dataclass(frozen=True)
@@ -363,6 +374,11 @@ class Machine:
         return ()
 
     @property
+    def ranks(self) -> tuple[int, ...]:
+        """`Architecture.ranks`, empty likewise."""
+        return ()
+
+    @property
     def macs(self) -> torch.Tensor:
         """MAC units, `[...]`."""
         return (self.fanout_x * self.fanout_y).prod(-1)
@@ -371,8 +387,8 @@ class Machine:
     def instances(self) -> torch.Tensor:
         """Instances of each level, `[..., levels]`."""
         fanout = self.fanout_x * self.fanout_y
-        if self.parts:
-            outside = [[i for i, part in enumerate(self.parts) if part > own] for own in self.parts]
+        if self.ranks:
+            outside = [[i for i, rank in enumerate(self.ranks) if rank > own] for own in self.ranks]
             return torch.stack([fanout[..., some].prod(-1) for some in outside], -1)
         outward = fanout.flip(-1).cumprod(-1).flip(-1)  # product of this level's fan-out and all outer ones
         return torch.cat([outward[..., 1:], torch.ones_like(outward[..., :1])], dim=-1)
@@ -389,14 +405,20 @@ class Machine:
 
 @dataclass(frozen=True)
 class SplitMachine(Machine):
-    """Machines with memories in parts, of one hierarchy. `memories`: their `parts`."""
+    """Machines with memories in parts, of one hierarchy. `memory`: their `parts`; `side`: their `ranks`."""
 
-    memories: tuple[int, ...]
+    memory: tuple[int, ...]
+    side: tuple[int, ...]
 
     @property
     def parts(self) -> tuple[int, ...]:
         """`Architecture.parts`."""
-        return self.memories
+        return self.memory
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """`Architecture.ranks`."""
+        return self.side
 
 
 MACHINE_FIELDS = ("mac_pj", "mac_area_um2", "cycle_s")

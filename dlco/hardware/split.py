@@ -3,9 +3,12 @@
 In an even mapping a level cuts the loops of all that it keeps at one place. Where it may cut each dataspace's loops
 elsewhere, it stands as several levels, its parts, that keep some of its dataspaces each and carry loops between them;
 all parts together fit its capacity and share its ports. Even mappings are those without loops between parts.
+
+An uneven mapping names its levels by their parts, such as "GlobalBuffer_Inputs", so that the machine that it runs on
+is the one that it was made for, taken apart as the names say (`taken_apart`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from dlco.errors import InvalidInput
@@ -24,10 +27,11 @@ def split(
     Args:
         architecture: the machine whose memories are taken apart.
         order: (level, its dataspace or dataspaces) of every part, innermost part first; of a level that is named,
-            every dataspace that it keeps. Parts of a level that come one
-            after another take its place. Where parts of several levels come in turns, they take the place of all
-            levels from the innermost to the outermost of these, which must all be named; then a part inside the array
-            may stand outside one beyond it, for dataspaces without windows (`dlco.cost.crossing`).
+            every dataspace that it keeps. A level of one part stays as it is. Parts of a level that come one after
+            another take its place. Where levels are named out of their order, or parts of several come in turns, they
+            take the place of all levels from the innermost to the outermost of these, which must all be named; then a
+            part inside the array may stand outside one beyond it, for dataspaces without windows
+            (`dlco.cost.crossing`).
         fanouts: by level, a dataspace of the part that has its fan-out; by default the innermost part has it.
 
     Returns:
@@ -47,31 +51,76 @@ def split(
     asked = [(name, (some,) if isinstance(some, str) else tuple(some)) for name, some in order]
     _check(architecture, asked)
     fanned = _fanned(asked, fanouts or {})
-    first: set[str] = set()
+    often = [name for name, _ in asked]
     stacks: dict[int, list[Level]] = {}
     for number, (name, spaces) in enumerate(asked):
         level = architecture.level(name)
-        part = replace(
-            level,
-            name="_".join((name, *spaces)),
-            bypass=level.bypass | {space for other, some in asked for space in some if other == name} - set(spaces),
-            memory=name,
-        )
-        if name in first:
-            part = replace(part, area_um2=0.0, leak_pj=0.0)
-        if number != fanned[name]:
-            part = replace(part, fanout_x=1, fanout_y=1)
-        first.add(name)
-        stacks.setdefault(_place(architecture, asked, name), []).append(part)
-    gone = {architecture.index(name) for name, _ in asked}
+        if often.count(name) > 1:
+            own = {space for other, some in asked for space in some if other == name}
+            level = replace(level, name=part_name(name, spaces), bypass=level.bypass | own - set(spaces), memory=name)
+            if name in often[:number]:
+                level = replace(level, area_um2=0.0, leak_pj=0.0)
+            if number != fanned[name]:
+                level = replace(level, fanout_x=1, fanout_y=1)
+        stacks.setdefault(_place(architecture, often, name), []).append(level)
     levels: list[Level] = []
     for i, level in enumerate(architecture.levels):
-        levels += stacks.get(i, []) if i in gone else [level]
+        levels += stacks.get(i, []) if level.name in often else [level]
     boxes = tuple(
-        replace(box, level="_".join((box.level, *asked[fanned[box.level]][1]))) if box.level in fanned else box
+        replace(box, level=part_name(box.level, asked[fanned[box.level]][1])) if often.count(box.level) > 1 else box
         for box in architecture.containers
     )
-    return replace(architecture, levels=tuple(levels), containers=boxes)
+    found, inside_out = (
+        tuple(dict.fromkeys(lv.memory or lv.name for lv in some)) for some in (levels, architecture.levels)
+    )
+    inside_out = architecture.memories or inside_out
+    return replace(
+        architecture, levels=tuple(levels), containers=boxes, memories=() if found == inside_out else inside_out
+    )
+
+
+def part_name(level: str, spaces: Sequence[str]) -> str:
+    """What the part of a level that keeps some dataspaces is called."""
+    return "_".join((level, *spaces))
+
+
+def levels_of(architecture: Architecture, apart: Architecture) -> list[list[int]]:
+    """For each level of a machine the positions of its parts in the same machine taken apart, or of itself."""
+    if apart is architecture:
+        return [[i] for i in range(len(architecture.levels))]
+    return [
+        [i for i, part in enumerate(apart.levels) if (part.memory or part.name) == level.name]
+        for level in architecture.levels
+    ]
+
+
+def taken_apart(
+    architecture: Architecture, names: Sequence[str], spaces: Sequence[str], fanned: Iterable[str] = ()
+) -> Architecture:
+    """The machine whose levels are called so: the architecture itself, or with its memories taken apart.
+
+    Args:
+        architecture: a machine.
+        names: of the levels, innermost first; of those taken apart, the parts' as `part_name` has them.
+        spaces: the dataspaces' names.
+        fanned: names of levels that have their memory's fan-out; by default its innermost part has it.
+
+    Returns:
+        The architecture itself where the names do not come from taking it apart.
+    """
+    if tuple(names) == tuple(level.name for level in architecture.levels):
+        return architecture
+    known: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for level in architecture.levels:
+        kept = [space for space in spaces if space not in level.bypass]
+        known |= {part_name(level.name, [space]): (level.name, (space,)) for space in kept}
+        known.setdefault(level.name, (level.name, tuple(kept)))
+    order = [known[name] for name in names if name in known]
+    if len(order) < len(names) or any(not some for _, some in order) or architecture.is_split:
+        return architecture
+    fanouts = {known[name][0]: known[name][1][0] for name in fanned if name in known}
+    apart = split(architecture, order, fanouts)
+    return apart if tuple(level.name for level in apart.levels) == tuple(names) else architecture
 
 
 def _check(architecture: Architecture, asked: Order) -> None:
@@ -105,24 +154,24 @@ def _fanned(asked: Order, fanouts: Mapping[str, str]) -> dict[str, int]:
     return found
 
 
-def _place(architecture: Architecture, asked: Order, name: str) -> int:
-    """The position of the level whose place the parts of a level take: of those in turns, the innermost one's."""
-    index = [architecture.index(one) for one, _ in asked]
-    spans = {at: (index.index(at), len(index) - 1 - index[::-1].index(at)) for at in index}
-    own = architecture.index(name)
-    low, high = spans[own]
-    while True:  # all levels with parts between these, or that have these between theirs
-        some = [span for span in spans.values() if span[0] <= high and low <= span[1]]
-        wide = min(start for start, _ in some), max(end for _, end in some)
-        if wide == (low, high):
+def _place(architecture: Architecture, often: Sequence[str], name: str) -> int:
+    """The position of the level whose place a level takes: of those in turns or out of order, the innermost one's."""
+    spans = {architecture.index(one): (often.index(one), len(often) - 1 - often[::-1].index(one)) for one in set(often)}
+    together = {architecture.index(name)}
+    while True:
+        more = {
+            at
+            for at, (first, last) in spans.items()
+            for other in together
+            if at == other or not (last < spans[other][0] if at < other else spans[other][1] < first)
+        }
+        if more == together:
             break
-        low, high = wide
-    together = index[low : high + 1]
-    for between in range(min(together), max(together) + 1):
+        together = more
+    for between in range(min(together), max(together)):
         if between not in together:
             names = [architecture.levels[at].name for at in (min(together), max(together), between)]
             raise InvalidInput(
-                f"order has parts of {names[0]!r} and {names[1]!r} in turns and leaves out {names[2]!r} between them; "
-                "name it too"
+                f"order has {names[0]!r} and {names[1]!r} in turns and leaves out {names[2]!r} between; name it too"
             )
     return min(together)

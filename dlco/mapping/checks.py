@@ -6,7 +6,7 @@ from math import inf, prod
 
 from dlco.errors import InvalidMapping
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.kept import kept_dataspaces
+from dlco.mapping.kept import kept_dataspaces, machine_of
 from dlco.mapping.mapping import Mapping
 from dlco.mapping.tiles import tile_words
 from dlco.workload.problem import Problem
@@ -24,15 +24,16 @@ def check_mapping(problem: Problem, architecture: Architecture, mapping: Mapping
 
     Args:
         problem: the work.
-        architecture: the machine.
+        architecture: the machine; of an uneven mapping, before it was taken apart or after.
         mapping: what is checked.
 
     Raises:
         InvalidMapping: the first thing wrong; its `level` names the level, where it is one level's fault.
     """
+    architecture = machine_of(problem, architecture, mapping)
     _check_names(problem, architecture, mapping)
     _check_cover(problem, mapping)
-    tiles = tile_words(problem, mapping, architecture.parts)
+    tiles = tile_words(problem, mapping, architecture.ranks)
     kept = kept_dataspaces(problem, mapping, architecture)
     for space in problem.dataspaces:
         if not any(space.name in names for names in kept.values()):
@@ -102,8 +103,8 @@ def _check_cover(problem: Problem, mapping: Mapping) -> None:
 def _check_chain(space: str, architecture: Architecture, kept: dict[str, tuple[str, ...]]) -> None:
     """A dataspace goes through memories from the outside in, through one part of each."""
     chain = [
-        (part, level.name)
-        for part, level in zip(architecture.parts, architecture.levels, strict=True)
+        (rank, level.name)
+        for rank, level in zip(architecture.ranks, architecture.levels, strict=True)
         if space in kept[level.name]
     ]
     for (inner, below), (outer, above) in pairwise(chain):

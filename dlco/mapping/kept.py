@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
-from dlco.mapping.mapping import Mapping, MappingBatch
+from dlco.hardware.split import taken_apart
+from dlco.mapping.mapping import SPATIAL_X, Mapping, MappingBatch
 from dlco.workload.problem import Problem
 
 Kept = Sequence[Sequence[bool]]  # [levels][spaces]
@@ -41,6 +42,23 @@ def kept_table(problem: Problem, architecture: Architecture | None, more: Bypass
     return [[space.name not in out for space in problem.dataspaces] for out in bypassed(architecture, more)]
 
 
+def machine_of(problem: Problem, architecture: Architecture, mapping: Mapping | MappingBatch) -> Architecture:
+    """The machine that a mapping names the levels of: the one given, or that with memories taken apart as it says.
+
+    An uneven mapping's levels are parts of the machine's (`dlco.hardware.split`); the part with the fan-out is the one
+    that has the mapping's spatial loops.
+    """
+    if mapping.levels == tuple(level.name for level in architecture.levels):
+        return architecture
+    if isinstance(mapping, Mapping):
+        rows = zip(mapping.levels, mapping.spatial_x, mapping.spatial_y, strict=True)
+        fanned = [name for name, x, y in rows if any(n > 1 for n in (*x, *y))]
+    else:
+        used = (mapping.factors[..., SPATIAL_X:, :] > 1).movedim(-3, 0).reshape(len(mapping.levels), -1).any(-1)
+        fanned = [name for name, there in zip(mapping.levels, used.tolist(), strict=True) if there]
+    return taken_apart(architecture, mapping.levels, [space.name for space in problem.dataspaces], fanned)
+
+
 def kept_levels(problem: Problem, architecture: Architecture) -> list[tuple[int, ...]]:
     """`[spaces]` the levels of a machine that keep each dataspace, innermost first."""
     columns = zip(*kept_table(problem, architecture), strict=True)
@@ -52,6 +70,8 @@ def kept_dataspaces(
 ) -> dict[str, tuple[str, ...]]:
     """Names of the dataspaces that each level keeps: those that neither mapping nor architecture bypasses."""
     names = [space.name for space in problem.dataspaces]
+    if architecture is not None:
+        architecture = machine_of(problem, architecture, mapping)
     table = kept_table(problem, architecture, mapping.bypass)
     return {
         level: tuple(name for name, keeps in zip(names, row, strict=True) if keeps)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.kept import kept_dataspaces
+from dlco.mapping.kept import kept_dataspaces, machine_of
 from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.mapping.tiles import last_factors, tile_words
 from dlco.texts import printable
@@ -49,7 +49,8 @@ def nest_lines(
     header = {level: level for level in mapping.levels}
     body = "MAC"
     if problem is not None:
-        tiles = tile_words(problem, mapping, () if architecture is None else architecture.parts)
+        ranks = () if architecture is None else machine_of(problem, architecture, mapping).ranks
+        tiles = tile_words(problem, mapping, ranks)
         for level, names in kept_dataspaces(problem, mapping, architecture).items():
             sizes = ", ".join(f"{name} {tiles[level][name]:,}" for name in names)
             header[level] = f"{level} [{sizes or 'keeps nothing'}]"

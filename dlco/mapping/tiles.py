@@ -7,34 +7,34 @@ from dlco.mapping.mapping import OUTWARDS, TEMPORAL, Mapping
 from dlco.workload.problem import Problem
 
 
-def tile_extents(mapping: Mapping, parts: Sequence[int] = ()) -> tuple[tuple[int, ...], ...]:
+def tile_extents(mapping: Mapping, ranks: Sequence[int] = ()) -> tuple[tuple[int, ...], ...]:
     """`[levels][dims]` extents of each level's tile: the product of its own loops, spatial ones too, and all inside.
 
-    `parts`: of a machine with memories in parts, `Architecture.parts`. Then the spatial loops of a level lie inside the
+    `ranks`: of a machine with memories in parts, `Architecture.ranks`. Then the spatial loops of a level lie inside the
     tiles of its own memory and of those further out, wherever their levels stand.
     """
-    parts = parts or tuple(range(len(mapping.levels)))
+    ranks = ranks or tuple(range(len(mapping.levels)))
     found = []
-    for level, own in enumerate(parts):
+    for level, own in enumerate(ranks):
         loops = [
             slots[slot]
             for i, slots in enumerate(mapping.factors)
             for slot in OUTWARDS
-            if (i <= level if slot == TEMPORAL else parts[i] <= own)
+            if (i <= level if slot == TEMPORAL else ranks[i] <= own)
         ]
         found.append(tuple(prod(factors) for factors in zip(*loops, strict=True)))
     return tuple(found)
 
 
-def tile_words(problem: Problem, mapping: Mapping, parts: Sequence[int] = ()) -> dict[str, dict[str, int]]:
+def tile_words(problem: Problem, mapping: Mapping, ranks: Sequence[int] = ()) -> dict[str, dict[str, int]]:
     """Words of every dataspace's tile at every level, as `words[level][dataspace]`, levels innermost first.
 
     A level's tile is what all loops at and under it touch (its own spatial and temporal ones included), as a
     bounding box: gaps that strides leave are counted. It ends where the problem does. Bypassed tiles are listed too.
-    `parts` as in `tile_extents`.
+    `ranks` as in `tile_extents`.
     """
     words = {}
-    for level, extents in zip(mapping.levels, tile_extents(mapping, parts), strict=True):
+    for level, extents in zip(mapping.levels, tile_extents(mapping, ranks), strict=True):
         inside = dict(zip(problem.dimensions, map(min, extents, problem.bounds), strict=True))
         words[level] = {space.name: prod(space.box(inside)) for space in problem.dataspaces}
     return words

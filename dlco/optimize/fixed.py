@@ -29,6 +29,7 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
 from dlco.journal import Journal, check_table, fingerprint, recorded
+from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.finish import Costed, finish
@@ -55,7 +56,9 @@ def why_not_proved(request: Request) -> str | None:
 
 
 def _case(request: Request, problem: Problem) -> Case:
-    return Case(problem, request.hardware.base, request.constraints, request.imperfect, request.keep_free)
+    return Case(
+        problem, request.hardware.base, request.constraints, request.imperfect, request.keep_free, request.uneven
+    )
 
 
 def solve_exactly(
@@ -103,7 +106,7 @@ def solve_on(
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
-    asked = replace(request, hardware=machine, imperfect=False, keep_free=False)
+    asked = replace(request, hardware=machine, imperfect=False, keep_free=False, uneven=False)
     if why_not_proved(asked):
         return None
     fronts = Fronts(asked)
@@ -219,34 +222,38 @@ def _begun(layer: Layer, request: Request, mapping: Mapping) -> OptimalFront:
 def _packed(problem: Problem, front: LayerFront) -> dict[str, Any]:
     """A proved front as tensors and numbers."""
     names = [space.name for space in problem.dataspaces]
-    batch = MappingBatch.stack([replace(one, bypass=front.mappings[0].bypass) for one in front.mappings], torch.int64)
-    mappings = {"factors": batch.factors, "order": batch.order, "spatial_order": batch.spatial_order}
-    bypass = torch.tensor([[[name in out for name in names] for out in one.bypass] for one in front.mappings])
-    points = {"energy_pj": front.energy_pj, "cycles": front.cycles, "evaluated": front.evaluated}
-    return mappings | points | {"bypass": bypass.long()}
+    batches = [MappingBatch.stack([mapping], torch.int64) for mapping in front.mappings]
+    return {
+        "levels": [list(batch.levels) for batch in batches],
+        "factors": [batch.factors for batch in batches],
+        "order": [batch.order for batch in batches],
+        "spatial_order": [batch.spatial_order for batch in batches],
+        "bypass": [torch.tensor([[int(name in out) for name in names] for out in batch.bypass]) for batch in batches],
+        "energy_pj": front.energy_pj,
+        "cycles": front.cycles,
+        "evaluated": front.evaluated,
+    }
 
 
 def _unpacked(problem: Problem, machine: Architecture, plain: dict[str, Any]) -> OptimalFront:
     """The proved front that `_packed` made tensors of."""
-    levels, dims, n = len(machine.levels), len(problem.dimensions), len(plain["cycles"])
-    check_table("factors", plain["factors"], (n, levels, 3, dims))
-    for name in ("order", "spatial_order"):
-        check_table(name, plain[name], (n, levels, dims), below=dims)
-    check_table("bypass", plain["bypass"], (n, levels, len(problem.dataspaces)), below=2)
+    dims, n = len(problem.dimensions), len(plain["cycles"])
+    spaces = [space.name for space in problem.dataspaces]
     for name in ("energy_pj", "cycles"):
         check_table(name, plain[name], (n,))
-    batch = MappingBatch(
-        problem.dimensions,
-        tuple(level.name for level in machine.levels),
-        (frozenset(),) * levels,
-        plain["factors"],
-        plain["order"],
-        plain["spatial_order"],
-    )
-    names = [space.name for space in problem.dataspaces]
-    mappings = tuple(
-        replace(batch.mapping(i), bypass=tuple(frozenset(compress(names, row)) for row in table))
-        for i, table in enumerate(plain["bypass"].tolist())
-    )
-    front = LayerFront(plain["energy_pj"], plain["cycles"], mappings, int(plain["evaluated"]))
+    tables = [plain[name] for name in ("levels", "factors", "order", "spatial_order", "bypass")]
+    mappings = []
+    for names, factors, order, spatial_order, bypass in zip(*tables, strict=True):
+        levels = len(names)
+        check_table("factors", factors, (1, levels, 3, dims))
+        check_table("order", order, (1, levels, dims), below=dims)
+        check_table("spatial_order", spatial_order, (1, levels, dims), below=dims)
+        check_table("bypass", bypass, (levels, len(spaces)), below=2)
+        out = tuple(frozenset(compress(spaces, row)) for row in bypass.tolist())
+        batch = MappingBatch(problem.dimensions, tuple(names), out, factors, order, spatial_order)
+        mappings.append(batch.mapping(0))
+        check_mapping(problem, machine, mappings[-1])
+    if len(mappings) != n:
+        raise ValueError(f"there are {len(mappings)} mappings of {n} points")
+    front = LayerFront(plain["energy_pj"], plain["cycles"], tuple(mappings), int(plain["evaluated"]))
     return OptimalFront(front, torch.zeros(0, 2, dtype=torch.float64))

@@ -31,6 +31,9 @@ class RunOptions(TypedDict, total=False):
         keep: what every level keeps: "stated" (the default), as the machine and the constraints say; or "free", a
             choice of each mapping: levels but the outermost may also bypass what they are stated to keep, unless a
             constraint fixes what a level keeps or bypasses. For `solve`, where the exact search answers.
+        uneven: whether each memory may cut each dataspace's loops elsewhere, so that its parts share its capacity
+            (`dlco.hardware.split`); False by default. `solve` searches these on a fixed machine where its exact search
+            covers it; Timeloop cannot run them.
         start: a solution to begin from, or several, beside what the search finds by itself.
         checkpoint: a new file, in which finished parts of the run are kept.
         resume: the checkpoint of an earlier run with the same arguments, to go on from where it was cut off; the
@@ -41,6 +44,7 @@ class RunOptions(TypedDict, total=False):
     constraints: Constraints | None
     imperfect: bool
     keep: str
+    uneven: bool
     start: Solution | Sequence[Solution]
     checkpoint: str | os.PathLike[str] | None
     resume: str | os.PathLike[str] | None
@@ -58,6 +62,7 @@ class Options:
     constraints: Constraints | None = None
     imperfect: bool = False
     keep: str = STATED
+    uneven: bool = False
     start: Solution | Sequence[Solution] = ()
     checkpoint: str | os.PathLike[str] | None = None
     resume: str | os.PathLike[str] | None = None
@@ -68,6 +73,7 @@ class Options:
             raise InvalidInput(f"constraints is {self.constraints!r}; it must be a dlco.mapping.Constraints")
         check_flag("imperfect", self.imperfect)
         check_word("keep", self.keep, KEEPS)
+        check_flag("uneven", self.uneven)
         if not isinstance(self.starts, tuple) or not all(isinstance(one, Solution) for one in self.starts):
             raise InvalidInput(f"start is {self.start!r}; it must be a dlco.Solution or a list of them")
 
@@ -79,9 +85,11 @@ class Options:
         return tuple(self.start) if isinstance(self.start, Sequence) else self.start
 
     def refuse_free(self, who: str) -> None:
-        """Raise `InvalidInput` where what levels keep is to be free, for a run that does not do that."""
+        """Raise `InvalidInput` where levels' keeping is to be free or mappings uneven, for a run that does not do that."""
         if self.keep == FREE:
             raise InvalidInput(f"keep is {FREE!r}, which {who} does not search; allowed: {STATED} (solve has both)")
+        if self.uneven:
+            raise InvalidInput(f"uneven is True, which {who} does not search; allowed: False (solve has both)")
 
     @contextmanager
     def recording(self, asked: object) -> Iterator[Journal | None]:

@@ -27,8 +27,8 @@ class Request:
     """A question to the optimiser: one objective within one budget.
 
     Attributes:
-        layers, objective, budget, constraints, imperfect, seed: as in `solve`; the hardware's own constraints are not
-            among these.
+        layers, objective, budget, constraints, imperfect, uneven, seed: as in `solve`; the hardware's own constraints
+            are not among these.
         keep_free: whether what levels keep is a choice of each mapping (`solve`'s keep is "free").
         hardware: already without the sizes that the budget's limits on single levels exclude.
         device: where tensors live.
@@ -43,6 +43,7 @@ class Request:
     keep_free: bool
     seed: int
     device: torch.device
+    uneven: bool = False
 
     @property
     def free_levels(self) -> frozenset[str]:
@@ -93,6 +94,7 @@ def make_request(
         keep_free=options.keep == FREE,
         seed=seed,
         device=torch.device(options.device),
+        uneven=options.uneven,
     )
     _check_layer_names(request)
     for layer in net:

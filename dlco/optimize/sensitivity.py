@@ -66,7 +66,7 @@ def sensitivities(
             close on what truly changes.
 
     Raises:
-        InvalidInput: the solution's status is "infeasible", or what levels keep was free.
+        InvalidInput: the solution's status is "infeasible", what levels keep was free, or mappings are uneven.
     """
     if solution.status == "infeasible":
         raise InvalidInput(
@@ -74,6 +74,8 @@ def sensitivities(
         )
     if solution.keep == FREE:
         raise InvalidInput("keep of the solution is 'free'; sensitivities are of mappings that keep what is stated")
+    if solution.uneven:
+        raise InvalidInput("the solution has uneven mappings; sensitivities are of even ones")
     budget = replace(solution.budget, **dict.fromkeys(ON_THE_MACHINE))
     question = _Question(solution, budget, effort or EFFORT, exact)
     found = [question.sensitivity(figure) for figure in _figures(solution, budget)]

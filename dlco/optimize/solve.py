@@ -65,7 +65,7 @@ def solve(
         bound: whether to prove a lower bound on the objective too.
         progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
         effort: how hard to try.
-        **options: device, constraints, imperfect, keep, start, checkpoint, resume: see `RunOptions`.
+        **options: device, constraints, imperfect, keep, uneven, start, checkpoint, resume: see `RunOptions`.
 
     Returns:
         A `Solution`. Its status is "infeasible" where no design within the budget was found, "interrupted" after
@@ -107,6 +107,8 @@ def solve(
             request = replace(request, keep_free=False)
             if refused is not None:  # else it is proved that nothing answers, and the search says why
                 request = make_request(net, hardware, objective, budget, seed, replace(others, keep=STATED))
+        if request.uneven:
+            log.warning("uneven is True, but even mappings alone are searched: %s", reason)
         return search_design(make_run(request, effort, others.starts, listener, journal), bound=bound)
 
 

@@ -8,6 +8,8 @@ from math import inf
 from dlco.cost.model import evaluate
 from dlco.design.solution import Solution
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.split import levels_of
+from dlco.mapping.kept import machine_of
 from dlco.mapping.mapping import Mapping
 from dlco.workload.layer import Layer
 
@@ -65,15 +67,17 @@ def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping) -> Breakdo
     cost = evaluate(layer, machine, mapping)
     counts = cost.counts
     names = [space.name for space in layer.problem.dataspaces]
+    apart = machine_of(layer.problem, machine, mapping)
     compute, used = cost.compute_cycles.item(), counts.macs_in_use.item()
     level_cycles, filled = {}, {}
-    for i, level in enumerate(machine.levels):
+    parts = levels_of(machine, apart)
+    for (i, *more), level in zip(parts, machine.levels, strict=True):
         charged = cost.level_cycles[i].item()
         if min(level.read_bandwidth, level.write_bandwidth, level.shared_bandwidth) < inf:
             need = cost.port_cycles[i].max().item()
             level_cycles[level.name] = charged if charged > compute else min(need, compute)
         if 0 < level.usable_capacity < inf:
-            filled[level.name] = counts.tile[i].double().sum().item() / level.usable_capacity
+            filled[level.name] = counts.tile[[i, *more]].double().sum().item() / level.usable_capacity
     return Breakdown(
         name=layer.name,
         count=layer.count,
@@ -84,8 +88,8 @@ def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping) -> Breakdo
         ideal_cycles=layer.operations / machine.macs,
         level_cycles=level_cycles,
         energy_pj={
-            level.name: dict(zip(names, row, strict=True))
-            for level, row in zip(machine.levels, cost.access_pj.tolist(), strict=True)
+            level.name: dict(zip(names, cost.access_pj[some].sum(0).tolist(), strict=True))
+            for level, some in zip(machine.levels, parts, strict=True)
         },
         mac_pj=cost.mac_pj.item(),
         leak_pj=cost.leak_pj.sum().item(),

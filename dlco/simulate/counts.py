@@ -23,6 +23,7 @@ import numpy as np
 
 from dlco.errors import NotSupported
 from dlco.hardware.architecture import Architecture
+from dlco.mapping.kept import machine_of
 from dlco.mapping.mapping import SPATIAL_X, Mapping
 from dlco.mapping.rules import DEFAULT_RULES, CountingRules
 from dlco.simulate.loopnest import Ints, LoopNest, check_perfect, stepped
@@ -93,6 +94,7 @@ def count_accesses(
         (12, 6, 0)
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
+    architecture = machine_of(problem, architecture, mapping)
     check_perfect(problem, architecture, mapping)
     nest = LoopNest.of(problem, mapping, architecture)
     fanouts = [level.fanout_x for level in architecture.levels]

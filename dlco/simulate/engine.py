@@ -29,6 +29,7 @@ import numpy as np
 
 from dlco.errors import NotSupported
 from dlco.hardware.architecture import Architecture
+from dlco.mapping.kept import machine_of
 from dlco.mapping.mapping import Mapping
 from dlco.simulate.flows import NOTHING, Fabric, Flow
 from dlco.simulate.loopnest import LoopNest, check_perfect
@@ -62,6 +63,7 @@ def simulate_timing(
         NotSupported: tiles of it are cut short, or parts of memories stand across the array.
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
+    architecture = machine_of(problem, architecture, mapping)
     check_perfect(problem, architecture, mapping)
     nest = LoopNest.of(problem, mapping, architecture)
     if nest.crossed:

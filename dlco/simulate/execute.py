@@ -23,6 +23,7 @@ import torch
 
 from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.hardware.architecture import Architecture
+from dlco.mapping.kept import machine_of
 from dlco.mapping.mapping import Mapping
 from dlco.simulate.loopnest import Loop, LoopNest
 from dlco.simulate.traffic import Instance, Ledger, Traffic, Words
@@ -83,6 +84,8 @@ def execute(
         True
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
+    if architecture is not None:
+        architecture = machine_of(problem, architecture, mapping)
     return run_nest(LoopNest.of(problem, mapping, architecture), operands, architecture)
 
 
@@ -185,7 +188,7 @@ class _Machine:
         return found
 
     def _side(self, loop: Loop) -> int:
-        return self.nest.parts[loop.level]
+        return self.nest.ranks[loop.level]
 
     def _spots(self, level: int) -> dict[str, list[int]]:
         """What the loops inside a level's tile add to each dimension, in order: no box where others lie between."""
@@ -256,8 +259,9 @@ class _Machine:
                 self._let_go(s, level, tiles, space.read_write)
             for level in reversed(moving):
                 self._take_in(s, level, tiles, space.read_write)
-        for first in sorted(set(self.nest.parts[:below])):
-            parts = [level for level, part in enumerate(self.nest.parts) if part == first]
+        for rank in sorted(set(self.nest.ranks[:below])):
+            parts = [level for level, own in enumerate(self.nest.ranks) if own == rank]
+            first = parts[0]
             for name in self.places[first + 1]:
                 words = sum(
                     len(self.buffers[s, level][name].held)

@@ -210,7 +210,7 @@ def _copies(nest: LoopNest, level: int, capacity: float) -> int:
     tiles = [
         prod(nest.box(part, space))
         for part, keeps in enumerate(nest.kept)
-        if nest.parts[part] == nest.parts[level]
+        if nest.ranks[part] == nest.ranks[level]
         for space, kept in zip(nest.problem.dataspaces, keeps, strict=True)
         if kept
     ]

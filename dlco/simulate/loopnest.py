@@ -53,15 +53,15 @@ class LoopNest:
         levels: names of the storage levels, innermost first.
         loops: innermost first.
         kept: `[levels][spaces]` whether a level keeps a dataspace.
-        parts: for each level the innermost one of the same memory; a level's spatial loops lie inside that level's
-            memory and those further out, wherever the levels stand.
+        ranks: for each level the place of its memory from the inside out; a level's spatial loops lie inside memories
+            of at least its own rank, wherever the levels stand.
     """
 
     problem: Problem
     levels: tuple[str, ...]
     loops: tuple[Loop, ...]
     kept: tuple[tuple[bool, ...], ...]
-    parts: tuple[int, ...]
+    ranks: tuple[int, ...]
 
     @staticmethod
     def of(problem: Problem, mapping: Mapping, architecture: Architecture | None = None) -> "LoopNest":
@@ -85,19 +85,19 @@ class LoopNest:
                         loops.append(Loop(level, axis, dim, bounds[dim], reach[dim]))
                         reach[dim] *= bounds[dim]
         kept = tuple(map(tuple, kept_table(problem, architecture, mapping.bypass)))
-        parts = tuple(range(len(mapping.levels))) if architecture is None else architecture.parts
-        return LoopNest(problem, mapping.levels, tuple(loops), kept, parts)
+        ranks = tuple(range(len(mapping.levels))) if architecture is None else architecture.ranks
+        return LoopNest(problem, mapping.levels, tuple(loops), kept, ranks)
 
     @property
     def crossed(self) -> bool:
         """Whether a level stands on the other side of some spatial loops than its memory."""
         levels = range(len(self.levels))
         fanned = {loop.level for loop in self.loops if not loop.temporal}
-        return any((f > level) != (self.parts[f] > self.parts[level]) for f in fanned for level in levels)
+        return any((f > level) != (self.ranks[f] > self.ranks[level]) for f in fanned for level in levels)
 
     def inside(self, level: int, loop: Loop) -> bool:
         """Whether a loop runs within the tile of a level."""
-        return loop.level <= level if loop.temporal else self.parts[loop.level] <= self.parts[level]
+        return loop.level <= level if loop.temporal else self.ranks[loop.level] <= self.ranks[level]
 
     def of_space(self, space: int) -> "LoopNest":
         """Loops in which a dataspace fares as in these, all levels that keep it on the side that their memory is on.
@@ -111,12 +111,12 @@ class LoopNest:
         keepers = self.keepers(space)
         moved = {}
         for f in {loop.level for loop in self.loops if not loop.temporal}:
-            low = max((level for level in keepers if self.parts[level] < self.parts[f]), default=-1)
+            low = max((level for level in keepers if self.ranks[level] < self.ranks[f]), default=-1)
             high = min((level for level in keepers if level > low), default=len(self.levels) - 1)
             if not low < f <= high:
                 moved[f] = high
         if not moved:
-            return self if not self.crossed else replace(self, parts=tuple(range(len(self.levels))))
+            return self if not self.crossed else replace(self, ranks=tuple(range(len(self.levels))))
         if any(len(rank) > 1 for rank in self.problem.dataspaces[space].projection):
             raise NotSupported(
                 f"{self.problem.dataspaces[space].name} has windows; the array's loops must be between its tiles"
@@ -128,7 +128,7 @@ class LoopNest:
         for loop in sorted(places, key=lambda loop: (loop.level, loop.temporal)):
             found.append(replace(loop, stride=reach[loop.dim]))
             reach[loop.dim] *= loop.bound
-        return replace(self, loops=tuple(found), parts=tuple(range(len(self.levels))))
+        return replace(self, loops=tuple(found), ranks=tuple(range(len(self.levels))))
 
     def outside(self, level: int) -> tuple[Loop, ...]:
         """Temporal loops that move the tile of a level: those of the levels above it. Level -1 is a MAC."""

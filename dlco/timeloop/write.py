@@ -10,7 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Protocol
 
-from dlco.errors import InvalidInput, InvalidMapping
+from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.files import write_whole
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -152,8 +152,14 @@ def write_mapping(
     Raises:
         InvalidMapping: a dimension is split along both X and Y of one level, which Timeloop's files cannot say.
         InvalidInput: an unknown version, or a name that they cannot carry.
+        NotSupported: an uneven mapping, of other levels than the architecture's.
     """
     check_version(version)
+    if architecture is not None and mapping.levels != tuple(level.name for level in architecture.levels):
+        raise NotSupported(
+            f"levels of the mapping are {', '.join(mapping.levels)}, those of {architecture.name!r} are "
+            f"{', '.join(level.name for level in architecture.levels)}; Timeloop has no uneven mappings"
+        )
     if version == "0.4" and architecture is None:
         raise InvalidInput("architecture is None; version 0.4 needs it, since its spatial loops belong to containers")
     containers = fanout_names(architecture) if architecture else {}

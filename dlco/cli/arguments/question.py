@@ -88,7 +88,7 @@ def add_totals(limits: Group) -> None:
 
 
 def add_mappings(parser: Group) -> None:
-    """Add `--constraints`, `--imperfect` and `--keep`: which mappings may be."""
+    """Add `--constraints`, `--imperfect`, `--keep` and `--uneven`: which mappings may be."""
     completed.file(
         parser.add_argument(
             "--constraints",
@@ -104,6 +104,11 @@ def add_mappings(parser: Group) -> None:
         choices=KEEPS,
         default=KEEPS[0],
         help="what levels keep: as stated, or free, a choice of each mapping on a given machine (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--uneven",
+        action="store_true",
+        help="a memory may cut each dataspace's loops elsewhere (of solve, on fixed hardware; not for Timeloop)",
     )
 
 
