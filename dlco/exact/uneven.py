@@ -491,7 +491,7 @@ class Spot:
         """Evaluate chains that are whole and let them join the front."""
         top = np.full(len(chains), self.lattice.size - 1)
         chains = self._slid(chains, top, np.ones(len(chains), dtype=bool))
-        if (self.spread > 1).any():
+        if self.tables.architecture.levels[self.tables.shared].children > 1:
             chains = chains.pick(chains.fanned)
         chains = chains.pick(self._promising(replace(chains, resting=np.zeros_like(chains.resting))))
         for order in np.unique(chains.order, axis=0).tolist():
