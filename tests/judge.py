@@ -131,7 +131,9 @@ def judge_mapping(layer: Layer, machine: Architecture, mapping: Mapping, *, impe
     """Raise `AssertionError` unless a mapping does all of the work, and its fan-outs and capacities hold it."""
     problem = layer.problem
     assert mapping.dimensions == problem.dimensions
-    assert mapping.levels == tuple(level.name for level in machine.levels)
+    if mapping.levels != tuple(level.name for level in machine.levels):
+        _judge_uneven(layer, machine, mapping)
+        return
     extents = dict.fromkeys(problem.dimensions, 1)
     for level, bypass, temporal, across, down in zip(
         machine.levels, mapping.bypass, mapping.temporal, mapping.spatial_x, mapping.spatial_y, strict=True
@@ -148,6 +150,39 @@ def judge_mapping(layer: Layer, machine: Architecture, mapping: Mapping, *, impe
         )
         assert words <= level.usable_capacity, (layer.name, level.name, words)
     assert all(extents[dim] >= size if imperfect else extents[dim] == size for dim, size in problem.sizes.items())
+
+
+def _judge_uneven(layer: Layer, machine: Architecture, mapping: Mapping) -> None:
+    """The same of one whose levels are parts of the machine's, called "level_dataspace"."""
+    problem, names = layer.problem, [level.name for level in machine.levels]
+    own = [
+        next(i for i, name in enumerate(names) if part == name or part.startswith(f"{name}_"))
+        for part in mapping.levels
+    ]
+    held, children = [0] * len(names), [[1, 1] for _ in names]
+    seen: set[tuple[int, str]] = set()
+    for at, (part, level) in enumerate(zip(mapping.levels, own, strict=True)):
+        only = part.removeprefix(names[level]).removeprefix("_")
+        rows = list(mapping.temporal[: at + 1])
+        for other, inner in enumerate(own):
+            if inner <= level:
+                rows += [mapping.spatial_x[other], mapping.spatial_y[other]]
+        reach = dict(zip(problem.dimensions, (prod(column) for column in zip(*rows, strict=True)), strict=True))
+        for space in problem.dataspaces:
+            if only not in ("", space.name) or space.name in machine.levels[level].bypass | mapping.bypass[at]:
+                continue
+            assert all(i < level for i, name in seen if name == space.name), (layer.name, part, space.name)
+            seen.add((level, space.name))
+            held[level] += prod(1 + sum(c * (reach[dim] - 1) for dim, c in rank) for rank in space.projection)
+        for axis, row in enumerate((mapping.spatial_x[at], mapping.spatial_y[at])):
+            children[level][axis] *= prod(row)
+    for level, words, (x, y) in zip(machine.levels, held, children, strict=True):
+        assert words <= level.usable_capacity, (layer.name, level.name, words)
+        assert x <= level.fanout_x, (layer.name, level.name)
+        assert y <= level.fanout_y, (layer.name, level.name)
+    wanted = {(i, s.name) for i, lv in enumerate(machine.levels) for s in problem.dataspaces if s.name not in lv.bypass}
+    assert seen == wanted, (layer.name, wanted - seen)
+    assert dict(zip(problem.dimensions, mapping.reach, strict=True)) == problem.sizes
 
 
 def _excess(solution: Solution, budget: Budget) -> float:

@@ -7,10 +7,10 @@ from math import inf
 import numpy as np
 import pytest
 import torch
-from test_optimal import points, random_layer, random_machine
 
 import dlco
 from dlco import conv2d, evaluate, matmul, networks
+from dlco.bound import BoundEffort
 from dlco.design.dominance import unbeaten
 from dlco.errors import InvalidInput, NotSupported
 from dlco.exact import LayerFront, enumerate_layer, optimal_layer
@@ -20,7 +20,15 @@ from dlco.exact.optimal import why_not_covered
 from dlco.exact.tables import LayerTables
 from dlco.hardware import generic, split
 from dlco.hardware.architecture import Architecture, Level
+from dlco.optimize import SolveEffort
+from dlco.search.local_search import Effort
 from dlco.workload import Layer
+
+from .test_optimal import points, random_layer, random_machine
+
+QUICK = SolveEffort(
+    starts=0, roundings=1, fit=Effort(rounds=12, patience=6, population=4), polishes=0, bound=BoundEffort(nodes=10)
+)
 
 
 def sequences(cuts: Cuts, so_far: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
@@ -94,7 +102,7 @@ def test_a_search_that_is_stopped_leaves_bounds_that_hold():
 
 
 def test_solutions_with_uneven_mappings_are_kept_and_read(tmp_path):
-    layers = [matmul("a", M=64, K=96, N=32), conv2d("b", C=8, M=12, P=7, Q=7, R=3, S=3)]
+    layers = [conv2d("a", C=256, M=512, P=7, Q=7, R=1, S=1, stride=2), matmul("b", M=8, K=6, N=2)]
     found = dlco.solve(layers, generic(), uneven=True, checkpoint=tmp_path / "run")
     assert found.gap == 0
     assert found.uneven
@@ -121,7 +129,7 @@ def test_what_is_not_covered_is_searched_evenly_or_refused(caplog):
     empty = Architecture((Level("a", capacity=8, bypass=frozenset(spaces)), Level("b"), Level("DRAM", "DRAM")))
     with pytest.raises(NotSupported, match="a keeps nothing"):
         optimal_layer(layer, empty, uneven=True)
-    found = dlco.solve([layer], dlco.hardware.gemmini_like(), uneven=True, bound=False)
+    found = dlco.solve([layer], dlco.hardware.gemmini_like(), uneven=True, bound=False, effort=QUICK)
     assert "even mappings alone are searched, because" in caplog.text
     assert not found.uneven
     with pytest.raises(NotSupported, match="searched for by solve"):
@@ -131,7 +139,7 @@ def test_what_is_not_covered_is_searched_evenly_or_refused(caplog):
 def test_a_machine_in_parts_is_solved_by_search():
     layer, spaces = matmul("mm", M=16, K=16, N=16), ("Weights", "Inputs", "Outputs")
     apart = split(generic(), [("RegisterFile", space) for space in spaces])
-    found = dlco.solve([layer], apart)
+    found = dlco.solve([layer], apart, effort=QUICK)
     best = optimal_layer(layer, generic(), uneven=True).front
     assert found.lower_bound is not None
     assert found.lower_bound <= found.value
