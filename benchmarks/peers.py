@@ -14,7 +14,9 @@ from common import Stopwatch, load_results, save_results, show
 from peers_accelforge import accelforge_rows
 from peers_environment import PeerError, ask, environment
 from peers_machine import machine, question
-from peers_mappings import NotExpressible, best_cost, judge, row_stationary, uneven
+from peers_mappings import NotExpressible, best_cost, row_stationary, uneven
+from peers_uneven import TEXT as uneven_text  # noqa: N811
+from peers_uneven import uneven_table
 
 import dlco
 from dlco import Architecture, Layer, SolveEffort
@@ -36,7 +38,7 @@ TEXT = (
     "buffer of 65,536 words, memory of 8 words a cycle each way, energies 1, 6 and 200 pJ a word and 1 a MAC. "
     "zigzag-dse (LOMA, lpf_limit 6, for EDP) and nn-dataflow (analytic solver, for EDP; its network between buffer "
     "and array costs nothing here) run on one thread and map each layer alone; `solve` maps the network. `judged` is "
-    "the peer's mapping in dlco's exact model: zigzag's uneven nests on levels split by operand, nn-dataflow's with a "
+    "the peer's mapping in dlco's exact model: zigzag's uneven nests on memories taken apart, nn-dataflow's with a "
     "row's pixels wherever dlco's model likes them best, since it does not say, and its last block cut short where its "
     "blocks do not divide a layer. What its model leaves out shows there: it lets sums stay in a register file that "
     "holds one pixel of them while channels step outside a row. Totals are over the judged layers, for both sides; "
@@ -60,14 +62,14 @@ def judged(layer: Layer, architecture: Architecture, found: dict[str, Any], tran
         return {"reason": found["error"]}
     try:
         cost = translate(layer, architecture, found)
-    except (NotExpressible, dlco.InvalidMapping) as error:
+    except (NotExpressible, dlco.InvalidMapping, dlco.NotSupported) as error:
         return {"reason": str(error)}
     return {"cycles": cost.cycles.item(), "energy_pj": cost.energy_pj.item()}
 
 
 def by_zigzag(layer: Layer, architecture: Architecture, found: dict[str, Any]) -> dlco.Cost:
     """zigzag's mapping on the machine on which it is a loop nest."""  # noqa: D403 (its name)
-    return judge(layer, architecture, *uneven(layer, architecture, found))
+    return dlco.evaluate(layer, *uneven(layer, architecture, found))
 
 
 def by_nn_dataflow(layer: Layer, architecture: Architecture, found: dict[str, Any]) -> dlco.Cost:
@@ -133,16 +135,19 @@ def _micro(pj: float | None) -> float | None:
     return None if pj is None else pj * 1e-6
 
 
-def run_zigzag(layers: list[Layer]) -> list[tuple[dict[str, Any], Row, dict[str, Any]]]:
+def run_zigzag(
+    layers: list[Layer],
+) -> tuple[list[tuple[dict[str, Any], Row, dict[str, Any]]], list[tuple[dict[str, Any], list[dict[str, Any]]]]]:
     """LOMA on 16 x 16 PEs: spatial loops of its own choice, and channels by channels as its shipped mappings have."""
     architecture = machine(16, 16)
     python = environment("zigzag", PACKAGES["zigzag"])
     channels = {"D1": ["K, 16"], "D2": ["C, 16"]}
-    found = []
+    found, beside = [], []
     for name, spatial in (("zigzag", None), ("zigzag, K x C", channels)):
         answer = ask(python, "peers_zigzag.py", question(architecture, layers, lpf_limit=6, spatial=spatial), 1500)
         found.append(compare(name, layers, architecture, answer, by_zigzag))
-    return found
+        beside.append(uneven_table(name, layers, architecture, answer))
+    return found, beside
 
 
 def run_nn_dataflow(
@@ -180,8 +185,9 @@ def measure(peer: str, network: str | None, few: int | None) -> dict[str, Any]:
             arm["tables"] = [{"title": "AccelForge's proven optima", "head": head, "rows": rows}]
             return arm
         whole: Row = []
+        beside: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
         if peer == "zigzag":
-            found = run_zigzag(convolutions(name, few))
+            found, beside = run_zigzag(convolutions(name, few))
         else:
             found, whole = run_nn_dataflow(convolutions(name, few))
     except PeerError as error:
@@ -190,6 +196,9 @@ def measure(peer: str, network: str | None, few: int | None) -> dict[str, Any]:
         arm["tables"].append(table | {"title": f"{name} by {table['title']}"})
         arm["totals"].append([name, *row])
     arm["targets"] = _targets(name, found)
+    for table, targets in beside:
+        arm["tables"].append(table | {"title": f"{name} by {table['title']}"})
+        arm["targets"] += targets
     if whole:
         head = ["network", "machine", "its cycles", "its energy uJ", "its CPU s", "its wall s"]
         arm["tables"].append({"title": "nn-dataflow, a whole network", "head": head, "rows": [whole]})
@@ -222,7 +231,7 @@ def payload_of(arms: dict[str, dict[str, Any]]) -> dict[str, Any]:
         )
     return {
         "title": "Beside other mappers",
-        "text": TEXT,
+        "text": f"{TEXT} {uneven_text}",
         "tables": tables + [table for arm in arms.values() for table in arm["tables"]],
         "targets": [target for arm in arms.values() for target in arm["targets"]],
         "data": {"packages": PACKAGES, "arms": arms},

@@ -10,8 +10,8 @@ import dlco
 from dlco import Architecture, Layer, Level, Mapping
 from dlco.cost.cost import Cost
 from dlco.cost.model import evaluate
+from dlco.hardware import split
 from dlco.mapping.factors import divisors
-from dlco.mapping.tiles import tile_words
 
 OPERANDS = frozenset({"Weights", "Inputs", "Outputs"})
 Loops = list[tuple[str, int]]
@@ -85,15 +85,15 @@ def best_cost(layer: Layer, architecture: Architecture, mappings: Iterator[Mappi
 def uneven(layer: Layer, architecture: Architecture, found: dict[str, Any]) -> tuple[Architecture, Mapping]:
     """What zigzag found, where each operand has its own place for each level's boundary in one order of loops.
 
-    Such a nest is an even one on a machine where every level stands once an operand, at the price of the one level
-    (`judge` sees that they fit it together). Bandwidths inside are unlimited in this comparison, so nothing else
-    tells the machines apart.
+    Such a nest is a mapping on the machine with its memories taken apart by operand (`dlco.hardware.split`), whose
+    parts share each memory's room; a register file's part may stand outside the buffer's of another operand. Where the
+    loops between two boundaries have a dimension twice, a level that keeps nothing carries the inner ones.
 
     Returns:
         That machine and the mapping on it.
 
     Raises:
-        NotExpressible: factors do not multiply to the bounds, or the array would lie both inside and outside a level.
+        NotExpressible: factors multiply to less than a bound.
     """
     dims = {"K": "M", "C": "C", "FY": "R", "FX": "S", "OY": "P", "OX": "Q", "B": "N"}
     operands = {"W": "Weights", "I": "Inputs", "O": "Outputs"}
@@ -102,34 +102,35 @@ def uneven(layer: Layer, architecture: Architecture, found: dict[str, Any]) -> t
     spatial = [{dims[d]: round(n) for d, n in found["spatial"].get(axis, ())} for axis in ("D1", "D2")]
     for dim, bound in layer.problem.sizes.items():
         made = prod(n for d, n in loops if d == dim) * prod(axis.get(dim, 1) for axis in spatial)
-        if made != bound:
+        if made < bound:
             raise NotExpressible(f"factors of {dim} multiply to {made}, its bound is {bound}")
-    register, buffer, memory = architecture.levels
-    ends = {name: (len(stack[0]), len(stack[0]) + len(stack[1])) for name, stack in stacks.items()}
-    inside = sorted((end[0], name) for name, end in ends.items())
-    outside = sorted((end[1], name) for name, end in ends.items())
-    if inside[-1][0] > outside[0][0]:
-        raise NotExpressible("a register file's tile reaches beyond another operand's tile in the buffer")
+    register, buffer, _ = architecture.levels
+    cuts = sorted(
+        (sum(len(level) for level in stack[: inside + 1]), inside, name)
+        for name, stack in stacks.items()
+        for inside in (0, 1)
+    )
+    order = [((register, buffer)[inside].name, name) for _, inside, name in cuts]
+    inputs = order.index((register.name, "Inputs"))
+    fan = next(name for level, name in order[inputs:] if level == buffer.name)  # outside the tiles with windows
+    apart = split(architecture, order, {buffer.name: fan})
     levels: list[Level] = []
     blocks: list[Loops] = []
-
-    def close(level: Level, start: int, end: int) -> int:
-        """Put the loops from `start` to `end` into `level`, and into empty ones inside it where a dimension recurs."""
+    start = 0
+    for level, end in zip(apart.levels, [*(cut[0] for cut in cuts), len(loops)], strict=True):
         *early, last = _segments(loops[start:end])
-        levels.extend(_empty(len(levels) + i) for i in range(len(early)))
-        levels.append(level)
-        blocks.extend([*early, last])
-        return end
-
-    done = 0
-    for end, name in inside:
-        done = close(_copy(register, name), done, end)
-    array = len(levels)  # the first level outside the array
-    for end, name in outside:
-        done = close(_copy(buffer, name), done, end)
-    close(memory, done, len(loops))
-    levels[array] = replace(levels[array], fanout_x=buffer.fanout_x, fanout_y=buffer.fanout_y)
-    along, down = ([axis if i == array else {} for i in range(len(levels))] for axis in spatial)
+        levels += [_empty(len(levels) + i) for i in range(len(early))] + [level]
+        blocks += [*early, last]
+        start = end
+    names = [level.memory or level.name for level in levels]
+    inside_out = [level.name for level in architecture.levels]
+    machine = replace(
+        apart,
+        levels=tuple(levels),
+        memories=(*inside_out, *(name for name in names if name not in inside_out)),
+    )
+    fanned = [level.children > 1 for level in levels]
+    along, down = ([axis if there else {} for there in fanned] for axis in spatial)
     mapping = Mapping(
         dimensions=layer.problem.dimensions,
         levels=tuple(level.name for level in levels),
@@ -140,25 +141,7 @@ def uneven(layer: Layer, architecture: Architecture, found: dict[str, Any]) -> t
         spatial_order=(layer.problem.dimensions,) * len(levels),
         bypass=(frozenset(),) * len(levels),
     )
-    return replace(architecture, levels=tuple(levels)), mapping
-
-
-def judge(layer: Layer, physical: Architecture, machine: Architecture, mapping: Mapping) -> Cost:
-    """The mapping's cost in dlco's exact model, once its tiles are seen to fit the physical levels together.
-
-    Raises:
-        NotExpressible: they do not.
-        dlco.InvalidMapping: a single level, or the array, is too small for it.
-    """
-    tiles = tile_words(layer.problem, mapping)
-    for level in physical.levels:
-        copies = [one for one in machine.levels if one.name.startswith(f"{level.name}_")]
-        if copies:
-            kept = [(one.name, name) for one in copies for name in tiles[one.name] if name not in one.bypass]
-            needed = sum(tiles[copy][name] for copy, name in kept)
-            if needed > level.usable_capacity:
-                raise NotExpressible(f"tiles at {level.name} need {needed} words of {level.usable_capacity:.0f}")
-    return dlco.evaluate(layer, machine, mapping)
+    return machine, mapping
 
 
 def _segments(block: Sequence[tuple[str, int]]) -> list[Loops]:
@@ -169,11 +152,6 @@ def _segments(block: Sequence[tuple[str, int]]) -> list[Loops]:
             segments.append([])
         segments[-1].append((dim, n))
     return segments
-
-
-def _copy(level: Level, operand: str) -> Level:
-    """A level that keeps one operand alone, without the array below it."""
-    return replace(level, name=f"{level.name}_{operand}", bypass=OPERANDS - {operand}, fanout_x=1, fanout_y=1)
 
 
 def _empty(index: int) -> Level:

@@ -2,7 +2,7 @@
 
 Reads {"machine", "layers", "lpf_limit", "spatial"} as JSON from stdin; writes {"layers"} to
 stdout: for each layer its own energy and latency, the seconds it took, the temporal loops of each operand's
-levels (innermost first) and the spatial loops; or the error that it ended in.
+levels (innermost first), their energies and the spatial loops; or the error that it ended in.
 """
 
 import contextlib
@@ -113,6 +113,9 @@ def search(layer, asked, folder):
     return {
         "energy": float(energy),
         "cycles": float(cycles),
+        "memories": {
+            str(operand): [float(pj) for pj in levels] for operand, levels in evaluation.mem_energy_breakdown.items()
+        },
         "temporal": {
             str(operand): [[[str(dim), int(size)] for dim, size in level] for level in levels]
             for operand, levels in temporal.items()

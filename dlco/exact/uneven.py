@@ -14,7 +14,6 @@ are evaluated by the cost model itself. The front begins with that of the even m
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -22,16 +21,16 @@ import torch
 from dlco.cost.model import evaluate_totals
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.bounds import whole_cycles
-from dlco.exact.cut_bounds import ArrayBounds, SharedBounds
-from dlco.exact.cuts import Cuts, best_slide
+from dlco.exact.chains import Chains, Spot, operands, share_at_least
+from dlco.exact.cut_bounds import SharedBounds
+from dlco.exact.cuts import Cuts
 from dlco.exact.frontier import Frontier
-from dlco.exact.lattice import Bools, Floats, Ints, Lattice
+from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tables import LayerTables
 from dlco.mapping.kept import kept_table
 from dlco.mapping.mapping import Mapping, MappingBatch
 
 BEAM = 256  # chains kept at every cut when the front is first to come down
-ROUNDS = 12  # how many others each chain is compared with
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,45 +44,6 @@ class Left:
     def pick(self, index: Ints | Bools) -> "Left":
         """Some of them."""
         return Left(*(getattr(self, field.name)[index] for field in fields(self)))
-
-
-@dataclass(frozen=True, eq=False)
-class Chains:
-    """Chains `[n]` as far as they have grown.
-
-    Attributes:
-        made: bits of the cuts so far.
-        state: the last one's place, a state of the spot's lattice.
-        fills: `[n, K]` words a MAC of the tables' terms, 0 where not cut yet; `shared`: `[n, T]` of the shared level's.
-        used: `[n, levels]` words that each memory holds.
-        resting: `[n, T]` whether no loop lies outside the last cut of a dataspace yet.
-        fanned: whether the array's loops are inside the last cut.
-        share: children with different words of the sliding dataspace over children, at least.
-        order: `[n, cuts]` the cuts in sequence; `places`: their states.
-    """
-
-    made: Ints
-    state: Ints
-    fills: Floats
-    shared: Floats
-    used: Floats
-    resting: Bools
-    fanned: Bools
-    share: Floats
-    order: Ints
-    places: Ints
-
-    def pick(self, index: Ints | Bools) -> "Chains":
-        """Some of them, or some several times."""
-        return Chains(*(getattr(self, field.name)[index] for field in fields(self)))
-
-    def __len__(self) -> int:
-        return len(self.made)
-
-    @staticmethod
-    def joined(some: "list[Chains]") -> "Chains":
-        """Several lots of chains as one."""
-        return Chains(*(np.concatenate([getattr(one, field.name) for one in some]) for field in fields(Chains)))
 
 
 class UnevenSearch:
@@ -114,10 +74,10 @@ class UnevenSearch:
         self.left = self._open(self.left)
         while len(self.left.spatial) and go_on():
             first = int((self.left.energy * self.left.cycles).argmin())
-            spot = Spot(self, int(self.left.spatial[first]))
-            if spot.open_at_all:
-                spot.search(BEAM)
-                spot.search(None)
+            spot = Spot(self.bounds, int(self.left.spatial[first]))
+            if len(self._promising(spot, spot.root())):
+                self._grow(spot, BEAM)
+                self._grow(spot, None)
             rest = np.ones(len(self.left.spatial), dtype=bool)
             rest[first] = False
             self.left = self._open(self.left.pick(rest))
@@ -151,8 +111,8 @@ class UnevenSearch:
         """Every choice of spatial factors that the front leaves."""
         tables = self.tables
         rows = np.arange(len(tables.spatial))
-        fills = np.where(self.operands, 1.0, 0.0)
-        share = np.stack([self.share_at_least(int(row)) for row in rows])
+        fills = operands(tables)
+        share = np.stack([share_at_least(tables, int(row)) for row in rows])
         crossing = np.where(tables.crosses, share[:, tables.space_of], 1.0)
         energy = tables.constant_pj + ((tables.fill_pj + tables.serve_pj * crossing) * fills).sum(1)
         energy = energy + self.bounds.energy[frozenset(self.bounds.spaces)][-1, tables.spatial]
@@ -162,347 +122,33 @@ class UnevenSearch:
     def _open(self, left: Left) -> Left:
         return left.pick(~self.front.excludes(left.cycles, left.energy * self.tables.macs))
 
-    @cached_property
-    def operands(self) -> Bools:
-        """`[K]` whether a term is an operand of the MACs."""
-        return np.array([term.level < 0 for term in self.tables.terms])
-
-    def share_at_least(self, spatial: int) -> Floats:
-        """`[T]` children with different words over children, wherever the array's loops are."""
-        tables = self.tables
-        share = tables.distinct[spatial].copy()
-        used = tables.extents[tables.spatial[spatial]]
-        for slide in tables.slides:  # steps alike share the most words: of n x m children n + m - 1 are different
-            n, m = (used[d] for d in slide.dims)
-            share[slide.space] *= (n + m - 1) / (n * m)
-        return share
-
-
-class Spot:
-    """The chains of one choice of spatial factors.
-
-    Attributes:
-        search_of: the whole search; `spatial`: the row of `LayerTables.spatial`.
-        lattice: of the temporal extents; `whole`: its states in the tables' lattice, `reach`: with the array's loops.
-    """
-
-    def __init__(self, search_of: UnevenSearch, spatial: int) -> None:
-        self.search_of, self.spatial = search_of, spatial
-        self.tables, self.cuts, self.bounds = search_of.tables, search_of.cuts, search_of.bounds
-        tables = self.tables
-        self.spread = tables.lattice.extent[tables.spatial[spatial]]
-        left = tuple((np.array(tables.lattice.bounds, dtype=np.int64) // self.spread).tolist())
-        self.lattice = Lattice(left)
-        digits = [
-            np.searchsorted(np.array(tables.lattice.factors[d]), self.lattice.extent[:, d]) for d in range(tables.dims)
-        ]
-        self.whole = sum((digit * tables.lattice.stride[d] for d, digit in enumerate(digits)), np.zeros(1, np.int64))
-        self.reach = tables.lattice.times(self.whole, np.full(len(self.whole), tables.spatial[spatial]))
-        self.share = search_of.share_at_least(spatial)
-        self._above: dict[int, Ints] = {}
-
-    @cached_property
-    def array(self) -> ArrayBounds:
-        """Bounds of the cuts inside the array."""
-        tables = self.tables
-        crossing = np.where(tables.crosses, self.share[tables.space_of], 1.0)
-        cost = tables.fill_pj + tables.serve_pj * crossing
-        price = np.array([cost[j] if j >= 0 else 0.0 for j in self.cuts.term])
-        return ArrayBounds(self.cuts, self.lattice, self.whole, price)
-
-    @property
-    def open_at_all(self) -> bool:
-        """Whether the front leaves anything here."""
-        chains = self._root()
-        return bool(len(self._promising(chains)))
-
-    def search(self, beam: int | None) -> None:
+    def _grow(self, spot: Spot, beam: int | None) -> None:
         """Grow all chains that the front leaves, or the most promising of them, and evaluate whole ones."""
-        chains = self._root()
+        chains = spot.root()
         for _ in range(len(self.cuts)):
-            grown = [self._open(one) for one in self._grown(chains)]
-            grown = [one for one in grown if len(one)]
-            if not grown:
+            grown = [self._promising(spot, one) for one in spot.grown(chains) if len(one)]
+            if not any(map(len, grown)):
                 return
             chains = Chains.joined(grown)
-            chains = chains.pick(self._unbeaten(chains))
+            chains = chains.pick(spot.unbeaten(chains))
             if beam is not None and len(chains) > beam:
-                energy, cycles = self._least(chains)
+                energy, cycles = spot.least(chains)
                 chains = chains.pick(np.argpartition(energy * cycles, beam)[:beam])
-        self._finish(chains)
-
-    def _root(self) -> Chains:
-        tables, n = self.tables, len(self.cuts)
-        fills = np.where(self.search_of.operands, 1.0, 0.0)[None]
-        spaces = len(tables.spaces)
-        none = np.full((1, n), -1, dtype=np.int64)
-        zero = np.zeros(1, dtype=np.int64)
-        share = np.ones(1) if self.cuts.sliding is None else self.share[[self.cuts.sliding]]
-        return Chains(
-            zero,
-            zero,
-            fills,
-            np.zeros((1, spaces)),
-            np.zeros((1, tables.levels)),
-            np.zeros((1, spaces), dtype=bool),
-            np.zeros(1, dtype=bool),
-            share,
-            none,
-            none,
-        )
-
-    # growing
-
-    def _grown(self, chains: Chains) -> "list[Chains]":
-        """Chains with one more cut."""
-        found = []
-        for made in np.unique(chains.made).tolist():
-            own = chains.pick(chains.made == made)
-            for cut, inner in enumerate(self.cuts.inner):
-                if not made >> cut & 1 and inner & ~made == 0:
-                    found += [self._cut(own, made, cut)]
-        return found
-
-    def _multiples(self, state: int) -> Ints:
-        if state not in self._above:
-            everything = np.ones(self.lattice.size, dtype=bool)
-            self._above[state] = self.lattice.multiples(np.array([state]), everything)[1]
-        return self._above[state]
-
-    def _cut(self, chains: Chains, made: int, cut: int) -> Chains:
-        """Chains, all with the same cuts, with one more wherever it may be."""
-        tables, cuts, one = self.tables, self.cuts, self.cuts.all[cut]
-        allowed = self._room(made, cut)
-        once, place = np.unique(chains.state, return_inverse=True)
-        above = [self._multiples(state) for state in once.tolist()]
-        above = [row[allowed[row]] for row in above]
-        every = [above[k] for k in place.tolist()]
-        at = np.repeat(np.arange(len(every)), [len(row) for row in every])
-        to = np.concatenate([*every, np.zeros(0, dtype=np.int64)])
-        # The same tiles cut at one place: in order, but that the array's loops may go between.
-        last = self._last(chains)
-        empty = to == chains.state[at]
-        ordered = last[at] < cut
-        if cuts.sliding is not None and not cuts.shared[cut]:
-            ordered |= np.array([*cuts.shared, False])[last[at]]
-        moved = self._moved(chains.state[at], to)
-        loops = ((chains.resting[at] & ~moved)[:, self._outwards].any(1) == 0) | empty
-        keep = np.flatnonzero((~empty | ordered) & loops & self._holds(chains, made, at, to))
-        at, to, empty, moved = at[keep], to[keep], empty[keep], moved[keep]
-        chains = chains.pick(at)
-        fans = cuts.shared[cut] & (cuts.bound_for_array & ~made == 0) & ~chains.fanned
-        chains = self._slid(chains, to, chains.fanned | fans)
-        fills, shared, used = chains.fills.copy(), chains.shared.copy(), chains.used.copy()
-        states = self.reach if cuts.shared[cut] else self.whole
-        words = tables.words[states[to], one.space]
-        if cuts.shared[cut]:
-            shared[:, one.space] = words / tables.volume[states[to]]
-        else:
-            fills[:, cuts.term[cut]] = words / tables.volume[states[to]]
-        used[:, one.level] += words
-        resting = np.where(empty[:, None], chains.resting, False)
-        resting[:, one.space] = True
-        share = chains.share
-        if cuts.sliding is not None and fans.any():
-            inner = self.whole[chains.state]
-            seen = tables.shared_words(np.full(len(chains), self.spatial), inner)[:, cuts.sliding]
-            share = np.where(fans, seen, share)
-        order, places = chains.order.copy(), chains.places.copy()
-        depth = made.bit_count()
-        order[:, depth], places[:, depth] = cut, to
-        return Chains(
-            chains.made | 1 << cut,
-            to,
-            fills,
-            shared,
-            used,
-            resting,
-            chains.fanned | fans,
-            share,
-            order,
-            places,
-        )
-
-    @cached_property
-    def _outwards(self) -> Ints:
-        """Dataspaces whose cuts may move outwards over loops that do not move their tiles: then these need not be.
-
-        One with windows that the shared level bypasses may not pass all of that level's cuts.
-        """
-        tables, t = self.tables, self.cuts.sliding
-        return np.array([s for s in range(len(tables.spaces)) if s != t or tables.kept[tables.shared, s]], dtype=int)
-
-    def _last(self, chains: Chains) -> Ints:
-        """`[n]` the last cut, -1 where there is none."""
-        depth = (chains.order >= 0).sum(1)
-        return np.where(depth > 0, chains.order[np.arange(len(chains)), np.maximum(depth - 1, 0)], -1)
-
-    def _moved(self, inner: Ints, outer: Ints) -> Bools:
-        """`[n, T]` whether a loop between two states moves a dataspace's tiles."""
-        code = ((self.lattice.extent[outer] > self.lattice.extent[inner]) * self.tables.bits).sum(1)
-        return (code[:, None] & self.tables.moving) > 0
-
-    def _room(self, made: int, cut: int) -> Bools:
-        """`[states]` where a cut may be: there is room for it and for all that must be at its place or beyond."""
-        tables, cuts = self.tables, self.cuts
-        good = self.array.fits(made)
-        shared = [one.space for i, one in enumerate(cuts.all) if cuts.shared[i] and not made >> i & 1]
-        held = tables.words[self.reach][:, shared].sum(1) + sum(
-            made >> i & 1 for i, is_shared in enumerate(cuts.shared) if is_shared
-        )
-        return good & (held <= tables.architecture.levels[tables.shared].usable_capacity)
-
-    def _holds(self, chains: Chains, made: int, at: Ints, to: Ints) -> Bools:
-        """`[n]` whether each memory holds what it has and what must still be at these places or beyond."""
-        tables, cuts = self.tables, self.cuts
-        good = np.ones(len(to), dtype=bool)
-        for level in range(tables.levels - 1):
-            states = self.reach if level == tables.shared else self.whole
-            spaces = [one.space for i, one in enumerate(cuts.all) if one.level == level and not made >> i & 1]
-            words = chains.used[at, level] + tables.words[states[to]][:, spaces].sum(1)
-            good &= words <= tables.architecture.levels[level].usable_capacity
-        return good
-
-    def _slid(self, chains: Chains, to: Ints, fanned: Bools) -> Chains:
-        """The chains with the sliding dataspace's last tile, where it rests, slid by the loops up to other states."""
-        t = self.cuts.sliding
-        if t is None:
-            return chains
-        rows = np.flatnonzero(chains.resting[:, t] & (to != chains.state))
-        if not len(rows):
-            return chains
-        inner, outer = self.lattice.extent[chains.state[rows]], self.lattice.extent[to[rows]]
-        level = self._level_of(chains, t)[rows]
-        beyond = level == self.tables.shared
-        tile = inner * np.where(beyond[:, None], self.spread, 1)
-        step = inner * np.where(fanned[rows, None], self.spread, 1)
-        share, _ = best_slide(self.cuts, tile, step, outer / inner)
-        return self._times(chains, t, rows, level, share)
-
-    def _times(self, chains: Chains, t: int, rows: Ints, level: Ints, share: Floats) -> Chains:
-        """The chains with the fills of some rows' tiles of a dataspace, at `level` each, multiplied."""
-        fills, shared = chains.fills.copy(), chains.shared.copy()
-        for j, term in enumerate(self.tables.terms):
-            if term.space == t and term.level >= 0:
-                own = level == term.level
-                fills[rows[own], j] *= share[own]
-        own = level == self.tables.shared
-        shared[rows[own], t] *= share[own]
-        return replace(chains, fills=fills, shared=shared)
-
-    def _level_of(self, chains: Chains, t: int) -> Ints:
-        """`[n]` level of a dataspace's outermost cut so far, -1 where there is none."""
-        found = np.full(len(chains), -1, dtype=np.int64)
-        for i, cut in enumerate(self.cuts.all):
-            if cut.space == t:
-                found = np.where(chains.made >> i & 1, cut.level, found)
-        return found
-
-    # bounds
-
-    def _least(self, chains: Chains) -> tuple[Floats, Floats]:
-        """(pJ a MAC, cycles) `[n]` that no completion of the chains goes below."""
-        tables = self.tables
-        best = self._at_best(chains)
-        share = self._shares(best)
-        energy = self._spent(best, share)
-        traffic, rest = best.shared.copy(), np.zeros(len(chains))
-        for made in np.unique(chains.made).tolist():
-            own = np.flatnonzero(chains.made == made)
-            state = chains.state[own]
-            shared = frozenset(
-                c.space for i, c in enumerate(self.cuts.all) if self.cuts.shared[i] and not made >> i & 1
-            )
-            level = tables.architecture.levels[tables.shared]
-            room = self.bounds.room(level.usable_capacity - chains.used[own, tables.shared])
-            rest[own] = self.array.least(made)[state] + self.bounds.energy[shared][room, self.reach[state]]
-            if self.bounds.traffic is not None:
-                column = int(np.flatnonzero(~tables.written)[0]) if (~tables.written).any() else 0
-                traffic[own, column] += self.bounds.traffic[shared][room, self.reach[state]]
-        traffic[~np.isfinite(traffic)] = 0.0
-        spatial = np.full(len(chains), self.spatial)
-        none = np.zeros_like(best.fills)
-        needs = tables.port_cycles(spatial, best.fills, none, share, traffic)
-        least = max(tables.compute[self.spatial], tables.compulsory_cycles)
-        cycles = whole_cycles(np.maximum(needs, least))
-        return energy + rest + tables.leak_pj[self.spatial] * cycles / tables.macs, cycles
-
-    def _shares(self, chains: Chains) -> Floats:
-        """`[n, T]` children with different words over children."""
-        share = np.tile(self.share, (len(chains), 1))
-        if self.cuts.sliding is not None:
-            share[:, self.cuts.sliding] = chains.share
-        return share
-
-    def _spent(self, chains: Chains, share: Floats) -> Floats:
-        """`[n]` pJ a MAC of what has been cut, without leakage."""
-        tables = self.tables
-        crossing = np.where(tables.crosses, share[:, tables.space_of], 1.0)
-        cost = tables.fill_pj + tables.serve_pj * crossing
-        return tables.constant_pj[self.spatial] + (chains.fills * cost).sum(1) + chains.shared @ tables.shared_pj
-
-    def _at_best(self, chains: Chains) -> Chains:
-        """The chains with the window of a tile that rests sliding as well as it may."""
-        t = self.cuts.sliding
-        if t is None:
-            return chains
-        rows = np.flatnonzero(chains.resting[:, t])
-        if not len(rows):
-            return chains
-        level = self._level_of(chains, t)[rows]
-        beyond, state = level == self.tables.shared, chains.state[rows]
-        return self._times(chains, t, rows, level, np.where(beyond, self._slides[1][state], self._slides[0][state]))
-
-    @cached_property
-    def _slides(self) -> tuple[Floats, Floats]:
-        """`[states]` the least share of a tile's words that a window's loop leaves: in the array, and beyond it."""
-        inner = self.lattice.extent
-        ratio = np.array(self.lattice.bounds) / inner
-        return tuple(best_slide(self.cuts, inner * k, inner * k, ratio)[0] for k in (1, self.spread))  # type: ignore
-
-    def _promising(self, chains: Chains) -> Ints:
-        energy, cycles = self._least(chains)
-        return np.flatnonzero(~self.search_of.front.excludes(cycles, energy * self.tables.macs))
-
-    def _open(self, chains: Chains) -> Chains:
-        return chains.pick(self._promising(chains)) if len(chains) else chains
-
-    def _unbeaten(self, chains: Chains) -> Ints:
-        """Indices of chains, without many that others beat: the same cuts up to one place at no more cost."""
-        tables = self.tables
-        share = self._shares(chains)
-        spatial, none = np.full(len(chains), self.spatial), np.zeros_like(chains.fills)
-        needs = tables.port_needs(spatial, chains.fills, none, share, chains.shared)
-        resting = (chains.resting << np.arange(len(tables.spaces))).sum(1)
-        key = (chains.made * self.lattice.size + chains.state) * 2 ** len(tables.spaces) + resting
-        key = key * 2 + chains.fanned
-        cost = np.column_stack([self._spent(chains, share), chains.used, needs])
-        order = np.lexsort((*cost.T[::-1], key))
-        key, cost = key[order], cost[order]
-        beaten = np.zeros(len(order), dtype=bool)
-        for back in range(1, min(ROUNDS, len(order) - 1) + 1):
-            less = (key[back:] == key[:-back]) & (cost[:-back] <= cost[back:]).all(1) & ~beaten[:-back]
-            beaten[back:] |= less
-        return order[~beaten]
-
-    # whole chains
-
-    def _finish(self, chains: Chains) -> None:
-        """Evaluate chains that are whole and let them join the front."""
-        top = np.full(len(chains), self.lattice.size - 1)
-        chains = self._slid(chains, top, np.ones(len(chains), dtype=bool))
-        if self.tables.architecture.levels[self.tables.shared].children > 1:
-            chains = chains.pick(chains.fanned)
-        chains = chains.pick(self._promising(replace(chains, resting=np.zeros_like(chains.resting))))
+        chains = self._promising(spot, spot.closed(chains))
         for order in np.unique(chains.order, axis=0).tolist():
-            self._evaluate(order, chains.places[(chains.order == order).all(1)])
+            self._evaluate(spot, order, chains.places[(chains.order == order).all(1)])
 
-    def _evaluate(self, order: list[int], places: Ints) -> None:
+    def _promising(self, spot: Spot, chains: Chains) -> Chains:
+        """The chains that the front leaves."""
+        energy, cycles = spot.least(chains)
+        return chains.pick(~self.front.excludes(cycles, energy * self.tables.macs))
+
+    def _evaluate(self, spot: Spot, order: list[int], places: Ints) -> None:
         """Evaluate chains of one sequence of cuts in the cost model."""
-        tables, search = self.tables, self.search_of
+        tables = self.tables
         machine = self.cuts.machine(order)
-        spatial = np.full(len(places), self.spatial)
-        factors, position = self.cuts.factors(order, self.whole[places], spatial)
+        spatial = np.full(len(places), spot.spatial)
+        factors, position = self.cuts.factors(order, spot.whole[places], spatial)
         with torch.no_grad():
             totals = evaluate_totals(
                 tables.shape,
@@ -511,7 +157,7 @@ class Spot:
                 torch.from_numpy(factors),
                 torch.from_numpy(position),
             )
-        search.evaluated += len(places)
+        self.evaluated += len(places)
         batch = MappingBatch(
             tables.problem.dimensions,
             tuple(level.name for level in machine.levels),
@@ -520,4 +166,4 @@ class Spot:
             torch.from_numpy(position).argsort(-1),
             torch.arange(tables.shape.dims).expand(*position.shape),
         )
-        search.join(totals.energy_pj.numpy(), totals.cycles.numpy(), batch.mapping)
+        self.join(totals.energy_pj.numpy(), totals.cycles.numpy(), batch.mapping)

@@ -32,7 +32,7 @@ def zigzag(weights: int, inputs: int, outputs: int) -> dict[str, object]:
 
 def test_a_nest_split_by_operand_costs_what_the_even_nest_costs() -> None:
     from peers_machine import machine
-    from peers_mappings import judge, uneven
+    from peers_mappings import uneven
 
     architecture = machine(8, 4)
     even = dlco.Mapping(
@@ -50,7 +50,7 @@ def test_a_nest_split_by_operand_costs_what_the_even_nest_costs() -> None:
         bypass=(frozenset(),) * 3,
     )
     expected = dlco.evaluate(LAYER, architecture, even)
-    cost = judge(LAYER, architecture, *uneven(LAYER, architecture, zigzag(4, 4, 4)))
+    cost = dlco.evaluate(LAYER, *uneven(LAYER, architecture, zigzag(4, 4, 4)))
     assert cost.energy_pj.item() == expected.energy_pj.item()
     assert cost.cycles.item() == expected.cycles.item()
 
@@ -59,27 +59,43 @@ def test_each_operand_may_end_elsewhere_as_long_as_all_fit_together() -> None:
     from dataclasses import replace
 
     from peers_machine import machine
-    from peers_mappings import NotExpressible, judge, uneven
+    from peers_mappings import uneven
 
     architecture = machine(8, 4)
-    weights = judge(LAYER, architecture, *uneven(LAYER, architecture, zigzag(4, 2, 1)))
+    weights = dlco.evaluate(LAYER, *uneven(LAYER, architecture, zigzag(4, 2, 1)))
     # 3 x 3 filters of 2 channels, 3 inputs of 2 channels, one sum: 25 words
     for room, fits in ((25, True), (24, False)):
         small = replace(architecture, levels=(replace(architecture.levels[0], capacity=room), *architecture.levels[1:]))
         if fits:
-            assert judge(LAYER, small, *uneven(LAYER, small, zigzag(4, 2, 1))).energy_pj == weights.energy_pj
+            assert dlco.evaluate(LAYER, *uneven(LAYER, small, zigzag(4, 2, 1))).energy_pj == weights.energy_pj
         else:
-            with pytest.raises(NotExpressible, match="RegisterFile need 25 words of 24"):
-                judge(LAYER, small, *uneven(LAYER, small, zigzag(4, 2, 1)))
+            with pytest.raises(dlco.InvalidMapping, match=r"RegisterFile needs 25 words .* room for 24"):
+                dlco.evaluate(LAYER, *uneven(LAYER, small, zigzag(4, 2, 1)))
 
 
 def test_a_nest_that_does_not_multiply_to_the_layer_is_refused() -> None:
     from peers_machine import machine
     from peers_mappings import NotExpressible, uneven
 
-    answer = zigzag(4, 4, 4) | {"spatial": {"D1": [["K", 16.0]], "D2": [["C", 4.0]]}}
-    with pytest.raises(NotExpressible, match="factors of M multiply to 32, its bound is 16"):
+    answer = zigzag(4, 4, 4) | {"spatial": {"D1": [["K", 4.0]], "D2": [["C", 4.0]]}}
+    with pytest.raises(NotExpressible, match="factors of M multiply to 8, its bound is 16"):
         uneven(LAYER, machine(16, 4), answer)
+    wider = zigzag(4, 4, 4) | {"spatial": {"D1": [["K", 16.0]], "D2": [["C", 4.0]]}}
+    with pytest.raises(dlco.InvalidMapping, match="each count tiles that there are"):
+        dlco.evaluate(LAYER, *uneven(LAYER, machine(16, 4), wider))
+
+
+def test_a_register_file_may_reach_beyond_a_tile_of_the_buffer() -> None:
+    from peers_machine import machine
+    from peers_mappings import uneven
+
+    answer, loops = zigzag(6, 2, 1), zigzag(8, 8, 8)["temporal"]["W"][0]
+    answer["temporal"]["O"] = [loops[:1], loops[1:4], loops[4:]]  # outputs leave the buffer inside the weights' tile
+    machine_, mapping = uneven(LAYER, machine(8, 4), answer)
+    assert machine_.crosses
+    cost = dlco.evaluate(LAYER, machine_, mapping)
+    assert cost.counts.instances.tolist() == [32 if "Register" in name else 1 for name in mapping.levels]
+    assert dlco.simulate.count_accesses(LAYER, machine_, mapping).fills == tuple(map(tuple, cost.counts.fills.tolist()))
 
 
 def test_row_stationary_takes_the_cycles_that_nn_dataflow_counts() -> None:
