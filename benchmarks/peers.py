@@ -7,7 +7,9 @@ that had them left them.
 """
 
 import argparse
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from common import Stopwatch, load_results, save_results, show
@@ -28,6 +30,7 @@ PACKAGES = {
 }
 QUICK = SolveEffort(starts=0, roundings=1, fit=Effort(rounds=16, patience=16, population=2), polishes=0, exact=False)
 OURS: dict[str, dict[str, Any]] = {"default": {}, "quick": {"effort": QUICK}, "imperfect": {"imperfect": True}}
+RECORDED = Path(__file__).resolve().parent / "data" / "zigzag_mappings.json"
 NETWORK = {"zigzag": "resnet18", "nn-dataflow": "resnet50"}  # a network that each of them ships
 
 ARMS = ["zigzag", "nn-dataflow", "accelforge"]
@@ -137,14 +140,19 @@ def _micro(pj: float | None) -> float | None:
 
 def run_zigzag(
     layers: list[Layer],
+    recorded: bool,
 ) -> tuple[list[tuple[dict[str, Any], Row, dict[str, Any]]], list[tuple[dict[str, Any], list[dict[str, Any]]]]]:
     """LOMA on 16 x 16 PEs: spatial loops of its own choice, and channels by channels as its shipped mappings have."""
     architecture = machine(16, 16)
-    python = environment("zigzag", PACKAGES["zigzag"])
+    python = None if recorded else environment("zigzag", PACKAGES["zigzag"])
     channels = {"D1": ["K, 16"], "D2": ["C, 16"]}
     found, beside = [], []
     for name, spatial in (("zigzag", None), ("zigzag, K x C", channels)):
-        answer = ask(python, "peers_zigzag.py", question(architecture, layers, lpf_limit=6, spatial=spatial), 1500)
+        asked = question(architecture, layers, lpf_limit=6, spatial=spatial)
+        if python is None:
+            answer = json.loads(RECORDED.read_text(encoding="utf-8"))["answers"][name]
+        else:
+            answer = ask(python, "peers_zigzag.py", asked, 1500)
         found.append(compare(name, layers, architecture, answer, by_zigzag))
         beside.append(uneven_table(name, layers, architecture, answer))
     return found, beside
@@ -173,7 +181,7 @@ def convolutions(network: str, few: int | None) -> list[Layer]:
     return [one for one in dlco.networks.get_network(network) if set(one.problem.dimensions) == set("CMRSNPQ")][:few]
 
 
-def measure(peer: str, network: str | None, few: int | None) -> dict[str, Any]:
+def measure(peer: str, network: str | None, few: int | None, recorded: bool) -> dict[str, Any]:
     """One arm: its tables and targets, its rows of the totals, and what it said where it could not be run."""
     arm: dict[str, Any] = {"tables": [], "targets": [], "totals": [], "failed": []}
     name = network or NETWORK.get(peer, "")
@@ -187,7 +195,7 @@ def measure(peer: str, network: str | None, few: int | None) -> dict[str, Any]:
         whole: Row = []
         beside: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
         if peer == "zigzag":
-            found, beside = run_zigzag(convolutions(name, few))
+            found, beside = run_zigzag(convolutions(name, few), recorded)
         else:
             found, whole = run_nn_dataflow(convolutions(name, few))
     except PeerError as error:
@@ -270,11 +278,14 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", choices=ARMS, default=ARMS)
     parser.add_argument("--network", choices=["resnet18", "resnet50", "vgg16"], help=f"default: {NETWORK}")
     parser.add_argument("--few", type=int, help="take only so many layers (to try it out)")
+    parser.add_argument(
+        "--recorded", action="store_true", help="take zigzag's answers for resnet18 from data/, not from a run of it"
+    )
     parser.add_argument("--no-save", action="store_true", help="print only; leave benchmarks/results as it is")
     options = parser.parse_args()
     arms: dict[str, dict[str, Any]] = {}
     for peer in options.peers:
-        arms[peer] = measure(peer, options.network, options.few)
+        arms[peer] = measure(peer, options.network, options.few, options.recorded)
         if not options.no_save:  # after every arm, so that a run that is stopped loses one at most
             save_results("peers", payload_of(earlier_arms() | arms))
     show(payload_of(arms))

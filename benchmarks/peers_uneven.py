@@ -17,8 +17,8 @@ TEXT = (
     "`solve(uneven=True)`, and `even optimum` that among even ones. A mapping that pads a dimension is judged as one "
     "of the padded layer. A 1 x 1 convolution with a stride is taken as one on the words that it uses, since zigzag "
     "keeps no others, where dlco keeps the box around them; other tiles with gaps that do not fit as boxes stay "
-    "unjudged. `across`: a register file's part reaches beyond another operand's in the buffer. What zigzag says differs"
-    " from what is judged by its rules: an operand stays at a MAC over loops that do not move it, so that the register "
+    "unjudged. `across`: a register file's part reaches beyond another operand's in the buffer. What zigzag says is not"
+    " what is judged, by its rules: an operand stays at a MAC over loops that do not move it, so that the register "
     "file is not read; every step of a sliding window brings the whole tile; first sums are read; and its cycles hold "
     "the ports' stalls, with loading and unloading. "
 )

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+from dlco.cost.shape import compile_problem
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.constraints import resolve, stated
+from dlco.mapping.kept import kept_table
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
@@ -42,6 +44,22 @@ class Case:
         """The case of a layer."""
         problem = layer.problem if isinstance(layer, Layer) else layer
         return Case(problem, architecture, constraints, imperfect, keep_free, uneven)
+
+    @property
+    def why_not_uneven(self) -> str | None:
+        """Why its uneven mappings are not covered where its even ones are, in words that follow "because"."""
+        levels, spaces = self.architecture.levels, compile_problem(self.problem).spaces
+        if self.keep_free:
+            return "what levels keep is free, and mappings are to be uneven"
+        if stated(self.architecture, self.constraints):
+            return "mappings are constrained, and are to be uneven"
+        for level, keeps in zip(levels, kept_table(self.problem, self.architecture), strict=True):
+            if not any(keeps):
+                return f"{level.name} keeps nothing, and mappings are to be uneven"
+        windows = [space.name for space in spaces if space.sliding]
+        if len(windows) > 1:
+            return f"{' and '.join(windows)} have windows; uneven mappings of one such dataspace are covered"
+        return None
 
     @cached_property
     def resolved(self) -> Constraints:

@@ -32,7 +32,6 @@ from dlco.exact.tiles import Tiles
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
-from dlco.mapping.constraints import stated
 from dlco.mapping.kept import Bypass, free_levels, kept_table
 from dlco.mapping.orders import Reuse
 
@@ -80,23 +79,7 @@ def why_not_covered(case: Case) -> str | None:
     states = Tiles(problem).lattice.size
     if states > MAX_STATES:
         return f"its tiles have {states:,} extents; up to {MAX_STATES:,} are covered"
-    return _why_not_uneven(case) if case.uneven else None
-
-
-def _why_not_uneven(case: Case) -> str | None:
-    """Why uneven mappings of a case that is covered otherwise are not."""
-    levels, spaces = case.architecture.levels, compile_problem(case.problem).spaces
-    if case.keep_free:
-        return "what levels keep is free, and mappings are to be uneven"
-    if stated(case.architecture, case.constraints):
-        return "mappings are constrained, and are to be uneven"
-    for level, keeps in zip(levels, kept_table(case.problem, case.architecture), strict=True):
-        if not any(keeps):
-            return f"{level.name} keeps nothing, and mappings are to be uneven"
-    windows = [space.name for space in spaces if space.sliding]
-    if len(windows) > 1:
-        return f"{' and '.join(windows)} have windows; uneven mappings of one such dataspace are covered"
-    return None
+    return case.why_not_uneven if case.uneven else None
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Options:
         return tuple(self.start) if isinstance(self.start, Sequence) else self.start
 
     def refuse_free(self, who: str) -> None:
-        """Raise `InvalidInput` where levels' keeping is to be free or mappings uneven, for a run that does not do that."""
+        """Raise `InvalidInput` where keeping is to be free or mappings uneven, for a run that does not do that."""
         if self.keep == FREE:
             raise InvalidInput(f"keep is {FREE!r}, which {who} does not search; allowed: {STATED} (solve has both)")
         if self.uneven:
