@@ -65,6 +65,14 @@ class Moved:
     less: Sum | None = None
 
 
+AREA = "area_mm2"  # name of a row
+
+
+def limit_row(number: int) -> str:
+    """The name of the row of one of the limits between sizes, by its position."""
+    return f"limit {number + 1} of the space"
+
+
 def draft(model: LayerTerms, node: Node, aim: Aim) -> Draft:
     """The convex program of a node."""
     return _Drafting(model, node, aim).draft()
@@ -311,7 +319,7 @@ class _Drafting:
         if not len(m.costs.low):
             return
         if self.aim.area_um2 < inf:
-            row = self.new_row("area_mm2")
+            row = self.new_row(AREA)
             self.constant[row] = -1.0
             self.terms(row, self.wide(m.costs.area).scaled(1 / self.aim.area_um2), -1)
         if self.aim.macs < inf:
@@ -320,7 +328,7 @@ class _Drafting:
             self.linear[row] += units.exponents[0]
             self.constant[row] += units.logs[0] - log(self.aim.macs)
         for number, limit in enumerate(m.costs.limits):
-            row = self.new_row(f"limit {number + 1} of the space")
+            row = self.new_row(limit_row(number))
             self.constant[row] = -1.0 - SLACK
             self.terms(row, self.wide(limit), -1)
 

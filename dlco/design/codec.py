@@ -58,8 +58,8 @@ def decode(hint: Any, value: Any, name: str) -> Any:
     """What `encode` made JSON of.
 
     Args:
-        hint: its type: of plain values, tuples, sets, dictionaries, enumerations of words, dataclasses and unions of
-            these, with checks as `Count` and `Figure` have them.
+        hint: its type: of plain values, tuples (named ones too), sets, dictionaries, enumerations of words, dataclasses
+            and unions of these, with checks as `Count` and `Figure` have them.
         value: what JSON holds.
         name: what to call it in an error.
 
@@ -79,6 +79,8 @@ def decode(hint: Any, value: Any, name: str) -> Any:
         return decode((fitting or kinds)[0], value, name)
     if origin in (tuple, frozenset):
         return origin(_decode_list(inside, value, name))
+    if isinstance(hint, type) and issubclass(hint, tuple):  # one with names
+        return hint(*_decode_list(tuple(get_type_hints(hint).values()), value, name))
     if origin in (dict, Mapping):
         _must(isinstance(value, dict), name, value, "a dictionary")
         return {key: decode(inside[1], one, f"{name} ({key!r})") for key, one in value.items()}

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from math import inf, isclose
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dlco.design.above import shown_by
 from dlco.design.budget import SAME, Budget, Conflict, broken_limits
-from dlco.design.codec import Count, Figure, check_figure, check_word
+from dlco.design.codec import Count, Figure, check_figure, check_word, decode
 from dlco.design.document import Document
 from dlco.design.frame import Rows, to_csv, to_frame
 from dlco.design.history import HistoryPoint
@@ -19,6 +19,8 @@ from dlco.design.objective import Objective
 from dlco.design.sensitivity import Sensitivity
 from dlco.errors import DlcoError, InvalidInput
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
+from dlco.hardware.space import HardwareSpace
 from dlco.mapping.checks import check_mapping, is_imperfect
 from dlco.mapping.kept import KEEPS, STATED, machine_of
 from dlco.mapping.mapping import Mapping
@@ -56,10 +58,12 @@ class Solution(Document):
         trace: (seconds, objective) of each improvement.
         history: what the search knew when, relaxed objective and bound included; beside the point for equality.
         effort: how hard it tried, the fields of `SolveEffort`; the same.
+        space: the machines that `solve` chose this one from; None where it was given one machine, or nobody noted them.
+        constraints: on mappings, that `solve` was given beside the hardware's own.
     """
 
     KIND = "dlco solution"
-    LATER = frozenset({"imperfect", "keep", "conflicts", "history", "effort"})
+    LATER = frozenset({"imperfect", "keep", "conflicts", "history", "effort", "space", "constraints"})
 
     status: str
     message: str
@@ -80,6 +84,8 @@ class Solution(Document):
     trace: tuple[tuple[Figure, Figure], ...] = field(default=())
     history: tuple[HistoryPoint, ...] = field(default=(), compare=False)
     effort: dict[str, Any] = field(default_factory=dict, compare=False)
+    space: HardwareSpace | None = None
+    constraints: Constraints | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", Objective.parse(self.objective))
@@ -113,10 +119,14 @@ class Solution(Document):
 
     @cached_property
     def sensitivities(self) -> tuple[Sensitivity, ...]:
-        """What one per cent more of each capacity, bandwidth and limit is worth, the most valuable first.
+        """What one per cent more of each limit, capacity and bandwidth is worth, the most valuable first.
 
-        Computed when it is first asked for, by a lower bound of the solution's machine: seconds for a network. From
-        then on the solution's table and page show it. `dlco.optimize.sensitivities` says more, and takes an effort.
+        Where the machine was chosen from a space, limits come first, those on the machine among them: with each of
+        them changed the machine is chosen anew. Then come the capacities and bandwidths of the machine as it is.
+
+        Computed when it is first asked for, by lower bounds and short searches: seconds for a network on a machine,
+        about half a minute in a space. From then on the solution's table, page and file have it.
+        `dlco.optimize.sensitivities` says more, and takes an effort.
         """
         found: tuple[Sensitivity, ...] = shown_by("sensitivities")(self)
         return found
@@ -184,7 +194,17 @@ class Solution(Document):
         for name in ("constraints", "containers"):  # for earlier readers, where there are none
             if not getattr(self.architecture, name):
                 del data["architecture"][name]
-        return data
+        unsaid = [name for name in ("space", "constraints") if data[name] is None]
+        return {name: value for name, value in data.items() if name not in unsaid}
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Self:
+        """The inverse of `to_dict`. Raises `InvalidInput` for anything else."""
+        found = super().from_dict(data)
+        if data.get("sensitivities") is not None:
+            said = decode(tuple[Sensitivity, ...], data["sensitivities"], "sensitivities of the solution")
+            vars(found)["sensitivities"] = said
+        return found
 
     def _check_true(self, data: dict[str, Any]) -> None:
         """Raise `InvalidInput` unless every figure is what the mappings come to, and all else that it says holds."""
@@ -194,6 +214,7 @@ class Solution(Document):
         _check_figures(self, data.get("gap", self.gap))
         _check_limits(self)
         _check_history(self)
+        _check_space(self)
 
     def __str__(self) -> str:
         return str(shown_by("solution_text")(self))
@@ -281,6 +302,23 @@ def _check_history(solution: Solution) -> None:
     for point in solution.history:
         if point.bound is not None and solution.status != "infeasible" and point.bound > solution.value * (1 + SAME):
             raise InvalidInput(f"history of the solution has a bound of {point.bound!r}, above {solution.value!r}")
+
+
+def _check_space(solution: Solution) -> None:
+    """Raise `InvalidInput` unless the machine is one of the space; what its levels bypass may be the constraints'."""
+    space, machine = solution.space, solution.architecture
+    if space is None:
+        return
+    try:
+        own = space.architecture([parameter.of(machine) for parameter in space.parameters])
+    except DlcoError as error:
+        raise InvalidInput(f"space of the solution does not have its machine: {error}") from None
+    pairs: list[tuple[Any, Any]] = [(machine, own), *zip(machine.levels, own.levels, strict=True)]
+    for said, true in pairs:
+        for name, value in vars(true).items():
+            found = getattr(said, name)
+            if isinstance(value, float) and not isclose(found, value, rel_tol=SAME):
+                raise InvalidInput(f"{name} of {said.name!r} is {found!r}; its machine in the space has {value!r}")
 
 
 def _flat(cost: LayerCost) -> dict[str, Any]:

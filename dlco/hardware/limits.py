@@ -80,6 +80,18 @@ class Limit:
         """
         return _Reader(text, resolve or (lambda name: monomial(1.0, [(name, 1.0)]))).limits()
 
+    def to_dict(self) -> str:
+        """What files hold of it: its text."""
+        return str(self)
+
+    @staticmethod
+    def from_dict(text: object) -> "Limit":
+        """The inverse of `to_dict`. Raises `InvalidInput` for anything else."""
+        found = Limit.parse(text) if isinstance(text, str) else []
+        if len(found) != 1:
+            raise InvalidInput(f"limit is {text!r}; it must be the text of one inequality")
+        return found[0]
+
     @property
     def names(self) -> tuple[str, ...]:
         """The sizes that it is about."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import PORTS, check_number
+from dlco.hardware.architecture import PORTS, Architecture, check_number
 
 FIELDS = ("capacity", "fanout_x", "fanout_y", "bandwidth", *PORTS)
 
@@ -102,6 +102,10 @@ class Parameter:
     def drives(self) -> tuple[Tie, ...]:
         """Every size that it decides: its own, at scale 1, and those that follow it."""
         return (Tie(self.level, self.field), *self.also)
+
+    def of(self, machine: Architecture) -> float:
+        """Its value on a machine, on the grid or not; of a bandwidth, the block size."""
+        return float(getattr(machine.level(self.level), "block_size" if self.field == "bandwidth" else self.field))
 
     @property
     def low(self) -> float:

@@ -272,10 +272,8 @@ class HardwareSpace:
 
     @property
     def base_sizes(self) -> torch.Tensor:
-        """The sizes of `base`, `[parameters]`, on the grid or not; of a bandwidth, the block size."""
-        levels = ((self.base.level(p.level), p.field) for p in self.parameters)
-        sizes = [float(getattr(lv, "block_size" if name == "bandwidth" else name)) for lv, name in levels]
-        return torch.tensor(sizes, dtype=torch.float64)
+        """The sizes of `base`, `[parameters]`, on the grid or not."""
+        return torch.tensor([parameter.of(self.base) for parameter in self.parameters], dtype=torch.float64)
 
     def machine(self, sizes: torch.Tensor) -> Machine:
         """The machines of the given sizes, for the cost model.

@@ -2,68 +2,75 @@
 
 One run of branch and bound on the solution's machine gives, with its multipliers, a bound for every changed figure
 (`dlco.bound.nearby`); what the solution's own mappings cost there, or those of a short search where they no longer
-fit, is above the best. `Sensitivity` says what follows.
+fit, is above the best. Another run, over the space that the machine was chosen from, does the same for every limit, a
+machine being chosen anew for each. `Sensitivity` says what follows.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import exp, inf, log, log1p
+from math import exp, inf, log
 
 from dlco.bound.certificate import BoundEffort
-from dlco.bound.nearby import Change, NearbyBounds
+from dlco.bound.nearby import NearbyBounds
 from dlco.design.budget import Budget, broken_limits
 from dlco.design.network_cost import evaluate_network
 from dlco.design.objective import Objective
-from dlco.design.sensitivity import STEP, Sensitivity
+from dlco.design.sensitivity import Sensitivity
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.hardware.architecture import Architecture
-from dlco.hardware.parameter import PORTS
+from dlco.hardware.limits import SLACK
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping.kept import FREE
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.figures import (
+    ON_THE_MACHINE,
+    Figure,
+    budget_figures,
+    closed,
+    machine_figures,
+    space_figures,
+)
 from dlco.optimize.solve import solve
+from dlco.search.earlier import sizes_of
+from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 
 EFFORT = BoundEffort(nodes=600, side=60, boxes=0)
-SEARCH = SolveEffort(starts=0, fit=Effort(rounds=12, patience=6, population=6), polishes=0, exact=False)
+SEARCH = SolveEffort(
+    starts=0,
+    survey=0,
+    evolution=EvolutionEffort(generations=0),
+    machines=1,
+    steps=0,
+    fit=Effort(rounds=12, patience=6, population=6),
+    polishes=0,
+)
 SMALL = 1e-4  # a change for a slope
-UP, DOWN = log1p(STEP), -log1p(-STEP)
-ON_THE_MACHINE = ("area_mm2", "pe_count", "capacity", "bandwidth")  # limits that no mapping has a part in
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What is changed.
-
-    Attributes:
-        name, value: as in `Sensitivity`.
-        size: whether it is a size of the machine; otherwise it is a limit of the budget.
-        moves: whether a change changes anything for any mapping.
-        steps: whether one of 5 % up does.
-    """
-
-    name: str
-    value: float
-    size: bool
-    moves: bool = True
-    steps: bool = True
+FAR = 0.1  # a change of a logarithm for which programs are solved anew
 
 
 def sensitivities(
     solution: Solution, effort: BoundEffort | None = None, *, exact: bool = False
 ) -> tuple[Sensitivity, ...]:
-    """What one per cent of every capacity, bandwidth and limit is worth, those that matter most first.
+    """What one per cent of every limit, capacity and bandwidth is worth, those that matter most first.
 
-    The machine is the solution's, and each figure is changed by itself: a larger memory costs here what the present one
-    does. So limits on the machine alone (area, MAC units, sizes) are left out; no mapping has a part in them.
-    Constraints that `solve` was given beside the hardware's own are not in a solution, and left out too.
+    Where `solve` chose the machine from a space, limits come first: the budget's, those on the machine among them, the
+    space's own (`subject_to`) and the ends of its grids. With each of them changed, the machine is chosen anew. On a
+    machine that was given, limits on it alone are left out: no mapping has a part in them.
+
+    Capacities and bandwidths follow. They are those of the solution's machine as it is, each changed by itself: a
+    larger memory costs here what the present one does.
+
+    A network takes seconds on a machine; in a space some ten, and a short search (seconds) for every limit that the
+    solution would break if it were tighter.
 
     Args:
-        solution: within its limits.
-        effort: of the lower bound.
-        exact: whether to solve anew for every change, twice a figure: where the exact search answers, the brackets
-            close on what truly changes.
+        solution: within its limits. Of one that does not know its space, as of earlier versions' files, ask
+            `dataclasses.replace(solution, space=...)`.
+        effort: of the lower bounds.
+        exact: whether to solve anew for every change, twice a figure: on a machine where the exact search answers, the
+            brackets close on what truly changes; in a space this takes twice as long as `solve` did, for every limit.
 
     Raises:
         InvalidInput: the solution's status is "infeasible", what levels keep was free, or mappings are uneven.
@@ -76,120 +83,154 @@ def sensitivities(
         raise InvalidInput("keep of the solution is 'free'; sensitivities are of mappings that keep what is stated")
     if solution.uneven:
         raise InvalidInput("the solution has uneven mappings; sensitivities are of even ones")
-    budget = replace(solution.budget, **dict.fromkeys(ON_THE_MACHINE))
-    question = _Question(solution, budget, effort or EFFORT, exact)
-    found = [question.sensitivity(figure) for figure in _figures(solution, budget)]
-    return tuple(sorted(found, key=lambda one: (round(one.elasticity, 6), one.name)))
-
-
-def _figures(solution: Solution, budget: Budget) -> list[Figure]:
-    """All that is changed."""
-    machine, goal = solution.architecture, Objective(solution.objective)
-    timed = goal is not Objective.ENERGY or any(level.leak_pj > 0 for level in machine.levels)
-    timed = timed or any(name != "energy_j" for name in budget.limits) or budget.layer_latency_s is not None
+    space, goal, machine = solution.space, Objective(solution.objective), solution.architecture
+    effort, budget = effort or EFFORT, replace(solution.budget, **dict.fromkeys(ON_THE_MACHINE))
     found = []
-    for level in machine.levels:
-        room = level.usable_capacity
-        if 0 < room < inf:
-            found.append(Figure(f"{level.name}.capacity", room, True, steps=room * (1 + STEP) // 1 > room))
-        for port in PORTS:
-            if getattr(level, port) < inf:
-                found.append(Figure(f"{level.name}.{port}", getattr(level, port), True, moves=timed))
-    found += [Figure(name, limit, False) for name, limit in budget.limits.items()]
-    layers = budget.layer_latency_s
-    if isinstance(layers, Mapping):
-        found += [Figure(f"layer_latency_s of {layer}", limit, False) for layer, limit in layers.items()]
-    elif layers is not None:
-        found.append(Figure("layer_latency_s", layers, False))
-    return [replace(one, moves=one.moves and goal is not Objective.AREA) for one in found]
+    if space is not None:
+        opened, others, limits = space_figures(space, solution.budget)
+        found += _Question(solution, opened, others, effort, exact).answer(limits)
+    figures = machine_figures(machine, goal, budget)
+    if space is None:
+        figures += budget_figures(budget)
+    if goal is Objective.AREA:
+        figures = [replace(one, moves=False) for one in figures]
+    return (*found, *_Question(solution, as_space(machine), budget, effort, exact).answer(figures))
 
 
 @dataclass(frozen=True)
 class _Question:
-    """A solution, the limits that mappings have a part in, and how hard to try."""
+    """A solution among those of some hardware within a budget, and how hard to try."""
 
     solution: Solution
+    hardware: HardwareSpace
     budget: Budget
     effort: BoundEffort
     exact: bool
 
+    def answer(self, figures: list[Figure]) -> list[Sensitivity]:
+        """All figures' sensitivities, those that matter most first."""
+        found = [self.sensitivity(figure) for figure in figures]
+        return sorted(found, key=lambda one: (-abs(round(one.elasticity, 6)), one.name))
+
     @cached_property
     def nearby(self) -> NearbyBounds:
-        """Bounds on the machine as it is, and near it."""
+        """Bounds on the hardware as it is, and near it."""
         asked, goal = self.solution, Objective(self.solution.objective)
-        return NearbyBounds(asked.layers, asked.architecture, goal, self.budget, asked.imperfect, self.effort)
+        return NearbyBounds(
+            asked.layers, self.hardware, goal, self.budget, asked.imperfect, self.effort, asked.constraints
+        )
 
     @cached_property
     def now(self) -> tuple[float, float]:
-        """Logs of what the best design on the machine lies between."""
+        """Logs of what the best design lies between."""
         known = max(self.nearby.value(), self.solution.lower_bound or 0.0)
-        best = self.solved(self.solution.architecture, self.budget) if self.exact else None
-        return (_log(known), _log(self.solution.value)) if best is None else (best, best)
+        low, high = self.solved(self.hardware, self.budget) if self.exact else (-inf, inf)
+        return max(_log(known), low), min(_log(self.solution.value), high)
 
     def sensitivity(self, figure: Figure) -> Sensitivity:
-        """See `Sensitivity`. Making a figure larger never makes the best worse, so all slopes are at most 0."""
-        if not figure.moves:
-            return Sensitivity(figure.name, figure.value, 0.0, 0.0, 0.0)
-        ends = (_log(self.nearby.value(*self.changed(figure, exp(sign * SMALL)))) for sign in (1, -1))
-        slope = (next(ends) - next(ends)) / (2 * SMALL)
+        """See `Sensitivity`. What helps never makes the best worse, so those slopes are at most 0; others at least."""
+        slope, low, high = 0.0, 0.0, 0.0
+        if figure.moves:
+            ends = [self.bound(figure, exp(sign * SMALL)) for sign in (1, -1)]
+            slope = (ends[0] - ends[1]) / (2 * SMALL) if ends[1] > -inf else 0.0
+            sides = [self.slopes(figure, factor, slope) for factor in figure.factors]
+            low, high = min(side[0] for side in sides), max(side[1] for side in sides)
+        slope, low, high = (min(one, 0.0) if figure.helps else max(one, 0.0) for one in (slope, low, high))
+        return Sensitivity(figure.name, figure.value, slope, low, high, not self.hardware.is_fixed, figure.factors)
+
+    def slopes(self, figure: Figure, factor: float, guess: float) -> tuple[float, float]:
+        """What the best design's slope lies between where a figure is changed by a factor; `guess` is the bound's."""
+        if factor in figure.still:
+            return 0.0, 0.0
         below, above = self.now
-        least, most = self.between(figure, 1 - STEP)
-        low, high = (below - most) / DOWN, (above - max(least, below)) / DOWN
-        least, most = self.between(figure, 1 + STEP) if figure.steps else (above, below)  # the same, whatever it is
-        low, high = min(low, (least - above) / UP), max(high, (min(most, above) - below) / UP)
-        return Sensitivity(figure.name, figure.value, *(min(one, 0.0) for one in (slope, low, high)))
+        helped = (factor > 1) == figure.helps
+        # A machine that is to be chosen better proves something only if its designs are below the present bound.
+        promising = not self.hardware.is_fixed and abs(guess * log(factor)) > above - below
+        least, most = self.between(figure, factor, helped, search=not helped or promising)
+        change = (least - above, min(most, above) - below) if helped else (max(least, below) - above, most - below)
+        low, high = sorted(one / log(factor) for one in change)
+        return low, high
 
-    def changed(self, figure: Figure, factor: float) -> tuple[Change | None, Budget]:
-        """A figure times a factor, as a change of the machine or of the budget."""
-        if figure.size:
-            return Change(figure.name, factor), self.budget
-        field, _, layer = figure.name.partition(" of ")
-        limit = getattr(self.budget, field)
-        return None, replace(
-            self.budget, **{field: limit | {layer: limit[layer] * factor} if layer else limit * factor}
-        )
+    def bound(self, figure: Figure, factor: float) -> float:
+        """Log of the lower bound once a figure is changed."""
+        change, budget = figure.changed(factor, self.budget)
+        return _log(self.nearby.value(change, budget, anew=abs(log(factor)) > FAR))
 
-    def between(self, figure: Figure, factor: float) -> tuple[float, float]:
+    def between(self, figure: Figure, factor: float, helped: bool, *, search: bool) -> tuple[float, float]:
         """Logs of what the best design lies between once a figure is changed; infinity above where none is known."""
-        change, budget = self.changed(figure, factor)
-        machine = self.solution.architecture if change is None else change.machine(self.solution.architecture)
-        best = self.solved(machine, budget) if self.exact else None
-        if best is not None:
-            return best, best
-        return _log(self.nearby.value(change, budget)), _log(self.reached(machine, budget, search=factor < 1))
+        change, budget = figure.changed(factor, self.budget)
+        hardware = self.hardware if change is None else change.hardware(self.hardware)
+        low, high = self.solved(hardware, budget) if self.exact else (-inf, inf)
+        if low < high:
+            low, high = max(low, self.bound(figure, factor)), min(high, self.kept(hardware, budget))
+        if search and not self.exact and (helped or high == inf):
+            high = min(high, self.found(figure, hardware, budget, helped))
+        return low, high
 
-    def reached(self, machine: Architecture, budget: Budget, *, search: bool) -> float:
-        """What the solution's mappings come to, or those that another search finds; infinity where nothing fits."""
+    def kept(self, hardware: HardwareSpace, budget: Budget) -> float:
+        """Log of what the solution's own mappings come to; infinity where they do not keep the limits."""
         asked = self.solution
+        machine = hardware.base if hardware.is_fixed else asked.architecture
         try:
             costs, cost = evaluate_network(asked.layers, machine, asked.mappings)
-            if not broken_limits(budget, machine, costs, cost):
-                return cost.objective(asked.objective)
         except InvalidMapping:
-            pass
-        proved = asked.gap == 0  # so the exact search answers in about the time that it took then
-        found = self.solve(machine, budget, replace(SEARCH, exact=proved), start=asked) if search else None
-        return found.value if found is not None else inf
+            return inf
+        if bool((hardware.excess(sizes_of(machine, hardware)) > SLACK).any()):
+            return inf
+        return inf if broken_limits(budget, machine, costs, cost) else _log(cost.objective(asked.objective))
 
-    def solved(self, machine: Architecture, budget: Budget) -> float | None:
-        """Log of the objective that the exact search proves; None where it does not answer."""
-        found = self.solve(machine, budget, None)
-        return _log(found.value) if found is not None and found.gap == 0 else None
+    def found(self, figure: Figure, hardware: HardwareSpace, budget: Budget, helped: bool) -> float:
+        """Log of what a brief search comes to; infinity where it finds nothing within the limits.
+
+        Of a space it searches one machine: that with the solution's sizes, the changed one moved as far as it must, or
+        into what it may reach now; where a limit is on more than one size, the one that the search steps to.
+        """
+        if not hardware.is_fixed:
+            machine = self.moved(figure, hardware, helped)
+            if machine is None and not helped:
+                near = self.solve(hardware, budget, replace(SEARCH, exact=False), start=self.solution)
+                machine = None if near is None else near.architecture
+            if machine is None:
+                return inf
+            hardware = as_space(machine)
+        best = self.solve(hardware, budget, SEARCH, start=self.solution)
+        return inf if best is None else _log(best.value)
+
+    def moved(self, figure: Figure, hardware: HardwareSpace, helped: bool) -> Architecture | None:
+        """The solution's machine with one size moved for a changed limit on it; None where that keeps no limits."""
+        names = () if figure.limit is None else hardware.limits[figure.limit].names
+        if len(names) != 1:
+            return None
+        at = hardware.names.index(*names)
+        sizes = sizes_of(self.solution.architecture, hardware)
+        try:
+            before, allowed = (closed(one).parameters[at].grid for one in (self.hardware, hardware))
+            allowed = tuple(size for size in allowed if not helped or size not in before)
+            sizes[at] = min(allowed, key=lambda size: abs(log(size / float(sizes[at]))))
+            return hardware.architecture(sizes)
+        except (InvalidInput, ValueError):  # nothing is allowed, or other limits are broken
+            return None
+
+    def solved(self, hardware: HardwareSpace, budget: Budget) -> tuple[float, float]:
+        """Logs of what the best design is proved to lie between, as far as it is."""
+        found = self.solve(hardware, budget, None)
+        return (-inf, inf) if found is None else (_log(found.lower_bound or 0.0), _log(found.value))
 
     def solve(
-        self, machine: Architecture, budget: Budget, effort: SolveEffort | None, start: Solution | tuple[()] = ()
+        self, hardware: HardwareSpace, budget: Budget, effort: SolveEffort | None, start: Solution | tuple[()] = ()
     ) -> Solution | None:
-        """A solution on a machine within a budget; None where none was found."""
+        """A solution on some hardware within a budget; None where none was found."""
         asked = self.solution
         try:
             found = solve(
                 asked.layers,
-                machine,
+                hardware if hardware.is_fixed else closed(hardware),
                 asked.objective,
                 budget,
                 seed=asked.seed,
                 bound=effort is None,
                 effort=effort,
+                constraints=asked.constraints,
                 imperfect=asked.imperfect,
                 start=start,
             )
@@ -199,4 +240,4 @@ class _Question:
 
 
 def _log(value: float) -> float:
-    return log(value) if 0 < value < inf else inf
+    return log(value) if 0 < value < inf else value or -inf

@@ -86,6 +86,8 @@ def solve(
     net = check_layers(layers)
     request = make_request(net, hardware, objective, budget, seed, others)
     announce(request.hardware.base, request.layers, request.constraints)
+    space = hardware if isinstance(hardware, HardwareSpace) and not hardware.is_fixed else None
+    noted = partial(replace, space=space, constraints=others.constraints)
     with (
         held(),
         listening(progress, request.objective.text) as listener,
@@ -99,7 +101,7 @@ def solve(
             except NoMapping as error:  # the search ends on the nearest there is and says what it breaks
                 proved, reason = None, str(error)
             if proved is not None:
-                return proved if bound else replace(proved, lower_bound=None)
+                return noted(proved) if bound else noted(proved, lower_bound=None)
         reason = reason or "no mapping keeps the budget"
         log.info("searching, as the exact search does not answer this: %s", reason)
         if request.keep_free:
@@ -109,7 +111,8 @@ def solve(
                 request = make_request(net, hardware, objective, budget, seed, replace(others, keep=STATED))
         if request.uneven:
             log.warning("uneven is True, but even mappings alone are searched: %s", reason)
-        return search_design(make_run(request, effort, others.starts, listener, journal), bound=bound)
+        run = make_run(request, effort, others.starts, listener, journal)
+        return noted(search_design(run, bound=bound))
 
 
 def solve_again(

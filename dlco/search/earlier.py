@@ -27,14 +27,8 @@ def starts_of(solution: Solution, groups: Sequence[Group]) -> Starts:
 
 def sizes_of(architecture: Architecture, space: HardwareSpace) -> torch.Tensor:
     """The sizes `[parameters]` of a space's machine that an architecture has; the base's for levels it lacks."""
-    levels = {level.name: level for level in architecture.levels}
-    base = space.base_sizes
-    sizes = [
-        float(getattr(levels[p.level], "block_size" if p.field == "bandwidth" else p.field))
-        if p.level in levels
-        else float(base[i])
-        for i, p in enumerate(space.parameters)
-    ]
+    levels = {level.name for level in architecture.levels}
+    sizes = [p.of(architecture if p.level in levels else space.base) for p in space.parameters]
     return torch.tensor(sizes, dtype=torch.float64)
 
 
