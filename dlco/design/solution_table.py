@@ -6,7 +6,7 @@ from html import escape
 from dlco.design.figures import si, with_unit
 from dlco.design.machine_table import NAME_WIDTH, machine_table
 from dlco.design.objective import JOULES, Objective
-from dlco.design.sensitivity_table import sensitivity_table
+from dlco.design.sensitivity_table import sensitivity_tables
 from dlco.design.solution import Solution
 from dlco.design.table import Table
 from dlco.hardware.architecture import Architecture
@@ -80,13 +80,8 @@ def spatial_summary(mapping: Mapping, architecture: Architecture) -> str:
 
 def solution_tables(solution: Solution) -> list[Table]:
     """Totals, machine and layers; and what more of the machine is worth, where that is known."""
-    known = solution.known_sensitivities
-    return [
-        _totals(solution),
-        machine_table(solution.architecture),
-        _layers(solution),
-        *([sensitivity_table(known)] if known else []),
-    ]
+    tables = [_totals(solution), machine_table(solution.architecture), _layers(solution)]
+    return tables + sensitivity_tables(solution.known_sensitivities)
 
 
 def solution_text(solution: Solution) -> str:

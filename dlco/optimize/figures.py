@@ -98,28 +98,27 @@ def space_figures(space: HardwareSpace, budget: Budget) -> tuple[HardwareSpace, 
     Returns:
         (the same machines as a larger space with more limits, the budget less those that the space has now, figures).
     """
-    opened, limits, figures = replace(space, limits=()), [*space.limits], list[Figure]()
-    for i, limit in enumerate(space.limits):
-        bare = not any(term.exponents for term in limit.left)  # "16 <= size": more of the number is less room
-        value = limit.left[0].coefficient if bare else limit.right.coefficient
-        figures.append(Figure(str(limit), value, limit=i, helps=not bare))
+    opened, limits, figures = replace(space, limits=()), [*space.limits], budget_figures(budget)
     for name, most, sizes in _limited_sizes(space, budget):
         free = [size for size in sizes if size.exponents]
         if len(free) == 1 and all(size in free or size.coefficient <= most * (1 - STEP) for size in sizes):
             figures.append(Figure(name, most, limit=len(limits)))
         limits += [_at_most(size, most) for size in free]
+    for i, limit in enumerate(space.limits):
+        bare = not any(term.exponents for term in limit.left)  # "16 <= size": more of the number is less room
+        value = limit.left[0].coefficient if bare else limit.right.coefficient
+        figures.append(Figure(str(limit), value, limit=i, helps=not bare))
     for p, parameter in enumerate(space.parameters):
         size = monomial(1.0, [(parameter.name, 1.0)])
-        for side, end in (("largest", -1), ("smallest", 0)):
+        for side, end, inner in (("largest", -1, -2), ("smallest", 0, 1)):
             if len(parameter.grid) == 1:
                 continue
             opened, further = _opened(opened, p, end)
-            now, inner = parameter.grid[end], parameter.grid[end + (1 if end == 0 else -1)]
-            first, last = sorted((inner / now, further / now))
+            now = parameter.grid[end]
+            first, last = sorted((parameter.grid[inner] / now, further / now))
             figures.append(Figure(f"{side} {parameter.name}", now, (first, last), limit=len(limits), helps=end == -1))
             limits.append(_at_most(size, now) if end else _at_least(size, now))
     opened = replace(opened, limits=tuple(limits))
-    figures += budget_figures(budget)
     for i, figure in enumerate(figures):
         if figure.limit is not None or figure.name == "area_mm2":
             figures[i] = replace(figure, still=_without_effect(opened, figure))

@@ -108,9 +108,9 @@ class _Question:
     exact: bool
 
     def answer(self, figures: list[Figure]) -> list[Sensitivity]:
-        """All figures' sensitivities, those that matter most first."""
+        """All figures' sensitivities, those that matter most first, of equals in their order."""
         found = [self.sensitivity(figure) for figure in figures]
-        return sorted(found, key=lambda one: (-abs(round(one.elasticity, 6)), one.name))
+        return sorted(found, key=lambda one: -abs(round(one.elasticity, 4)))
 
     @cached_property
     def nearby(self) -> NearbyBounds:

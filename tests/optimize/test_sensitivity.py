@@ -9,7 +9,7 @@ import dlco
 from dlco.bound import BoundEffort
 from dlco.bound.nearby import Change
 from dlco.design.sensitivity import STEP, Sensitivity
-from dlco.design.sensitivity_table import sensitivity_table
+from dlco.design.sensitivity_table import sensitivity_tables
 from dlco.design.solution import Solution
 from dlco.design.solution_table import solution_text
 from dlco.errors import InvalidInput
@@ -148,6 +148,7 @@ def test_shown_once_they_are_known(tmp_path) -> None:  # type: ignore[no-untyped
 
 def test_a_bracket_without_an_end() -> None:
     rows = (Sensitivity("a.capacity", 1.0, -0.5, -inf, -0.1), Sensitivity("latency_s", 0.25, 0.0, -0.2, 0.0))
-    text = sensitivity_table(rows).to_text()
+    (table,) = sensitivity_tables(rows)
+    text = table.to_text()
     assert "not known" in text
     assert "-0.500" in text

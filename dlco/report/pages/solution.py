@@ -6,7 +6,7 @@ from typing import Any
 from dlco.design.figures import pretty, si, with_unit
 from dlco.design.machine_table import machine_table
 from dlco.design.objective import Objective
-from dlco.design.sensitivity_table import sensitivity_table
+from dlco.design.sensitivity_table import sensitivity_tables
 from dlco.design.solution import Solution
 from dlco.design.solution_table import LISTED, headline, layer_rows
 from dlco.design.table import Table
@@ -196,9 +196,9 @@ def _sensitivities(solution: Solution) -> str:
         plot_sensitivities(solution),
         "sensitivity",
         "What one per cent more is worth: the bar is the slope of the lower bound, the line what is proved of the best "
-        "design where the figure changes by 5 %, whichever way.",
+        "design where the figure changes by 5 %, or the end of a grid by a step, whichever way.",
     )
-    return bars + table(sensitivity_table(solution.known_sensitivities))
+    return bars + "".join(map(table, sensitivity_tables(solution.known_sensitivities)))
 
 
 def _nests(solution: Solution) -> str:

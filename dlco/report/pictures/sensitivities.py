@@ -1,12 +1,15 @@
 """What a little more of each capacity, bandwidth and limit is worth: bars with brackets."""
 
 import os
-from math import inf
+from collections.abc import Sequence
+from math import inf, isinf
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from dlco.design.sensitivity import Sensitivity
+from dlco.design.sensitivity_table import sensitivity_groups
 from dlco.design.solution import Solution
 from dlco.report.drawing.axes import ROW, style_axes
 from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
@@ -26,7 +29,7 @@ def plot_sensitivities(solution: Solution, path: str | os.PathLike[str] | None =
     """A bar for each figure: by how many per cent one per cent more of it lowers the objective, with what is proved.
 
     The bar is the slope of the lower bound, the bracket what the best design's change lies between where the figure is
-    5 % larger or smaller (`dlco.design.sensitivity.Sensitivity`). One that ends nowhere, or far beyond all bars, has an
+    larger or smaller (`dlco.design.sensitivity.Sensitivity`). One that ends nowhere, or far beyond all bars, has an
     arrow. Computes the solution's sensitivities where they are not known yet.
 
     Args:
@@ -41,22 +44,22 @@ def plot_sensitivities(solution: Solution, path: str | os.PathLike[str] | None =
         InvalidInput: another suffix, or a solution whose status is "infeasible".
     """
     check_picture(path)
-    rows = solution.sensitivities
+    groups = sensitivity_groups(solution.sensitivities)
+    rows: list[Sensitivity | str] = []  # or what those below it are
+    for what, own in groups:
+        rows += [what, *own] if len(groups) > 1 else own
     figure = new_figure(_EDGE + ROW * len(rows))
     axes = figure.subplots()
-    furthest = _furthest(rows)
+    left, right = _reach([one for one in rows if isinstance(one, Sensitivity)])
     for i, one in enumerate(rows):
-        low, high = -one.high, min(-one.low, furthest)
-        (bar,) = axes.barh(i, -one.elasticity, _BAR, color=BLUE, edgecolor=BLACK, lw=0.3)
-        set_hover(bar, f"{one.name}: {-one.elasticity:.3f} % for one per cent more, between {low:.3f} and {_end(one)}")
-        axes.plot([low, high], [i, i], color=BLACK, lw=1.0, solid_capstyle="butt")
-        axes.plot([low], [i], color=BLACK, marker="|", ms=7, mew=1.0)
-        beyond = -one.low > furthest
-        axes.plot([high], [i], color=BLACK, marker=">" if beyond else "|", ms=4 if beyond else 7)
-    axes.set_yticks(range(len(rows)), [plain(clip(one.name, _CLIP)) for one in rows])
+        if isinstance(one, Sensitivity):
+            _draw(axes, i, one, left, right)
+    axes.set_yticks(range(len(rows)), [one if isinstance(one, str) else plain(clip(one.name, _CLIP)) for one in rows])
+    for label, one in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_style("italic" if isinstance(one, str) else "normal")
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlim(0, furthest * _MARGIN)
+    axes.set_xlim(left * _MARGIN, right * _MARGIN)
     axes.set_xlabel(f"{solution.objective.label} saved by one per cent more, %", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(7))
     style_axes(axes)
@@ -64,14 +67,28 @@ def plot_sensitivities(solution: Solution, path: str | os.PathLike[str] | None =
     return finish(figure, path)
 
 
-def _furthest(rows: tuple[Sensitivity, ...]) -> float:
+def _draw(axes: Axes, row: int, one: Sensitivity, left: float, right: float) -> None:
+    """The bar and bracket of one figure, between the ends of the axis."""
+    ends = -one.high, -one.low
+    (bar,) = axes.barh(row, -one.elasticity, _BAR, color=BLUE, edgecolor=BLACK, lw=0.3)
+    between = " and ".join("what nobody knows" if isinf(end) else f"{end:.3f} %" for end in ends)
+    set_hover(bar, f"{one.name}: {-one.elasticity:.3f} % for one per cent more, between {between}")
+    shown = [min(max(end, left), right) for end in ends]
+    axes.plot(shown, [row, row], color=BLACK, lw=1.0, solid_capstyle="butt")
+    for end, at, arrow in zip(ends, shown, "<>", strict=True):
+        beyond = end != at
+        axes.plot([at], [row], color=BLACK, marker=arrow if beyond else "|", ms=4 if beyond else 7, mew=1.0)
+
+
+def _reach(rows: Sequence[Sensitivity]) -> tuple[float, float]:
     """Where the axis ends: at the last bracket, or well beyond the longest bar where brackets go further."""
-    steepest = max((-one.elasticity for one in rows), default=0.0)
-    proved = max((-one.high for one in rows), default=0.0)
-    ends = [-one.low for one in rows if one.low > -inf]
-    within = max(_MOST * steepest, 1.2 * proved, min(ends, default=0.0))
-    return min(max(ends, default=within), within) or 1.0
-
-
-def _end(one: Sensitivity) -> str:
-    return f"{-one.low:.3f} %" if one.low > -inf else "what nobody knows"
+    ends = []
+    for sign in (1, -1):
+        steepest = max((sign * one.elasticity for one in rows), default=0.0)
+        proved = max((sign * (one.low if sign == 1 else one.high) for one in rows), default=0.0)
+        outer = [sign * (one.high if sign == 1 else one.low) for one in rows]
+        finite = [end for end in outer if 0 < end < inf]
+        within = max(_MOST * steepest, 1.2 * proved, min(finite, default=0.0))
+        ends.append(min(max(finite, default=within), within))
+    left, right = ends
+    return (-left, right) if left or right else (0.0, 1.0)
