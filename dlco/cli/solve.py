@@ -32,6 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
             solution = solve(
                 layers, hardware=hardware, objective=objective, progress=listener, effort=effort, **options
             )
+        if arguments.sensitivities and solution.status != "infeasible":
+            _ = solution.sensitivities  # from here on the table and the file have them
         writers: Writers = {
             arguments.output: solution.save,
             arguments.plot: partial(plot_solution, solution, title=network_name(arguments.network)),

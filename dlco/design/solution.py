@@ -317,7 +317,7 @@ def _check_space(solution: Solution) -> None:
     for said, true in pairs:
         for name, value in vars(true).items():
             found = getattr(said, name)
-            if isinstance(value, float) and not isclose(found, value, rel_tol=SAME):
+            if isinstance(value, int | float) and not isclose(found, value, rel_tol=SAME):
                 raise InvalidInput(f"{name} of {said.name!r} is {found!r}; its machine in the space has {value!r}")
 
 

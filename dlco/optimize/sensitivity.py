@@ -135,7 +135,8 @@ class _Question:
             slope = (ends[0] - ends[1]) / (2 * SMALL) if ends[1] > -inf else 0.0
             sides = [self.slopes(figure, factor, slope) for factor in figure.factors]
             low, high = min(side[0] for side in sides), max(side[1] for side in sides)
-        slope, low, high = (min(one, 0.0) if figure.helps else max(one, 0.0) for one in (slope, low, high))
+        signed = ((min if figure.helps else max)(one, 0.0) + 0.0 for one in (slope, low, high))  # no -0.0
+        slope, low, high = signed
         return Sensitivity(figure.name, figure.value, slope, low, high, not self.hardware.is_fixed, figure.factors)
 
     def slopes(self, figure: Figure, factor: float, guess: float) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import dlco.cli.solve as command
+from dlco.design.sensitivity import Sensitivity
 from dlco.design.solution import Solution
 from dlco.design.solution_table import solution_text
 from dlco.hardware import Architecture, HardwareSpace, generic, get_technology, with_dram
@@ -34,6 +35,16 @@ def test_a_network_is_solved_on_free_hardware(dlco, stub, solution):
     assert stub["objective"] == "edp"
     assert stub["budget"].limits == {"area_mm2": 4.0}
     assert stub["seed"] == 0
+
+
+def test_sensitivities_are_shown_and_saved(dlco, stub, solution, tmp_path, monkeypatch):
+    stub["answer"] = replace(solution)  # what becomes known of it stays there
+    found = (Sensitivity("area_mm2", 4.0, -0.25, -0.5, 0.0, True),)
+    monkeypatch.setattr("dlco.optimize.sensitivity.sensitivities", lambda solution: found)
+    assert "area_mm2 " not in dlco("solve", "alexnet", "--hardware", "eyeriss").out
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", "--sensitivities", "-o", "saved.json")
+    assert "area_mm2 " in ran.out
+    assert Solution.load(tmp_path / "saved.json").known_sensitivities == found
 
 
 def test_limits_between_sizes_reach_the_hardware(dlco, stub):

@@ -146,6 +146,16 @@ def add_printing(results: Group, what: str) -> None:
     results.add_argument("--quiet", action="store_true", help="no progress bar and no table")
 
 
+def add_sensitivities(results: Group) -> None:
+    """Add `--sensitivities`."""
+    results.add_argument(
+        "--sensitivities",
+        action="store_true",
+        help="say too what one per cent more of each limit, capacity and bandwidth is worth (takes seconds, and half a "
+        "minute where sizes are free)",
+    )
+
+
 def size_of_axis(text: str) -> tuple[str, int]:
     """(name of an axis, size) of a text such as `height=224`."""
     name, _, size = text.rpartition("=")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from dlco.cli.arguments import completed
+from dlco.cli.arguments.question import add_sensitivities
 from dlco.cli.names import PAGES, PICTURES
 
 
@@ -22,8 +23,4 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "-o", "--output", metavar="FILE", help=f"a picture ({', '.join(PICTURES)}) or a page ({PAGES[0]})"
     )
     completed.file(output)
-    parser.add_argument(
-        "--sensitivities",
-        action="store_true",
-        help="say too what one per cent more of each capacity, bandwidth and limit is worth (takes seconds)",
-    )
+    add_sensitivities(parser)

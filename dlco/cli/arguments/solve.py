@@ -3,7 +3,7 @@
 import argparse
 
 from dlco.cli.arguments import completed
-from dlco.cli.arguments.question import add_effort, add_printing, add_question
+from dlco.cli.arguments.question import add_effort, add_printing, add_question, add_sensitivities
 from dlco.cli.names import OBJECTIVES, PICTURES
 
 
@@ -32,6 +32,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     plot = results.add_argument("--plot", metavar="FILE", help=f"draw energy and cycles of each layer ({pictures})")
     files = results.add_argument("--timeloop", metavar="FOLDER", help="write Timeloop's files, a folder a layer")
+    add_sensitivities(results)
     completed.file(output)
     completed.file(plot)
     completed.folder(files)

@@ -56,7 +56,7 @@ def plot_sensitivities(solution: Solution, path: str | os.PathLike[str] | None =
             _draw(axes, i, one, left, right)
     axes.set_yticks(range(len(rows)), [one if isinstance(one, str) else plain(clip(one.name, _CLIP)) for one in rows])
     for label, one in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set_style("italic" if isinstance(one, str) else "normal")
+        label.set_fontstyle("italic" if isinstance(one, str) else "normal")
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.set_xlim(left * _MARGIN, right * _MARGIN)
