@@ -9,6 +9,7 @@ from dlco.cli.question import read_budget, read_effort, read_question
 from dlco.cli.results import deliver
 from dlco.design.objective import Objective
 from dlco.interrupts import held
+from dlco.mapping.kept import FREE
 from dlco.optimize.solve import solve
 from dlco.progress_bar import ProgressBar
 from dlco.report.drawing.canvas import check_picture
@@ -32,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
             solution = solve(
                 layers, hardware=hardware, objective=objective, progress=listener, effort=effort, **options
             )
-        if arguments.sensitivities and solution.status != "infeasible":
+        if arguments.sensitivities and solution.status != "infeasible" and solution.keep != FREE:
             _ = solution.sensitivities  # from here on the table and the file have them
         writers: Writers = {
             arguments.output: solution.save,

@@ -5,14 +5,14 @@ from math import inf
 
 import torch
 
-from dlco.design.budget import broken_limits
 from dlco.design.codesign import CoPoint, best_pairs
-from dlco.design.network_cost import NetworkCost, evaluate_network
+from dlco.design.network_cost import NetworkCost
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware.space import HardwareSpace
 from dlco.nas.evaluator import Evaluator
 from dlco.nas.request import Candidate, CoRequest
+from dlco.optimize.finish import Costed
 
 
 def as_found(evaluator: Evaluator, best: Candidate, seed: int) -> Solution:
@@ -31,19 +31,15 @@ def as_found(evaluator: Evaluator, best: Candidate, seed: int) -> Solution:
         layer.name: evaluator.costs.mapping(layer, machine, chosen)
         for layer, chosen in zip(layers, best.chosen, strict=True)
     }
-    architecture = request.architecture(machine)
-    layer_costs, cost = evaluate_network(layers, architecture, mappings)
+    found = Costed.of(layers, request.architecture(machine), mappings)
     return Solution(
-        status="infeasible" if broken_limits(request.budget, architecture, layer_costs, cost) else "solved",
+        status="infeasible" if found.broken(request.budget) else "solved",
         message="mappings of the co-search's evaluation",
         objective=request.cost_objective,
         budget=request.budget,
         seed=seed,
         layers=tuple(layers),
-        architecture=architecture,
-        mappings=mappings,
-        layer_costs=layer_costs,
-        cost=cost,
+        **vars(found),
     )
 
 

@@ -23,13 +23,10 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return figure
 
 
-def set_title(figure: Figure, text: str) -> None:
-    """A title at the left, small enough for a page."""
-    figure.suptitle(plain(text), fontsize=9.5, x=0.01, ha="left")
-
-
-def finish(figure: Figure, path: str | os.PathLike[str] | None) -> Figure:
-    """The figure, written to a path where one is given, which `check_picture` has let pass."""
+def finish(figure: Figure, path: str | os.PathLike[str] | None, title: str = "") -> Figure:
+    """The figure, titled and written to a path where they are given; `check_picture` has let the path pass."""
+    if title:
+        figure.suptitle(plain(title), fontsize=9.5, x=0.01, ha="left")  # small enough for a page
     if path is not None:
         if Path(path).suffix.lower() == ".svg":
             Path(path).write_text(svg_document(figure), encoding="utf-8")

@@ -1,7 +1,9 @@
 """A solution as a web page that needs no other file: machine, costs, proof, pictures, layers, loop nests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from matplotlib.figure import Figure
 
 from dlco.design.figures import pretty, si, with_unit
 from dlco.design.machine_table import machine_table
@@ -10,6 +12,7 @@ from dlco.design.sensitivity_table import sensitivity_tables
 from dlco.design.solution import Solution
 from dlco.design.solution_table import LISTED, headline, layer_rows
 from dlco.design.table import Table
+from dlco.hardware.architecture import Architecture
 from dlco.mapping.kept import FREE
 from dlco.mapping.rules import DEFAULT_RULES
 from dlco.report.breakdown import breakdowns
@@ -27,6 +30,23 @@ from dlco.report.pictures import (
 from dlco.report.pictures.roofline import has_roofline
 from dlco.version import __version__
 from dlco.workload.layer import Layer
+
+_CAPTIONS = {
+    "area": "Area to scale: left the whole machine, right one element of its array, enlarged. A sketch of sizes, "
+    "without wires and pads.",
+    "energy": "Energy of all executions of every layer: the colour is the level that is read or written, the hatch the "
+    "dataspace that moves.",
+    "latency": "Left, cycles of all executions; right, what the loops and every level's bandwidth alone would take. "
+    "The bound at 100 % sets the layer's cycles and colours its bar.",
+    "roofline": "Roofline of the outermost level of limited bandwidth: layers on the slanted line wait for it. The "
+    "larger a point, the more of the network's cycles its layer takes.",
+    "utilisation": "Left, MACs in use (pale) and at work on average (dark); right, the share of each buffer that the "
+    "tiles fill.",
+    "sensitivity": "What one per cent more is worth: the bar is the slope of the lower bound, the line what is proved "
+    "of the best design where the figure changes by 5 %, or the end of a grid by a step, whichever way.",
+    "convergence": "The objective over time: of the relaxed problem, whose sizes and factors are real numbers; of the "
+    "best whole design; and the proved bound, below which no design lies.",
+}
 
 
 def solution_page(solution: Solution, title: str = "", source: str = "") -> str:
@@ -48,16 +68,17 @@ def solution_lead(solution: Solution, first: str = "") -> str:
 
 def solution_sections(solution: Solution, source: str = "") -> list[Section]:
     """All that a page says of a solution below its totals."""
+    roof = _drawn(plot_roofline, solution, "roofline") if has_roofline(solution) else ""
     return [
         ("machine", "Machine", _machine(solution)),
         ("budget", "Budget", budget_section(solution)),
-        ("energy", "Energy", _energy(solution)),
-        ("latency", "Latency", _latency(solution)),
-        ("utilisation", "Utilisation", _utilization(solution)),
+        ("energy", "Energy", _drawn(plot_energy, solution, "energy")),
+        ("latency", "Latency", _drawn(plot_latency, solution, "latency") + roof),
+        ("utilisation", "Utilisation", _drawn(plot_utilization, solution, "utilisation")),
         *([("sensitivities", "Sensitivities", _sensitivities(solution))] if solution.known_sensitivities else []),
         ("layers", "Layers", table(layer_table(solution))),
         ("mappings", "Loop nests", _nests(solution)),
-        ("search", "Search", _search(solution)),
+        ("search", "Search", _drawn(plot_convergence, solution, "convergence")),
         ("provenance", "Provenance", facts(provenance(solution, source))),
     ]
 
@@ -126,14 +147,11 @@ def provenance(solution: Solution, source: str = "") -> list[tuple[str, str]]:
 
 
 def _machine(solution: Solution) -> str:
-    machine = solution.architecture
-    plan = picture(
-        plot_floor_plan(machine),
-        "area",
-        "Area to scale: left the whole machine, right one element of its array, enlarged. A sketch of sizes, without "
-        "wires and pads.",
-    )
-    return table(machine_table(machine)) + plan
+    return table(machine_table(solution.architecture)) + _drawn(plot_floor_plan, solution.architecture, "area")
+
+
+def _drawn(plot: Callable[[Any], Figure], what: Solution | Architecture, name: str) -> str:
+    return picture(plot(what), name, _CAPTIONS[name])
 
 
 def budget_section(solution: Solution) -> str:
@@ -156,49 +174,9 @@ def budget_section(solution: Solution) -> str:
     return table(limits) + conflicts
 
 
-def _energy(solution: Solution) -> str:
-    return picture(
-        plot_energy(solution),
-        "energy",
-        "Energy of all executions of every layer: the colour is the level that is read or written, the hatch the "
-        "dataspace that moves.",
-    )
-
-
-def _latency(solution: Solution) -> str:
-    bounds = picture(
-        plot_latency(solution),
-        "latency",
-        "Left, cycles of all executions; right, what the loops and every level's bandwidth alone would take. The bound "
-        "at 100 % sets the layer's cycles and colours its bar.",
-    )
-    if not has_roofline(solution):
-        return bounds
-    roof = picture(
-        plot_roofline(solution),
-        "roofline",
-        "Roofline of the outermost level of limited bandwidth: layers on the slanted line wait for it. The larger a "
-        "point, the more of the network's cycles its layer takes.",
-    )
-    return bounds + roof
-
-
-def _utilization(solution: Solution) -> str:
-    return picture(
-        plot_utilization(solution),
-        "utilisation",
-        "Left, MACs in use (pale) and at work on average (dark); right, the share of each buffer that the tiles fill.",
-    )
-
-
 def _sensitivities(solution: Solution) -> str:
-    bars = picture(
-        plot_sensitivities(solution),
-        "sensitivity",
-        "What one per cent more is worth: the bar is the slope of the lower bound, the line what is proved of the best "
-        "design where the figure changes by 5 %, or the end of a grid by a step, whichever way.",
-    )
-    return bars + "".join(map(table, sensitivity_tables(solution.known_sensitivities)))
+    tables = "".join(map(table, sensitivity_tables(solution.known_sensitivities)))
+    return _drawn(plot_sensitivities, solution, "sensitivity") + tables
 
 
 def _nests(solution: Solution) -> str:
@@ -210,15 +188,6 @@ def _nests(solution: Solution) -> str:
         summary = f"{layer.name}{times}: {_sizes(layer)}; {one.cycles:,.0f} cycles, {energy} each"
         parts.append(folded(summary, f'<div class="nest">{loop_nest_html(solution, layer.name)}</div>'))
     return "\n".join(parts)
-
-
-def _search(solution: Solution) -> str:
-    return picture(
-        plot_convergence(solution),
-        "convergence",
-        "The objective over time: of the relaxed problem, whose sizes and factors are real numbers; of the best whole "
-        "design; and the proved bound, below which no design lies.",
-    )
 
 
 def _sizes(layer: Layer) -> str:

@@ -11,7 +11,7 @@ from dlco.design.history import HistoryPoint
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.report.drawing.axes import DECADE, axis_unit, plain_ticks, style_axes
-from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
 from dlco.report.drawing.colours import BLACK, BLUE, DARK, GREEN
 from dlco.report.drawing.svg import set_hover
 from dlco.report.drawing.words import plain
@@ -32,16 +32,7 @@ def plot_convergence(solution: Solution, path: str | os.PathLike[str] | None = N
     and may be better. No design lies below the bound. Phases are shaded behind the lines. Solutions saved before a
     history was kept show the best design's improvements alone.
 
-    Args:
-        solution: what to draw.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
-        title: of the picture, by default what it shows.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
-
-    Raises:
-        InvalidInput: another suffix.
+    Arguments, result and errors are those of `plot_solution`; by default the title says what is shown.
     """
     check_picture(path)
     points = moments(solution)
@@ -81,8 +72,7 @@ def plot_convergence(solution: Solution, path: str | os.PathLike[str] | None = N
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     else:
         axes.text(0.5, 0.5, "no history was recorded", transform=axes.transAxes, ha="center", color=DARK)
-    set_title(figure, title or "Convergence")
-    return finish(figure, path)
+    return finish(figure, path, title or "Convergence")
 
 
 def moments(solution: Solution) -> tuple[HistoryPoint, ...]:

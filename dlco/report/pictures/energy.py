@@ -11,7 +11,7 @@ from dlco.design.objective import JOULES
 from dlco.design.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns, dataspaces
 from dlco.report.drawing.axes import ROW, axis_unit, layer_rows_axis, style_axes
-from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
 from dlco.report.drawing.colours import BLACK, LEAK_COLOUR, MAC_COLOUR, hatch_of, level_colours, patch
 from dlco.report.drawing.svg import set_hover
 
@@ -25,16 +25,7 @@ def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, 
     From the left: MACs, then the levels from the innermost outwards, then leakage. The bars add up to the network's
     energy.
 
-    Args:
-        solution: what to draw.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
-        title: of the picture, by default what it shows.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
-
-    Raises:
-        InvalidInput: another suffix.
+    Arguments, result and errors are those of `plot_solution`; by default the title says what is shown.
     """
     check_picture(path)
     rows = breakdowns(solution)
@@ -59,8 +50,7 @@ def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, 
     axes.xaxis.set_major_locator(MaxNLocator(7))
     style_axes(axes)
     _legends(figure, rows, colours, spaces)
-    set_title(figure, title or "Energy by level and dataspace")
-    return finish(figure, path)
+    return finish(figure, path, title or "Energy by level and dataspace")
 
 
 def energy_parts_of(row: Breakdown) -> list[tuple[str, str, float]]:

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
 from dlco.hardware.architecture import Architecture
-from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
 from dlco.report.drawing.colours import BLACK, DARK, MAC_COLOUR, hatch_of, level_colours, patch
 from dlco.report.drawing.svg import set_hover
 
@@ -46,16 +46,7 @@ def plot_floor_plan(
 
     A sketch of sizes, not of a layout: no wires, no pads, no room between the parts.
 
-    Args:
-        architecture: the machine.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
-        title: of the picture, by default what it shows.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
-
-    Raises:
-        InvalidInput: another suffix.
+    Path, title, result and errors are those of `plot_solution`; by default the title says what is shown.
     """
     check_picture(path)
     figure = new_figure(4.6)
@@ -75,8 +66,7 @@ def plot_floor_plan(
             area = subtree_area(architecture, child)
             others[0].set_title(f"one of its {n:,} elements, {_shown(area)}", fontsize=8.5)
         figure.legend(handles=_legend(architecture), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    set_title(figure, title or f"Area of {architecture.name}, to scale")
-    return finish(figure, path)
+    return finish(figure, path, title or f"Area of {architecture.name}, to scale")
 
 
 def subtree_area(machine: Architecture, level: int) -> float:

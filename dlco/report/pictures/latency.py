@@ -10,7 +10,7 @@ from dlco.design.figures import si
 from dlco.design.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns
 from dlco.report.drawing.axes import ROW, axis_unit, layer_rows_axis, style_axes
-from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
 from dlco.report.drawing.colours import BLACK, DARK, GREY, MARKERS, level_colours, patch
 from dlco.report.drawing.svg import set_hover
 from dlco.report.drawing.words import plain
@@ -26,16 +26,7 @@ def plot_latency(solution: Solution, path: str | os.PathLike[str] | None = None,
     is at 100 % sets the layer's cycles, and gives the bar its colour. A vertical stroke shows the cycles with every MAC
     busy all the time, which no mapping undercuts.
 
-    Args:
-        solution: what to draw.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
-        title: of the picture, by default what it shows.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
-
-    Raises:
-        InvalidInput: another suffix.
+    Arguments, result and errors are those of `plot_solution`; by default the title says what is shown.
     """
     check_picture(path)
     rows = breakdowns(solution)
@@ -50,8 +41,7 @@ def plot_latency(solution: Solution, path: str | os.PathLike[str] | None = None,
     handles = [patch(colour, f"set by {name}") for name, colour in colours.items() if name in binding]
     handles += bounds.get_legend_handles_labels()[0]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8)
-    set_title(figure, title or "Cycles and their bounds")
-    return finish(figure, path)
+    return finish(figure, path, title or "Cycles and their bounds")
 
 
 def _draw_cycles(axes: Axes, rows: tuple[Breakdown, ...], colours: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from matplotlib.patches import Rectangle
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.mapping.loopnest import NestLine, nest_lines
-from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
 from dlco.report.drawing.colours import BLACK, level_colours
 from dlco.report.drawing.svg import set_hover
 from dlco.report.drawing.words import plain
@@ -29,17 +29,8 @@ def plot_loop_nest(
 
     Headers name the level and the words of each tile that it keeps; spatial loops are in italics.
 
-    Args:
-        solution: what holds the mapping.
-        layer: name of the layer.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
-        title: of the picture, by default the layer's name.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
-
-    Raises:
-        InvalidInput: another suffix, or a name that no layer has.
+    Path, result and errors are those of `plot_solution`; by default the title is the layer's name. A name that no layer
+    has is an `InvalidInput` too.
     """
     check_picture(path)
     lines = layer_nest(solution, layer)
@@ -68,8 +59,7 @@ def plot_loop_nest(
     axes.set_xlim(0, 1)
     axes.set_ylim(len(lines), 0)
     axes.set_axis_off()
-    set_title(figure, title or f"Loop nest of {layer}")
-    return finish(figure, path)
+    return finish(figure, path, title or f"Loop nest of {layer}")
 
 
 def layer_nest(solution: Solution, layer: str) -> list[NestLine]:

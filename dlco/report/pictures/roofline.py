@@ -12,7 +12,7 @@ from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
 from dlco.report.breakdown import Breakdown, breakdowns
 from dlco.report.drawing.axes import style_axes
-from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
 from dlco.report.drawing.colours import BLACK, BLUE, DARK, MARKERS, level_colours
 from dlco.report.drawing.svg import set_hover
 from dlco.report.drawing.words import LOWER_RIGHT, NAME_WIDTH, UPPER_LEFT, name_points, plain
@@ -32,17 +32,8 @@ def plot_roofline(
     that port times the intensity, nor above the flat one, all MACs at work. The area of a point is its layer's share
     of the network's cycles; its shape and colour say what sets its cycles.
 
-    Args:
-        solution: what to draw.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
-        level: whose traffic; by default the outermost one with a limited bandwidth.
-        title: of the picture, by default what it shows.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
-
-    Raises:
-        InvalidInput: another suffix, or a level whose bandwidth has no limit.
+    The level is by default the outermost one with a limited bandwidth; one without is an `InvalidInput`. Other
+    arguments, result and errors are those of `plot_solution`; by default the title says what is shown.
     """
     check_picture(path)
     machine = solution.architecture
@@ -61,8 +52,7 @@ def plot_roofline(
     order = sorted(range(len(rows)), key=lambda i: -rows[i].cycles * rows[i].count)
     names = [(i, plain(clip(rows[i].name, NAME_WIDTH))) for i in order[:_NAMED]]
     name_points(figure, axes, points, names, (LOWER_RIGHT, UPPER_LEFT))  # off the slanted roof
-    set_title(figure, title or f"Roofline of {chosen.name}")
-    return finish(figure, path)
+    return finish(figure, path, title or f"Roofline of {chosen.name}")
 
 
 def has_roofline(solution: Solution) -> bool:

@@ -12,7 +12,7 @@ from dlco.design.sensitivity import Sensitivity
 from dlco.design.sensitivity_table import sensitivity_groups
 from dlco.design.solution import Solution
 from dlco.report.drawing.axes import ROW, style_axes
-from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
 from dlco.report.drawing.colours import BLACK, BLUE
 from dlco.report.drawing.svg import set_hover
 from dlco.report.drawing.words import plain
@@ -32,16 +32,8 @@ def plot_sensitivities(solution: Solution, path: str | os.PathLike[str] | None =
     larger or smaller (`dlco.design.sensitivity.Sensitivity`). One that ends nowhere, or far beyond all bars, has an
     arrow. Computes the solution's sensitivities where they are not known yet.
 
-    Args:
-        solution: what to draw.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
-        title: of the picture, by default what it shows.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
-
-    Raises:
-        InvalidInput: another suffix, or a solution whose status is "infeasible".
+    Arguments, result and errors are those of `plot_solution`; by default the title says what is shown. A solution whose
+    status is "infeasible" is an `InvalidInput` too.
     """
     check_picture(path)
     groups = sensitivity_groups(solution.sensitivities)
@@ -63,8 +55,7 @@ def plot_sensitivities(solution: Solution, path: str | os.PathLike[str] | None =
     axes.set_xlabel(f"{solution.objective.label} saved by one per cent more, %", fontsize=9)
     axes.xaxis.set_major_locator(MaxNLocator(7))
     style_axes(axes)
-    set_title(figure, title or "What one per cent more is worth")
-    return finish(figure, path)
+    return finish(figure, path, title or "What one per cent more is worth")
 
 
 def _draw(axes: Axes, row: int, one: Sensitivity, left: float, right: float) -> None:

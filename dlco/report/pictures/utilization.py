@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from dlco.design.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns
 from dlco.report.drawing.axes import ROW, layer_rows_axis, style_axes
-from dlco.report.drawing.canvas import check_picture, finish, new_figure, set_title
+from dlco.report.drawing.canvas import check_picture, finish, new_figure
 from dlco.report.drawing.colours import BLACK, BLUE
 from dlco.report.drawing.svg import set_hover
 from dlco.report.drawing.words import plain
@@ -27,16 +27,7 @@ def plot_utilization(solution: Solution, path: str | os.PathLike[str] | None = N
     The dark bar is the layer's utilisation: MACs in use times the share of the cycles that they are busy. A buffer's
     figure is the words of all tiles that it keeps at once over the words that fit.
 
-    Args:
-        solution: what to draw.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
-        title: of the picture, by default what it shows.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
-
-    Raises:
-        InvalidInput: another suffix.
+    Arguments, result and errors are those of `plot_solution`; by default the title says what is shown.
     """
     check_picture(path)
     rows = breakdowns(solution)
@@ -52,8 +43,7 @@ def plot_utilization(solution: Solution, path: str | os.PathLike[str] | None = N
     _draw_macs(macs, rows)
     layer_rows_axis(macs, [(row.name, row.count) for row in rows])
     figure.legend(*macs.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)
-    set_title(figure, title or "Utilisation of the MACs and of the buffers")
-    return finish(figure, path)
+    return finish(figure, path, title or "Utilisation of the MACs and of the buffers")
 
 
 def _draw_macs(axes: Axes, rows: tuple[Breakdown, ...]) -> None:
