@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from math import log
 from typing import Any
 
+import torch
 from common import Stopwatch, save_results, show
 
 import dlco
@@ -31,9 +32,9 @@ RE_SOLVES, IN_SPACES = 200, 40
 ROUNDING = 1e-6  # of a slope
 SHORT = dlco.SolveEffort(
     starts=0,
-    survey=8,
-    evolution=EvolutionEffort(generations=4),
-    machines=2,
+    survey=4,
+    evolution=EvolutionEffort(generations=2),
+    machines=1,
     steps=0,
     fit=Effort(rounds=24, patience=10, islands=2),
     polishes=0,
@@ -168,10 +169,26 @@ def measured_in_space(space: HardwareSpace, budget: dlco.Budget) -> dict[str, An
 
 
 def found_in(net: list[dlco.Layer], space: HardwareSpace, budget: dlco.Budget, start: Solution) -> float:
-    """What a short search from a solution comes to, its machine's mappings by the exact search."""
-    found = dlco.solve(net, space, "edp", budget, effort=SHORT, start=start, bound=False)
-    exact = dlco.solve(net, found.architecture, "edp", budget)
-    return min((one.value for one in (found, exact) if one.status == "solved"), default=float("inf"))
+    """The best of some machines, all mappings by the exact search: of a short search's, and of those next to the start.
+
+    These are the machine of the space that is nearest to the start's, and those with a size at the end of its grid, a
+    step from there.
+    """
+    nearest = space.brought_within(space.nearest(torch.tensor([p.of(start.architecture) for p in space.parameters])))
+    steps = [nearest]
+    for at, parameter in enumerate(space.parameters):
+        for end in (0, len(parameter.grid) - 1):
+            if abs(int(nearest[at]) - end) == 1:
+                steps.append(nearest.clone())
+                steps[-1][at] = end
+    machines = [space.architecture_at(index) for index in torch.stack(steps)[space.within(torch.stack(steps))]]
+    machines.append(dlco.solve(net, space, "edp", budget, effort=SHORT, start=start, bound=False).architecture)
+    found = [float("inf")]
+    for machine in dict.fromkeys(machines):
+        if machine != start.architecture and not any(use.broken for use in budget.machine_uses(machine)):
+            found.append(dlco.solve(net, machine, "edp", budget).value)
+    kept = start.architecture in machines and not any(use.broken for use in budget.machine_uses(start.architecture))
+    return min([*found, start.value]) if kept else min(found)
 
 
 def payload(found: list[dict[str, Any]], spaces: list[dict[str, Any]]) -> dict[str, Any]:

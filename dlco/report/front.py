@@ -38,12 +38,9 @@ def plot_front(
 
     Args:
         front: what to draw.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
+        path: as in `plot_solution`, which returns the same.
         title: what to call the network in the title.
         beside: other fronts over the same axes, by name, to compare with; for two objectives only.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
 
     Raises:
         InvalidInput: another suffix, or a front over other axes.

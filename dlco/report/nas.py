@@ -39,11 +39,8 @@ def plot_codesign(
 
     Args:
         found: one search or several.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
+        path: as in `plot_solution`, which returns the same.
         title: what to call the space in the title; its name unless given.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
 
     Raises:
         InvalidInput: another suffix, or no search.
@@ -104,11 +101,8 @@ def plot_progress(
 
     Args:
         searches: by the name in the legend; all with one objective.
-        path: where to write the picture, or None; the suffix says the format, one of `PICTURES`.
+        path: as in `plot_solution`, which returns the same.
         title: of the picture.
-
-    Returns:
-        The figure, which belongs to no window and to no pyplot state.
 
     Raises:
         InvalidInput: another suffix, nothing to draw, or searches with different objectives.

@@ -1,15 +1,18 @@
 """Bounds near a machine by the multipliers of one proof: true ones, and as good as if they were proved anew."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
+import torch
 
 import dlco
 from dlco.bound import BoundEffort, lower_bound
-from dlco.bound.nearby import Change, NearbyBounds
+from dlco.bound.nearby import Change, LimitChange, NearbyBounds
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
-from dlco.hardware import Architecture, Level, generic
+from dlco.hardware import Architecture, HardwareSpace, Level, Parameter, generic
+from dlco.hardware.limits import SLACK
 
 NET = (dlco.conv2d("conv", C=8, M=8, P=4, Q=4, R=3, S=1), dlco.matmul("product", M=12, K=8, N=4, count=2))
 MACHINE = Architecture(
@@ -80,6 +83,35 @@ def test_limits_move_too(objective: Objective) -> None:
                     assert value <= optimum(MACHINE, objective, asked) * (1 + 1e-9)
                 assert value <= last * (1 + 1e-9)  # a wider limit never makes it dearer
                 last = value
+
+
+def test_limits_of_a_space() -> None:
+    """Those on sizes and on area, as good as if they were proved anew where they change little, and true ones else."""
+    parameters = (Parameter("Buffer", "fanout_x", (1, 2, 3, 4)), Parameter("Registers", "capacity", (8, 16, 24)))
+    space = HardwareSpace(replace(MACHINE, mac_area_um2=500.0), parameters)
+    space = space.subject_to("Buffer.fanout_x <= 3", "Registers.capacity <= 6 * Buffer.fanout_x")
+    budget = dlco.Budget(area_mm2=float(space.machine(torch.tensor([3.0, 16.0])).area_mm2))
+    near = NearbyBounds(NET, space, Objective.EDP, budget, effort=EFFORT)
+    assert near.value() == pytest.approx(near.certificate.value, rel=1e-5)
+    for factor in (0.95, 1.05, 4 / 3, 0.5):
+        asked = [(LimitChange(limit, factor), budget) for limit in (0, 1)]
+        for change, within in [*asked, (None, replace(budget, area_mm2=budget.area_mm2 * factor))]:
+            changed = space if change is None else change.hardware(space)
+            anew = lower_bound(NET, changed, Objective.EDP, within, effort=replace(EFFORT, boxes=0)).value
+            value = near.value(change, within)
+            if abs(factor - 1) < 0.1:
+                assert value == pytest.approx(anew, rel=0.05)
+            best = [dlco.solve(NET, machine, "edp").value for machine in machines_of(changed, within)]
+            assert value <= min(best, default=float("inf")) * (1 + 1e-9)
+            assert value <= near.value(change, within, anew=True) * (1 + 1e-9)
+
+
+def machines_of(space: HardwareSpace, budget: dlco.Budget) -> list[Architecture]:
+    """Those of the grid within all limits."""
+    sizes = torch.tensor(list(product(*(parameter.grid for parameter in space.parameters))), dtype=torch.float64)
+    kept = sizes[(space.excess(sizes) <= SLACK).all(-1)]
+    machines = [replace(space, limits=()).architecture(one) for one in kept]
+    return [machine for machine in machines if not any(use.broken for use in budget.machine_uses(machine))]
 
 
 def test_a_change_is_of_the_words_that_tiles_may_fill() -> None:
