@@ -2,7 +2,7 @@
 
 Every question goes to `solve` at its default effort, once with each number of starts of the relaxed problem (0: none
 is solved, and the search begins at random). Each run is ended after the same CPU seconds; the best design within the
-limits that it had after 5, 10 and 20 of them counts. Questions are least EDP within an area, of several networks on
+limits that it had after 2.5, 5 and 10 of them counts. Questions are least EDP within an area, of several networks on
 several spaces, and the three of codesign.py.
 """
 
@@ -31,8 +31,8 @@ WORK = Path(__file__).resolve().parents[1] / "out" / "ablation"  # finished runs
 SPACES = ("eyeriss", "generic", "gemmini")
 NETWORKS = ("resnet18", "mobilenet_v2", "bert_base_block")
 AREAS = (1.0, 3.0)  # limits, times the area of the space's preset
-STARTS = (0, 4)  # none, and `SolveEffort`'s default
-SECONDS = (5.0, 10.0, 20.0)
+STARTS = (0, 1, 4)  # none; one; and `SolveEffort`'s default
+SECONDS = (2.5, 5.0, 10.0)
 QUICK = {"spaces": ["eyeriss"], "networks": ["bert_base_block"], "areas": [1.0], "codesign": False, "seeds": 1}
 
 
