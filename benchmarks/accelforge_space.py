@@ -14,7 +14,7 @@ written there, but for the read of a first visit. Of a word that several PEs tak
 of sums that meet on their way only one is written to it. Moves of a window are not told apart from fresh tiles.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import permutations, product
@@ -29,6 +29,7 @@ RELEVANT = {"F": "CM", "I": "CPQ", "O": "MPQ"}
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
+Extents = tuple[int, ...]  # of C, M, P and Q
 Groups = tuple[str, ...]
 
 
@@ -113,6 +114,12 @@ class Lattice:
         """Of the layer."""
         return prod(self.bounds) * prod(self.filter)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """All of the layer, by name."""
+        r, s = self.filter
+        return dict(zip(DIMS, self.bounds, strict=True)) | {"R": r, "S": s, "stride": self.stride}
+
     @cached_property
     def words(self) -> dict[str, Ints]:
         """`[states]` words of a tile of each tensor; windows are bounding boxes."""
@@ -143,15 +150,41 @@ class Nest:
 
     Attributes:
         energy, cycles: of the layer.
-        spatial: factors of C, M, P and Q over the array.
+        across, down: factors of C, M, P and Q on each axis of the array.
         register, buffer: extents of C, M, P and Q of every tensor's tile in each memory, by tensor.
     """
 
     energy: float
     cycles: float
-    spatial: tuple[int, ...]
-    register: dict[str, tuple[int, ...]]
-    buffer: dict[str, tuple[int, ...]]
+    across: Extents
+    down: Extents
+    register: dict[str, Extents]
+    buffer: dict[str, Extents]
+
+    def nodes(self, lattice: Lattice) -> list[tuple[str, str, int]]:
+        """Places and loops, the outermost first: (memory, tensor, 0), (axis X or Y or "", dimension, tile inside)."""
+        found: list[tuple[str, str, int]] = []
+        reached = list(lattice.bounds)
+
+        def walk(extents: Iterable[int], axis: str = "") -> None:
+            for i, extent in enumerate(extents):
+                if extent != reached[i]:
+                    found.append((axis, DIMS[i], extent))
+                    reached[i] = extent
+
+        def stay(memory: str, tiles: dict[str, Extents]) -> None:
+            for tensor in sorted(tiles, key=lambda t: (-prod(tiles[t]), "FOI".index(t))):
+                walk(tiles[tensor])
+                found.append((memory, tensor, 0))
+
+        stay("GlobalBuffer", self.buffer)
+        inside = max(self.register.values(), key=prod)
+        walk(a * b * c for a, b, c in zip(inside, self.across, self.down, strict=True))
+        walk((a * b for a, b in zip(inside, self.across, strict=True)), "Y")
+        walk(inside, "X")
+        stay("RegisterFile", self.register)
+        walk((1,) * len(DIMS))
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,21 +213,23 @@ class Search:
         lattice: the layer's tiles.
         machine: where.
         places: any of these, in each memory.
-        rows: dimensions that may lie across the array; `columns`: down it.
+        across: dimensions that may lie across the array; `down`: down it.
+        one_axis: whether a dimension may lie along one of them only, as dlco has it.
     """
 
     lattice: Lattice
     machine: Machine
     places: Sequence[Places]
-    rows: str = DIMS
-    columns: str = DIMS
+    across: str = DIMS
+    down: str = DIMS
+    one_axis: bool = False
     _register: dict[tuple[float, ...], Chains] = field(default_factory=dict)
 
     def best(self) -> list[Nest]:
         """The mapping of least energy for each number of cycles, fewest cycles first; dominated ones left out."""
         nests: dict[float, Nest] = {}
-        for spatial in self._spatial():
-            nest = self._nest(spatial)
+        for across, down in self._spatial():
+            nest = self._nest(across, down)
             if nest is not None and (nest.cycles not in nests or nest.energy < nests[nest.cycles].energy):
                 nests[nest.cycles] = nest
         found: list[Nest] = []
@@ -203,18 +238,24 @@ class Search:
                 found.append(nest)
         return found
 
-    def _spatial(self) -> Iterator[tuple[int, ...]]:
-        """Factors over the array, each once."""
+    def _spatial(self) -> Iterable[tuple[Extents, Extents]]:
+        """Factors on both axes; of all ways to lay the same factors over the array one."""
         sides = []
-        for dims, most in ((self.rows, self.machine.across), (self.columns, self.machine.down)):
+        for dims, most in ((self.across, self.machine.across), (self.down, self.machine.down)):
             choices = (_divisors(b) if dim in dims else [1] for dim, b in zip(DIMS, self.lattice.bounds, strict=True))
             sides.append([one for one in product(*choices) if prod(one) <= most])
-        factors = {tuple(a * b for a, b in zip(x, y, strict=True)) for x, y in product(*sides)}
-        yield from sorted(one for one in factors if one in self.lattice.state)
+        found: dict[Extents, tuple[Extents, Extents]] = {}
+        for x, y in product(*sides):
+            pairs = list(zip(x, y, strict=True))
+            whole = tuple(a * b for a, b in pairs)
+            if whole in self.lattice.state and not (self.one_axis and any(min(pair) > 1 for pair in pairs)):
+                found.setdefault(whole, (x, y))
+        return found.values()
 
-    def _nest(self, spatial: tuple[int, ...]) -> Nest | None:
+    def _nest(self, across: Extents, down: Extents) -> Nest | None:
         """The mapping of least energy under given factors over the array."""
         lattice, machine, outside = self.lattice, self.machine, self._outside
+        spatial = [a * b for a, b in zip(across, down, strict=True)]
         c, m, p, q = spatial
         takers = {"F": p * q, "I": m, "O": c}  # PEs that share a word
         inside = self._inside(tuple(machine.register + machine.buffer / takers[t] for t in "FOI"))
@@ -232,7 +273,7 @@ class Search:
             {t: tuple(lattice.extents[one].tolist()) for t, one in zip("FOI", chains.tiles[row], strict=True)}
             for chains, row in ((inside, at[0]), (outside, at[1]))
         ]
-        return Nest(float(energy), lattice.macs / prod(spatial), spatial, *tiles)
+        return Nest(float(energy), lattice.macs / prod(spatial), across, down, *tiles)
 
     def _inside(self, prices: tuple[float, ...]) -> Chains:
         """Tiles in the register file at prices a word moved, by the outermost place; moves of outputs go both ways."""
