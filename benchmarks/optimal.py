@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from common import Stopwatch, save_results, show
 from mapper import NETWORKS, RECORDED, costs
+from optimal_beside import Beside
 from recorded import machine, mapper_figures
 
 import dlco
@@ -101,7 +102,9 @@ def free_tables(
 
 
 def payload(
-    found: dict[tuple[str, str], dict[str, Any]], free: dict[tuple[str, str, str], dict[str, Any]]
+    found: dict[tuple[str, str], dict[str, Any]],
+    free: dict[tuple[str, str, str], dict[str, Any]],
+    beside_others: Beside | None = None,
 ) -> dict[str, Any]:
     """The results as `common` wants them."""
     keys = ("layers", "cycles", "energy_pj", "edp", "gap", "evaluations", "cpu_s", "wall_s")
@@ -136,6 +139,8 @@ def payload(
     targets += free_targets
     free_head = ["machine", "network", "EDP as stated", "EDP, shared level free", "EDP, all levels free"]
     free_head += ["gain %, shared", "gain %, all", "CPU s, shared", "CPU s, all"]
+    if beside_others:
+        targets.append(beside_others.target)
     head = ["machine", "network", "distinct layers", "cycles", "pJ", "EDP", "gap", "mappings priced", "CPU s", "wall s"]
     mapper_head = ["machine", "timeloop-mapper's EDP", "its CPU s", "optimum", "CPU s", "ratio of EDPs"]
     return {
@@ -145,13 +150,19 @@ def payload(
             "splits, what each level keeps as the machine says, dlco's default counting rules. One process, one "
             "thread; CPU seconds are those of the whole call, the proof included. Where what levels keep is free "
             '(`keep="free"`), the shared level of either recorded machine may keep all three dataspaces, and each '
-            "mapping chooses what it bypasses: there alone, or at every level but the outermost."
+            "mapping chooses what it bypasses: there alone, or at every level but the outermost. "
+
+            "Beside the optima, where it was run: the "
+            "search that `solve` falls back on (`SolveEffort(exact=False)`, no bound), timeloop-mapper's recorded "
+            "search under dlco's rules, and AccelForge's recorded problems (peers.py), each in our space and under our "
+            "counting. Every mapping that a search found is held against the proved front of its layer."
         ),
         "targets": targets,
         "tables": [
             {"title": "Networks", "head": head, "rows": rows},
             {"title": "Beside timeloop-mapper's recorded search, ResNet-18", "head": mapper_head, "rows": beside},
             {"title": "What levels keep as a choice", "head": free_head, "rows": free_rows},
+            *([beside_others.table] if beside_others else []),
         ],
         "data": [{"machine": key[0], "network": key[1], **one} for key, one in found.items()]
         + [{"machine": key[0], "network": key[1], "free": key[2], **one} for key, one in free.items()],
@@ -162,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--machines", nargs="+", default=[*RECORDED_ON, *PRESETS], choices=[*RECORDED_ON, *PRESETS])
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
+    parser.add_argument("--alone", action="store_true", help="without other mappers and the search without proofs")
     parser.add_argument("--save", action="store_true", help="keep the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -182,7 +194,13 @@ def main() -> None:
                     f"  {levels} levels free: EDP {one['edp']:.6g}, gap {one['gap']}, {one['cpu_s']:.1f} CPU s",
                     flush=True,
                 )
-    result = payload(found, free)
+    beside = None if options.alone else Beside()
+    if beside:
+        for (name, network), one in found.items():
+            beside.network(architecture(name), name, network, one, name in RECORDED_ON)
+            print(f"{name} {network}: search over the optimum {beside.rows[-1][-1]:.4f}", flush=True)
+        beside.accelforge()
+    result = payload(found, free, beside)
     show(result)
     if options.save:
         save_results("optimal", result)

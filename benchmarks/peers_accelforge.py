@@ -1,7 +1,7 @@
 """AccelForge's proven optima, as recorded, beside `solve` and beside the same spaces solved anew under its counting."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import dropwhile, pairwise
 from math import inf, prod
@@ -108,6 +108,12 @@ def problems(recorded: dict[str, Any]) -> list[Problem]:
     return found
 
 
+def problems_and_machine() -> tuple[list[Problem], Architecture, Callable[[Problem], Constraints | None]]:
+    """All recorded problems, the machine in dlco's terms, and what says how a problem's mappings are constrained."""
+    recorded = json.loads(OPTIMA.read_text(encoding="utf-8"))
+    return problems(recorded), architecture_of(recorded["machine"]), _constraints
+
+
 def architecture_of(recorded: dict[str, Any]) -> Architecture:
     """The recorded machine as dlco has it."""
     words = recorded["register_file_bytes"] // 2, recorded["global_buffer_bytes"] // 2
@@ -165,7 +171,7 @@ def _under_either(one: Problem, architecture: Architecture, ours: Nest) -> list[
             architecture,
             objective=one.objective,
             budget=Budget(latency_s=one.cycles * 1e-9) if one.cycles < inf else None,
-            constraints=None if one.free else _constraints(one),
+            constraints=_constraints(one),
         )
     energy, cycles = counted_as_accelforge(one.layer, architecture, solution.mappings[one.layer.name])
     its_way = energy * cycles if one.objective == "edp" else energy
@@ -178,8 +184,10 @@ def _under_either(one: Problem, architecture: Architecture, ours: Nest) -> list[
     return [*row, our_way, f"{our_way / mine - 1:+.3%}", one.wall_s, watch.cpu_s]
 
 
-def _constraints(one: Problem) -> Constraints:
-    """M along X, C along Y and nothing else over the array; the whole filter in the register file."""
+def _constraints(one: Problem) -> Constraints | None:
+    """M along X, C along Y and nothing else over the array; the whole filter in the register file; None where free."""
+    if one.free:
+        return None
     alone = tuple((dim, 1) for dim in "RSNPQ")
     return Constraints(
         slots=(
