@@ -11,6 +11,8 @@ of the best machines so far are handed on to every other (without that the searc
 On fixed hardware nothing is left to the outer optimiser, and the inner search runs alone.
 """
 
+from dataclasses import dataclass
+
 import optuna
 import torch
 from optuna.distributions import BaseDistribution, IntDistribution
@@ -29,6 +31,22 @@ BEST = 4  # mappings that have neighbours, and that the network may choose from
 NEIGHBOURS = 8  # of each of them
 HEIRS = 16  # machines whose mappings are handed on
 
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is looked at at a time, by the names above."""
+
+    machines: int
+    startup: int
+    random: int
+    rounds: int
+    neighbours: int
+    heirs: int
+
+
+BATCHED = Sizes(MACHINES, STARTUP, RANDOM, ROUNDS, NEIGHBOURS, HEIRS)
+ALONE = Sizes(1, 8, 16, 4, 4, 1)  # where evaluations are made one after the other
+
 Handed = list[tuple[torch.Tensor, torch.Tensor]]  # for each group `[layers, n, units]` and `[layers, n, levels, dims]`
 
 
@@ -36,26 +54,31 @@ def search(task: Task, evaluator: Evaluator, seed: int) -> None:
     """Propose, map, tell, until the budget is used up."""
     generator = torch.Generator().manual_seed(seed)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(n_startup_trials=STARTUP, multivariate=True, constant_liar=True, seed=seed)
+    sizes = ALONE if evaluator.alone else BATCHED
+    sampler = optuna.samplers.TPESampler(
+        n_startup_trials=sizes.startup, multivariate=True, constant_liar=True, seed=seed
+    )
     study = optuna.create_study(sampler=sampler)
     rate = 1e3  # pJ a cycle, of the best design so far
     heirs: list[tuple[float, Handed]] = []
     while True:
-        trials, index = _propose(task, study, evaluator)
+        trials, index = _propose(task, study, evaluator, sizes.machines)
         price, cap = draw_prices(task, rate, len(index), generator)
         mapped = []
         for g in range(len(task.groups)):
             handed = [heir[g] for _, heir in heirs]
-            mapped.append(_inner(task, evaluator, g, index, handed, price, cap, generator))
+            mapped.append(_inner(task, evaluator, g, index, handed, price, cap, generator, sizes))
         designs = evaluator.settle(index, mapped)
-        heirs = sorted([*heirs, *_heirs(designs)], key=lambda heir: heir[0])[:HEIRS]
+        heirs = sorted([*heirs, *_heirs(designs)], key=lambda heir: heir[0])[: sizes.heirs]
         rate = float(evaluator.best.rate) if evaluator.best is not None else rate
         for trial, score in zip(trials, designs.score.tolist(), strict=False):  # no trials on fixed hardware
             study.tell(trial, score)
 
 
-def _propose(task: Task, study: optuna.Study, evaluator: Evaluator) -> tuple[list[optuna.Trial], torch.Tensor]:
-    """Machines `[n, parameters]`, and the trials that they are (none on fixed hardware)."""
+def _propose(
+    task: Task, study: optuna.Study, evaluator: Evaluator, machines: int
+) -> tuple[list[optuna.Trial], torch.Tensor]:
+    """So many machines `[n, parameters]`, and the trials that they are (none on fixed hardware)."""
     if not len(task.lengths):
         return [], torch.zeros(1, 0, dtype=torch.long)
     grids: dict[str, BaseDistribution] = {
@@ -74,7 +97,7 @@ def _propose(task: Task, study: optuna.Study, evaluator: Evaluator) -> tuple[lis
             continue
         trials.append(trial)
         rows.append(row)
-        if len(trials) == MACHINES:
+        if len(trials) == machines:
             break
     return trials, torch.stack(rows)
 
@@ -96,9 +119,10 @@ def _inner(
     price: torch.Tensor,
     cap: torch.Tensor,
     generator: torch.Generator,
+    sizes: Sizes,
 ) -> Mapped:
     """The best mappings found of every layer of a group on machines `index`."""
-    first = random_mappings(task, g, index, RANDOM, generator)
+    first = random_mappings(task, g, index, sizes.random, generator)
     if handed:
         assignment, position = (
             torch.stack([torch.cat(tables, 1)] * len(index)) for tables in zip(*handed, strict=True)
@@ -106,8 +130,8 @@ def _inner(
         assignment = move_out(task, g, index, assignment, generator)
         first = torch.cat([first[0], assignment], 2), torch.cat([first[1], position], 2)
     best = evaluator.assess(g, index, *first).best(price, cap, BEST)
-    for _ in range(ROUNDS):
-        wide = torch.arange(BEST).repeat(NEIGHBOURS).expand(*best.cycles.shape[:2], -1)
+    for _ in range(sizes.rounds):
+        wide = torch.arange(BEST).repeat(sizes.neighbours).expand(*best.cycles.shape[:2], -1)
         parents = best.pick(wide)
         assignment, position = perturbed(task.groups[g], parents.assignment, parents.position, generator)
         born = evaluator.assess(g, index, move_out(task, g, index, assignment, generator), position)

@@ -29,6 +29,7 @@ STEPS = 100  # of one start
 EVERY = 25  # steps between roundings
 RATE = 0.05  # of Adam, on logs
 FIRST = 128  # random mappings of every layer that a start chooses from
+ALONE = 16  # of these, where evaluations are made one after the other
 WEIGHT = 1.0  # of the penalties
 
 
@@ -47,7 +48,7 @@ class _Start:
         index = task.draw_machines(1, generator)
         mapped = []
         for g in range(len(task.groups)):
-            assignment, position = random_mappings(task, g, index, FIRST, generator)
+            assignment, position = random_mappings(task, g, index, ALONE if evaluator.alone else FIRST, generator)
             mapped.append(evaluator.assess(g, index, assignment, position))
         designs = evaluator.settle(index, mapped)
         start = [part.assignment for part in designs.chosen]

@@ -129,6 +129,7 @@ class Evaluator:
     """Evaluates batches within a budget of seconds and evaluations; one mapping of one layer is one evaluation.
 
     Attributes:
+        alone: whether evaluations are counted as made one after the other, so that a batch of them brings nothing.
         evaluations: so far.
         best: the best design so far, `[1]`, or None.
         trace: as in `Found`.
@@ -141,10 +142,14 @@ class Evaluator:
         seconds: float = inf,
         evaluations: float = inf,
         clock: Callable[[], float] = time.process_time,
+        pace: float | None = None,
     ) -> None:
-        self.task, self.seconds, self.limit, self.clock = task, seconds, evaluations, clock
-        self.started = clock()
+        """`pace`: evaluations a second that the seconds are counted by, instead of by the clock."""
+        self.task, self.seconds, self.alone = task, seconds, pace is not None
+        self.limit = evaluations if pace is None else min(evaluations, seconds * pace)
+        self.clock = clock if pace is None else lambda: self.evaluations / pace
         self.evaluations = 0
+        self.started = self.clock()
         self.best: Designs | None = None
         self.first = inf
         self.trace: list[tuple[float, int, float]] = []

@@ -26,6 +26,7 @@ with warnings.catch_warnings():
 MACHINES = 8  # of an outer generation
 MAPPINGS = 16  # of an inner generation
 GENERATIONS = 10  # of an inner search
+ALONE = 4, 8, 4  # of these three, where evaluations are made one after the other
 KEPT = 24  # mappings of a generation that the network may choose from
 QUIET = {"verbose": -9, "verb_log": 0, "verb_disp": 0}
 
@@ -33,14 +34,15 @@ QUIET = {"verbose": -9, "verb_log": 0, "verb_disp": 0}
 def search(task: Task, evaluator: Evaluator, seed: int) -> None:
     """Outer generations until the budget is used up; on fixed hardware, inner searches one after the other."""
     generator = torch.Generator().manual_seed(seed)
-    inner = _Inner(task, evaluator, generator, seed)
+    machines, *sizes = ALONE if evaluator.alone else (MACHINES, MAPPINGS, GENERATIONS)
+    inner = _Inner(task, evaluator, generator, seed, *sizes)
     if not len(task.lengths):
         while True:
             inner.fit(torch.zeros(1, 0, dtype=torch.long))
     limit = task.score.budget.area_mm2
     restarts = 0
     while True:
-        options = {**QUIET, "seed": seed * 1009 + restarts + 1, "bounds": [0, 1], "popsize": MACHINES}
+        options = {**QUIET, "seed": seed * 1009 + restarts + 1, "bounds": [0, 1], "popsize": machines}
         start = torch.rand(len(task.lengths), generator=generator, dtype=torch.float64).numpy()
         outer = cma.CMAEvolutionStrategy(start, 0.3, options)
         restarts += 1
@@ -59,8 +61,11 @@ def search(task: Task, evaluator: Evaluator, seed: int) -> None:
 class _Inner:
     """Searches of all layers' mappings on several machines side by side."""
 
-    def __init__(self, task: Task, evaluator: Evaluator, generator: torch.Generator, seed: int) -> None:
+    def __init__(
+        self, task: Task, evaluator: Evaluator, generator: torch.Generator, seed: int, mappings: int, generations: int
+    ) -> None:
         self.task, self.evaluator, self.generator = task, evaluator, generator
+        self.mappings, self.generations = mappings, generations
         self.seeds = np.random.default_rng(seed)
         self.start = [np.zeros((len(g.layers), _width(g))) for g in task.groups]
         self.best = np.inf
@@ -83,9 +88,9 @@ class _Inner:
         shape = len(index), len(group.layers)
         searches = [self._strategy(mean) for _ in range(shape[0]) for mean in self.start[g]]
         kept: Mapped | None = None
-        for _ in range(GENERATIONS):
+        for _ in range(self.generations):
             points = [one.ask() for one in searches]
-            vectors = torch.as_tensor(np.array(points)).view(*shape, MAPPINGS, -1)
+            vectors = torch.as_tensor(np.array(points)).view(*shape, self.mappings, -1)
             assignment, position = _decode(group, vectors)
             fitting = move_out(self.task, g, index, assignment, self.generator)
             mapped = self.evaluator.assess(g, index, fitting, position)
@@ -97,7 +102,7 @@ class _Inner:
         return kept, np.array([one.result.xbest for one in searches]).reshape(*shape, -1)
 
     def _strategy(self, mean: np.ndarray) -> Any:
-        options = {**QUIET, "seed": int(self.seeds.integers(1, 2**31)), "popsize": MAPPINGS, "CMA_diagonal": True}
+        options = {**QUIET, "seed": int(self.seeds.integers(1, 2**31)), "popsize": self.mappings, "CMA_diagonal": True}
         return cma.CMAEvolutionStrategy(mean, 0.5 if mean.any() else 2.0, options)
 
 

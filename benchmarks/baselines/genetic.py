@@ -25,6 +25,7 @@ from baselines.problem import Task
 POPULATION = 48
 MATES = 7  # parents whose mappings a child may take
 FIRST = 32  # random mappings of every layer that a member of the first generation chooses from
+ALONE = 0, 1  # of both, where evaluations are made one after the other: a member has the mappings of its genes
 KEYS = 16  # values of a loop's sorting key
 SIZE_RATE = 0.15  # chance that a size is redrawn
 MAPPING_RATE = 0.02  # chance that a gene of a mapping is
@@ -107,7 +108,7 @@ def _raise(
     """Children on their own machines, with the best of their own mappings and their mates'."""
     index, own = genome.read(genes)
     _, others = genome.read(parents)
-    mates = torch.randint(len(parents), (len(genes), MATES), generator=generator)
+    mates = torch.randint(len(parents), (len(genes), ALONE[0] if evaluator.alone else MATES), generator=generator)
     mapped = []
     for g, (mine, theirs) in enumerate(zip(own, others, strict=True)):
         assignment, position = (
@@ -121,7 +122,7 @@ def _first(task: Task, evaluator: Evaluator, generator: torch.Generator) -> Desi
     index = task.draw_machines(POPULATION, generator)
     mapped = []
     for g in range(len(task.groups)):
-        assignment, position = random_mappings(task, g, index, FIRST, generator)
+        assignment, position = random_mappings(task, g, index, ALONE[1] if evaluator.alone else FIRST, generator)
         mapped.append(evaluator.assess(g, index, assignment, position))
     return evaluator.settle(index, mapped)
 

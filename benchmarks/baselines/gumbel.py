@@ -23,6 +23,7 @@ HOT, COLD = 0.7, 0.2  # temperatures
 RATE = 0.3  # of Adam
 EVERY = 20  # steps between roundings
 SAMPLES = 16  # mappings of each layer at a rounding
+ALONE = 1, 1  # starts and samples, where evaluations are made one after the other
 LIGHT, HEAVY = 0.1, 2.0  # weights of the penalties
 
 
@@ -34,13 +35,14 @@ def search(task: Task, evaluator: Evaluator, seed: int) -> None:
 
 
 def _cool(task: Task, evaluator: Evaluator, generator: torch.Generator) -> None:
+    starts, samples = ALONE if evaluator.alone else (STARTS, SAMPLES)
     slots = [
-        torch.randn(STARTS, *g.primes.shape, len(g.slot_cell), generator=generator, dtype=torch.float64)
+        torch.randn(starts, *g.primes.shape, len(g.slot_cell), generator=generator, dtype=torch.float64)
         for g in task.groups
     ]
-    sizes = [torch.randn(STARTS, n, generator=generator, dtype=torch.float64) for n in task.lengths.tolist()]
-    position = [_draw_orders(task, g, generator) for g in range(len(task.groups))]
-    rate = torch.full((STARTS,), 1e3, dtype=torch.float64)
+    sizes = [torch.randn(starts, n, generator=generator, dtype=torch.float64) for n in task.lengths.tolist()]
+    position = [_draw_orders(task, g, starts, generator) for g in range(len(task.groups))]
+    rate = torch.full((starts,), 1e3, dtype=torch.float64)
     variables = [table.requires_grad_() for table in (*slots, *sizes)]
     adam = torch.optim.Adam(variables, lr=RATE)
     for step in range(STEPS):
@@ -48,20 +50,22 @@ def _cool(task: Task, evaluator: Evaluator, generator: torch.Generator) -> None:
         temperature = HOT * (COLD / HOT) ** share
         soft = [_gumbel_softmax(table, temperature, generator) for table in slots]
         grid = [_gumbel_softmax(table, temperature, generator) for table in sizes]
-        machine = _machines(task, grid)
+        machine = _machines(task, grid, starts)
         area = machine.area_mm2
-        sums = totals(task, evaluator, nests(task, _logs(task, soft), position), _column(machine))
+        sums = totals(
+            task, evaluator, nests(task, _logs(task, soft), position), machine.select(torch.arange(starts)[:, None])
+        )
         value = loss(task, sums, area, LIGHT * (HEAVY / LIGHT) ** share)
         adam.zero_grad()
         value.sum().backward()
         adam.step()
         if (step + 1) % EVERY == 0:
             with torch.no_grad():
-                index = torch.stack([t.argmax(-1) for t in sizes], -1) if sizes else torch.zeros(STARTS, 0).long()
+                index = torch.stack([t.argmax(-1) for t in sizes], -1) if sizes else torch.zeros(starts, 0).long()
                 index = torch.stack([task.within_area(row) for row in index])
                 rounded = []
                 for g, table in enumerate(slots):
-                    hot = [_gumbel(table, generator).argmax(-1) for _ in range(SAMPLES - 1)]
+                    hot = [_gumbel(table, generator).argmax(-1) for _ in range(samples - 1)]
                     hard = torch.stack([table.argmax(-1), *hot], 2)
                     rounded.append(move_out(task, g, index, hard, generator))
                 designs, position = judge(task, evaluator, index, rounded, rate)
@@ -86,19 +90,15 @@ def _logs(task: Task, soft: list[torch.Tensor]) -> list[torch.Tensor]:
     return tables
 
 
-def _machines(task: Task, grid: list[torch.Tensor]) -> Machine:
+def _machines(task: Task, grid: list[torch.Tensor], starts: int) -> Machine:
     """Machines `[starts]` whose sizes are means, in logs, of their grids."""
     if task.hardware.is_fixed:
-        return task.machines(torch.zeros(STARTS, 0, dtype=torch.long))
+        return task.machines(torch.zeros(starts, 0, dtype=torch.long))
     values = [torch.tensor(p.grid, dtype=torch.float64).log() for p in task.hardware.parameters]
     return task.hardware.machine(torch.stack([share @ v for share, v in zip(grid, values, strict=True)], -1).exp())
 
 
-def _column(machine: Machine) -> Machine:
-    return machine.select(torch.arange(STARTS)[:, None])
-
-
-def _draw_orders(task: Task, g: int, generator: torch.Generator) -> torch.Tensor:
+def _draw_orders(task: Task, g: int, starts: int, generator: torch.Generator) -> torch.Tensor:
     group = task.groups[g]
     orders = stationary_orders(group)
-    return orders[torch.randint(len(orders), (STARTS, len(group.layers), group.levels), generator=generator)]
+    return orders[torch.randint(len(orders), (starts, len(group.layers), group.levels), generator=generator)]

@@ -13,17 +13,19 @@ from baselines.problem import Task
 
 MACHINES = 4  # at a time
 MAPPINGS = 512  # of every layer on each machine
+ALONE = 1, 100  # machines and mappings, where evaluations are made one after the other
 
 
 def search(task: Task, evaluator: Evaluator, seed: int) -> None:
     """Draw until the budget is used up."""
     generator = torch.Generator().manual_seed(seed)
+    machines, mappings = ALONE if evaluator.alone else (MACHINES, MAPPINGS)
     while True:
-        index = task.draw_machines(MACHINES if len(task.lengths) else 1, generator)
+        index = task.draw_machines(machines if len(task.lengths) else 1, generator)
         evaluator.settle(
             index,
             [
-                evaluator.assess(g, index, *random_mappings(task, g, index, MAPPINGS, generator))
+                evaluator.assess(g, index, *random_mappings(task, g, index, mappings, generator))
                 for g in range(len(task.groups))
             ],
         )
