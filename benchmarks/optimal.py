@@ -151,7 +151,6 @@ def payload(
             "thread; CPU seconds are those of the whole call, the proof included. Where what levels keep is free "
             '(`keep="free"`), the shared level of either recorded machine may keep all three dataspaces, and each '
             "mapping chooses what it bypasses: there alone, or at every level but the outermost. "
-
             "Beside the optima, where it was run: the "
             "search that `solve` falls back on (`SolveEffort(exact=False)`, no bound), timeloop-mapper's recorded "
             "search under dlco's rules, and AccelForge's recorded problems (peers.py), each in our space and under our "
