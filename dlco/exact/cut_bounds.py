@@ -15,9 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
-from dlco.exact.cuts import Cuts, best_slide
+from dlco.exact.cuts import Cuts, UnevenTables, best_slide
 from dlco.exact.lattice import Bools, Floats, Ints, Lattice
-from dlco.exact.tables import LayerTables
 
 ROOMS = 14  # sizes of room of the shared level
 STEP = 0.72  # between two of them
@@ -34,7 +33,7 @@ class SharedBounds:
     cuts: Cuts
 
     @property
-    def tables(self) -> LayerTables:
+    def tables(self) -> UnevenTables:
         """The problem on the machine."""
         return self.cuts.tables
 

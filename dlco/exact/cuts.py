@@ -18,6 +18,31 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.split import split
 
 
+@dataclass(frozen=True, eq=False)
+class UnevenTables(LayerTables):
+    """One problem on one machine as `LayerTables`, whose dimensions may each lie along both axes of the array."""
+
+    @cached_property
+    def _pairs(self) -> tuple[Ints, Ints]:
+        level, lattice = self.architecture.levels[self.shared], self.lattice
+        x, y = (np.flatnonzero(self.volume <= most) for most in (level.fanout_x, level.fanout_y))
+        along_x, along_y = np.repeat(x, len(y)), np.tile(y, len(x))
+        both = ((lattice.extent[along_x] > 1) & (lattice.extent[along_y] > 1)).sum(1)
+        found = lattice.times(along_x, along_y)
+        order = np.lexsort((both, found))  # of one vector's, the pair with the fewest dimensions along both
+        states, first = np.unique(found[order], return_index=True)
+        return states[states >= 0], along_x[order][first][states >= 0]
+
+    @cached_property
+    def _spatial(self) -> tuple[Ints, Ints]:
+        return self._pairs[0], np.zeros_like(self._pairs[0])
+
+    @property
+    def x_state(self) -> Ints:
+        """`[S]` states of the factors along X."""
+        return self._pairs[1]
+
+
 @dataclass(frozen=True)
 class Cut:
     """A memory's tile of a dataspace: `level` of the machine as it is, `space` by index."""
@@ -34,7 +59,7 @@ class Cuts:
         tables: the problem on the machine.
     """
 
-    tables: LayerTables
+    tables: UnevenTables
 
     @cached_property
     def all(self) -> tuple[Cut, ...]:
@@ -113,9 +138,9 @@ class Cuts:
         factors = np.ones((len(states), levels, 3, dims))
         position = np.tile(np.arange(dims), (len(states), levels, 1))
         fan = self.fan(order)
-        along_x = (tables.along_x[spatial][:, None] & tables.bits) > 0
-        factors[:, fan, 1, live] = np.where(along_x, spread, 1)
-        factors[:, fan, 2, live] = np.where(along_x, 1, spread)
+        along_x = ext[tables.x_state[spatial]]
+        factors[:, fan, 1, live] = along_x
+        factors[:, fan, 2, live] = spread // along_x
         whole = np.array(tables.lattice.bounds, dtype=np.int64) // spread
         inner = np.ones_like(spread)
         for level in range(levels):

@@ -76,8 +76,9 @@ class Listing:
         slow: bool,
         limit: int,
         device: torch.device | str = "cpu",
+        both_axes: bool = False,
     ) -> None:
-        self.splits = Splits.of(problem, architecture, constraints, device)
+        self.splits = Splits.of(problem, architecture, constraints, device, both_axes=both_axes)
         self.machine = architecture.tensors(device=device)
         self.found = self.splits.fitting(self.machine, limit)
         levels = range(1, len(architecture.levels))
@@ -164,6 +165,7 @@ def enumerate_layer(
     slow: bool = False,
     limit: int = LIMIT,
     device: torch.device | str = "cpu",
+    both_axes: bool = False,
 ) -> LayerFront:
     """Every mapping of a layer that no other beats in energy and cycles, by looking at all of them.
 
@@ -175,6 +177,7 @@ def enumerate_layer(
             slower at the same energy is better; many more.
         limit: the most mappings to look at.
         device: where to compute.
+        both_axes: whether a dimension may lie along both X and Y of a level, which Timeloop cannot write.
 
     Returns:
         The `LayerFront`; of mappings that cost the same it holds one.
@@ -184,7 +187,7 @@ def enumerate_layer(
             the constraints do not fit the layer.
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
-    listing = Listing(problem, architecture, constraints, slow=slow, limit=limit, device=device)
+    listing = Listing(problem, architecture, constraints, slow=slow, limit=limit, device=device, both_axes=both_axes)
     if not listing.size:
         raise InvalidInput(f"no mapping of the problem with bounds {problem.sizes} fits {architecture.name!r}")
     kept = Points.empty(len(listing.orders), listing.machine.mac_pj.device)

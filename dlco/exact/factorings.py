@@ -50,11 +50,16 @@ class Splits:
         architecture: Architecture,
         constraints: Constraints | None = None,
         device: torch.device | str = "cpu",
+        *,
+        both_axes: bool = False,
     ) -> "Splits":
-        """The splits that constraints leave. Raises `InvalidInput` as `MapSpace.of` does."""
+        """The splits that constraints leave, of each dimension along one axis of a level, or along both.
+
+        Raises `InvalidInput` as `MapSpace.of` does.
+        """
         space = MapSpace.of(problem, architecture, constraints, device=device)
         tables = {
-            d: torch.tensor(_splits(space, dim, bound), dtype=torch.float64, device=device)
+            d: torch.tensor(_splits(space, dim, bound, both_axes), dtype=torch.float64, device=device)
             for d, (dim, bound) in enumerate(problem.sizes.items())
             if bound > 1
         }
@@ -144,8 +149,8 @@ class Splits:
         return (overflow(self.nest(rows), machine, self.kept) <= 0).expand(n)
 
 
-def _splits(space: MapSpace, dim: str, bound: int) -> list[list[int]]:
-    """Every split of one dimension over the slots of a space; a dimension lies on one axis of a level at most."""
+def _splits(space: MapSpace, dim: str, bound: int, both_axes: bool) -> list[list[int]]:
+    """Every split of one dimension over the slots of a space, which of a level are those of one axis, or of both."""
 
     def grow(places: Sequence[Place], rest: int) -> list[dict[int, int]]:
         if not places:
@@ -155,9 +160,12 @@ def _splits(space: MapSpace, dim: str, bound: int) -> list[list[int]]:
         for factor in divisors(bound):
             if rest % factor or not place.ways(dim, factor):
                 continue
-            slots = place.slots_for(dim) if factor > 1 else (-1,)
+            slots = place.slots_for(dim)
+            here = [{slot: factor} for slot in slots] if factor > 1 else [{}]
+            if both_axes and len(slots) == 2:
+                here += [dict(zip(slots, (n, factor // n), strict=True)) for n in divisors(factor)[1:-1]]
             for others in grow(places[1:], rest // factor):
-                found += [others | ({slot: factor} if factor > 1 else {}) for slot in slots]
+                found += [others | one for one in here]
         return found
 
     return [[split.get(slot, 1) for slot in range(len(space.slots))] for split in grow(space.places, bound)]

@@ -93,8 +93,8 @@ def optimal_layer(
         imperfect: whether tiles need not divide the bounds.
         keep_free: whether every level but the outermost may also bypass what it is stated to keep, unless constraints
             say what it keeps or bypasses; the mappings tell.
-        uneven: whether each memory may cut each dataspace's loops where it likes, all sequences of cuts covered; the
-            mappings name their levels by parts then (`dlco.hardware.split`).
+        uneven: whether each memory may cut each dataspace's loops where it likes, all sequences of cuts covered, and a
+            dimension may lie along both axes; the mappings name their levels by parts then (`dlco.hardware.split`).
         go_on: asked before every batch of the search; where it says no, the search stops, but not before it has found
             a mapping.
 
@@ -123,7 +123,7 @@ def begin_search(case: Case) -> Search:
         raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
     search: Search
     if case.uneven:
-        search = UnevenSearch(LayerTables(problem, architecture))
+        search = UnevenSearch(problem, architecture)
     elif case.keep_free:
         search = KeepSearch(case)
     else:

@@ -23,12 +23,14 @@ from dlco.exact.best_first import FrontSearch
 from dlco.exact.bounds import whole_cycles
 from dlco.exact.chains import Chains, Spot, operands, share_at_least
 from dlco.exact.cut_bounds import SharedBounds
-from dlco.exact.cuts import Cuts
+from dlco.exact.cuts import Cuts, UnevenTables
 from dlco.exact.frontier import Frontier
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tables import LayerTables
+from dlco.hardware.architecture import Architecture
 from dlco.mapping.kept import kept_table
 from dlco.mapping.mapping import Mapping, MappingBatch
+from dlco.workload.problem import Problem
 
 BEAM = 256  # chains kept at every cut when the front is first to come down
 
@@ -56,10 +58,10 @@ class UnevenSearch:
         evaluated: mappings evaluated so far.
     """
 
-    def __init__(self, tables: LayerTables) -> None:
-        self.tables = tables
-        self.cuts = Cuts(tables)
-        self.even = FrontSearch(tables)
+    def __init__(self, problem: Problem, architecture: Architecture) -> None:
+        self.tables = UnevenTables(problem, architecture)
+        self.cuts = Cuts(self.tables)
+        self.even = FrontSearch(LayerTables(problem, architecture))
         self.bounds = SharedBounds(self.cuts)
         self.found: list[Mapping] = []
         self.front = Frontier.empty(1)

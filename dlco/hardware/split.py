@@ -95,7 +95,11 @@ def levels_of(architecture: Architecture, apart: Architecture) -> list[list[int]
 
 
 def taken_apart(
-    architecture: Architecture, names: Sequence[str], spaces: Sequence[str], fanned: Iterable[str] = ()
+    architecture: Architecture,
+    names: Sequence[str],
+    spaces: Sequence[str],
+    fanned: Iterable[str] = (),
+    windows: Iterable[str] = (),
 ) -> Architecture:
     """The machine whose levels are called so: the architecture itself, or with its memories taken apart.
 
@@ -103,7 +107,9 @@ def taken_apart(
         architecture: a machine.
         names: of the levels, innermost first; of those taken apart, the parts' as `part_name` has them.
         spaces: the dataspaces' names.
-        fanned: names of levels that have their memory's fan-out; by default its innermost part has it.
+        fanned: names of levels that have their memory's fan-out; by default its innermost part has it that stands
+            outside all parts further in that keep dataspaces of `windows`.
+        windows: names of dataspaces with windows that slide.
 
     Returns:
         The architecture itself where the names do not come from taking it apart.
@@ -118,7 +124,17 @@ def taken_apart(
     order = [known[name] for name in names if name in known]
     if len(order) < len(names) or any(not some for _, some in order) or architecture.is_split:
         return architecture
-    fanouts = {known[name][0]: known[name][1][0] for name in fanned if name in known}
+    fanouts = {}
+    for level in architecture.levels:
+        inside = [
+            i
+            for i, (name, some) in enumerate(order)
+            if architecture.index(name) < architecture.index(level.name) and set(some) & set(windows)
+        ]
+        beyond = [some for i, (name, some) in enumerate(order) if name == level.name and i > max(inside, default=-1)]
+        if beyond:
+            fanouts[level.name] = beyond[0][0]
+    fanouts |= {known[name][0]: known[name][1][0] for name in fanned if name in known}
     apart = split(architecture, order, fanouts)
     return apart if tuple(level.name for level in apart.levels) == tuple(names) else architecture
 

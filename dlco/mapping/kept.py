@@ -56,7 +56,11 @@ def machine_of(problem: Problem, architecture: Architecture, mapping: Mapping | 
     else:
         used = (mapping.factors[..., SPATIAL_X:, :] > 1).movedim(-3, 0).reshape(len(mapping.levels), -1).any(-1)
         fanned = [name for name, there in zip(mapping.levels, used.tolist(), strict=True) if there]
-    return taken_apart(architecture, mapping.levels, [space.name for space in problem.dataspaces], fanned)
+    sizes = problem.sizes
+    windows = [
+        s.name for s in problem.dataspaces if any(sum(sizes[d] > 1 for d, _ in rank) > 1 for rank in s.projection)
+    ]
+    return taken_apart(architecture, mapping.levels, [s.name for s in problem.dataspaces], fanned, windows)
 
 
 def kept_levels(problem: Problem, architecture: Architecture) -> list[tuple[int, ...]]:

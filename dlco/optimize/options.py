@@ -32,8 +32,8 @@ class RunOptions(TypedDict, total=False):
             choice of each mapping: levels but the outermost may also bypass what they are stated to keep, unless a
             constraint fixes what a level keeps or bypasses. For `solve`, where the exact search answers.
         uneven: whether each memory may cut each dataspace's loops elsewhere, so that its parts share its capacity
-            (`dlco.hardware.split`); False by default. `solve` searches these on a fixed machine where its exact search
-            covers it; Timeloop cannot run them.
+            (`dlco.hardware.split`), and a dimension lie along both axes; False by default. `solve` searches these on a
+            fixed machine where its exact search covers it; Timeloop cannot run them.
         start: a solution to begin from, or several, beside what the search finds by itself.
         checkpoint: a new file, in which finished parts of the run are kept.
         resume: the checkpoint of an earlier run with the same arguments, to go on from where it was cut off; the

@@ -15,9 +15,8 @@ from dlco.design.dominance import unbeaten
 from dlco.errors import InvalidInput, NotSupported
 from dlco.exact import LayerFront, enumerate_layer, optimal_layer
 from dlco.exact.case import Case
-from dlco.exact.cuts import Cuts
+from dlco.exact.cuts import Cuts, UnevenTables
 from dlco.exact.optimal import why_not_covered
-from dlco.exact.tables import LayerTables
 from dlco.hardware import generic, split
 from dlco.hardware.architecture import Architecture, Level
 from dlco.optimize import SolveEffort
@@ -43,12 +42,12 @@ def sequences(cuts: Cuts, so_far: tuple[int, ...] = ()) -> Iterator[tuple[int, .
 
 def listed(layer: Layer, machine: Architecture, limit: int) -> LayerFront:
     """The front of all uneven mappings, by listing those of every sequence of cuts."""
-    cuts = Cuts(LayerTables(layer.problem, machine))
+    cuts = Cuts(UnevenTables(layer.problem, machine))
     energy, cycles, count = [], [], 0
     for order in sequences(cuts):
         if cuts.fan(order) < 0 and machine.levels[-2].children > 1:
             continue  # no place for the array's loops
-        front = enumerate_layer(layer, cuts.machine(order), limit=limit)
+        front = enumerate_layer(layer, cuts.machine(order), limit=limit, both_axes=True)
         energy.append(front.energy_pj)
         cycles.append(front.cycles)
         count += front.evaluated
@@ -64,7 +63,7 @@ def test_the_front_is_that_of_every_uneven_mapping_listed(inside, most, cases):
         layer, machine = random_layer(rng, most), random_machine(rng, inside)
         if why_not_covered(Case.of(layer, machine, uneven=True)):
             continue
-        if len(Cuts(LayerTables(layer.problem, machine))) > 5:
+        if len(Cuts(UnevenTables(layer.problem, machine))) > 5:
             continue
         try:
             want = points(listed(layer, machine, limit=2000))
