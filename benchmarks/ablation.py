@@ -107,7 +107,15 @@ def questions(spaces: Sequence[str], networks: Sequence[str], areas: Sequence[fl
     return found
 
 
-def answer(question: Question, starts: int, seed: int, seconds: float) -> Outcome:
+def effort_of(starts: int, generations: int | None) -> SolveEffort:
+    """The default effort with so many starts, and with so many generations of machines where that is not None."""
+    effort = SolveEffort(starts=starts)
+    if generations is None:
+        return effort
+    return replace(effort, evolution=replace(effort.evolution, generations=generations))
+
+
+def answer(question: Question, effort: SolveEffort, seed: int, seconds: float) -> Outcome:
     """One run, ended after so many CPU seconds."""
     torch.set_num_threads(1)
     trace: list[tuple[float, float]] = []
@@ -129,12 +137,12 @@ def answer(question: Question, starts: int, seed: int, seconds: float) -> Outcom
         seed=seed,
         bound=False,
         progress=note,
-        effort=SolveEffort(starts=starts),
+        effort=effort,
     )
     spent = time.process_time() - started
     if found.status == "solved" and (not trace or found.value < trace[-1][1]):
         trace.append((spent, found.value))
-    return Outcome(question.name, starts, seed, spent, found.status != "interrupted", trace)
+    return Outcome(question.name, effort.starts, seed, spent, found.status != "interrupted", trace)
 
 
 def geometric_mean(ratios: Sequence[float]) -> float | None:
@@ -169,7 +177,9 @@ class Beside:
         return Beside(ratios, only, (middle[0], middle[1]))
 
 
-def payload_of(outcomes: Sequence[Outcome], checkpoints: Sequence[float]) -> dict[str, Any]:
+def payload_of(
+    outcomes: Sequence[Outcome], checkpoints: Sequence[float], generations: int | None = None
+) -> dict[str, Any]:
     """What `save_results` writes."""
     by_arm: dict[tuple[str, int], dict[int, Outcome]] = {}
     for one in outcomes:
@@ -211,7 +221,9 @@ def payload_of(outcomes: Sequence[Outcome], checkpoints: Sequence[float]) -> dic
     return {
         "title": "What the relaxed problem is worth",
         "text": (
-            "`solve` on spaces of machines at its default effort, without the relaxed problem (the search begins at "
+            "`solve` on spaces of machines at its default effort"
+            + ("" if generations is None else f" but for {generations} generations of machines at most")
+            + ", without the relaxed problem (the search begins at "
             "random) and from several starts of it, ended after the same CPU seconds of one thread, those of the "
             "relaxed problem included. Values are medians over seeds of the best design within the limits at that "
             "time (EDP in pJ x cycles, latency in s, power in W, area in mm2), a dash where most seeds had none yet; "
@@ -232,13 +244,14 @@ def _total(seconds: float, beside: Sequence[Beside]) -> list[object]:
     return [seconds, geometric_mean(ratios), *ends, len(ratios), lower, *only]
 
 
-def kept(question: Question, starts: int, seed: int, seconds: float, resume: bool) -> Outcome:
+def kept(question: Question, starts: int, seed: int, seconds: float, generations: int | None, resume: bool) -> Outcome:
     """One run, or what an earlier one with the same arguments kept."""
     words = "".join(x if x.isalnum() else "-" for x in question.name)
-    path = WORK / f"{words}-{starts}-{seed}-{seconds:g}.json"
+    some = "" if generations is None else f"-{generations}generations"
+    path = WORK / f"{words}-{starts}-{seed}-{seconds:g}{some}.json"
     if resume and path.exists():
         return Outcome(**json.loads(path.read_text(encoding="utf-8")))
-    found = answer(question, starts, seed, seconds)
+    found = answer(question, effort_of(starts, generations), seed, seconds)
     WORK.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(asdict(found)), encoding="utf-8")
     return found
@@ -253,6 +266,7 @@ def main() -> None:
     parser.add_argument("--starts", nargs="+", type=int, default=list(STARTS))
     parser.add_argument("--seeds", type=int, default=5, help="how many, from 1 on")
     parser.add_argument("--seconds", nargs="+", type=float, default=list(SECONDS), help="CPU seconds to compare at")
+    parser.add_argument("--generations", type=int, help="of machines at most; 0 leaves them out of all arms")
     parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each")
     parser.add_argument("--quick", action="store_true", help="one question and seed, to see that it runs")
     parser.add_argument("--resume", action="store_true", help="go on with what an earlier run of these arguments kept")
@@ -265,13 +279,13 @@ def main() -> None:
     runs = [(q, n, seed) for seed in range(1, options.seeds + 1) for q in asked for n in options.starts]
     outcomes = []
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(kept, *run, seconds, options.resume) for run in runs]
+        waiting = [pool.submit(kept, *run, seconds, options.generations, options.resume) for run in runs]
         for done, job in enumerate(waiting, 1):
             one = job.result()
             outcomes.append(one)
             last = f"{one.trace[-1][1]:.5g}" if one.trace else "none"
             print(f"{done} of {len(runs)}: {one.question}, {one.starts} starts, seed {one.seed}: {last}", flush=True)
-    payload = payload_of(outcomes, options.seconds)
+    payload = payload_of(outcomes, options.seconds, options.generations)
     show(payload)
     if options.save:
         print(f"\nwritten to {save_results('ablation', payload)}")
