@@ -190,7 +190,9 @@ def arm_table(arm: str, outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], di
         pairs = [compare(mine[one.seed], one) for one in runs]
         worse, faster = (middle([pair[i] for pair in pairs]) for i in (0, 1))
         none = len(runs) - len(values)
-        remark = f"{none} of {len(runs)}, by {min(one.violation for one in runs):.1%} or more" if none else "0"
+        nearest = min(one.violation for one in runs)
+        missed = "no design" if nearest == inf else f"by {nearest:.1%} or more"
+        remark = f"{none} of {len(runs)}, {missed}" if none else "0"
         if method != "solve":
             ratios[method] = {"worse": worse, "faster": faster}
         rows.append(
@@ -233,7 +235,7 @@ def targets_of(
         values = sorted(inf if (one := ratio[key]) is None else one for ratio in ratios.values())
         for name, value in (("strongest", values[0]), ("median", median(values))):
             shown = "no baseline within the limits" if value == inf else f"{value:.2f} x"
-            if key == "worse" and name == "strongest":
+            if key == "worse" and name == "strongest" and best < inf:
                 shown += f", at most {best / bound:.2f} x by any design"
             rows.append(
                 {"name": f"{what}, {name} baseline", "target": f"{floor:.2f} x", "value": shown, "met": value >= floor}

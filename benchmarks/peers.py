@@ -55,7 +55,9 @@ TEXT = (
     "though AccelForge evaluates a mapping of the same space at 381,409,536, so that the recorded figure is no optimum "
     "of its space. `our space` has one tile of all tensors in each memory and each dimension along one axis of the "
     "array; AccelForge's even mappings with filters alone staying in place are a part of it, its uneven ones are not, "
-    "nor a dimension along both axes (1x1 conv: C takes 8 x 16 PEs). The second table has `solve`'s proved optimum, "
+    "nor a dimension along both axes (1x1 conv: C takes 8 x 16 PEs). `ours uneven` is the optimum of "
+    "`solve(uneven=True)`, which has both, as AccelForge counts it; under constraints it is not covered. The second "
+    "table has `solve`'s proved optimum, "
     "which is the least under our counting, and the mapping of our space that is the least under AccelForge's: each is "
     "somewhat worse under the other's."
 )

@@ -15,6 +15,7 @@ from peers_machine import machine
 import dlco
 from dlco import Architecture, Budget, Layer, Mapping
 from dlco.mapping import Constraints, SlotConstraint
+from dlco.mapping.kept import machine_of
 from dlco.mapping.tiles import tile_words
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -23,7 +24,8 @@ EVALUATIONS = DATA / "accelforge_evaluations.json"  # of the nests found here, b
 MARGIN = 0.01  # where AccelForge's space holds mappings that ours does not
 SPACES = {"even": EVEN, "uneven, F outside O outside I": anywhere(["FOI"]), "uneven, any order": anywhere()}
 SOLVED_ANEW = ["problem", "its space", "recorded", "solved anew", "recorded over it", "its evaluation of that"]
-SOLVED_ANEW += ["uneven, any order", "our space, its counting", "over the recorded", "CPU s, first time"]
+SOLVED_ANEW += ["uneven, any order", "our space, its counting", "over the recorded"]
+SOLVED_ANEW += ["ours uneven, its counting", "CPU s, first time"]
 EITHER = ["problem", "ours, our counting", "gap", "ours, its counting", "over our space's least"]
 EITHER += ["that least, our counting", "over ours", "its wall s, 2 jobs", "our CPU s"]
 
@@ -132,6 +134,7 @@ def accelforge_arm() -> dict[str, Any]:
             same = spaces.best(one, SPACES[one.space])
         widest, ours = spaces.best(one, anywhere()), spaces.best(one, ONE_TILE, one_axis=True)
         over = one.value(ours) / one.recorded - 1
+        wider = _uneven(one, architecture) if one.free else None  # under constraints uneven mappings are not covered
         anew.append(
             [
                 one.name,
@@ -143,17 +146,19 @@ def accelforge_arm() -> dict[str, Any]:
                 one.value(widest),
                 one.value(ours),
                 f"{over:+.3%}",
+                wider,
                 searching.cpu_s,
             ]
         )
         either.append(_under_either(one, architecture, ours))
-        even = one.space == "even"
+        covered = one.space == "even" or wider is not None
+        least = over if wider is None else min(wider, one.value(ours)) / one.recorded - 1
         targets.append(
             {
                 "name": f"AccelForge's optimum, {one.name}: ours, its counting",
-                "target": "at most the recorded" if even else f"at most {MARGIN:.0%} above; its space is wider",
-                "value": f"{over:+.3%}",
-                "met": over <= (1e-5 if even else MARGIN),
+                "target": "at most the recorded" if covered else f"at most {MARGIN:.0%} above; its space is wider",
+                "value": f"{least:+.3%}",
+                "met": least <= (1e-5 if covered else MARGIN),
             }
         )
     tables = [
@@ -161,6 +166,14 @@ def accelforge_arm() -> dict[str, Any]:
         {"title": "The same problems under either counting", "head": EITHER, "rows": either},
     ]
     return {"tables": tables, "targets": targets}
+
+
+def _uneven(one: Problem, architecture: Architecture) -> float:
+    """The proved optimum among uneven mappings under our counting, as AccelForge counts it."""
+    budget = Budget(latency_s=one.cycles * 1e-9) if one.cycles < inf else None
+    found = dlco.solve([one.layer], architecture, one.objective, budget, uneven=True)
+    energy, cycles = counted_as_accelforge(one.layer, architecture, found.mappings[one.layer.name])
+    return energy * (cycles if one.objective == "edp" else 1.0)
 
 
 def _under_either(one: Problem, architecture: Architecture, ours: Nest) -> list[object]:
@@ -254,10 +267,15 @@ def counted_as_accelforge(layer: Layer, architecture: Architecture, mapping: Map
     cost = dlco.evaluate(layer, architecture, mapping)
     energy, counts = cost.energy_pj.item(), cost.counts
     spaces = {space.name: i for i, space in enumerate(layer.problem.dataspaces)}
-    for i, (level, parent) in enumerate(pairwise(architecture.levels)):
+    machine = machine_of(layer.problem, architecture, mapping)
+    if machine != architecture and max(layer.problem.sizes[dim] for dim in "RS") > 1:
+        raise NotImplementedError(f"{layer.name}: an uneven mapping with windows")
+    for i, (level, parent) in enumerate(pairwise(machine.levels)):
         instances = float(counts.instances[i])
         left = float(counts.fills[i, spaces["Outputs"]] + counts.partition[i, spaces["Outputs"]])
         energy += left * instances * level.read_pj
+        if machine != architecture:
+            continue
         whole, slid = _whole_tiles(layer, mapping, i), float(counts.fills[i, spaces["Inputs"]])
         if whole > slid:
             energy += (whole - slid) * instances * level.write_pj
