@@ -7,9 +7,10 @@ from dlco.cli.inputs import network_name
 from dlco.cli.outputs import Writers, check_outputs
 from dlco.cli.question import read_budget, read_effort, read_question
 from dlco.cli.results import deliver
+from dlco.cli.streams import say
 from dlco.design.objective import Objective
+from dlco.errors import InvalidInput
 from dlco.interrupts import held
-from dlco.mapping.kept import FREE
 from dlco.optimize.solve import solve
 from dlco.progress_bar import ProgressBar
 from dlco.report.drawing.canvas import check_picture
@@ -33,8 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
             solution = solve(
                 layers, hardware=hardware, objective=objective, progress=listener, effort=effort, **options
             )
-        if arguments.sensitivities and solution.status != "infeasible" and solution.keep != FREE:
-            _ = solution.sensitivities  # from here on the table and the file have them
+        if arguments.sensitivities:
+            try:
+                _ = solution.sensitivities  # from here on the table and the file have them
+            except InvalidInput as error:  # of no such solution: the rest is delivered all the same
+                say(f"dlco: sensitivities are left out: {error}")
         writers: Writers = {
             arguments.output: solution.save,
             arguments.plot: partial(plot_solution, solution, title=network_name(arguments.network)),

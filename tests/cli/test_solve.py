@@ -47,6 +47,13 @@ def test_sensitivities_are_shown_and_saved(dlco, stub, solution, tmp_path, monke
     assert Solution.load(tmp_path / "saved.json").known_sensitivities == found
 
 
+def test_sensitivities_that_there_are_not_are_left_out(dlco, stub, solution):
+    stub["answer"] = replace(solution, status="infeasible")
+    ran = dlco("solve", "alexnet", "--hardware", "eyeriss", "--sensitivities")
+    assert "sensitivities are left out: status of the solution is 'infeasible'" in ran.err
+    assert "What one per cent more" not in ran.out
+
+
 def test_limits_between_sizes_reach_the_hardware(dlco, stub):
     limits = ("--limit", "shared_glb.capacity <= 256 * weights_spad.capacity", "--limit", "psum_spad.capacity >= 8")
     assert dlco("solve", "alexnet", "--hardware", "eyeriss", *limits).code == 0
