@@ -50,7 +50,7 @@ class Solution(Document):
         layer_costs: by layer name.
         cost: the network's totals, in the exact integer model.
         lower_bound: value of the objective (in the unit of `NetworkCost.objective`) that no design can beat, or
-            None where none was computed.
+            None where none was computed; `proof` says in words how it was proved, where it is known.
         imperfect: whether factors need not divide the layers' bounds.
         keep: what levels keep: "stated", or "free", a choice of each mapping.
         conflicts: where the limits could not be met, those that exclude each other and how near each can come.
@@ -63,7 +63,7 @@ class Solution(Document):
     """
 
     KIND = "dlco solution"
-    LATER = frozenset({"imperfect", "keep", "conflicts", "history", "effort", "space", "constraints"})
+    LATER = frozenset({"imperfect", "keep", "conflicts", "history", "effort", "space", "constraints", "proof"})
 
     status: str
     message: str
@@ -86,6 +86,7 @@ class Solution(Document):
     effort: dict[str, Any] = field(default_factory=dict, compare=False)
     space: HardwareSpace | None = None
     constraints: Constraints | None = None
+    proof: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", Objective.parse(self.objective))
@@ -113,9 +114,10 @@ class Solution(Document):
         """What the lower bound proves, in a sentence."""
         if self.gap is None:
             return "no lower bound was computed, so nothing is proved of better designs"
+        how = f" ({self.proof})" if self.proof else ""
         if self.gap == 0:
-            return "proved optimal, no design in this space is better"
-        return f"no design in this space is more than {100 * max(self.gap, 0.0):.1f} % better"
+            return f"proved optimal, no design in this space is better{how}"
+        return f"no design in this space is more than {100 * max(self.gap, 0.0):.1f} % better{how}"
 
     @cached_property
     def sensitivities(self) -> tuple[Sensitivity, ...]:

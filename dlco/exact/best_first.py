@@ -113,11 +113,11 @@ class Ways:
             yield order[place], np.repeat(self.spatial[some], count)
 
 
-def _every(labels: Labels, vectors: int) -> Iterator[tuple[Ints, Ints]]:
-    """(label, spatial factors) of all pairs, at most `CHUNK` or so at once."""
+def _every(labels: Labels, vectors: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """(label, spatial factors) of all pairs with some spatial factors, at most `CHUNK` or so at once."""
     step = max(1, CHUNK // max(1, len(labels)))
-    for start in range(0, vectors, step):
-        some = np.arange(start, min(start + step, vectors))
+    for start in range(0, len(vectors), step):
+        some = vectors[start : start + step]
         yield np.tile(np.arange(len(labels)), len(some)), np.repeat(some, len(labels))
 
 
@@ -132,16 +132,24 @@ class FrontSearch:
         evaluated: mappings evaluated so far.
     """
 
-    def __init__(self, tables: LayerTables, known: Frontier | None = None, ways: Ways | None = None) -> None:
+    def __init__(
+        self,
+        tables: LayerTables,
+        known: Frontier | None = None,
+        ways: Ways | None = None,
+        labels: Labels | None = None,
+    ) -> None:
         """Begin.
 
         Args:
             tables: the problem on the machine.
-            known: points that others have found, which rows of the front show as -1 - index in their first column.
+            known: points that others have found, which rows of the front show as -1 - index in their first column, or
+                none, with an interest in some.
             ways: the only ways out of a processing element worth a look; all, where they are not given.
+            labels: the problem's labels on the machine, made here where they are not given.
         """
         self.tables = tables
-        self.labels = make_labels(tables, None if ways is None else ways.spare)
+        self.labels = labels or make_labels(tables, None if ways is None else ways.spare)
         self.bounds = Bounds(tables, self.labels)
         self.front = Frontier.empty(5) if known is None else known.marked(5)
         self.evaluated = 0
@@ -161,18 +169,28 @@ class FrontSearch:
     def _pairs(self, ways: Ways | None) -> Pairs:
         """All pairs that the front leaves, once the best of every chunk has joined it."""
         tables, labels, found = self.tables, self.labels, [Pairs.none()]
-        for label, spatial in _every(labels, len(tables.spatial)) if ways is None else ways.pairs(labels):
+        for label, spatial in _every(labels, self._useful) if ways is None else ways.pairs(labels):
             reached = tables.lattice.times(labels.reached[label], tables.spatial[spatial])
             good = np.flatnonzero((reached >= 0) & np.isfinite(self.bounds.free[reached]))
             label, spatial, reached = label[good], spatial[good], reached[good]
             terms = self.bounds.energies(label, spatial, reached)
             energy = self.bounds.least_energy(terms, reached)
-            cycles = self.bounds.least_cycles(terms, spatial, reached)
+            good = np.flatnonzero(  # ports are dear to bound
+                ~self.front.excludes(self.bounds.least_steps(spatial, reached), energy * tables.macs)
+            )
+            label, spatial, reached, energy = label[good], spatial[good], reached[good], energy[good]
+            cycles = self.bounds.least_cycles(terms.pick(good), spatial, reached)
             energy = energy + tables.leak_pj[spatial] * cycles / tables.macs
             pairs = self._open(Pairs(label, spatial, reached, energy, cycles))
             self._complete(pairs.pick(pairs.promising(1)))
             found.append(self._open(pairs))
         return self._open(Pairs(*(np.concatenate([getattr(p, field.name) for p in found]) for field in fields(Pairs))))
+
+    @property
+    def _useful(self) -> Ints:
+        """Spatial factors that may be of use by their cycles alone."""
+        cycles = self.tables.compute
+        return np.flatnonzero(~self.front.excludes(cycles, np.zeros(len(cycles))))
 
     def _open(self, pairs: Pairs) -> Pairs:
         """The pairs that may still better the front."""

@@ -18,7 +18,7 @@ the ports inside.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from typing import TypeVar
 
@@ -217,15 +217,16 @@ class Bounds:
             low = np.minimum(low, rest)
         return low
 
+    def least_steps(self, spatial: Ints, reached: Ints) -> Floats:
+        """`[n]` cycles that no completion of pairs goes below, the ports inside aside."""
+        tables = self.tables
+        needs = np.maximum(tables.compute[spatial], tables.macs * self.slowest[reached])
+        return whole_cycles(np.maximum(needs, tables.compulsory_cycles))
+
     def least_cycles(self, terms: "PairTerms", spatial: Ints, reached: Ints) -> Floats:
         """`[n]` cycles that no completion of the pairs goes below."""
-        tables = self.tables
-        needs = (
-            tables.compute[spatial],
-            tables.macs * self.slowest[reached],
-            tables.port_cycles(spatial, terms.fills, terms.loose, terms.share),
-        )
-        return whole_cycles(np.maximum(np.maximum.reduce(needs), tables.compulsory_cycles))
+        ports = self.tables.port_cycles(spatial, terms.fills, terms.loose, terms.share)
+        return np.maximum(self.least_steps(spatial, reached), whole_cycles(ports))
 
 
 def whole_cycles(least: Floats) -> Floats:
@@ -251,3 +252,7 @@ class PairTerms:
     loose: Floats
     total: Floats
     held: Floats
+
+    def pick(self, index: Ints) -> "PairTerms":
+        """Some of the pairs."""
+        return PairTerms(*(getattr(self, field.name)[index] for field in fields(self)))

@@ -1,12 +1,29 @@
 """The unbeaten points found so far: what a bound must undercut for a part of the space to be worth a look."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
 from dlco.exact.lattice import Bools, Floats, Ints
 
 ROUNDING = 1e-12  # relative: a point must be cheaper by more to count as better
+
+
+class Interest(Protocol):
+    """Which points are looked for: where it is known what else a point is for, most are of no use."""
+
+    def excludes(self, cycles: Floats, energy: Floats) -> Bools:
+        """Whether no point of at least these cycles and energies, arrays of any shape, is looked for."""
+
+
+@dataclass(frozen=True)
+class AnyPoint:
+    """Interest in all points."""
+
+    def excludes(self, cycles: Floats, energy: Floats) -> Bools:
+        """No point is excluded."""
+        return np.zeros(cycles.shape, dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,16 +33,19 @@ class Frontier:
     Attributes:
         cycles, energy: `[n]`; energies fall as cycles rise.
         rows: `[n, k]` what each point stands for.
+        interest: which points are looked for.
     """
 
     cycles: Floats
     energy: Floats
     rows: Ints
+    interest: Interest = AnyPoint()
 
     @staticmethod
-    def empty(columns: int) -> "Frontier":
+    def empty(columns: int, interest: Interest | None = None) -> "Frontier":
         """No points yet, of so many columns."""
-        return Frontier(np.zeros(0), np.zeros(0), np.zeros((0, columns), dtype=np.int64))
+        nothing = np.zeros((0, columns), dtype=np.int64)
+        return Frontier(np.zeros(0), np.zeros(0), nothing, interest or AnyPoint())
 
     def marked(self, columns: int) -> "Frontier":
         """The same points; the first of so many columns of their rows is -1 - index."""
@@ -34,8 +54,8 @@ class Frontier:
         return replace(self, rows=rows)
 
     def excludes(self, cycles: Floats, energy: Floats) -> Bools:
-        """Whether nothing of at least these cycles and energies `[n]` can be a better point."""
-        return energy >= self.least_energy(cycles) * (1 - ROUNDING)
+        """Whether nothing of at least these cycles and energies `[n]` can be a better point that is looked for."""
+        return self.interest.excludes(cycles, energy) | (energy >= self.least_energy(cycles) * (1 - ROUNDING))
 
     def least_energy(self, cycles: Floats) -> Floats:
         """What must be undercut at so many cycles `[n]`; infinite where nothing is so fast."""
@@ -50,4 +70,4 @@ class Frontier:
         cycles, energy, rows = cycles[order], energy[order], rows[order]
         least = np.minimum.accumulate(np.concatenate([[np.inf], energy[:-1]]))
         keep = energy < np.where(np.isinf(least), np.inf, least * (1 - ROUNDING))
-        return Frontier(cycles[keep], energy[keep], rows[keep])
+        return replace(self, cycles=cycles[keep], energy=energy[keep], rows=rows[keep])

@@ -43,6 +43,24 @@ class Labels:
         return len(self.states)
 
 
+class LabelStore:
+    """The labels of problems on many machines, each made once: they depend on what fits and is kept inside alone."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, ...], Labels] = {}
+
+    def __call__(self, tables: LayerTables) -> Labels:
+        """As `make_labels`."""
+        inside = slice(0, tables.shared + 1)
+        room = np.packbits(tables.fits[:, inside], axis=None).tobytes()
+        allowed = tuple(row.tobytes() for rows in tables.masks.temporal[inside] for row in rows)
+        leading = tuple(map(tables.masks.innermost, range(tables.shared + 1)))
+        key = tables.problem, tables.kept.tobytes(), room, allowed, leading
+        if key not in self._made:
+            self._made[key] = make_labels(tables)
+        return self._made[key]
+
+
 def make_labels(tables: LayerTables, spare: Floats | None = None) -> Labels:
     """The labels of a problem on a machine; none where a processing element holds no tile.
 

@@ -18,8 +18,9 @@ from dlco.errors import NotSupported
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
-from dlco.exact.frontier import Frontier
+from dlco.exact.frontier import Frontier, Interest
 from dlco.exact.keeping import KeepSearch
+from dlco.exact.labels import Labels, make_labels
 from dlco.exact.lattice import Floats
 from dlco.exact.layer_front import LayerFront, least_of
 from dlco.exact.tables import LayerTables, why_not_covered
@@ -132,6 +133,20 @@ def begin_search(case: Case) -> Search:
         met = " that meets the constraints" if stated(architecture, case.constraints) else ""
         raise NoMapping(f"no mapping of the problem with bounds {problem.sizes}{met} fits {architecture.name!r}")
     return search
+
+
+def begin_useful(
+    case: Case, interest: Interest, labelled: Callable[[LayerTables], Labels] = make_labels
+) -> FrontSearch:
+    """The search for those points of a case that are of interest, if any, ready to run.
+
+    Args:
+        case: that `why_not_covered` lets pass, of even mappings and stated bypass.
+        interest: which points are looked for.
+        labelled: makes the labels.
+    """
+    tables = LayerTables(case.problem, case.architecture, case.constraints)
+    return FrontSearch(tables, Frontier.empty(5, interest), labels=labelled(tables))
 
 
 def found_by(search: Search) -> OptimalFront:

@@ -371,7 +371,7 @@ class LayerTables(Tiles):
 
         At the first level that has loops one run goes on, unless a dimension leaves several dataspaces in place.
         """
-        return savings.sum(1) if self.together else savings.max(1, initial=0.0)
+        return savings.sum(1) if self.together else np.maximum.reduce([np.zeros(len(savings)), *savings.T])
 
     @cached_property
     def together(self) -> tuple[tuple[int, ...], ...]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from dlco.bound import BoundEffort
+from dlco.exact import MachineEffort
 from dlco.optimize.options import check_flag
 from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
@@ -24,7 +25,9 @@ class SolveEffort:
         fit: search of the mappings of a rounded machine; `step`: of a machine one step away; `polish`: of the last.
         polishes: times the last search is repeated, the sizes stepped anew in between.
         bound: of every proof of a lower bound, whose real factors guide that search too.
-        exact: whether the mappings of a machine are proved optimal, where the exact search covers it.
+        exact: whether the mappings of a machine are proved optimal, and machines bounded by such proofs, where the
+            exact search covers them.
+        boxes: how far boxes of machines are searched in for that bound.
     """
 
     starts: int = 4
@@ -41,6 +44,7 @@ class SolveEffort:
     polishes: int = 2
     bound: BoundEffort = field(default=BoundEffort())
     exact: bool = True
+    boxes: MachineEffort = field(default=MachineEffort())
 
     def __post_init__(self) -> None:
         for name in ("machines", "roundings", "descents"):
@@ -64,6 +68,7 @@ EFFORTS = {
         polish=Effort(rounds=40, patience=10, population=8, neighbours=6, islands=6),
         polishes=1,
         bound=BoundEffort(nodes=400, side=60, boxes=0),
+        boxes=MachineEffort(boxes=10),
     ),
     "normal": SolveEffort(),
     "high": SolveEffort(
@@ -76,6 +81,7 @@ EFFORTS = {
         polish=Effort(rounds=160, patience=40, population=16, neighbours=6, islands=32),
         polishes=3,
         bound=BoundEffort(nodes=6000, side=500, boxes=8),
+        boxes=MachineEffort(boxes=400, gap=0.0),
     ),
 }
 """By name, as the command line has them: less than the defaults, these, and more."""

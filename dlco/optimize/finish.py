@@ -91,5 +91,6 @@ def finish(
         trace=tuple(state.improvements),
         history=tuple(state.history.points),
         effort=asdict(effort),
+        proof=state.proof if lower is not None else "",
     )
     return sound(solution)

@@ -18,6 +18,7 @@ from dlco.design.solution import Solution
 from dlco.interrupts import held
 from dlco.optimize.finish import finish
 from dlco.optimize.phases.imperfect import allow_imperfect
+from dlco.optimize.phases.prove import prove
 from dlco.optimize.phases.reasons import find_reasons
 from dlco.optimize.phases.search import search
 from dlco.optimize.phases.shared import Run
@@ -64,8 +65,7 @@ def _work(run: Run, bound: bool, reasons: bool) -> None:
         state.diagnosis = find_reasons(run) if reasons else None
     elif bound:
         state.part = searched, 1.0
-        state.report("bound", 0.0)
-        state.lower = run.proofs(request.hardware, run.effort.bound).value or None  # 0 says nothing
+        prove(run)
 
 
 def _find_any(run: Run) -> None:

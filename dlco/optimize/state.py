@@ -23,7 +23,7 @@ class State:
         pool: mappings found for different machines, which steps of the sizes start from too.
         imperfect: the best design's mappings by layer name, where such were found whose factors need not divide the
             bounds.
-        lower: what is proved that no design goes below, None before a proof.
+        lower: what is proved that no design goes below, None before a proof; `proof`: how, in words.
         diagnosis: why no design keeps the budget, where that was looked for.
         part: shares of the whole run between which its present part lies.
     """
@@ -38,6 +38,7 @@ class State:
         self.pool: list[Starts] = []
         self.imperfect: dict[str, Mapping] | None = None
         self.lower: float | None = None
+        self.proof = ""
         self.diagnosis: Diagnosis | None = None
         self.part = 0.0, 1.0
         self._phase, self._done = "relax", 0.0

@@ -31,12 +31,19 @@ def search(run: Run) -> None:
 
 def polished(run: Run, best: Design) -> Design:
     """The design's machine with its proved optimum or, where the exact search covers none, the longest search's."""
-    effort, request = run.effort, run.request
+    effort = run.effort
     if effort.exact:
-        proved = solve_on(run.machine_of(best), request, effort, run.journal, run.state.report_again)
+        proved = proved_design(run, best.index)
         if proved is not None:
-            return run.fit(best.index, starts_of(proved, run.groups), AS_IT_IS)
+            return proved
     fresh = effort.polish.islands * effort.polish.population // 2
     near = near_bound(run, best, 2 * fresh, "guide", effort.bound)
     starts = Starts.join([best.chosen, near, run.random_starts(fresh)])  # dealt out to all islands
     return run.fit(best.index, starts, effort.polish)
+
+
+def proved_design(run: Run, index: torch.Tensor) -> Design | None:
+    """The proved optimum of the machine at grid positions; None where the exact search does not cover it."""
+    machine = run.machine_at(index)
+    proved = solve_on(machine, run.request, run.effort, run.journal, run.state.report_again)
+    return None if proved is None else run.fit(index, starts_of(proved, run.groups), AS_IT_IS)

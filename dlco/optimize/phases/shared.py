@@ -98,7 +98,11 @@ class Run:
 
     def machine_of(self, design: Design) -> HardwareSpace:
         """The design's machine, as a space without parameters."""
-        return self.hardware if self.hardware.is_fixed else as_space(self.hardware.architecture_at(design.index))
+        return self.machine_at(design.index)
+
+    def machine_at(self, index: torch.Tensor) -> HardwareSpace:
+        """The machine at grid positions `[parameters]`, as a space without parameters."""
+        return self.hardware if self.hardware.is_fixed else as_space(self.hardware.architecture_at(index))
 
     def costed(self, design: Design, mappings: dict[str, Mapping] | None = None) -> Costed:
         """The design's machine with its own mappings, or others, of every layer, and what they cost."""
