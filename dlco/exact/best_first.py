@@ -1,10 +1,15 @@
 """The exact front of (cycles, energy) of one layer on one machine, by best-first search over proved bounds.
 
-Every pair of a tiling inside a processing element and spatial factors has lower bounds on energy and cycles. The most
-promising pairs are completed first: all tiles of the shared level, all order classes of the two outer levels, each
-step filtered by the same bounds with more of the mapping known; what is left is evaluated by the cost model itself. A
-pair is done with once a point of the front has no more cycles and no more energy than its bounds. The search ends when
-all pairs are: then no mapping of the space beats the front. Stopped earlier, the bounds of the pairs left over hold.
+Labels of all levels inside the last two are grown first (`growth`). Every pair of a label and spatial factors of level
+m has lower bounds on energy and cycles. The most promising pairs are completed first: all tiles of level m, all order
+classes of the two last levels, each step filtered by the same bounds with more of the mapping known; what is left is
+evaluated by the cost model itself. A pair is done with once a point of the front has no more cycles and no more energy
+than its bounds.
+
+Labels are grown in passes. The first keeps few a level, and its front lets the next leave out most of the many that it
+looks at. The search ends when all pairs of a pass are done with and the front excludes all that the pass left out:
+then no mapping of the space beats the front. Stopped earlier, or where the widest pass still left something out, the
+bounds of what is left over hold.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,8 +22,10 @@ import torch
 from dlco.cost.model import evaluate_totals
 from dlco.exact.bounds import Bounds, PairTerms, whole_cycles
 from dlco.exact.frontier import Frontier
+from dlco.exact.growth import Growth, Stopped
 from dlco.exact.labels import Labels, make_labels
 from dlco.exact.lattice import Bools, Floats, Ints
+from dlco.exact.outlook import Outlook
 from dlco.exact.tables import LayerTables
 from dlco.hardware.architecture import Machine
 from dlco.mapping.kept import Kept
@@ -26,6 +33,7 @@ from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping, Mappin
 
 CHUNK = 1 << 17  # pairs bounded, or mappings evaluated, at once
 FIRST, GROWTH, MOST = 1, 4, 256  # pairs completed at once: few, until the front excludes most completions
+WIDTHS = (200, 2_000, 20_000, 200_000)  # labels of a level grown further, by pass
 EVALUATED = 512  # mappings evaluated at once, the most promising of a batch; `GROWTH` times as many each further time
 
 
@@ -34,7 +42,7 @@ class Pairs:
     """Pairs `[n]` of labels and spatial factors that fit, with their bounds.
 
     Attributes:
-        label, spatial: rows of `Labels` and of `LayerTables.spatial`.
+        label, spatial: rows of `Labels` and of the vectors of the fan-out of level m.
         reached: states of their products.
         energy: least pJ a MAC; `cycles`: least cycles.
     """
@@ -67,8 +75,8 @@ class Completions:
     """Mappings `[n]` on the way from pairs to whole ones.
 
     Attributes:
-        pair: index of the pair; `tile`: state of the shared level's tile.
-        row: order class of the shared level.
+        pair: index of the pair; `tile`: state of level m's tile.
+        row: order class of level m.
         fills: `[n, K]` words a MAC of the terms so far; `is_open`: which may still become smaller.
         cycles: least cycles.
     """
@@ -113,22 +121,15 @@ class Ways:
             yield order[place], np.repeat(self.spatial[some], count)
 
 
-def _every(labels: Labels, vectors: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """(label, spatial factors) of all pairs with some spatial factors, at most `CHUNK` or so at once."""
-    step = max(1, CHUNK // max(1, len(labels)))
-    for start in range(0, len(vectors), step):
-        some = vectors[start : start + step]
-        yield np.tile(np.arange(len(labels)), len(some)), np.repeat(some, len(labels))
-
-
 class FrontSearch:
     """The best-first search of one problem on one machine; `run` it.
 
     Attributes:
         tables: the problem on the machine.
-        front: unbeaten points so far; energies in pJ of one execution. Rows are (label, spatial factors, tile of the
-            shared level, order class of the shared level, of the outermost one).
-        left: pairs not yet done with.
+        front: unbeaten points so far; energies in pJ of one execution. Rows `[n, 3 levels]` are every level's tile,
+            then its spatial factors (a row of its fan-out's vectors), then its order class.
+        labels: of the last pass; `left`: their pairs not yet done with.
+        dropped: `[k, 2]` (pJ, cycles) bounds of labels that the pass left out.
         evaluated: mappings evaluated so far.
     """
 
@@ -145,18 +146,45 @@ class FrontSearch:
             tables: the problem on the machine.
             known: points that others have found, which rows of the front show as -1 - index in their first column, or
                 none, with an interest in some.
-            ways: the only ways out of a processing element worth a look; all, where they are not given.
-            labels: the problem's labels on the machine, made here where they are not given.
+            ways: the only ways out of an array worth a look; all, where they are not given.
+            labels: the problem's labels on an array, made here where they are not given.
         """
         self.tables = tables
-        self.labels = labels or make_labels(tables, None if ways is None else ways.spare)
-        self.bounds = Bounds(tables, self.labels)
-        self.front = Frontier.empty(5) if known is None else known.marked(5)
+        self.bounds = Bounds(tables)
+        self.outlook = Outlook(tables, self.bounds)
+        columns = 3 * tables.levels
+        self.front = Frontier.empty(columns) if known is None else known.marked(columns)
         self.evaluated = 0
-        self.left = self._pairs(ways)
+        self.left, self.dropped = Pairs.none(), np.zeros((0, 2))
+        self._widths: tuple[int, ...] = ()
+        if tables.is_array:  # few enough labels to look at them all at once
+            self.labels = labels or make_labels(tables, None if ways is None else ways.spare)
+            self.left = self._pairs(self._every() if ways is None else ways.pairs(self.labels))
+            return
+        self.labels, self._widths = Labels.none(tables, tables.shared), WIDTHS
+        while self._begin(lambda: True) and not len(self.front.cycles) and len(self.dropped):
+            pass
 
     def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Search until the front is proved, or until `go_on`, asked before every batch, says no."""
+        self._finish(go_on)
+        while len(self.dropped) and not len(self.left.label) and self._begin(go_on):
+            self._finish(go_on)
+
+    def _begin(self, go_on: Callable[[], bool]) -> bool:
+        """Begin the next pass; False where it was stopped or there is none, and what was known before holds."""
+        if not self._widths:
+            return False
+        try:
+            labels, dropped = Growth(self.outlook, self.front, self._widths[0], go_on).run()
+        except Stopped:
+            return False
+        self._widths = self._widths[1:]
+        self.labels = labels
+        self.left, self.dropped = self._pairs(self._promising_ways()), dropped
+        return True
+
+    def _finish(self, go_on: Callable[[], bool]) -> None:
         size = FIRST
         while len(self.left.label) and go_on():
             todo = self.left.promising(size)
@@ -165,32 +193,46 @@ class FrontSearch:
             rest[todo] = False
             self.left = self._open(self.left.pick(rest))
             size = min(GROWTH * size, MOST)
+        energy, cycles = self.dropped.T
+        self.dropped = self.dropped[~self.front.excludes(cycles, energy)]
 
-    def _pairs(self, ways: Ways | None) -> Pairs:
-        """All pairs that the front leaves, once the best of every chunk has joined it."""
-        tables, labels, found = self.tables, self.labels, [Pairs.none()]
-        for label, spatial in _every(labels, self._useful) if ways is None else ways.pairs(labels):
-            reached = tables.lattice.times(labels.reached[label], tables.spatial[spatial])
-            good = np.flatnonzero((reached >= 0) & np.isfinite(self.bounds.free[reached]))
-            label, spatial, reached = label[good], spatial[good], reached[good]
-            terms = self.bounds.energies(label, spatial, reached)
-            energy = self.bounds.least_energy(terms, reached)
+    def _every(self) -> Iterator[tuple[Ints, Ints]]:
+        """(label, spatial factors) of all pairs whose cycles alone do not exclude them."""
+        tables, n = self.tables, len(self.labels)
+        cycles = tables.macs / tables.fans[tables.shared].children
+        vectors = np.flatnonzero(~self.front.excludes(cycles, np.zeros(len(cycles))))
+        step = max(1, CHUNK // max(1, n))
+        for start in range(0, len(vectors), step):
+            some = vectors[start : start + step]
+            yield np.tile(np.arange(n), len(some)), np.repeat(some, n)
+
+    def _promising_ways(self) -> Iterator[tuple[Ints, Ints]]:
+        """(label, spatial factors) of all pairs that the outlook leaves."""
+        label, vector, _ = self.outlook.pairs(self.labels, self.tables.shared, self.front)
+        for start in range(0, len(label), CHUNK):
+            yield label[start : start + CHUNK], vector[start : start + CHUNK]
+
+    def _pairs(self, ways: Iterator[tuple[Ints, Ints]]) -> Pairs:
+        """All pairs among some that the front leaves, once the best of every chunk has joined it."""
+        tables, labels, bounds, found = self.tables, self.labels, self.bounds, [Pairs.none()]
+        vectors = tables.fans[tables.shared].vectors
+        for label, vector in ways:
+            reached = tables.lattice.times(labels.reached[label], vectors[vector])
+            good = np.flatnonzero((reached >= 0) & np.isfinite(bounds.free[reached]))
+            label, vector, reached = label[good], vector[good], reached[good]
+            terms = bounds.energies(labels, label, vector, reached)
+            energy = bounds.least_energy(terms, reached)
             good = np.flatnonzero(  # ports are dear to bound
-                ~self.front.excludes(self.bounds.least_steps(spatial, reached), energy * tables.macs)
+                ~self.front.excludes(bounds.least_steps(terms, reached), energy * tables.macs)
             )
-            label, spatial, reached, energy = label[good], spatial[good], reached[good], energy[good]
-            cycles = self.bounds.least_cycles(terms.pick(good), spatial, reached)
-            energy = energy + tables.leak_pj[spatial] * cycles / tables.macs
-            pairs = self._open(Pairs(label, spatial, reached, energy, cycles))
+            label, vector, reached, energy = label[good], vector[good], reached[good], energy[good]
+            terms = terms.pick(good)
+            cycles = bounds.least_cycles(terms, reached)
+            energy = energy + terms.leak * cycles / tables.macs
+            pairs = self._open(Pairs(label, vector, reached, energy, cycles))
             self._complete(pairs.pick(pairs.promising(1)))
             found.append(self._open(pairs))
         return self._open(Pairs(*(np.concatenate([getattr(p, field.name) for p in found]) for field in fields(Pairs))))
-
-    @property
-    def _useful(self) -> Ints:
-        """Spatial factors that may be of use by their cycles alone."""
-        cycles = self.tables.compute
-        return np.flatnonzero(~self.front.excludes(cycles, np.zeros(len(cycles))))
 
     def _open(self, pairs: Pairs) -> Pairs:
         """The pairs that may still better the front."""
@@ -199,30 +241,39 @@ class FrontSearch:
     def _complete(self, pairs: Pairs) -> None:
         """Evaluate every completion of the pairs that may join the front."""
         tables, bounds = self.tables, self.bounds
-        terms = bounds.energies(pairs.label, pairs.spatial, pairs.reached)
+        terms = bounds.energies(self.labels, pairs.label, pairs.spatial, pairs.reached)
         some = self._with_orders(pairs, self._with_tiles(pairs, terms))
-        spatial, cost, share = pairs.spatial[some.pair], terms.cost[some.pair], terms.share[some.pair]
-        fills, loose = bounds.at_best(some.fills, some.is_open, pairs.label[some.pair], some.tile)
-        energy = tables.constant_pj[spatial] + (fills * cost).sum(1) - tables.saved(bounds.by_space(loose * cost))
-        some = some.slower(tables.port_cycles(spatial, fills, loose, share))
-        some = some.pick(self._promising(pairs, some, energy + bounds.outer[some.tile]))
+        if not len(some.pair):
+            return
+        its, tiles = terms.pick(some.pair), self.labels.states[pairs.label[some.pair]]
+        fills, loose = bounds.at_best(some.fills, some.is_open, tiles, some.tile)
+        energy = its.constant + (fills * its.cost).sum(1) - tables.saved(bounds.by_space(loose * its.cost))
+        some = some.slower(tables.port_cycles(fills, loose, its.share, its.instances, its.spread))
+        some = some.pick(self._promising(terms, some, energy + bounds.outer[some.tile]))
 
         at, top = bounds.outer_orders(some.tile)
         some = some.pick(at)
-        spatial, own = pairs.spatial[some.pair], self.labels.reached[pairs.label[some.pair]]
-        whole = np.full(len(own), tables.lattice.size - 1)
-        all_fills, _ = tables.step(tables.levels - 1, some.fills, some.is_open, some.tile, whole, own, top)
+        its, tiles = terms.pick(some.pair), self.labels.states[pairs.label[some.pair]]
+        whole = np.full(len(at), tables.lattice.size - 1)
+        all_fills, _ = tables.step(tables.levels - 1, some.fills, some.is_open, some.tile, whole, tiles, top)
         shared = bounds.shared_fills(some.tile, top)
-        energy = tables.constant_pj[spatial] + (all_fills * terms.cost[some.pair]).sum(1) + shared @ tables.shared_pj
+        energy = its.constant + (all_fills * its.cost).sum(1) + shared @ tables.shared_pj
         some = some.slower(
-            tables.port_cycles(spatial, all_fills, np.zeros_like(all_fills), terms.share[some.pair], shared)
+            tables.port_cycles(all_fills, np.zeros_like(all_fills), its.share, its.instances, its.spread, shared)
         )
-        good = self._promising(pairs, some, energy)
-        rows = np.stack([pairs.label[some.pair], spatial, some.tile, some.row, top], 1)
-        self._join(rows[good], some.cycles[good], self._with_leakage(pairs, some, energy)[good])
+        good = self._promising(terms, some, energy)
+        rows = self._rows(pairs.pick(some.pair[good]), some.tile[good], some.row[good], top[good])
+        self._join(rows, some.cycles[good], self._with_leakage(terms, some, energy)[good])
+
+    def _rows(self, pairs: Pairs, tile: Ints, row: Ints, top: Ints) -> Ints:
+        """`[n, 3 levels]` all that a mapping is made of: of every level its tile, its spatial factors, its order."""
+        labels, zeros = self.labels, np.zeros_like(tile)
+        whole = np.full(len(tile), self.tables.lattice.size - 1)
+        parts = [labels.states[pairs.label], tile, whole, labels.vectors[pairs.label], pairs.spatial, zeros]
+        return np.column_stack([*parts, labels.rows[pairs.label], row, top])
 
     def _with_tiles(self, pairs: Pairs, terms: PairTerms) -> Completions:
-        """The pairs with every tile of the shared level that the bounds leave."""
+        """The pairs with every tile of level m that the bounds leave."""
         tables, bounds = self.tables, self.bounds
         pair, tile = tables.lattice.multiples(pairs.reached, tables.shared_tiles, tables.links[tables.shared])
         label = pairs.label[pair]
@@ -231,28 +282,28 @@ class FrontSearch:
         some = some.slower(tables.macs * bounds.outer_cycles[tile])
         rest = self._rest(pairs, some)
         energy = terms.total[pair] + bounds.outer[tile] - tables.saved(terms.held[pair] * (1 - rest))
-        good = self._promising(pairs, some, energy)
-        some, rest, pair = some.pick(good), rest[good], pair[good]
-        loose = some.is_open * terms.fills[pair] * (1 - rest[:, tables.space_of])
-        some = some.slower(tables.port_cycles(pairs.spatial[pair], terms.fills[pair], loose, terms.share[pair]))
-        return some.pick(self._promising(pairs, some, energy[good]))
+        good = self._promising(terms, some, energy)
+        some, rest, its = some.pick(good), rest[good], terms.pick(pair[good])
+        loose = some.is_open * its.fills * (1 - rest[:, tables.space_of])
+        some = some.slower(tables.port_cycles(its.fills, loose, its.share, its.instances, its.spread))
+        return some.pick(self._promising(terms, some, energy[good]))
 
     def _rest(self, pairs: Pairs, some: Completions) -> Floats:
-        """`[n, T]` the share of its fills that the longest run of a dataspace leaves, the shared tile being known."""
+        """`[n, T]` the share of its fills that the longest run of a dataspace leaves, level m's tile being known."""
         tables, reached = self.tables, pairs.reached[some.pair]
         moved = (tables.loops(reached, some.tile)[:, None] & tables.moving) > 0
         return tables.irrelevant[reached] / np.where(moved, tables.irrelevant[some.tile], tables.irrelevant[-1])
 
     def _with_orders(self, pairs: Pairs, some: Completions) -> Completions:
-        """The completions with every order class of the shared level."""
+        """The completions with every order class of level m."""
         tables, m = self.tables, self.tables.shared
         if not m:  # no tile further in whose fills its order could change
             return some
         reached = pairs.reached[some.pair]
         at, row = tables.classes[m - 1].of(tables.loops(reached, some.tile))
         some, reached = some.pick(at), reached[at]
-        own = self.labels.reached[pairs.label[some.pair]]
-        fills, is_open = tables.step(m, some.fills, some.is_open, reached, some.tile, own, row)
+        tiles = self.labels.states[pairs.label[some.pair]]
+        fills, is_open = tables.step(m, some.fills, some.is_open, reached, some.tile, tiles, row)
         return replace(some, row=row, fills=fills, is_open=is_open)
 
     def _join(self, rows: Ints, cycles: Floats, energy: Floats) -> None:
@@ -267,13 +318,13 @@ class FrontSearch:
             left = left[~self.front.excludes(cycles[left], energy[left])]
             size = min(GROWTH * size, CHUNK)
 
-    def _promising(self, pairs: Pairs, some: Completions, energy: Floats) -> Ints:
+    def _promising(self, terms: PairTerms, some: Completions, energy: Floats) -> Ints:
         """Which of the completions that need at least `energy` pJ a MAC the front leaves."""
-        return np.flatnonzero(~self.front.excludes(some.cycles, self._with_leakage(pairs, some, energy)))
+        return np.flatnonzero(~self.front.excludes(some.cycles, self._with_leakage(terms, some, energy)))
 
-    def _with_leakage(self, pairs: Pairs, some: Completions, energy: Floats) -> Floats:
+    def _with_leakage(self, terms: PairTerms, some: Completions, energy: Floats) -> Floats:
         """`[n]` pJ of completions that need `energy` pJ a MAC without it."""
-        return energy * self.tables.macs + self.tables.leak_pj[pairs.spatial[some.pair]] * some.cycles
+        return energy * self.tables.macs + terms.leak[some.pair] * some.cycles
 
     # what the points are
 
@@ -283,7 +334,7 @@ class FrontSearch:
 
     @cached_property
     def _kept(self) -> Kept:
-        return self.tables.kept.tolist()
+        return self.tables.kept[: len(self.tables.architecture.levels)].tolist()
 
     def _evaluate(self, rows: Ints) -> tuple[Floats, Floats]:
         """(energy pJ, cycles) `[n]` of mappings, in the exact cost model."""
@@ -298,33 +349,38 @@ class FrontSearch:
     def factors(self, rows: Ints) -> tuple[Floats, Ints]:
         """(factors `[n, levels, 3, dims]`, places of the temporal loops `[n, levels, dims]`), of all dimensions."""
         tables = self.tables
-        live, m = list(tables.shape.live), tables.shared
-        label, spatial, tile, row, top = rows.T
-        extents, spread = tables.lattice.extent, tables.lattice.extent[tables.spatial[spatial]]
-        factors = np.ones((len(rows), tables.levels, 3, tables.shape.dims))
-        position = np.tile(np.arange(tables.shape.dims), (len(rows), tables.levels, 1))
-        below = np.ones_like(spread)
-        states = [*self.labels.states[label].T, tile, np.full(len(rows), tables.lattice.size - 1)]
-        orders = [*self.labels.rows[label].T, row, top]
+        live, levels = list(tables.shape.live), len(tables.architecture.levels)  # none has loops beyond the machine
+        states, vectors, orders = (rows.T[i * tables.levels :][:levels] for i in range(3))
+        extents = tables.lattice.extent
+        factors = np.ones((len(rows), levels, 3, tables.shape.dims))
+        position = np.tile(np.arange(tables.shape.dims), (len(rows), levels, 1))
+        below = np.ones((len(rows), tables.dims), dtype=np.int64)
         for level, state in enumerate(states):
-            if level == m:
-                along_x = (tables.along_x[spatial][:, None] & tables.bits) > 0
+            if level < len(tables.fans):
+                fan = tables.fans[level]
+                spread = extents[fan.vectors[vectors[level]]]
+                along_x = (fan.along_x[vectors[level]][:, None] & tables.bits) > 0
                 factors[:, level, SPATIAL_X, live] = np.where(along_x, spread, 1)
                 factors[:, level, SPATIAL_Y, live] = np.where(along_x, 1, spread)
                 below = below * spread
             factors[:, level, TEMPORAL, live] = extents[state] // below
             below = extents[state]
             if level:
-                place = tables.classes[level - 1].position[orders[level - 1 if m else level]]
-                position[:, level, live] = place
+                position[:, level, live] = tables.classes[level - 1].position[orders[level]]
         idle = [d for d in range(tables.shape.dims) if d not in live]
         for i, d in enumerate(idle):
             position[..., d] = len(live) + i
         return factors, position
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all passes are done with that there is something left for."""
+        return not len(self.left.label) and not (len(self.dropped) and self._widths)
+
     def open_bounds(self) -> tuple[Floats, Floats]:
         """(pJ of one execution, cycles) that what is left of the space needs at least, `[n]` each."""
-        return self.left.energy * self.tables.macs, self.left.cycles
+        energy, cycles = self.dropped.T
+        return np.append(self.left.energy * self.tables.macs, energy), np.append(self.left.cycles, cycles)
 
     def mappings(self) -> tuple[Mapping, ...]:
         """The mappings of the front's points, but for those that others have found."""

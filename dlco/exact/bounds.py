@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from dlco.exact.labels import Labels
 from dlco.exact.lattice import Bools, Floats, Ints, Real
-from dlco.exact.tables import LayerTables
+from dlco.exact.tables import MACS, LayerTables
 
 RATIO = 1.3  # between two kappas of the grid: finer makes tighter bounds and larger tables
 DOWN = 1 - 1e-6  # float32 tables are rounded down
@@ -37,10 +37,9 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """The tables of a problem on a machine, and its labels."""
+    """The tables of a problem on a machine."""
 
     tables: LayerTables
-    labels: Labels
 
     def shared_fills(self, tile: Ints, row: Ints) -> Floats:
         """`[n, T]` words a MAC of the shared level's tiles under an order of the outermost level; 0 where not kept."""
@@ -49,7 +48,7 @@ class Bounds:
         classes = tables.classes[top - 1]
         whole = np.full(len(tile), tables.lattice.size - 1)
         fills = np.zeros((len(tile), len(tables.spaces)))
-        for t in np.flatnonzero(tables.kept[tables.shared]).tolist():
+        for t in np.flatnonzero(tables.filled).tolist():
             start = tables.words[tile, t] / tables.volume[tile]
             fills[:, t] = tables.passed(start, t, tile, whole, tile, classes.still[row, t], classes.slide[row, t])
         return fills
@@ -79,9 +78,10 @@ class Bounds:
         fills = self.shared_fills(tile, row)
         energy, cycles = np.full((2, tables.lattice.size), np.inf)
         np.minimum.at(energy, tile, fills @ tables.shared_pj)
-        shared, top = tables.architecture.levels[-2:]
-        received = (fills - tables.first_visits[0, -2]).sum(1)
-        reads = (fills - tables.first_visits[0, -1] * tables.kept[tables.shared]).sum(1)
+        shared, top = tables.chain[-2:]
+        filled = tables.filled[tables.results]
+        received = fills.sum(1) - (tables.first_visits[-2] * filled).sum()
+        reads = fills.sum(1) - (tables.first_visits[-1] * filled).sum()
         writes = fills[:, tables.written].sum(1)
         ports = [received / shared.write_bandwidth, received / shared.shared_bandwidth]
         ports += [reads / top.read_bandwidth, writes / top.write_bandwidth, (reads + writes) / top.shared_bandwidth]
@@ -149,21 +149,34 @@ class Bounds:
         return float(np.floor(np.log(max(least * 1e-6, 1e-290)) / np.log(RATIO))) if np.isfinite(least) else 0.0
 
     def _least(self, table: NDArray[Real], dims: Sequence[int] | None = None) -> NDArray[Real]:
-        """The least of a table over the tiles that the shared level's loops may lead to from each state."""
+        """The least of a table over the tiles that the temporal loops of level m may lead to from each state."""
         return self.tables.lattice.least_of_multiples(table, dims, self.tables.links[self.tables.shared])
 
     def _runs(self, space: int) -> bool:
-        return bool(self.labels.is_open[:, [term.space == space for term in self.tables.terms]].any())
+        """Whether tiles of a dataspace lie inside level m."""
+        return any(term.space == space and term.level != MACS for term in self.tables.terms)
 
-    def energies(self, label: Ints, spatial: Ints, reached: Ints) -> "PairTerms":
+    def energies(self, labels: Labels, label: Ints, vector: Ints, reached: Ints) -> "PairTerms":
         """What the pairs `[n]` of labels and spatial factors cost so far; `reached`: the states that they reach."""
-        tables, labels = self.tables, self.labels
-        share = tables.shared_words(spatial, labels.reached[label])
-        crossing = np.where(tables.crosses, share[:, tables.space_of], 1.0)
-        cost = tables.fill_pj + tables.serve_pj * crossing
-        fills, loose = self.at_best(labels.fills[label], labels.is_open[label], label, reached)
+        tables, m = self.tables, self.tables.shared
+        fan = tables.fans[m]
+        crossing = fan.share(vector, labels.reached[label])[:, tables.space_of]
+        share = labels.share[label] * np.where(tables.crosses_at(m), crossing, 1.0)
+        cost = tables.fill_pj + tables.serve_pj * share
+        instances, spread = (
+            np.ones((len(label), tables.levels)),
+            np.ones((len(label), tables.levels, len(tables.results))),
+        )
+        children = fan.children[vector]
+        instances[:, :m] = labels.instances[label, 1:] * children[:, None]
+        spread[:, :m] = labels.spread[label] * fan.irrelevant[vector][:, None, tables.results]
+        fills, loose = self.at_best(labels.fills[label], labels.is_open[label], labels.states[label], reached)
         held = self.by_space(labels.is_open[label] * fills * cost)
-        return PairTerms(share, cost, fills, loose, tables.constant_pj[spatial] + (fills * cost).sum(1), held)
+        constant = tables.architecture.mac_pj - (spread * tables.saved_pj).sum((1, 2))
+        leak = (instances * tables.figure("leak_pj")).sum(1)
+        compute = tables.macs / (labels.instances[label, 0] * children)
+        total = constant + (fills * cost).sum(1)
+        return PairTerms(share, cost, fills, loose, instances, spread, constant, leak, compute, total, held)
 
     def by_space(self, terms: Floats) -> Floats:
         """`[n, T]` sums over the terms `[n, K]` of each dataspace."""
@@ -172,28 +185,26 @@ class Bounds:
             sums[:, term.space] += terms[:, j]
         return sums
 
-    def at_best(self, fills: Floats, is_open: Bools, label: Ints, reached: Ints) -> tuple[Floats, Floats]:
+    def at_best(self, fills: Floats, is_open: Bools, tiles: Ints, reached: Ints) -> tuple[Floats, Floats]:
         """(fills, words loose), `[n, K]` each, of terms so far, as far as loops beyond the states reached may help.
 
         An open term whose window slides is filled at its best; all of it but the share that the longest run leaves is
-        loose.
+        loose. `tiles`: `[n, m]` states of the tiles inside.
         """
         tables, fills, loose = self.tables, fills.copy(), np.zeros_like(fills)
-        for t in range(len(tables.spaces)):
-            columns = [j for j, term in enumerate(tables.terms) if term.space == t and is_open[:, j].any()]
-            if not columns:
+        for j, term in enumerate(tables.terms):
+            opened = is_open[:, j]
+            if not opened.any():
                 continue
-            best = self._best_slide(t, label, reached)
-            rest = tables.irrelevant[reached, t] / tables.irrelevant[-1, t]
-            for j in columns:
-                fills[:, j] *= np.where(is_open[:, j], best, 1.0)
-                loose[:, j] = np.where(is_open[:, j], fills[:, j] * (1 - rest), 0.0)
+            best = self.best_slide(term.space, tiles[:, term.level], reached)
+            rest = tables.irrelevant[reached, term.space] / tables.irrelevant[-1, term.space]
+            fills[:, j] *= np.where(opened, best, 1.0)
+            loose[:, j] = np.where(opened, fills[:, j] * (1 - rest), 0.0)
         return fills, loose
 
-    def _best_slide(self, space: int, label: Ints, reached: Ints) -> Floats:
+    def best_slide(self, space: int, tile: Ints, reached: Ints) -> Floats:
         """`[n]` the least share of its words that a tile is filled with by a loop that slides it to the bound."""
-        tables, best = self.tables, np.ones(len(label))
-        tile = self.labels.reached[label]
+        tables, best = self.tables, np.ones(len(tile))
         for d in range(tables.dims):
             if (space, d) in tables.slide_of:
                 rank, step = tables.slide_of[space, d]
@@ -217,16 +228,15 @@ class Bounds:
             low = np.minimum(low, rest)
         return low
 
-    def least_steps(self, spatial: Ints, reached: Ints) -> Floats:
+    def least_steps(self, terms: "PairTerms", reached: Ints) -> Floats:
         """`[n]` cycles that no completion of pairs goes below, the ports inside aside."""
-        tables = self.tables
-        needs = np.maximum(tables.compute[spatial], tables.macs * self.slowest[reached])
-        return whole_cycles(np.maximum(needs, tables.compulsory_cycles))
+        needs = np.maximum(terms.compute, self.tables.macs * self.slowest[reached])
+        return whole_cycles(np.maximum(needs, self.tables.compulsory_cycles))
 
-    def least_cycles(self, terms: "PairTerms", spatial: Ints, reached: Ints) -> Floats:
+    def least_cycles(self, terms: "PairTerms", reached: Ints) -> Floats:
         """`[n]` cycles that no completion of the pairs goes below."""
-        ports = self.tables.port_cycles(spatial, terms.fills, terms.loose, terms.share)
-        return np.maximum(self.least_steps(spatial, reached), whole_cycles(ports))
+        ports = self.tables.port_cycles(terms.fills, terms.loose, terms.share, terms.instances, terms.spread)
+        return np.maximum(self.least_steps(terms, reached), whole_cycles(ports))
 
 
 def whole_cycles(least: Floats) -> Floats:
@@ -239,9 +249,12 @@ class PairTerms:
     """Pairs of labels and spatial factors.
 
     Attributes:
-        share: `[n, T]` children with different words over children.
+        share: `[n, K]` words that a term's parent serves over its fills.
         cost: `[n, K]` pJ a word of each term.
         fills: `[n, K]` words a MAC, windows sliding at their best; `loose`: those that a run going on may save.
+        instances: `[n, levels]`; `spread`: `[n, levels, R]` how many of them see the same results.
+        constant: `[n]` pJ a MAC besides the terms and leakage: the MACs, less what first visits save.
+        leak: `[n]` leakage a cycle, pJ; `compute`: cycles of the MACs.
         total: `[n]` pJ a MAC of all terms as they are.
         held: `[n, T]` its part that a run going on can still make less.
     """
@@ -250,9 +263,14 @@ class PairTerms:
     cost: Floats
     fills: Floats
     loose: Floats
+    instances: Floats
+    spread: Floats
+    constant: Floats
+    leak: Floats
+    compute: Floats
     total: Floats
     held: Floats
 
     def pick(self, index: Ints) -> "PairTerms":
-        """Some of the pairs."""
+        """Some of them, or some several times."""
         return PairTerms(*(getattr(self, field.name)[index] for field in fields(self)))

@@ -11,11 +11,11 @@ from functools import cached_property
 
 import numpy as np
 
+from dlco.exact.array import ArrayTables
 from dlco.exact.bounds import whole_cycles
 from dlco.exact.cut_bounds import ArrayBounds, SharedBounds
 from dlco.exact.cuts import best_slide
 from dlco.exact.lattice import Bools, Floats, Ints, Lattice
-from dlco.exact.tables import LayerTables
 
 ROUNDS = 12  # how many others each chain is compared with
 
@@ -59,12 +59,12 @@ class Chains:
         return Chains(*(np.concatenate([getattr(one, field.name) for one in some]) for field in fields(Chains)))
 
 
-def operands(tables: LayerTables) -> Floats:
+def operands(tables: ArrayTables) -> Floats:
     """`[K]` words a MAC of the tables' terms before any cut: one of each operand."""
     return np.array([1.0 if term.level < 0 else 0.0 for term in tables.terms])
 
 
-def share_at_least(tables: LayerTables, spatial: int) -> Floats:
+def share_at_least(tables: ArrayTables, spatial: int) -> Floats:
     """`[T]` children with different words over children for a row of spatial factors, wherever its loops are."""
     share = tables.distinct[spatial].copy()
     used = tables.extents[tables.spatial[spatial]]
@@ -79,7 +79,7 @@ class Spot:
 
     Attributes:
         cuts: of the problem on the machine; `bounds`: of those of the shared level; `tables`: of the problem.
-        spatial: the row of `LayerTables.spatial`.
+        spatial: the row of `ArrayTables.spatial`.
         lattice: of the temporal extents; `whole`: its states in the tables' lattice, `reach`: with the array's loops.
     """
 
@@ -182,7 +182,7 @@ class Spot:
         share = chains.share
         if cuts.sliding is not None and fans.any():
             inner = self.whole[chains.state]
-            seen = tables.shared_words(np.full(len(chains), self.spatial), inner)[:, cuts.sliding]
+            seen = tables.fans[tables.shared].share(np.full(len(chains), self.spatial), inner)[:, cuts.sliding]
             share = np.where(fans, seen, share)
         order, places = chains.order.copy(), chains.places.copy()
         depth = made.bit_count()
@@ -299,7 +299,7 @@ class Spot:
         traffic[~np.isfinite(traffic)] = 0.0
         spatial = np.full(len(chains), self.spatial)
         none = np.zeros_like(best.fills)
-        needs = tables.port_cycles(spatial, best.fills, none, share, traffic)
+        needs = tables.needs_of(spatial, best.fills, none, share, traffic).max(1, initial=0.0)
         least = max(tables.compute[self.spatial], tables.compulsory_cycles)
         cycles = whole_cycles(np.maximum(needs, least))
         return energy + rest + tables.leak_pj[self.spatial] * cycles / tables.macs, cycles
@@ -342,7 +342,7 @@ class Spot:
         tables = self.tables
         share = self._shares(chains)
         spatial, none = np.full(len(chains), self.spatial), np.zeros_like(chains.fills)
-        needs = tables.port_needs(spatial, chains.fills, none, share, chains.shared)
+        needs = tables.needs_of(spatial, chains.fills, none, share, chains.shared)
         resting = (chains.resting << np.arange(len(tables.spaces))).sum(1)
         key = (chains.made * self.lattice.size + chains.state) * 2 ** len(tables.spaces) + resting
         key = key * 2 + chains.fanned

@@ -85,7 +85,7 @@ class SharedBounds:
     def traffic(self) -> dict[frozenset[int], Floats] | None:
         """`[rooms, states]` words a MAC that come in; None where no port could be short of them."""
         busy = (self.tables.shared, self.tables.levels - 1)
-        if not any(level in busy for level, *_ in self.tables.ports):
+        if not any(level in self.tables.ports for level in busy):
             return None
         return self.table([1.0] * len(self.tables.spaces))
 

@@ -12,20 +12,22 @@ from functools import cached_property
 
 import numpy as np
 
+from dlco.exact.array import ArrayTables
+from dlco.exact.fanouts import FanOut
 from dlco.exact.lattice import Floats, Ints
-from dlco.exact.tables import MACS, LayerTables
+from dlco.exact.tables import MACS
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.split import split
 
 
 @dataclass(frozen=True, eq=False)
-class UnevenTables(LayerTables):
-    """One problem on one machine as `LayerTables`, whose dimensions may each lie along both axes of the array."""
+class BothAxes(FanOut):
+    """A fan-out over which each dimension may lie along both axes."""
 
     @cached_property
     def _pairs(self) -> tuple[Ints, Ints]:
-        level, lattice = self.architecture.levels[self.shared], self.lattice
-        x, y = (np.flatnonzero(self.volume <= most) for most in (level.fanout_x, level.fanout_y))
+        tiles, lattice = self.tiles, self.tiles.lattice
+        x, y = (np.flatnonzero(tiles.volume <= most) for most in (self.size_x, self.size_y))
         along_x, along_y = np.repeat(x, len(y)), np.tile(y, len(x))
         both = ((lattice.extent[along_x] > 1) & (lattice.extent[along_y] > 1)).sum(1)
         found = lattice.times(along_x, along_y)
@@ -34,13 +36,30 @@ class UnevenTables(LayerTables):
         return states[states >= 0], along_x[order][first][states >= 0]
 
     @cached_property
-    def _spatial(self) -> tuple[Ints, Ints]:
+    def _vectors(self) -> tuple[Ints, Ints]:
         return self._pairs[0], np.zeros_like(self._pairs[0])
 
     @property
     def x_state(self) -> Ints:
         """`[S]` states of the factors along X."""
         return self._pairs[1]
+
+
+@dataclass(frozen=True, eq=False)
+class UnevenTables(ArrayTables):
+    """One problem on one machine as `ArrayTables`, whose dimensions may each lie along both axes of the array."""
+
+    def fan(self, level: int) -> FanOut:
+        """The fan-out of a level."""
+        plain = super().fan(level)
+        return BothAxes(**vars(plain)) if level == self.shared else plain
+
+    @property
+    def x_state(self) -> Ints:
+        """`[S]` states of the factors along X."""
+        fan = self.fans[self.shared]
+        assert isinstance(fan, BothAxes)
+        return fan.x_state
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,13 @@ class Frontier:
         """Whether nothing of at least these cycles and energies `[n]` can be a better point that is looked for."""
         return self.interest.excludes(cycles, energy) | (energy >= self.least_energy(cycles) * (1 - ROUNDING))
 
+    def excludes_all(self, cycles: Floats, energy: Floats) -> Bools:
+        """As `excludes`, for tables `[n, k]` and a few points; what takes infinite energy is excluded as well."""
+        excluded = np.isinf(energy) | self.interest.excludes(cycles, energy)
+        for fewest, least in zip(self.cycles, self.energy * (1 - ROUNDING), strict=True):
+            excluded |= (cycles >= fewest) & (energy >= least)
+        return excluded
+
     def least_energy(self, cycles: Floats) -> Floats:
         """What must be undercut at so many cycles `[n]`; infinite where nothing is so fast."""
         at = np.searchsorted(self.cycles, cycles, side="right") - 1

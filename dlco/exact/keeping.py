@@ -11,14 +11,13 @@ from itertools import combinations, product
 
 import numpy as np
 
+from dlco.exact.array import ArrayTables
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.bounds import Bounds
 from dlco.exact.case import Case
 from dlco.exact.frontier import Frontier
-from dlco.exact.labels import Labels
 from dlco.exact.lattice import Floats, Ints
 from dlco.exact.sieve import Sieve
-from dlco.exact.tables import LayerTables
 from dlco.mapping.kept import Bypass, free_levels
 from dlco.mapping.mapping import Mapping
 
@@ -47,7 +46,7 @@ class Choice:
         energy, cycles: `[n]` pJ of one execution and cycles, one of which each of its mappings needs at least.
     """
 
-    tables: LayerTables
+    tables: ArrayTables
     energy: Floats
     cycles: Floats
 
@@ -68,7 +67,7 @@ class KeepSearch:
 
     def __init__(self, case: Case) -> None:
         chosen = choices(case)
-        self.tables = LayerTables(case.problem, case.architecture, case.constraints, chosen[0])
+        self.tables = ArrayTables(case.problem, case.architecture, case.constraints, chosen[0])
         self.front = Frontier.empty(1)
         self.evaluated = 0
         self._mappings: list[Mapping] = []
@@ -135,8 +134,8 @@ class KeepSearch:
         return tuple(self._mappings[i] for i in self.front.rows[:, 0].tolist())
 
 
-def _sieve(tables: LayerTables) -> Sieve:
-    return Sieve(tables, Bounds(tables, Labels.none(tables)))
+def _sieve(tables: ArrayTables) -> Sieve:
+    return Sieve(tables, Bounds(tables))
 
 
 def _least(energy: Floats, cycles: Floats) -> tuple[Floats, Floats]:

@@ -1,46 +1,107 @@
-"""Tilings inside a processing element, those that may be part of an optimum: one label each.
+"""Partial tilings, from the MACs outwards: labels, the steps that make them grow, and which of them can be dropped."""
 
-Labels grow outwards level by level over the lattice. Of two that reach the same state, one that fills no tile with more
-words and leaves every run of free loops open that the other leaves open can be completed like the other at no more
-cost, whatever the machine's energies and bandwidths; the other is dropped.
-"""
-
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tables import MACS, LayerTables
 
+ROUNDS = 24  # in which labels are held against the best of their states: what is left beaten only takes time
+
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Tilings `[n]` of the levels inside a processing element.
+    """Tilings `[n]` of the levels up to some level.
 
     Attributes:
-        states: `[n, m]` extents of every level's tile; none where no level lies inside.
-        rows: `[n, m - 1]` order classes of every level but the innermost.
+        states: `[n, levels]` extents of every level's tile.
+        vectors: `[n, levels]` rows of the fan-outs' vectors; the fan-out next to come may be decided already.
+        rows: `[n, levels]` order classes of every level; 0 at the innermost.
+        reached: `[n]` states reached: of the last tile, or spread over the children of the next level.
         fills: `[n, K]` words a MAC of every term so far; `is_open`: which may still become smaller.
+        share: `[n, K]` words that a term's parent serves over its fills, as far as its fan-outs are decided.
+        instances: `[n, 1 + levels]` MACs, and instances of every level, that lie in one instance of the last level.
+        spread: `[n, levels, R]` how many instances of every level see the same words of each result there.
     """
 
     states: Ints
+    vectors: Ints
     rows: Ints
+    reached: Ints
     fills: Floats
     is_open: Bools
+    share: Floats
+    instances: Floats
+    spread: Floats
 
     @staticmethod
-    def none(tables: LayerTables) -> "Labels":
-        """No labels yet."""
-        none, fills = np.zeros((0, 0), dtype=np.int64), np.zeros((0, len(tables.terms)))
-        return Labels(none, none, fills, fills > 0)
+    def start(tables: LayerTables) -> "Labels":
+        """One MAC."""
+        operands = np.array([[1.0 if term.level == MACS else 0.0 for term in tables.terms]])
+        none = np.zeros((1, 0), dtype=np.int64)
+        return Labels(
+            *(none, none, none, np.zeros(1, dtype=np.int64)),
+            *(operands, np.zeros(operands.shape, dtype=bool), np.ones(operands.shape)),
+            *(np.ones((1, 1)), np.ones((1, 0, len(tables.results)))),
+        )
 
-    @property
-    def reached(self) -> Ints:
-        """`[n]` states of the outermost tiles; that of a single iteration where no level lies inside."""
-        return self.states[:, -1] if self.states.shape[1] else np.zeros(len(self.states), dtype=np.int64)
+    @staticmethod
+    def none(tables: LayerTables, levels: int) -> "Labels":
+        """No labels of so many levels."""
+        ints = np.zeros((0, levels), dtype=np.int64)
+        words = np.zeros((0, len(tables.terms)))
+        return Labels(
+            *(ints, ints, ints, np.zeros(0, dtype=np.int64)),
+            *(words, words > 0, words),
+            *(np.zeros((0, 1 + levels)), np.zeros((0, levels, len(tables.results)))),
+        )
 
     def __len__(self) -> int:
-        return len(self.states)
+        return len(self.reached)
+
+    def pick(self, index: Ints | Bools) -> "Labels":
+        """Some of them, or some several times."""
+        return Labels(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    @staticmethod
+    def join(parts: "list[Labels]") -> "Labels":
+        """All of several, at least one."""
+        return Labels(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Labels)))
+
+    def spread_over(self, tables: LayerTables, level: int, vector: Ints) -> "Labels":
+        """With spatial factors `[n]` of the next level, rows of its fan-out's vectors, which lead to a state."""
+        fan = tables.fans[level]
+        share, crosses = fan.share(vector, self.reached), tables.crosses_at(level)
+        children = fan.children[vector]
+        return replace(
+            self,
+            vectors=np.column_stack([self.vectors, vector]),
+            reached=tables.lattice.times(self.reached, fan.vectors[vector]),
+            share=self.share * np.where(crosses, share[:, tables.space_of], 1.0),
+            instances=self.instances * children[:, None],
+            spread=self.spread * fan.irrelevant[vector][:, None, tables.results],
+        )
+
+    def tiled(self, tables: LayerTables, level: int, tile: Ints, row: Ints) -> "Labels":
+        """With the temporal loops of the level whose fan-out was decided, up to tiles `[n]` in orders `[n]`."""
+        if level:
+            fills, is_open = tables.step(level, self.fills, self.is_open, self.reached, tile, self.states, row)
+        else:
+            fills, is_open = self.fills.copy(), self.is_open.copy()
+            for j in np.flatnonzero(tables.level_of == 0):
+                space = tables.terms[j].space
+                fills[:, j], is_open[:, j] = tables.words[tile, space] / tables.volume[tile], True
+        return replace(
+            self,
+            states=np.column_stack([self.states, tile]),
+            rows=np.column_stack([self.rows, row]),
+            reached=tile,
+            fills=fills,
+            is_open=is_open,
+            instances=np.column_stack([self.instances, np.ones(len(self))]),
+            spread=np.concatenate([self.spread, np.ones((len(self), 1, len(tables.results)))], 1),
+        )
 
 
 class LabelStore:
@@ -62,50 +123,34 @@ class LabelStore:
 
 
 def make_labels(tables: LayerTables, spare: Floats | None = None) -> Labels:
-    """The labels of a problem on a machine; none where a processing element holds no tile.
+    """All labels of a problem on a machine that has no spatial factors inside level m, but for those beaten.
+
+    Of two that reach the same state, one that fills no tile with more words and leaves every run of free loops open
+    that the other leaves open can be completed like the other at no more cost, whatever the energies and bandwidths.
 
     Args:
         tables: the problem on the machine.
         spare: `[states]` pJ a MAC by which tilings that reach a state may exceed the least that there is, -inf for
             states that need not be reached; all tilings are made where it is not given.
     """
-    lattice, m, terms = tables.lattice, tables.shared, tables.terms
-    fits = tables.fits[:, : m + 1]  # tiles only grow on the way out, so all levels' room counts at once
-    operands = np.array([term.level == MACS for term in terms])
-    useful = [np.ones(lattice.size, dtype=bool)] * m
+    m, labels = tables.shared, Labels.start(tables)
+    useful, most = [np.ones(tables.lattice.size, dtype=bool)] * m, [spare] * m
     if spare is not None:
-        inside = -lattice.least_of_multiples(-spare)
-        most = [inside] * (m - 1) + [spare]
-        useful = [one > -np.inf for one in most]
-    found = np.flatnonzero(fits.all(1) & tables.begins & useful[0]) if m else np.zeros(1, dtype=np.int64)
-    fills = np.tile(np.where(operands, 1.0, 0.0), (len(found), 1))
-    is_open = np.zeros(fills.shape, dtype=bool)
-    none = np.zeros((len(found), 0), dtype=np.int64)
-    if not m:
-        return Labels(none, none, fills, is_open)
-    for j, term in enumerate(terms):
-        if term.level == 0:
-            fills[:, j], is_open[:, j] = tables.words[found, term.space] / tables.volume[found], True
-    labels = Labels(found[:, None], none, fills, is_open)
-    for level in range(1, m):
-        reached = labels.reached
-        fitting = np.all(fits[:, level:], axis=1) & useful[level]
-        label, to = lattice.multiples(reached, fitting, tables.links[level])
-        at, row = tables.classes[level - 1].of(tables.loops(reached[label], to))
-        label, to = label[at], to[at]
-        inner = reached[label]
-        fills, is_open = tables.step(level, labels.fills[label], labels.is_open[label], inner, to, inner, row)
-        if spare is not None:
-            good = np.flatnonzero(_excess(tables, level, fills, is_open, to) <= most[level][to])
-            label, to, row, fills, is_open = label[good], to[good], row[good], fills[good], is_open[good]
-        keep = _unbeaten(to, np.rint(fills * tables.macs), is_open)
-        label = label[keep]
-        labels = Labels(
-            np.column_stack([labels.states[label], to[keep]]),
-            np.column_stack([labels.rows[label], row[keep]]),
-            fills[keep],
-            is_open[keep],
-        )
+        most = [-tables.lattice.least_of_multiples(-spare)] * (m - 1) + [spare]
+        useful = [one > -np.inf for one in most if one is not None]
+    for level in range(m):
+        labels = labels.spread_over(tables, level, np.zeros(len(labels), dtype=np.int64))
+        label, to = tables.lattice.multiples(labels.reached, tables.room(level) & useful[level], tables.links[level])
+        row = np.zeros_like(to)
+        if level:
+            at, row = tables.classes[level - 1].of(tables.loops(labels.reached[label], to))
+            label, to = label[at], to[at]
+        grown, limit = labels.pick(label).tiled(tables, level, to, row), most[level]
+        if limit is not None:
+            grown = grown.pick(
+                _excess(tables, level, grown.fills, grown.is_open, grown.reached) <= limit[grown.reached]
+            )
+        labels = grown.pick(_unbeaten(grown.reached, np.rint(grown.fills * tables.macs), grown.is_open))
     return labels
 
 
@@ -134,3 +179,58 @@ def _unbeaten(group: Ints, words: Floats, is_open: Bools) -> Ints:
         less &= (is_open[rows][:, None] >= is_open[rows][None]).all(-1)
         kept.append(rows[less.sum(0) == 1])  # each is no worse than itself, and none equals another
     return np.concatenate(kept)
+
+
+def unbeaten_labels(tables: LayerTables, labels: Labels, merit: Floats) -> Ints:
+    """Indices of labels of one level, without most of those that another beats, whatever follows.
+
+    Of two that reach the same state with as many instances of every level, one beats the other that has no more words
+    in any term, as filled and as served, no fewer MACs at work, no fewer instances that see the same results, and
+    every run of free loops open that the other has open; where windows slide in such a run, over tiles that slide
+    alike. In every round the best label of each group that has not been one is held against the others.
+
+    Args:
+        tables: the problem on the machine.
+        labels: of one level.
+        merit: `[n]` small for labels that are likely to beat others.
+    """
+    group = labels.reached
+    for column in labels.instances[:, 1:].T:  # as many instances: blocks and ports count by instance
+        values, place = np.unique(column, return_inverse=True)
+        group = group * len(values) + place
+    order = np.lexsort((merit, group))
+    group = np.unique(group[order], return_inverse=True)[1]
+    more = -np.column_stack([labels.instances[:, :1], labels.spread.reshape(len(labels), labels.spread[0].size)])
+    words = np.column_stack([labels.fills, labels.fills * labels.share, more, ~labels.is_open])[order]
+    windows = _windows(tables, labels)[order]
+    left, tried = np.arange(len(order)), np.zeros(len(order), dtype=bool)
+    for _ in range(ROUNDS):
+        fresh = left[~tried[left]]
+        if not len(fresh):
+            break
+        best = fresh[np.flatnonzero(np.diff(group[fresh], prepend=-1))]
+        tried[best] = True
+        of_group = np.full(group[-1] + 1, -1)
+        of_group[group[best]] = best
+        rival = of_group[group[left]]
+        others = (rival >= 0) & (rival != left)
+        rival, rows = rival[others], left[others]
+        beaten = np.ones(len(rows), dtype=bool)
+        for column in words.T:
+            beaten &= column[rival] <= column[rows]
+        for column in windows.T:
+            beaten &= (column[rival] == column[rows]) | (column[rows] == 0)
+        gone = np.zeros(len(order), dtype=bool)
+        gone[rows[beaten]] = True
+        left = left[~gone[left]]
+    return np.sort(order[left])
+
+
+def _windows(tables: LayerTables, labels: Labels) -> Ints:
+    """`[n, K]` a number for what the windows of an open term's tile are like; 0 where nothing slides it."""
+    found = np.zeros(labels.fills.shape, dtype=np.int64)
+    for j, term in enumerate(tables.terms):
+        alike = tables.alike(term.space)
+        if alike is not None and 0 <= term.level < labels.states.shape[1]:
+            found[:, j] = np.where(labels.is_open[:, j], alike[labels.states[:, term.level]], 0)
+    return found

@@ -111,6 +111,13 @@ class Lattice:
         at = np.repeat(np.arange(len(every)), [len(one) for one in every])
         return at, np.concatenate([*every, np.zeros(0, dtype=np.int64)])
 
+    def among(self, digit: Ints, factors: Sequence[Bools]) -> Bools:
+        """`[n]` whether factors, as indices `[n, dims]` of divisors, are among those that `links` takes."""
+        meets = np.ones(len(digit), dtype=bool)
+        for d, some in enumerate(factors):
+            meets &= some[digit[:, d]]
+        return meets
+
     def times(self, one: Ints, other: Ints) -> Ints:
         """The states `[n]` of the products of extents, -1 where one does not divide the bounds."""
         result = np.zeros(len(one), dtype=np.int64)

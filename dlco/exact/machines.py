@@ -27,14 +27,14 @@ from dlco.bound.region import TotalLimits
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
+from dlco.exact.array import why_no_array
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
 from dlco.exact.known import Known
 from dlco.exact.labels import LabelStore
 from dlco.exact.layer_front import LayerFront, least_of
-from dlco.exact.optimal import begin_useful, found_by
+from dlco.exact.optimal import begin_useful, found_by, why_not_covered
 from dlco.exact.sums import Goal, Hull, Use, Useful
-from dlco.exact.tables import why_not_covered
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.box import Box, Boxes
 from dlco.hardware.constraints import Constraints
@@ -136,7 +136,8 @@ class MachineSearch:
             if slot.kind == "spatial" and grids and (slot.container or min(grids) <= 1):
                 return f"constraints of the fan-out of {slot.level} depend on its size"
         machine = self.boxes.optimistic(self.boxes.whole)
-        reasons = (why_not_covered(self._case(problem, machine)) for problem in self.counts)
+        cases = [self._case(problem, machine) for problem in self.counts]
+        reasons = (why_not_covered(case) or why_no_array(case) for case in cases)
         return next((reason for reason in reasons if reason), None)
 
     def begin_with(self, value: float, mappings: Iterable[tuple[Problem, Mapping]]) -> None:

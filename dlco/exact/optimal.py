@@ -15,6 +15,7 @@ from dlco.design.budget import Budget
 from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.errors import NotSupported
+from dlco.exact.array import why_no_array
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
@@ -23,7 +24,7 @@ from dlco.exact.keeping import KeepSearch
 from dlco.exact.labels import Labels, make_labels
 from dlco.exact.lattice import Floats
 from dlco.exact.layer_front import LayerFront, least_of
-from dlco.exact.tables import LayerTables, why_not_covered
+from dlco.exact.tables import LayerTables, why_no_tables
 from dlco.exact.uneven import UnevenSearch
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -47,6 +48,16 @@ class Search(Protocol):
 
     def mappings(self) -> tuple[Mapping, ...]:
         """The mappings of the front's points."""
+
+
+def why_not_covered(case: Case) -> str | None:
+    """Why the exact search does not cover a case, in words that follow "because"; None where it does."""
+    reason = why_no_tables(case)
+    if reason is None and (case.keep_free or case.uneven):
+        reason = why_no_array(case)
+        asked = "what levels keep is free" if case.keep_free else "mappings are to be uneven"
+        return f"{reason}, and {asked}" if reason else None
+    return reason
 
 
 class NoMapping(NotSupported):
@@ -129,6 +140,8 @@ def begin_search(case: Case) -> Search:
         search = KeepSearch(case)
     else:
         search = FrontSearch(LayerTables(problem, architecture, case.constraints))
+    if not len(search.front.cycles) and len(search.open_bounds()[0]):
+        raise NotSupported(f"the exact search found no mapping of bounds {problem.sizes}, nor that there is none")
     if not len(search.front.cycles):  # the best pair of every part of the space has been completed
         met = " that meets the constraints" if stated(architecture, case.constraints) else ""
         raise NoMapping(f"no mapping of the problem with bounds {problem.sizes}{met} fits {architecture.name!r}")
@@ -146,7 +159,7 @@ def begin_useful(
         labelled: makes the labels.
     """
     tables = LayerTables(case.problem, case.architecture, case.constraints)
-    return FrontSearch(tables, Frontier.empty(5, interest), labels=labelled(tables))
+    return FrontSearch(tables, Frontier.empty(1, interest), labels=labelled(tables) if tables.is_array else None)
 
 
 def found_by(search: Search) -> OptimalFront:

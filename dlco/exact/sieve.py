@@ -11,11 +11,12 @@ from functools import cached_property
 
 import numpy as np
 
+from dlco.exact.array import ArrayTables
 from dlco.exact.best_first import Ways
 from dlco.exact.bounds import Bounds, whole_cycles
 from dlco.exact.frontier import Frontier
 from dlco.exact.lattice import Floats, Ints
-from dlco.exact.tables import MACS, LayerTables
+from dlco.exact.tables import MACS
 
 SLACK = 1 - 1e-9  # sums are made in another order than elsewhere
 
@@ -29,7 +30,7 @@ class Sieve:
         bounds: what is left outside.
     """
 
-    tables: LayerTables
+    tables: ArrayTables
     bounds: Bounds
 
     @cached_property
@@ -42,15 +43,10 @@ class Sieve:
         least, group = np.unique(np.where(inside, tables.least_words[ends], 1.0), axis=0, return_inverse=True)
         return ends, least, group.ravel()
 
-    @cached_property
+    @property
     def _share(self) -> Floats:
         """`[S, T]` the least share of children with different words, windows overlapping as far as they can."""
-        tables = self.tables
-        share, factors = tables.distinct.copy(), tables.extents[tables.spatial]
-        for slide in tables.slides:
-            n, k = (factors[:, d] for d in slide.dims)
-            share[:, slide.space] *= (n + k - 1) / (n * k)
-        return share
+        return self.tables.fans[self.tables.shared].low_share
 
     def _fills(self, least: Floats) -> Floats:
         """`[n, K]` words a MAC of every term from those of each dataspace's tiles `[n, T]`."""
@@ -108,9 +104,8 @@ class Sieve:
         ends, least, group = self._ends
         row, spatial = np.nonzero(self._total < front.least_energy(fast))
         fills, low = self._fills(least[row]), self._fills(np.minimum(least[row], tables.least_words[-1]))
-        cycles = np.maximum(
-            fast[spatial], whole_cycles(tables.port_cycles(spatial, fills, fills - low, self._share[spatial]) * SLACK)
-        )
+        needs = tables.needs_of(spatial, fills, fills - low, self._share[spatial])
+        cycles = np.maximum(fast[spatial], whole_cycles(needs.max(1, initial=0.0) * SLACK))
         energy = self._energy[row, spatial]
 
         def leaves(cycles: Floats, energy: Floats, spatial: Ints) -> Floats:

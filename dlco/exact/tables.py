@@ -1,24 +1,24 @@
 """A layer on a fixed machine as tables over the lattice of its tile extents: what the exact search reads.
 
-The machine: levels 0 to m - 1 lie in a processing element, level m is shared and has the whole fan-out, level m + 1 is
-the outermost and keeps everything. Every figure is counted for one multiply-accumulate, over all instances. Then a
-tile of S words of extents e, fetched at every temporal step outside it but for the `free` ones that do not move it,
-takes
+The machine is a chain of levels, each of which may fan out; level m + 1 is the last, level m the one before. A last
+level that itself fans out, or that is alone, gets another one beyond it, which keeps nothing and has no loops. Every
+figure is counted for one multiply-accumulate, over all instances. Then a tile of S words of extents e, fetched at
+every temporal step outside it but for the `free` ones that do not move it, takes
 
     fills = S / (product of e) / free
 
-words whatever is parallel outside, and its parent serves  fills x G / fan  of them where the data fans out over `fan`
-children of which G get different words. So energies and words are sums of fills, with coefficients that the spatial
-factors alone decide; and no cost falls where a fill grows. Reads of operands by the MACs are such terms too, of one
-word each.
+words whatever is parallel outside, and its parent serves  fills x share  of them, where the share is the product over
+the fan-outs between of G / fan, with G of `fan` children getting different words. So energies and words are sums of
+fills, with coefficients that the spatial factors alone decide; and no cost falls where a fill grows. Reads of operands
+by the MACs are such terms too, of one word each. A dataspace costs nothing further out than the last level that keeps
+it.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from itertools import combinations
 from math import inf, prod
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -26,10 +26,11 @@ from dlco.bound.compulsory import problem_floor
 from dlco.cost.shape import compile_problem
 from dlco.exact.case import Case
 from dlco.exact.classes import NO_SLIDE, OrderClasses, order_classes
+from dlco.exact.fanouts import FanOut
 from dlco.exact.lattice import Bools, Floats, Ints, Links
 from dlco.exact.masks import Masks
 from dlco.exact.tiles import Tiles
-from dlco.hardware.architecture import Architecture
+from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
 from dlco.mapping.kept import Bypass, free_levels, kept_table
@@ -41,28 +42,22 @@ MAX_CHOICES = 4096  # of what all levels keep, where it is free
 MACS = -1  # the level of the terms that are operands of MACs
 SHARED = (  # of the tables, those that do not depend on what levels keep
     *("shape", "lattice", "dims", "macs", "extents", "bounds", "volume", "ranks", "written", "relevant", "moving"),
-    *("bits", "words", "slides", "slide_of", "irrelevant", "masks", "levels", "links", "begins", "_spatial"),
-    *("children", "distinct", "leak_pj", "compute", "compulsory_cycles", "ports", "together", "least_words", "memo"),
+    *("bits", "words", "slides", "slide_of", "irrelevant", "masks", "chain", "links", "fans", "results"),
+    *("compulsory_cycles", "ports", "together", "least_words", "memo"),
 )
 
 
-def why_not_covered(case: Case) -> str | None:
+def why_no_tables(case: Case) -> str | None:
     """Why `LayerTables` do not describe a case, in words that follow "because"; None where they do."""
     problem, architecture = case.problem, case.architecture
-    levels = architecture.levels
     if case.imperfect:
         return "factors need not divide the bounds"
-    if len(levels) < 2:
-        return f"{architecture.name!r} has one storage level; two or more are covered"
-    for i, level in enumerate(levels):
-        if level.fanout_x * level.fanout_y > 1 and i != len(levels) - 2:
-            return f"{level.name} has a fan-out; only the level next to the outermost is covered with one"
     names = {space.name for space in problem.dataspaces}
     if architecture.is_split:
         return f"memories of {architecture.name!r} are in parts"
-    out = names & (levels[-1].bypass | case.resolved.bypassed(levels[-1].name))
-    if out:
-        return f"{levels[-1].name}, the outermost level, bypasses {', '.join(sorted(out))}"
+    for name in sorted(names):
+        if all(name in level.bypass | case.resolved.bypassed(level.name) for level in architecture.levels):
+            return f"no level of {architecture.name!r} keeps {name}"
     for space in compile_problem(problem).spaces:
         if any(len(rank) > 2 for rank in space.ranks):
             return f"three dimensions share a rank of {space.name}"
@@ -70,7 +65,7 @@ def why_not_covered(case: Case) -> str | None:
             return f"{space.name} is written with gaps or overlaps"
     if case.keep_free:
         free = free_levels(architecture, case.constraints)
-        ways = prod(2 ** len(names - level.bypass) for level in levels if level.name in free)
+        ways = prod(2 ** len(names - level.bypass) for level in architecture.levels if level.name in free)
         if ways > MAX_CHOICES:
             return f"its levels may keep {ways:,} sets of dataspaces; up to {MAX_CHOICES:,} are covered"
     dims = len(compile_problem(problem).live)
@@ -97,9 +92,17 @@ class FillTerm:
     parent: int
 
 
+class Port(NamedTuple):
+    """A port: whether reads use it, whether writes (fills and updates) do, as 0 or 1; words a cycle and instance."""
+
+    reads: int
+    writes: int
+    width: float
+
+
 @dataclass(frozen=True, eq=False)
 class LayerTables(Tiles):
-    """One problem on one machine that `why_not_covered` lets pass; `K` terms, `S` vectors of spatial factors.
+    """One problem on one machine that `why_no_tables` lets pass; `K` terms, `R` results.
 
     Attributes:
         architecture: the machine, with the constraints that it carries.
@@ -111,7 +114,7 @@ class LayerTables(Tiles):
     constraints: Constraints | None = None
     chosen: Bypass | None = None
 
-    def keeping(self, chosen: Bypass) -> "LayerTables":
+    def keeping(self, chosen: Bypass) -> Self:
         """The same with another choice of what every level bypasses; what does not depend on it is shared."""
         other = replace(self, chosen=tuple(chosen))
         vars(other).update({name: getattr(self, name) for name in SHARED})
@@ -133,58 +136,64 @@ class LayerTables(Tiles):
         return Masks(self.problem, self.architecture, self.constraints)
 
     @cached_property
+    def chain(self) -> tuple[Level, ...]:
+        """The levels, and where needed the one beyond them."""
+        levels = self.architecture.levels
+        alone = len(levels) == 1 or levels[-1].fanout_x * levels[-1].fanout_y > 1
+        return (*levels, Level("beyond", capacity=0)) if alone else levels
+
+    @cached_property
     def levels(self) -> int:
-        """Storage levels."""
-        return len(self.architecture.levels)
+        """Levels of the chain."""
+        return len(self.chain)
 
     @property
     def shared(self) -> int:
-        """The level with the fan-out."""
+        """The last level but one."""
         return self.levels - 2
 
     @cached_property
     def kept(self) -> Bools:
         """`[levels, T]`."""
-        return np.array(kept_table(self.problem, self.architecture, self.bypass))
+        real = kept_table(self.problem, self.architecture, self.bypass)
+        return np.array([*real, *[[False] * len(self.spaces)] * (self.levels - len(real))])
+
+    @cached_property
+    def outermost(self) -> Ints:
+        """`[T]` the last level that keeps each dataspace."""
+        return np.array([np.flatnonzero(column)[-1] for column in self.kept.T])
 
     @cached_property
     def fits(self) -> Bools:
         """`[states, levels]` whether a level holds such a tile of all that it keeps."""
-        room = np.array([level.usable_capacity for level in self.architecture.levels])
+        room = np.array([level.usable_capacity for level in self.chain])
         return np.stack([(self.words * row).sum(1) for row in self.kept], 1) <= room
+
+    def room(self, level: int) -> Bools:
+        """`[states]` whether such a tile fits every level from one up to m: tiles only grow on the way out."""
+        return np.all(self.fits[:, level : self.shared + 1], axis=1)
 
     @cached_property
     def links(self) -> tuple[Links | None, ...]:
-        """By level where its temporal loops may lead to; None where to all multiples."""
+        """By level up to m where its temporal loops may lead to; None where to all multiples."""
         return tuple(
             None if all(some.all() for some in factors) else self.lattice.links(factors)
-            for factors in self.masks.temporal
+            for factors in self.masks.temporal[: self.shared + 1]
         )
 
     @cached_property
-    def begins(self) -> Bools:
-        """`[states]` whether the innermost level's temporal loops may be these."""
-        return self._meets(self.lattice.digit, self.masks.temporal[0])
-
-    @cached_property
     def shared_tiles(self) -> Bools:
-        """`[states]` whether the shared level holds such a tile, and the outermost level's loops may be those left."""
+        """`[states]` whether level m holds such a tile, and the last level's loops may be those left."""
+        if self.levels > len(self.architecture.levels):  # none lies beyond the machine
+            return self.fits[:, self.shared] & (np.arange(self.lattice.size) == self.lattice.size - 1)
         left = np.array(self.lattice.radix, dtype=np.int64) - 1 - self.lattice.digit  # bound over divisor, by index
-        return self.fits[:, self.shared] & self._meets(left, self.masks.temporal[-1])
-
-    def _meets(self, digit: Ints, factors: Sequence[Bools]) -> Bools:
-        """`[n]` whether factors, as indices `[n, dims]` of divisors, are among those of each dimension."""
-        meets = np.ones(len(digit), dtype=bool)
-        for d, some in enumerate(factors):
-            meets &= some[digit[:, d]]
-        return meets
+        return self.fits[:, self.shared] & self.lattice.among(left, self.masks.temporal[-1])
 
     def figure(self, name: str) -> Floats:
         """`[levels]` a figure of every level; of an energy an access its least a word."""
-        levels = self.architecture.levels
-        blocks = [level.block_size if name.endswith("_pj") and name != "leak_pj" else 1 for level in levels]
+        blocks = [level.block_size if name.endswith("_pj") and name != "leak_pj" else 1 for level in self.chain]
         return np.array(
-            [getattr(level, name) / block for level, block in zip(levels, blocks, strict=True)], dtype=float
+            [getattr(level, name) / block for level, block in zip(self.chain, blocks, strict=True)], dtype=float
         )
 
     def content_pj(self, level: int, space: int) -> float:
@@ -194,15 +203,29 @@ class LayerTables(Tiles):
 
     @cached_property
     def terms(self) -> tuple[FillTerm, ...]:
-        """The MACs' operands, then the tiles kept in a processing element."""
+        """The MACs' operands, then the tiles kept further in than level m that are filled from further out."""
         tiles = [(MACS, t) for t in range(len(self.spaces))]
         tiles += [(lv, t) for lv in range(self.shared) for t in range(len(self.spaces)) if self.kept[lv, t]]
-        return tuple(FillTerm(lv, t, next(p for p in range(lv + 1, self.levels) if self.kept[p, t])) for lv, t in tiles)
+        return tuple(
+            FillTerm(lv, t, next(p for p in range(lv + 1, self.levels) if self.kept[p, t]))
+            for lv, t in tiles
+            if lv < self.outermost[t]
+        )
 
     @cached_property
     def space_of(self) -> Ints:
         """`[K]` index of each term's dataspace."""
         return np.array([term.space for term in self.terms])
+
+    @cached_property
+    def level_of(self) -> Ints:
+        """`[K]` level of each term's tiles."""
+        return np.array([term.level for term in self.terms])
+
+    @cached_property
+    def parent_of(self) -> Ints:
+        """`[K]` level that fills each term's tiles."""
+        return np.array([term.parent for term in self.terms])
 
     @cached_property
     def fill_pj(self) -> Floats:
@@ -215,22 +238,21 @@ class LayerTables(Tiles):
         """`[K]` pJ a word that a term's parent serves."""
         return np.array([self.content_pj(term.parent, term.space) for term in self.terms])
 
-    @cached_property
-    def crosses(self) -> Bools:
-        """`[K]` whether a term's words come over the fan-out."""
-        return np.array([term.parent >= self.shared for term in self.terms])
+    def crosses_at(self, level: int) -> Bools:
+        """`[K]` whether a term's words come over the fan-out of a level."""
+        return (self.level_of < level) & (self.parent_of >= level)
 
     @cached_property
-    def inside_pj(self) -> Floats:
-        """`[K]` the part of a word's cost that lies inside a processing element, pJ."""
-        return self.fill_pj + np.where(self.crosses, 0.0, self.serve_pj)
+    def filled(self) -> Bools:
+        """`[T]` whether the tiles of level m are filled from the last level."""
+        return self.kept[self.shared] & self.kept[-1]
 
     @cached_property
     def shared_pj(self) -> Floats:
-        """`[T]` pJ a word that tiles of the shared level are filled with from the outermost one; 0 where not kept."""
+        """`[T]` pJ a word that tiles of level m are filled with from the last level; 0 where they are not."""
         writes, top = self.figure("write_pj")[self.shared], self.levels - 1
         costs = [writes + self.content_pj(top, t) for t in range(len(self.spaces))]
-        return np.where(self.kept[self.shared], costs, 0.0)
+        return np.where(self.filled, costs, 0.0)
 
     @cached_property
     def classes(self) -> tuple[OrderClasses, ...]:
@@ -240,8 +262,8 @@ class LayerTables(Tiles):
         return tuple(
             order_classes(
                 self.dims,
-                tuple(r if self.kept[:lv, t].any() else None for t, r in enumerate(found)),
-                self.masks.innermost(lv),
+                tuple(r if self.kept[: min(lv, self.outermost[t]), t].any() else None for t, r in enumerate(found)),
+                self.masks.innermost(lv) if lv < len(self.architecture.levels) else (),
             )
             for lv in range(1, self.levels)
         )
@@ -249,67 +271,45 @@ class LayerTables(Tiles):
     # spatial factors
 
     @cached_property
-    def _spatial(self) -> tuple[Ints, Ints]:
-        level, ext = self.architecture.levels[self.shared], self.lattice.extent
-        allowed = self._meets(self.lattice.digit, self.masks.spatial[self.shared])
-        small = np.flatnonzero(allowed & (self.volume <= level.fanout_x * level.fanout_y))
-        only_x, only_y = self.masks.axes(self.shared)
-        along_x = np.full(len(small), -1, dtype=np.int64)
-        for mask in range(2**self.dims):
-            if only_x & ~mask or only_y & mask:
-                continue
-            on_x = (mask & self.bits) > 0
-            x, y = ext[small][:, on_x].prod(1), ext[small][:, ~on_x].prod(1)
-            along_x = np.where((along_x < 0) & (x <= level.fanout_x) & (y <= level.fanout_y), mask, along_x)
-        return small[along_x >= 0], along_x[along_x >= 0]
+    def fans(self) -> tuple[FanOut, ...]:
+        """The fan-outs of the levels up to m."""
+        return tuple(self.fan(level) for level in range(self.levels - 1))
 
-    @property
-    def spatial(self) -> Ints:
-        """`[S]` states of the spatial factors that the fan-out holds, each dimension along one axis."""
-        return self._spatial[0]
-
-    @property
-    def along_x(self) -> Ints:
-        """`[S]` bits of the dimensions that lie along X there."""
-        return self._spatial[1]
+    def fan(self, level: int) -> FanOut:
+        """The fan-out of a level, anew."""
+        x, y = self.chain[level].fanout_x, self.chain[level].fanout_y
+        return FanOut(self, x, y, self.masks.spatial[level], *self.masks.axes(level))
 
     @cached_property
-    def children(self) -> Floats:
-        """`[S]` processing elements in use."""
-        return self.volume[self.spatial]
+    def is_array(self) -> bool:
+        """Whether no level inside level m has spatial factors to choose: all is one array under level m."""
+        return all(fan.is_given for fan in self.fans[: self.shared])
 
     @cached_property
-    def distinct(self) -> Floats:
-        """`[S, T]` children with different words over children, where windows do not overlap."""
-        used = self.extents[self.spatial]
-        return np.stack([np.where(row, used, 1.0).prod(1) for row in self.relevant], 1) / self.children[:, None]
+    def inside_pj(self) -> Floats:
+        """`[K]` pJ a word of a term that is paid inside level m, at the least."""
+        return self.fill_pj + np.where(self.crosses_at(self.shared), 0.0, self.serve_pj)
+
+    @cached_property
+    def results(self) -> Ints:
+        """`[R]` indices of the dataspaces that are written."""
+        return np.flatnonzero(self.written)
 
     @cached_property
     def first_visits(self) -> Floats:
-        """`[S, levels, T]` words of results that an instance sees for the first time: neither read nor filled."""
-        spread = self.irrelevant[self.spatial]
-        part = np.where(self.relevant, 1.0, 1.0 / self.bounds).prod(1) * self.written
-        inside = np.arange(self.levels)[:, None] < self.shared
-        return np.where(inside, spread[:, None, :], 1.0) * part * self.kept
+        """`[levels, R]` words of results that an instance sees for the first time: neither read nor filled.
+
+        A MAC, over all instances, where all see different ones.
+        """
+        part = [float(self.words[-1, t]) / self.macs for t in self.results]
+        return self.kept[:, self.results] * np.array(part)
 
     @cached_property
-    def constant_pj(self) -> Floats:
-        """`[S]` energy a MAC besides the terms and leakage, pJ: the MACs, less what first visits save."""
-        saved = self.figure("read_pj") + np.where(
-            np.arange(self.levels) < self.levels - 1, self.figure("write_pj"), 0.0
-        )
-        return self.architecture.mac_pj - (self.first_visits * saved[:, None]).sum((1, 2))
-
-    @cached_property
-    def leak_pj(self) -> Floats:
-        """`[S]` leakage a cycle, pJ."""
-        inside = np.arange(self.levels) < self.shared
-        return (self.figure("leak_pj") * np.where(inside, self.children[:, None], 1.0)).sum(1)
-
-    @cached_property
-    def compute(self) -> Floats:
-        """`[S]` cycles of the MACs."""
-        return self.macs / self.children
+    def saved_pj(self) -> Floats:
+        """`[levels, R]` pJ that first visits save, each instance seeing different words."""
+        filled = np.arange(self.levels)[:, None] < self.outermost[self.results]
+        word = self.figure("read_pj")[:, None] + np.where(filled, self.figure("write_pj")[:, None], 0.0)
+        return self.first_visits * word
 
     @cached_property
     def compulsory_cycles(self) -> float:
@@ -317,54 +317,86 @@ class LayerTables(Tiles):
         return problem_floor(self.problem, as_space(self.architecture)).cycles
 
     @cached_property
-    def ports(self) -> tuple[tuple[int, bool, bool, float], ...]:
-        """(level, whether reads use it, whether writes do, words a cycle) of every port that may be short."""
-        found = []
-        for i, level in enumerate(self.architecture.levels):
-            found += [(i, True, False, level.read_bandwidth), (i, False, True, level.write_bandwidth)]
-            found += [(i, True, True, level.shared_bandwidth)]
-        return tuple(port for port in found if port[-1] < inf)
+    def ports(self) -> dict[int, tuple[Port, ...]]:
+        """The ports that may be short of words, by level."""
+        found = {}
+        for i, level in enumerate(self.chain):
+            ports = (
+                Port(1, 0, level.read_bandwidth),
+                Port(0, 1, level.write_bandwidth),
+                Port(1, 1, level.shared_bandwidth),
+            )
+            if any(port.width < inf for port in ports):
+                found[i] = tuple(port for port in ports if port.width < inf)
+        return found
 
     def port_cycles(
-        self, spatial: Ints, fills: Floats, loose: Floats, share: Floats, shared_fills: Floats | None = None
+        self,
+        fills: Floats,
+        loose: Floats,
+        share: Floats,
+        instances: Floats,
+        spread: Floats,
+        shared_fills: Floats | None = None,
     ) -> Floats:
         """`[n]` cycles that the narrowest port needs for words that are known; arguments as `port_needs`."""
-        return self.port_needs(spatial, fills, loose, share, shared_fills).max(1, initial=0.0)
+        needs = self.port_needs(fills, loose, share, instances, spread, shared_fills)
+        return reduce(np.maximum, needs.T, np.zeros(len(fills)))
 
     def port_needs(
-        self, spatial: Ints, fills: Floats, loose: Floats, share: Floats, shared_fills: Floats | None = None
+        self,
+        fills: Floats,
+        loose: Floats,
+        share: Floats,
+        instances: Floats,
+        spread: Floats,
+        shared_fills: Floats | None = None,
     ) -> Floats:
         """`[n, ports]` cycles that each of `ports` needs for words that are known; the others only add to it.
 
         Args:
-            spatial: `[n]` rows of `spatial`.
             fills: `[n, K]` words a MAC of every term.
             loose: `[n, K]` those of them that loops further out may still save, of one dataspace or, where a dimension
                 leaves several in place, of all.
-            share: `[n, T]` children with different words over children.
-            shared_fills: `[n, T]` words a MAC of the shared level's tiles, None where they are not known.
+            share: `[n, K]` words that a term's parent serves over its fills.
+            instances: `[n, levels]` of every level.
+            spread: `[n, levels, R]` how many of them see the same words of each result.
+            shared_fills: `[n, T]` words a MAC of the tiles of level m, None where they are not known.
         """
-        cycles = np.zeros((len(spatial), len(self.ports)))
-        for port, (level, reads, writes, width) in enumerate(self.ports):
-            firm = -self.first_visits[spatial, level].sum(1) * (reads + (writes and level < self.levels - 1))
-            savings = np.zeros((len(spatial), len(self.spaces)))
-            for j, term in enumerate(self.terms):
-                uses: Floats | float = 0.0
-                if term.parent == level:
-                    crossing = share[:, term.space] if self.crosses[j] else 1.0
-                    uses = (reads + (writes and bool(self.written[term.space]))) * crossing
-                if term.level == level and writes:
-                    uses = uses + 1.0
-                if np.any(uses):
-                    firm += uses * fills[:, j]
-                    savings[:, term.space] += uses * loose[:, j]
-            if shared_fills is not None and level == self.shared and writes:
-                firm += shared_fills.sum(1)
+        needs = np.zeros((sum(map(len, self.ports.values())), len(fills)))
+        row = iter(needs)
+        for level, ports in self.ports.items():
+            reads, writes = (-(spread[:, level] @ visits) for visits in self._first_visits[level])
+            saved: dict[int, list[Floats | float]] = {}
+            for j in np.flatnonzero((self.parent_of == level) | (self.level_of == level)):
+                term = self.terms[j]
+                own, part = fills[:, j], loose[:, j]
+                served = term.parent == level
+                writing = not served or bool(self.written[term.space])
+                if served:
+                    own, part = own * share[:, j], part * share[:, j]
+                run = saved.setdefault(term.space, [0.0, 0.0])
+                if served:
+                    reads, run[0] = reads + own, run[0] + part
+                if writing:
+                    writes, run[1] = writes + own, run[1] + part
+            if shared_fills is not None and level == self.shared:
+                writes = writes + shared_fills.sum(1)
             if shared_fills is not None and level == self.levels - 1:
-                firm += reads * shared_fills.sum(1) + writes * shared_fills[:, self.written].sum(1)
-            instances = self.children[spatial] if level < self.shared else 1.0
-            cycles[:, port] = self.macs * (firm - self.saved(savings)) / instances / width
-        return cycles
+                reads, writes = reads + shared_fills.sum(1), writes + shared_fills[:, self.written].sum(1)
+            for port in ports:
+                firm = reads * port.reads + writes * port.writes
+                runs = [run[0] * port.reads + run[1] * port.writes for run in saved.values()]
+                if runs:
+                    firm = firm - (sum(runs) if self.together else reduce(np.maximum, runs))
+                next(row)[:] = firm * (self.macs / port.width) / instances[:, level]
+        return needs.T
+
+    @cached_property
+    def _first_visits(self) -> tuple[tuple[Floats, Floats], ...]:
+        """By level what first visits of results `[R]` save of reads, and of writes."""
+        filled = np.arange(self.levels)[:, None] < self.outermost[self.results]
+        return tuple(zip(self.first_visits, self.first_visits * filled, strict=True))
 
     def saved(self, savings: Floats) -> Floats:
         """`[n]` the most that loops further out save, of what they might save of each dataspace, `[n, T]`.
@@ -382,30 +414,8 @@ class LayerTables(Tiles):
             sets |= {some for size in range(2, len(stay) + 1) for some in combinations(stay, size)}
         return tuple(sorted(sets))
 
-    def shared_words(self, spatial: Ints, inner: Ints) -> Floats:
-        """`[n, T]` children with different words over children, for spatial factors over children of given tiles.
-
-        Windows of neighbours whose steps meet on a grid overlap: of n x m children, steps a and b on a common grid g,
-        (n - b/g)+ (m - a/g)+ share another one's words.
-
-        Args:
-            spatial: `[n]` rows of `spatial`.
-            inner: `[n]` states of the children's tiles.
-        """
-        share = self.distinct[spatial].copy()
-        factors = self.extents[self.spatial[spatial]]
-        for slide in self.slides:
-            (a, b), (c, k) = slide.dims, slide.steps
-            both = np.flatnonzero((factors[:, a] > 1) & (factors[:, b] > 1))
-            n, m = factors[both, a], factors[both, b]
-            step_a, step_b = (step * self.lattice.extent[inner[both], d] for step, d in ((c, a), (k, b)))
-            grid = np.gcd(step_a, step_b)
-            repeated = np.maximum(n - step_b // grid, 0) * np.maximum(m - step_a // grid, 0)
-            share[both, slide.space] *= 1 - repeated / (n * m)
-        return share
-
     def step(
-        self, level: int, fills: Floats, is_open: Bools, inner: Ints, outer: Ints, tile: Ints, row: Ints
+        self, level: int, fills: Floats, is_open: Bools, inner: Ints, outer: Ints, tiles: Ints, row: Ints
     ) -> tuple[Floats, Bools]:
         """The terms `[n, K]`, and which of them may still become smaller, after the temporal loops of a level.
 
@@ -415,7 +425,7 @@ class LayerTables(Tiles):
             is_open: `[n, K]` before; a term is open while no loop has moved its tile.
             inner: `[n]` states before the loops.
             outer: `[n]` states after them.
-            tile: `[n]` states of the tiles of the level below.
+            tiles: `[n, levels further in]` states of the tiles there.
             row: `[n]` rows of the level's `classes`.
         """
         classes, code = self.classes[level - 1], self.loops(inner, outer)
@@ -427,7 +437,7 @@ class LayerTables(Tiles):
             goes_on = np.flatnonzero(is_open[:, j])
             if not len(goes_on):
                 continue
-            a, b, e = inner[goes_on], outer[goes_on], tile[goes_on]
+            a, b, e = inner[goes_on], outer[goes_on], tiles[goes_on, term.level]
             moves = (code[goes_on] & self.moving[term.space]) > 0
             still = np.where(moves, classes.still[row[goes_on], term.space], code[goes_on])
             slide = np.where(moves, classes.slide[row[goes_on], term.space], NO_SLIDE)

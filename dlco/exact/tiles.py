@@ -146,6 +146,11 @@ class Tiles:
         """(rank, coefficient) by dataspace and dimension that slides one of its windows."""
         return {(s.space, d): (s, c) for s in self.slides for d, c in zip(s.dims, s.steps, strict=True)}
 
+    def alike(self, space: int) -> Ints | None:
+        """`[states]` equal numbers above 0 for tiles whose windows slide alike; None where none of a dataspace does."""
+        dims = sorted({d for slide in self.slides if slide.space == space for d in slide.dims})
+        return 1 + (self.lattice.digit[:, dims] * self.lattice.stride[dims]).sum(1) if dims else None
+
     @cached_property
     def irrelevant(self) -> Floats:
         """`[states, T]` product of a tile's extents that do not index a dataspace."""

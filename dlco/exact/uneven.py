@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from dlco.cost.model import evaluate_totals
+from dlco.exact.array import ArrayTables
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.bounds import whole_cycles
 from dlco.exact.chains import Chains, Spot, operands, share_at_least
@@ -26,7 +27,6 @@ from dlco.exact.cut_bounds import SharedBounds
 from dlco.exact.cuts import Cuts, UnevenTables
 from dlco.exact.frontier import Frontier
 from dlco.exact.lattice import Bools, Floats, Ints
-from dlco.exact.tables import LayerTables
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.kept import kept_table
 from dlco.mapping.mapping import Mapping, MappingBatch
@@ -37,7 +37,7 @@ BEAM = 256  # chains kept at every cut when the front is first to come down
 
 @dataclass(frozen=True, eq=False)
 class Left:
-    """Choices of spatial factors `[n]` not yet done with: rows of `LayerTables.spatial`, least pJ a MAC and cycles."""
+    """Choices of spatial factors `[n]` not yet done with: rows of `ArrayTables.spatial`, least pJ a MAC and cycles."""
 
     spatial: Ints
     energy: Floats
@@ -61,7 +61,7 @@ class UnevenSearch:
     def __init__(self, problem: Problem, architecture: Architecture) -> None:
         self.tables = UnevenTables(problem, architecture)
         self.cuts = Cuts(self.tables)
-        self.even = FrontSearch(LayerTables(problem, architecture))
+        self.even = FrontSearch(ArrayTables(problem, architecture))
         self.bounds = SharedBounds(self.cuts)
         self.found: list[Mapping] = []
         self.front = Frontier.empty(1)

@@ -2,7 +2,8 @@
 
 Each distinct layer's exact front is searched for by itself; the best choice of a point a layer is then the network's
 optimum, and its own lower bound. Cut short, layers whose front is not proved contribute the bounds of what was left,
-and layers not yet begun what a brief search finds and the work that no mapping avoids.
+and layers not yet begun what a brief search finds and the work that no mapping avoids. So do layers that even the
+widest pass of the exact search leaves something of.
 """
 
 import logging
@@ -19,12 +20,11 @@ from dlco.cost.model import evaluate
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution
-from dlco.errors import DlcoError
+from dlco.errors import DlcoError, NotSupported
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
 from dlco.exact.enumerate import LayerFront
-from dlco.exact.optimal import NoMapping, OptimalFront, begin_search, found_by, least_value
-from dlco.exact.tables import why_not_covered
+from dlco.exact.optimal import OptimalFront, begin_search, found_by, least_value, why_not_covered
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
@@ -77,7 +77,7 @@ def solve_exactly(
             leaves without any.
 
     Raises:
-        NoMapping: a layer has no mapping that meets the constraints and fits the machine.
+        NotSupported: a layer has no mapping that meets the constraints and fits the machine, or none was found.
     """
     state, fronts = State(listener), Fronts(request)
     with held() as state.interrupts, single_thread():
@@ -112,7 +112,7 @@ def solve_on(
     fronts = Fronts(asked)
     try:
         fronts.search(journal, lambda share: report())
-    except NoMapping:
+    except NotSupported:
         return None
     return _best_choice(fronts, effort, State(silent))
 
@@ -161,7 +161,7 @@ class Fronts:
         except KeyboardInterrupt:
             self.optima[problem] = found_by(search)
             raise
-        return _packed(problem, found_by(search).front)
+        return _packed(problem, found_by(search))
 
     def begin(self, brief: Brief) -> None:
         """End the search here, with some mapping of each layer of which nothing is known."""
@@ -219,8 +219,9 @@ def _begun(layer: Layer, request: Request, mapping: Mapping) -> OptimalFront:
     return OptimalFront(front, torch.tensor([[floor.energy, floor.cycles]], dtype=torch.float64))
 
 
-def _packed(problem: Problem, front: LayerFront) -> dict[str, Any]:
-    """A proved front as tensors and numbers."""
+def _packed(problem: Problem, found: OptimalFront) -> dict[str, Any]:
+    """A front whose search ended as tensors and numbers."""
+    front = found.front
     names = [space.name for space in problem.dataspaces]
     batches = [MappingBatch.stack([mapping], torch.int64) for mapping in front.mappings]
     return {
@@ -232,15 +233,17 @@ def _packed(problem: Problem, front: LayerFront) -> dict[str, Any]:
         "energy_pj": front.energy_pj,
         "cycles": front.cycles,
         "evaluated": front.evaluated,
+        "open": found.open,
     }
 
 
 def _unpacked(problem: Problem, machine: Architecture, plain: dict[str, Any]) -> OptimalFront:
-    """The proved front that `_packed` made tensors of."""
+    """The front that `_packed` made tensors of."""
     dims, n = len(problem.dimensions), len(plain["cycles"])
     spaces = [space.name for space in problem.dataspaces]
     for name in ("energy_pj", "cycles"):
         check_table(name, plain[name], (n,))
+    check_table("open", plain["open"], (None, 2))
     tables = [plain[name] for name in ("levels", "factors", "order", "spatial_order", "bypass")]
     mappings = []
     for names, factors, order, spatial_order, bypass in zip(*tables, strict=True):
@@ -256,4 +259,4 @@ def _unpacked(problem: Problem, machine: Architecture, plain: dict[str, Any]) ->
     if len(mappings) != n:
         raise ValueError(f"there are {len(mappings)} mappings of {n} points")
     front = LayerFront(plain["energy_pj"], plain["cycles"], tuple(mappings), int(plain["evaluated"]))
-    return OptimalFront(front, torch.zeros(0, 2, dtype=torch.float64))
+    return OptimalFront(front, plain["open"])

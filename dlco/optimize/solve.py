@@ -8,8 +8,7 @@ from typing import Unpack
 
 from dlco.design.budget import Budget
 from dlco.design.solution import Solution
-from dlco.errors import Infeasible
-from dlco.exact.optimal import NoMapping
+from dlco.errors import Infeasible, NotSupported
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
@@ -98,9 +97,13 @@ def solve(
         if refused is None:
             try:
                 proved = solve_exactly(request, effort, listener, journal, partial(_briefly, request))
-            except NoMapping as error:  # the search ends on the nearest there is and says what it breaks
+            except NotSupported as error:  # the search ends on the nearest there is and says what it breaks
                 proved, reason = None, str(error)
             if proved is not None:
+                if proved.status == "solved" and proved.gap and not (request.keep_free or request.uneven):
+                    starts = (*others.starts, proved)
+                    run = make_run(request, replace(effort, exact=False), starts, listener, journal)
+                    proved = _better(proved, search_design(run, bound=False))
                 return noted(proved) if bound else noted(proved, lower_bound=None)
         reason = reason or "no mapping keeps the budget"
         log.info("searching, as the exact search does not answer this: %s", reason)
@@ -113,6 +116,13 @@ def solve(
             log.warning("uneven is True, but even mappings alone are searched: %s", reason)
         run = make_run(request, effort, others.starts, listener, journal)
         return noted(search_design(run, bound=bound))
+
+
+def _better(known: Solution, found: Solution) -> Solution:
+    """The better of two solutions of one request on one machine, with the bound of the first."""
+    if found.status == "infeasible" or found.cost.objective(found.objective) >= known.cost.objective(known.objective):
+        return known
+    return replace(found, lower_bound=known.lower_bound)
 
 
 def solve_again(

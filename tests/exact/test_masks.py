@@ -17,7 +17,7 @@ from dlco.mapping.factors import divisors
 from dlco.mapping.mapspace import MapSpace
 from dlco.workload import Layer
 
-from .test_optimal import points, random_layer, random_machine
+from .test_optimal import points, random_hierarchy, random_layer, random_machine
 
 
 def random_slot(rng: random.Random, layer: Layer, level: str, kind: str) -> SlotConstraint:
@@ -45,8 +45,8 @@ def random_slot(rng: random.Random, layer: Layer, level: str, kind: str) -> Slot
 def random_constraints(rng: random.Random, layer: Layer, machine: Architecture) -> Constraints:
     """Constraints of every kind; some leave no mapping."""
     few = rng.choice((0.2, 0.5))
-    shared = machine.levels[-2].name
-    places = [(level.name, "temporal") for level in machine.levels] + [(shared, "spatial")]
+    fans = [level.name for level in machine.levels if level.fanout_x * level.fanout_y > 1]
+    places = [(level.name, "temporal") for level in machine.levels] + [(name, "spatial") for name in fans]
     slots = tuple(random_slot(rng, layer, *place) for place in places if rng.random() < few)
     bypass, keep = [], []
     for level in machine.levels[:-1]:
@@ -94,6 +94,18 @@ def test_the_front_is_that_of_every_mapping_that_meets_the_constraints(inside):
         carried = rng.random() < 0.3
         machine = replace(machine, constraints=constraints) if carried else machine
         done += check(layer, machine, None if carried else constraints) > 0
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+def test_constraints_hold_on_machines_of_any_hierarchy(levels):
+    rng, done = random.Random(levels), 0
+    while done < 15:
+        layer, machine = random_layer(rng, (4000, 4000, 600, 200)[levels - 1]), random_hierarchy(rng, levels)
+        try:
+            constraints = random_constraints(rng, layer, machine)
+        except InvalidInput:
+            continue
+        done += check(layer, machine, constraints) > 0
 
 
 def test_names_that_the_layer_does_not_have_are_refused():

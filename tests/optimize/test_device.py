@@ -23,6 +23,7 @@ EFFORT = SolveEffort(
     fit=Effort(rounds=3),
     step=Effort(rounds=2),
     polish=Effort(rounds=3, islands=2),
+    exact=False,
 )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from dlco import Budget, InvalidInput, conv2d, linear, matmul, networks, solve
+from dlco.exact import best_first
 from dlco.hardware import eyeriss_like, gemmini_like, generic
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping import Constraints, SlotConstraint
@@ -139,11 +140,22 @@ def test_constraints_that_leave_no_mapping_are_said_with_what_the_nearest_breaks
 def test_other_machines_are_searched_as_before(caplog):
     caplog.set_level("INFO", logger="dlco")
     layer = [linear("fc", C=32, M=24)]
-    assert solve(layer, gemmini_like(), "latency").status == "solved"
-    assert "does not answer this: accumulator has a fan-out" in caplog.text
+    assert solve(layer, gemmini_like(), "power").status == "solved"
+    assert "does not answer this: slower is better where mean power counts" in caplog.text
 
 
 def test_bound_false_proves_nothing():
     assert solve(TINY, SMALL, "edp", bound=False).lower_bound is None
     with pytest.raises(InvalidInput, match="bound is"):
         solve(TINY, SMALL, "edp", bound=3)
+
+
+def test_what_the_widest_pass_leaves_open_is_searched_for_and_bounded(monkeypatch):
+    layer, machine = conv2d("c", C=16, M=32, P=14, Q=14, R=3, S=3), gemmini_like()
+    proved = solve([layer], machine)
+    monkeypatch.setattr(best_first, "WIDTHS", (1,))
+    left = solve([layer], machine)
+    assert proved.gap == 0
+    assert left.status == "solved"
+    assert left.gap > 0
+    assert left.lower_bound <= proved.lower_bound <= left.cost.edp
