@@ -134,10 +134,11 @@ def make_labels(tables: LayerTables, spare: Floats | None = None) -> Labels:
             states that need not be reached; all tilings are made where it is not given.
     """
     m, labels = tables.shared, Labels.start(tables)
-    useful, most = [np.ones(tables.lattice.size, dtype=bool)] * m, [spare] * m
+    most: list[Floats] = []
+    useful = [np.ones(tables.lattice.size, dtype=bool)] * m
     if spare is not None:
         most = [-tables.lattice.least_of_multiples(-spare)] * (m - 1) + [spare]
-        useful = [one > -np.inf for one in most if one is not None]
+        useful = [one > -np.inf for one in most]
     for level in range(m):
         labels = labels.spread_over(tables, level, np.zeros(len(labels), dtype=np.int64))
         label, to = tables.lattice.multiples(labels.reached, tables.room(level) & useful[level], tables.links[level])
@@ -145,11 +146,10 @@ def make_labels(tables: LayerTables, spare: Floats | None = None) -> Labels:
         if level:
             at, row = tables.classes[level - 1].of(tables.loops(labels.reached[label], to))
             label, to = label[at], to[at]
-        grown, limit = labels.pick(label).tiled(tables, level, to, row), most[level]
-        if limit is not None:
-            grown = grown.pick(
-                _excess(tables, level, grown.fills, grown.is_open, grown.reached) <= limit[grown.reached]
-            )
+        grown = labels.pick(label).tiled(tables, level, to, row)
+        if most:
+            excess = _excess(tables, level, grown.fills, grown.is_open, grown.reached)
+            grown = grown.pick(excess <= most[level][grown.reached])
         labels = grown.pick(_unbeaten(grown.reached, np.rint(grown.fills * tables.macs), grown.is_open))
     return labels
 
