@@ -86,8 +86,9 @@ def test_arms_are_compared_seed_by_seed_at_equal_seconds() -> None:
     check_payload(payload)
     totals = payload["tables"][0]["rows"]
     assert totals[0][:2] == [2.0, None]
-    assert totals[1] == [7.0, pytest.approx(2.0), 2.0, 2.0, 1, 1, 0, 1]
-    assert [one["met"] for one in payload["targets"]] == [None, True]
+    assert totals[1] == [7.0, pytest.approx(2.0), 2.0, 2.0, 1, 1, 0, 0, 1]
+    assert [one["value"] for one in payload["targets"]] == ["0, 2 lost", "1, 1 lost"]
+    assert [one["met"] for one in payload["targets"]] == [False, False]
 
 
 def test_questions_are_of_all_networks_within_the_first_area_only() -> None:
