@@ -187,7 +187,7 @@ class _Question:
         into what it may reach now; where a limit is on more than one size, the one that the search steps to.
         """
         if not hardware.is_fixed:
-            machine = self.moved(figure, hardware, helped)
+            machine = self.moved(figure, hardware, budget, helped)
             if machine is None and not helped:
                 near = self.solve(hardware, budget, replace(SEARCH, exact=False), start=self.solution)
                 machine = None if near is None else near.architecture
@@ -197,7 +197,7 @@ class _Question:
         best = self.solve(hardware, budget, SEARCH, start=self.solution)
         return inf if best is None else _log(best.value)
 
-    def moved(self, figure: Figure, hardware: HardwareSpace, helped: bool) -> Architecture | None:
+    def moved(self, figure: Figure, hardware: HardwareSpace, budget: Budget, helped: bool) -> Architecture | None:
         """The solution's machine with one size moved for a changed limit on it; None where that keeps no limits."""
         names = () if figure.limit is None else hardware.limits[figure.limit].names
         if len(names) != 1:
@@ -208,9 +208,10 @@ class _Question:
             before, allowed = (closed(one).parameters[at].grid for one in (self.hardware, hardware))
             allowed = tuple(size for size in allowed if not helped or size not in before)
             sizes[at] = min(allowed, key=lambda size: abs(log(size / float(sizes[at]))))
-            return hardware.architecture(sizes)
-        except (InvalidInput, ValueError):  # nothing is allowed, or other limits are broken
+            machine = hardware.architecture(sizes)
+        except (InvalidInput, ValueError):  # nothing is allowed, or other limits between sizes are broken
             return None
+        return None if any(use.broken for use in budget.machine_uses(machine)) else machine
 
     def solved(self, hardware: HardwareSpace, budget: Budget) -> tuple[float, float]:
         """Logs of what the best design is proved to lie between, as far as it is."""
