@@ -14,6 +14,7 @@ from dlco.exact.outlook import Outlook
 
 CHUNK = 1 << 15  # labels bounded at once
 TILED = 256  # labels whose multiples are listed at once
+LAST = 10  # times the width may be kept of the last level, whose pairs are bounded well
 CROWD = 1_000_000  # labels of a level held at most before those are dropped that another beats
 
 
@@ -58,12 +59,13 @@ class Growth:
     def run(self) -> tuple[Labels, Floats]:
         """(labels of all levels inside level m, `[k, 2]` (pJ, cycles) bounds of what was left out for the width)."""
         labels = Labels.start(self.tables)
+        last = self.tables.shared - 1
         for level in range(self.tables.shared):
             if not self.tables.fans[level].is_given and len(labels):
-                labels = self._kept(self._spread(labels, level), level)
+                labels = self._kept(self._spread(labels, level), level, self.width)
             elif len(labels):
                 labels = labels.spread_over(self.tables, level, np.zeros(len(labels), dtype=np.int64))
-            labels = self._kept(self._tiled(labels, level), level)
+            labels = self._kept(self._tiled(labels, level), level, self.width * (LAST if level == last else 1))
         dropped = np.concatenate(self._dropped)
         return labels, dropped[unbeaten(*torch.from_numpy(dropped.T.copy())).numpy()]
 
@@ -112,8 +114,8 @@ class Growth:
         if not self.go_on():
             raise Stopped
 
-    def _kept(self, parts: Iterator[Bounded], level: int) -> Labels:
-        """The labels of all parts but those that another beats, and no more than the width."""
+    def _kept(self, parts: Iterator[Bounded], level: int, width: int) -> Labels:
+        """The labels of all parts but those that another beats, and no more than a width."""
         found: list[Bounded] = []
         count = 0
         for part in parts:
@@ -121,11 +123,11 @@ class Growth:
                 found.append(part)
                 count += len(part.labels)
             if count > CROWD:
-                found = [self._narrowed(self._thinned(Bounded.join(found)), max(self.width, CROWD // 2))]
+                found = [self._narrowed(self._thinned(Bounded.join(found)), max(width, CROWD // 2))]
                 count = len(found[0].labels)
         if not found:
             return Labels.none(self.tables, level + 1)
-        return self._narrowed(self._thinned(Bounded.join(found)), self.width).labels
+        return self._narrowed(self._thinned(Bounded.join(found)), width).labels
 
     def _thinned(self, some: Bounded) -> Bounded:
         return some.pick(unbeaten_labels(self.tables, some.labels, some.energy * some.cycles))
