@@ -84,6 +84,9 @@ class Growth:
         for start in range(0, len(labels), TILED):
             reached = labels.reached[start : start + TILED]
             label, to = tables.lattice.multiples(reached, good, tables.links[level])
+            energy, steps = self.outlook.roughly(labels.pick(slice(start, start + TILED)), level)
+            open_ = self._open(*self.outlook.with_tiles(energy[label], steps[label], level, to))
+            label, to = label[open_], to[open_]
             for first in range(0, len(to), CHUNK):
                 self._ask()
                 some, tile = labels.pick(start + label[first : first + CHUNK]), to[first : first + CHUNK]

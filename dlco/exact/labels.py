@@ -60,7 +60,7 @@ class Labels:
     def __len__(self) -> int:
         return len(self.reached)
 
-    def pick(self, index: Ints | Bools) -> "Labels":
+    def pick(self, index: Ints | Bools | slice) -> "Labels":
         """Some of them, or some several times."""
         return Labels(*(getattr(self, field.name)[index] for field in fields(self)))
 

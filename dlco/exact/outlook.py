@@ -169,6 +169,30 @@ class Outlook:
         cycles = np.maximum(self._compute(labels, ahead, at), self._port_cycles(labels, ahead, at, near))
         return energy + self._leakage(labels, cycles), cycles
 
+    def roughly(self, labels: Labels, level: int) -> tuple[Floats, Floats]:
+        """(pJ a MAC of their own words, cycles times children still to be used) `[n]` at least, for `with_tiles`.
+
+        Args:
+            labels: with the spatial factors of a level, whose temporal loops are to come.
+            level: the level.
+        """
+        tables, x, ahead = self.tables, labels.reached, level + 1
+        energy = self._at_shares(self._forms(labels, ahead, x), self._next_share(ahead, False)[x])
+        compute = tables.macs / labels.instances[:, 0]
+        instances = np.column_stack([labels.instances[:, 1:], np.ones(len(labels))])
+        most = self.ahead[ahead].spread[x][:, None]
+        spread = np.concatenate([labels.spread * most, np.ones((len(labels), 1, len(tables.results))) * most], 1)
+        ports = tables.port_cycles(*self._at_best(labels, x), labels.share, instances, spread)
+        return energy + self._leakage(labels, np.zeros(len(labels))), np.maximum(compute, ports)
+
+    def with_tiles(self, energy: Floats, steps: Floats, level: int, tile: Ints) -> tuple[Floats, Floats]:
+        """(pJ a MAC with leakage, cycles) `[n]` at least, of what `roughly` says with tiles `[n]` of the level."""
+        tables = self.tables
+        cycles = np.maximum(steps / self.ahead[level + 1].children[tile], tables.macs * self._slowest[tile])
+        cycles = whole_cycles(np.maximum(cycles, tables.compulsory_cycles))
+        outer = tables.figure("leak_pj")[level:].sum() / tables.macs
+        return energy + self._tiles[level][tile] + self.free[level + 1][tile] + cycles * outer, cycles
+
     def _compute(self, labels: Labels, ahead: int, at: Ints) -> Floats:
         """`[n]` cycles that no completion goes below, the ports inside aside; `at`: states reached or chosen."""
         tables = self.tables

@@ -359,13 +359,15 @@ class LayerTables(Tiles):
             loose: `[n, K]` those of them that loops further out may still save, of one dataspace or, where a dimension
                 leaves several in place, of all.
             share: `[n, K]` words that a term's parent serves over its fills.
-            instances: `[n, levels]` of every level.
+            instances: `[n, levels]` of every level, or of some from the innermost on; 0 stands for other ports.
             spread: `[n, levels, R]` how many of them see the same words of each result.
             shared_fills: `[n, T]` words a MAC of the tiles of level m, None where they are not known.
         """
         needs = np.zeros((sum(map(len, self.ports.values())), len(fills)))
         row = iter(needs)
         for level, ports in self.ports.items():
+            if level >= instances.shape[1]:
+                break
             reads, writes = (-(spread[:, level] @ visits) for visits in self._first_visits[level])
             saved: dict[int, list[Floats | float]] = {}
             for j in np.flatnonzero((self.parent_of == level) | (self.level_of == level)):
