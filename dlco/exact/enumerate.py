@@ -20,6 +20,7 @@ import torch
 from dlco.cost.accesses import count_accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.performance import performance
+from dlco.cost.tabulate import overflow
 from dlco.design.budget import Budget
 from dlco.design.dominance import unbeaten
 from dlco.design.network_cost import evaluate_network
@@ -96,7 +97,9 @@ class Listing:
     @property
     def factorings(self) -> int:
         """How many factorings fit."""
-        return len(next(iter(self.found.values()))) if self.found else 1
+        if self.found:
+            return len(next(iter(self.found.values())))
+        return int(bool((overflow(self.splits.nest({}), self.machine, self.splits.kept) <= 0).all()))
 
     def batches(self) -> Iterator[Batch]:
         """Every mapping, one loop order after the other, at most `BATCH` at once."""

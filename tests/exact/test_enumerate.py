@@ -187,3 +187,9 @@ def test_layers_of_one_problem_are_enumerated_once(machine):
     layer = LAYERS[0]
     twin = replace(layer, name="twin", count=3)
     assert enumerate_network([layer, twin], machine).evaluations == enumerate_layer(layer, machine).evaluated
+
+
+def test_a_layer_of_one_multiplication_that_does_not_fit_has_no_mapping():
+    machine = Architecture((Level("registers", "regfile", 2), Level("DRAM", "DRAM")))
+    with pytest.raises(InvalidInput, match="no mapping of the problem"):
+        enumerate_layer(matmul("one", M=1, K=1, N=1), machine)
