@@ -184,10 +184,13 @@ def _unbeaten(group: Ints, words: Floats, is_open: Bools) -> Ints:
 def unbeaten_labels(tables: LayerTables, labels: Labels, merit: Floats) -> Ints:
     """Indices of labels of one level, without most of those that another beats, whatever follows.
 
-    Of two that reach the same state with as many instances of every level, one beats the other that has no more words
-    in any term, as filled and as served, no fewer MACs at work, no fewer instances that see the same results, and
-    every run of free loops open that the other has open; where windows slide in such a run, over tiles that slide
-    alike. In every round the best label of each group that has not been one is held against the others.
+    Of two that reach the same state with as many MACs at work and instances of every level, one beats the other that
+    has no more words in any term, as filled and as served, no fewer instances that see the same results, and every run
+    of free loops open that the other has open; where windows slide in such a run, over tiles that slide alike. More
+    MACs at work would do as well, but for rounding errors of the cycles that ports need, which depend on them; and
+    instances decide what whole blocks and ports of each count.
+
+    In every round the best label of each group that has not been one is held against the others.
 
     Args:
         tables: the problem on the machine.
@@ -195,12 +198,12 @@ def unbeaten_labels(tables: LayerTables, labels: Labels, merit: Floats) -> Ints:
         merit: `[n]` small for labels that are likely to beat others.
     """
     group = labels.reached
-    for column in labels.instances[:, 1:].T:  # as many instances: blocks and ports count by instance
+    for column in labels.instances.T:
         values, place = np.unique(column, return_inverse=True)
         group = group * len(values) + place
     order = np.lexsort((merit, group))
     group = np.unique(group[order], return_inverse=True)[1]
-    more = -np.column_stack([labels.instances[:, :1], labels.spread.reshape(len(labels), labels.spread[0].size)])
+    more = -labels.spread.reshape(len(labels), labels.spread[0].size)
     words = np.column_stack([labels.fills, labels.fills * labels.share, more, ~labels.is_open])[order]
     windows = _windows(tables, labels)[order]
     left, tried = np.arange(len(order)), np.zeros(len(order), dtype=bool)
