@@ -15,6 +15,7 @@ by the least energy over the most time, which the budget must limit; and a singl
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count
 from math import inf
@@ -47,6 +48,7 @@ from dlco.workload.problem import Problem, check_count
 SAME = 1e-9  # relative: costs that differ by less are the same
 BATCHES = 30  # of pairs that one layer's search completes at most, unless the box is one machine
 RISE = 1e-4  # relative: what a half is worth at least whose bound is not known to rise
+QUICK = 4  # where this share of the effort is enough for the gap, the optimum is worth a try
 ENOUGH = 1.02  # times the target: a half that gets there is as good as any
 
 
@@ -56,8 +58,8 @@ class MachineEffort:
 
     Attributes:
         boxes: how many boxes are searched in at most, counting one whose every layer is searched as one.
-        gap: the share of the objective at which the proof rests; with 0 it goes on until the best design is proved
-            to be optimal.
+        gap: the share of the objective at which the proof may rest; with 0 it goes on until the best design is proved
+            to be optimal. Where a quarter of the boxes are enough for the gap, thrice what it took is spent on that.
     """
 
     boxes: int = 40
@@ -95,7 +97,8 @@ class MachineSearch:
     Attributes:
         best: the value of the best design known, as `Objective.product`.
         index: positions on the grid of a machine that has it, where it is better than all that it began with.
-        queue: boxes not done with; `done`: what no machine of the others goes below.
+        queue: boxes not done with; `done`: what no machine of the others goes below; `proved`: what none at all goes
+            below by an earlier search.
         searches: of a layer on a machine so far; `boxes_looked`: boxes looked at.
     """
 
@@ -119,7 +122,7 @@ class MachineSearch:
         self.index: tuple[int, ...] | None = None
         self.queue: list[tuple[float, int, Node]] = []
         self.tickets = count()
-        self.done = inf
+        self.done, self.proved = inf, 0.0
         self.searches = self.boxes_looked = 0
         if self.boxes.whole is not None:
             self._push(self.boxes.whole, 0.0, self._floors())
@@ -152,8 +155,8 @@ class MachineSearch:
 
         Infinite where no design keeps the budget.
         """
-        least = min(self.done, self.queue[0][0] if self.queue else inf)
-        if least >= self.best * (1 - SAME) and not self.queue:
+        least = max(self.proved, min(self.done, self.queue[0][0] if self.queue else inf))
+        if least >= self.best * (1 - SAME):
             least = self.best
         return least * self.objective.unit_of_product(self.cycle_s)
 
@@ -162,16 +165,26 @@ class MachineSearch:
 
         Args:
             effort: how far to go.
-            tick: told the share of the effort spent before every box; what it raises ends the search, and all that is
+            tick: told the share of the effort spent, now and then; what it raises ends the search, and all that is
                 known until then holds.
         """
-        most = self.searches + effort.boxes * len(self.counts)
-        while self.queue and self.searches < most:
-            tick(self.searches / most)
-            target = self.best * (1 - effort.gap)
+        before, most = self.searches, effort.boxes * len(self.counts)
+        self._run(effort.gap, most, tick)
+        spent = self.searches - before
+        if effort.gap and not self.queue and spent <= most / QUICK and self.boxes.whole is not None:
+            self.proved, self.done = min(self.done, self.best), inf
+            self._push(self.boxes.whole, 0.0, self._floors())  # what is known of layers held for the larger gap alone
+            self._run(0.0, (QUICK - 1) * spent, tick)
+
+    def _run(self, gap: float, most: int, tick: Callable[[float], None]) -> None:
+        """Search with at most so many searches of layers, or a few more."""
+        end = self.searches + most
+        while self.queue and self.searches < end:
+            share = 1 - (end - self.searches) / most
+            tick(share)
             entry = heappop(self.queue)
             try:
-                self._look(entry[2], target, lambda: tick(self.searches / most))
+                self._look(entry[2], self.best * (1 - gap), partial(tick, share))
             except BaseException:
                 heappush(self.queue, entry)
                 raise
