@@ -28,7 +28,6 @@ from dlco.bound.region import TotalLimits
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
-from dlco.exact.array import why_no_array
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
 from dlco.exact.known import Known
@@ -97,8 +96,8 @@ class MachineSearch:
     Attributes:
         best: the value of the best design known, as `Objective.product`.
         index: positions on the grid of a machine that has it, where it is better than all that it began with.
-        queue: boxes not done with; `done`: what no machine of the others goes below; `proved`: what none at all goes
-            below by an earlier search.
+        queue: boxes not done with; `looking`: what no machine goes below of the one that is looked at; `done`: of those
+            that are done with; `proved`: what none at all goes below by an earlier search.
         searches: of a layer on a machine so far; `boxes_looked`: boxes looked at.
     """
 
@@ -122,7 +121,7 @@ class MachineSearch:
         self.index: tuple[int, ...] | None = None
         self.queue: list[tuple[float, int, Node]] = []
         self.tickets = count()
-        self.done, self.proved = inf, 0.0
+        self.looking, self.done, self.proved = inf, inf, 0.0
         self.searches = self.boxes_looked = 0
         if self.boxes.whole is not None:
             self._push(self.boxes.whole, 0.0, self._floors())
@@ -140,8 +139,7 @@ class MachineSearch:
                 return f"constraints of the fan-out of {slot.level} depend on its size"
         machine = self.boxes.optimistic(self.boxes.whole)
         cases = [self._case(problem, machine) for problem in self.counts]
-        reasons = (why_not_covered(case) or why_no_array(case) for case in cases)
-        return next((reason for reason in reasons if reason), None)
+        return next((reason for reason in map(why_not_covered, cases) if reason), None)
 
     def begin_with(self, value: float, mappings: Iterable[tuple[Problem, Mapping]]) -> None:
         """Know of a design within the budget: its value in the unit of `NetworkCost`, and its mappings."""
@@ -155,7 +153,7 @@ class MachineSearch:
 
         Infinite where no design keeps the budget.
         """
-        least = max(self.proved, min(self.done, self.queue[0][0] if self.queue else inf))
+        least = max(self.proved, min(self.looking, self.done, self.queue[0][0] if self.queue else inf))
         if least >= self.best * (1 - SAME):
             least = self.best
         return least * self.objective.unit_of_product(self.cycle_s)
@@ -183,11 +181,14 @@ class MachineSearch:
             share = 1 - (end - self.searches) / most
             tick(share)
             entry = heappop(self.queue)
+            self.looking = entry[0]
             try:
                 self._look(entry[2], self.best * (1 - gap), partial(tick, share))
             except BaseException:
                 heappush(self.queue, entry)
                 raise
+            finally:
+                self.looking = inf
 
     def _floors(self) -> dict[Problem, Hull]:
         floors = layer_floors(self.layers, self.space)
