@@ -27,6 +27,7 @@ class SolveEffort:
         bound: of every proof of a lower bound, whose real factors guide that search too.
         exact: whether the mappings of a machine are proved optimal, and machines bounded by such proofs, where the
             exact search covers them.
+        batches: of such a search of one layer at most; more than what any layer of the networks takes on the presets.
         boxes: how far boxes of machines are searched in for that bound.
     """
 
@@ -44,10 +45,11 @@ class SolveEffort:
     polishes: int = 2
     bound: BoundEffort = field(default=BoundEffort())
     exact: bool = True
+    batches: int = 2000
     boxes: MachineEffort = field(default=MachineEffort())
 
     def __post_init__(self) -> None:
-        for name in ("machines", "roundings", "descents"):
+        for name in ("machines", "roundings", "descents", "batches"):
             check_positive_int(f"{name} of the effort", getattr(self, name))
         for name in ("starts", "relax_rounds", "survey", "steps", "polishes"):
             check_count(f"{name} of the effort", getattr(self, name))
@@ -68,6 +70,7 @@ EFFORTS = {
         polish=Effort(rounds=40, patience=10, population=8, neighbours=6, islands=6),
         polishes=1,
         bound=BoundEffort(nodes=400, side=60, boxes=0),
+        batches=500,
         boxes=MachineEffort(boxes=10),
     ),
     "normal": SolveEffort(),
@@ -81,6 +84,7 @@ EFFORTS = {
         polish=Effort(rounds=160, patience=40, population=16, neighbours=6, islands=32),
         polishes=3,
         bound=BoundEffort(nodes=6000, side=500, boxes=8),
+        batches=20_000,
         boxes=MachineEffort(boxes=400, gap=0.0),
     ),
 }

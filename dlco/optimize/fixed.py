@@ -70,7 +70,7 @@ def solve_exactly(
 
     Args:
         request: the question.
-        effort: kept with the solution; the search needs none.
+        effort: its `batches`; kept with the solution.
         listener: told how it gets on.
         journal: where proved fronts are kept.
         brief: finds some mapping of each of the layers that it is given, by name; asked for those that an interrupt
@@ -79,7 +79,7 @@ def solve_exactly(
     Raises:
         NotSupported: a layer has no mapping that meets the constraints and fits the machine, or none was found.
     """
-    state, fronts = State(listener), Fronts(request)
+    state, fronts = State(listener), Fronts(request, effort.batches)
     with held() as state.interrupts, single_thread():
         try:
             with state.interrupts.heard():
@@ -109,7 +109,7 @@ def solve_on(
     asked = replace(request, hardware=machine, imperfect=False, keep_free=False, uneven=False)
     if why_not_proved(asked):
         return None
-    fronts = Fronts(asked)
+    fronts = Fronts(asked, effort.batches)
     try:
         fronts.search(journal, lambda share: report())
     except NotSupported:
@@ -123,10 +123,12 @@ class Fronts:
 
     Attributes:
         request: the question, of a fixed machine.
+        batches: of the search of one layer at most; what is left then is bounded.
         optima: by the layer's problem.
     """
 
     request: Request
+    batches: int
     optima: dict[Problem, OptimalFront] = field(default_factory=dict)
 
     @property
@@ -152,9 +154,11 @@ class Fronts:
     def _search(self, problem: Problem, report: Callable[[], None]) -> dict[str, Any]:
         search = begin_search(_case(self.request, problem))
 
+        batches = iter(range(self.batches))
+
         def go_on() -> bool:
             report()
-            return True
+            return next(batches, None) is not None
 
         try:
             search.run(go_on)

@@ -10,7 +10,7 @@ from dlco.exact import best_first
 from dlco.hardware import eyeriss_like, gemmini_like, generic
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping import Constraints, SlotConstraint
-from dlco.optimize import enumerate_network
+from dlco.optimize import SolveEffort, enumerate_network
 from dlco.progress import Progress
 from dlco.timeloop import read_architecture
 
@@ -155,6 +155,16 @@ def test_what_the_widest_pass_leaves_open_is_searched_for_and_bounded(monkeypatc
     proved = solve([layer], machine)
     monkeypatch.setattr(best_first, "WIDTHS", (1,))
     left = solve([layer], machine)
+    assert proved.gap == 0
+    assert left.status == "solved"
+    assert left.gap > 0
+    assert left.lower_bound <= proved.lower_bound <= left.cost.edp
+
+
+def test_batches_of_the_effort_end_the_search_of_a_layer():
+    layer, machine = conv2d("c", C=16, M=96, P=56, Q=56, R=1, S=1), eyeriss_like()
+    proved = solve([layer], machine)
+    left = solve([layer], machine, effort=SolveEffort(starts=0, polishes=0, batches=1))
     assert proved.gap == 0
     assert left.status == "solved"
     assert left.gap > 0

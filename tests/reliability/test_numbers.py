@@ -40,6 +40,7 @@ EFFORT = SolveEffort(
     step=QUICK,
     polishes=0,
     bound=BoundEffort(nodes=6, side=2, rounds=0, boxes=0),
+    batches=5,
 )
 
 
