@@ -1,6 +1,6 @@
 # Everything runs in .venv, which is made here: only Python, make and pip need to be there.
 PYTHON ?= python3
-PYTEST_FLAGS ?= -n 2
+PYTEST_FLAGS ?= -n 2 --dist worksteal
 
 BIN := .venv/bin
 BENCHMARKS := mapper sensitivities codesign peers pareto scaling simulate nas_rank nas_energy nas_search nas_table
@@ -10,7 +10,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint docs bench fuzz kill clean
+.PHONY: demo test coverage lint docs bench fuzz kill clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed
@@ -18,6 +18,10 @@ demo: .venv/.installed
 	$(BIN)/dlco solve resnet18 --hardware eyeriss --objective edp --area 4 --plot out/resnet18.png
 
 test: lint docs
+	$(BIN)/pytest $(PYTEST_FLAGS)
+
+# Which lines the tests run; tracing them takes twice as long.
+coverage: .venv/.installed-test
 	$(BIN)/pytest $(PYTEST_FLAGS) --cov --cov-report=term
 
 lint: .venv/.installed-test
