@@ -14,10 +14,10 @@ by the least energy over the most time, which the budget must limit; and a singl
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, product
 from math import inf
 
 import numpy as np
@@ -209,6 +209,12 @@ class MachineSearch:
             self.done = min(self.done, node.value)
             return
         self.boxes_looked += 1
+        trimmed = self._trimmed(node, target)
+        if trimmed != node.box:
+            self.done = min(self.done, target)
+        if trimmed is None:
+            return
+        node = replace(node, box=trimmed)
         machine = self.boxes.optimistic(node.box)
         if node.box.is_point and not self._slower_is_better:
             self._settle(node, machine, target, tick)
@@ -222,6 +228,34 @@ class MachineSearch:
                 self.done = min(self.done, node.value)
                 return
         self._cut(node, target)
+
+    def _trimmed(self, node: Node, target: float) -> Box | None:
+        """A box without ends of its grids where nothing is better than the target, by what is known of the layers."""
+        if self.objective is Objective.AREA:
+            area = min(self.budget.area_mm2 or inf, target)
+            if area != self.boxes.area_mm2:
+                self.boxes = replace(self.boxes, area_mm2=area)
+
+        def is_open(box: Box | None) -> bool:
+            if box is None:
+                return False
+            hulls = self._on(self.boxes.optimistic(box), node.hulls)
+            return max(node.value, self._value(box, hulls)) < target
+
+        box = self.boxes.trimmed(node.box)
+        if not is_open(box):
+            return None
+        moved = True
+        while moved and box is not None:
+            moved = False
+            for p, end in product(range(len(box.low)), (0, 1)):
+                if box.low[p] < box.high[p]:
+                    parts = box.halves(p, box.high[p] - 1 if end else box.low[p])
+                    if not is_open(self.boxes.trimmed(parts[end])):
+                        box, moved = self.boxes.trimmed(parts[1 - end]), True
+                        if box is None:
+                            return None
+        return box
 
     @property
     def _slower_is_better(self) -> bool:
