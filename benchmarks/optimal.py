@@ -1,8 +1,8 @@
 """`solve` on fixed machines where the exact search covers every layer: proved optima, and what they take.
 
 Five networks on the two machines that timeloop-mapper's figures were recorded on and on dlco's presets, those with
-fan-outs at several levels among them, one process, one thread, search and proof together. Every mapping of the answers is priced again by `dlco.evaluate`. Then
-the same on the recorded machines where what levels keep is free.
+fan-outs at several levels among them, one process, one thread, search and proof together. Every mapping of the answers
+is priced again by `dlco.evaluate`. Then the same on the recorded machines where what levels keep is free.
 """
 
 import argparse

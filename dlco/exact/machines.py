@@ -7,7 +7,8 @@ and so is a single machine, whose optimum is then known. All others are cut in t
 
 Most boxes need no search. Mappings known from other boxes that do well on an optimistic machine show that no bound of
 it reaches the target: such a box is cut at once. And where they show that a layer's least costs on it are those of the
-larger box, there is nothing to search for.
+larger box, there is nothing to search for. Ends of a box's grids go first where its layers' least costs, and the work
+that no mapping avoids on such machines, reach the target.
 
 Slower mappings may need less mean power, and the fastest of equal energy are all that is searched. So power is bounded
 by the least energy over the most time, which the budget must limit; and a single machine's least power stays open.
