@@ -20,6 +20,11 @@ never below what is moved, are only
   - windows (two dimensions of one rank) under a stride whose filter is cut short (max(0, .) is not linear), or whose
     dimensions lie on children, of which some need the same words at once or idle while others slide on.
 
+Where a level bypasses a dataspace, and it or the next that keeps it spreads over children a dimension that the words do
+not depend on, children who share their words also differ in how often they ask: their requests are counted as means,
+though those of the busiest are what is read. Such counts may be off to either side (`dlco.simulate.count_accesses`
+executes them).
+
 busy: what the busiest instances do, those that always get the first child of every spatial loop. W_k tiles of slot k
 come their way; going inwards, full tiles a and the cut one b (0 or 1) become
 

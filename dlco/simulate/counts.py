@@ -11,6 +11,9 @@ each level
 First visits are a convention of Timeloop's (and part of every policy here): each instance sees its share of the
 tensor, the words of its parent's share by the size of the boxes that the parent's children hold, in whole words. Where
 boxes neither overlap nor have gaps, these are the words that it does see (`dlco.simulate.execute` counts those).
+
+Where factors multiply to more than a bound, so that last tiles are cut short, instances have different things to do:
+each is followed by itself (`dlco.simulate.cut_tiles`), and figures are totals over the instances in use.
 """
 
 from collections import Counter
@@ -23,32 +26,44 @@ import numpy as np
 
 from dlco.errors import NotSupported
 from dlco.hardware.architecture import Architecture
+from dlco.mapping.checks import check_mapping
 from dlco.mapping.kept import machine_of
 from dlco.mapping.mapping import SPATIAL_X, Mapping
 from dlco.mapping.rules import DEFAULT_RULES, CountingRules
-from dlco.simulate.loopnest import Ints, LoopNest, check_perfect, stepped
+from dlco.simulate.cut_tiles import CutWalk, steps_with_work
+from dlco.simulate.loopnest import Ints, LoopNest, stepped
 from dlco.simulate.tiles import Tile
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
 CHUNK = 1 << 18  # steps visited at once
 
-Table = tuple[tuple[int, ...], ...]
+Table = tuple[tuple[int | Fraction, ...], ...]
 
 
 @dataclass(frozen=True)
 class AccessCounts:
     """Accesses per instance of a level, words; `[levels][spaces]`, 0 where a level bypasses.
 
+    Where tiles are cut short instances have different counts; these are then the means over all that work at some
+    time, which may be fractions. Times `instances` they are totals, exactly.
+
     Attributes:
         reads, fills, updates: of every level and dataspace.
-        instances: `[levels]` instances that work.
+        instances: `[levels]` instances that work at some time.
+        cycles: steps of the temporal loops at which a MAC has work.
     """
 
     reads: Table
     fills: Table
     updates: Table
     instances: tuple[int, ...]
+    cycles: int
+
+    def totals(self, name: str) -> tuple[tuple[int, ...], ...]:
+        """`[levels][spaces]` "reads", "fills" or "updates" of all instances of a level together."""
+        table: Table = getattr(self, name)
+        return tuple(tuple(int(n * of) for n in row) for row, of in zip(table, self.instances, strict=True))
 
 
 @dataclass(frozen=True)
@@ -75,12 +90,13 @@ def count_accesses(
     Args:
         layer: the work.
         architecture: the machine.
-        mapping: what runs; its factors multiply to the bounds.
+        mapping: what runs.
         rules: what a buffer keeps when its tile moves.
 
     Raises:
         InvalidMapping: the mapping does not fit the layer or the machine.
-        NotSupported: tiles of it are cut short.
+        NotSupported: tiles of it are cut short, and rules are Timeloop's (whose own walk of such loops is
+            `dlco.cost.residual`), or parts of memories stand across the array.
 
     Examples:
         >>> layer = dlco.matmul("mm", M=2, K=3, N=4)
@@ -95,14 +111,46 @@ def count_accesses(
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
     architecture = machine_of(problem, architecture, mapping)
-    check_perfect(problem, architecture, mapping)
+    check_mapping(problem, architecture, mapping)
     nest = LoopNest.of(problem, mapping, architecture)
+    if nest.cut:
+        return _count_cut(nest, rules)
     fanouts = [level.fanout_x for level in architecture.levels]
     if rules.neighbour_forwarding and architecture.is_split:
         raise NotSupported("rules have neighbour_forwarding; memories in parts are counted without it")
     columns = [_count(nest.of_space(space), space, fanouts, rules) for space in range(len(problem.dataspaces))]
     reads, fills, updates = (tuple(zip(*(column[i] for column in columns), strict=True)) for i in range(3))
-    return AccessCounts(reads, fills, updates, tuple(nest.instances(level) for level in range(len(nest.levels))))
+    instances = tuple(nest.instances(level) for level in range(len(nest.levels)))
+    return AccessCounts(reads, fills, updates, instances, nest.cycles)
+
+
+def _count_cut(nest: LoopNest, rules: CountingRules) -> AccessCounts:
+    """Counts of loops whose last tiles are cut short."""
+    if rules.restart == "timeloop" or rules.neighbour_forwarding:
+        raise NotSupported(
+            f"factors multiply to more than a bound, and rules are {rules}; such loops are executed under refetch and "
+            "overlap without forwarding alone"
+        )
+    if nest.crossed:
+        raise NotSupported("factors multiply to more than a bound, and parts of memories stand across the array")
+    levels = range(len(nest.levels))
+    tables: list[list[list[Fraction]]] = [[[Fraction(0) for _ in nest.kept[0]] for _ in levels] for _ in range(3)]
+    reads, fills, updates = tables
+    walks = [CutWalk(nest, space, rules.restart) for space in range(len(nest.kept[0]))]
+    instances = tuple(walks[0].instances(level) for level in levels)
+    for space, walk in enumerate(walks):
+        child = -1
+        for level in (keepers := nest.keepers(space)):
+            served, first = walk.served(level, child), 0
+            if walk.dataspace.read_write:
+                first = walk.seen(level)
+                updates[level][space] = Fraction(served, instances[level])
+            reads[level][space] = Fraction(max(0, served - first), instances[level])
+            if level < keepers[-1]:
+                fills[level][space] = Fraction(max(0, walk.received(level) - first), instances[level])
+            child = level
+    whole = [tuple(tuple(n if n.denominator > 1 else int(n) for n in row) for row in table) for table in tables]
+    return AccessCounts(whole[0], whole[1], whole[2], instances, steps_with_work(nest))
 
 
 def received(tile: Tile, restart: str) -> Iterator[tuple[int, Ints]]:

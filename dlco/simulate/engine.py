@@ -23,16 +23,18 @@ long as no link looks beyond the loop's end. They are then added as often as the
 """
 
 from dataclasses import dataclass, field
-from math import inf, prod
+from math import inf
 
 import numpy as np
 
 from dlco.errors import NotSupported
 from dlco.hardware.architecture import Architecture
+from dlco.mapping.checks import check_mapping
 from dlco.mapping.kept import machine_of
 from dlco.mapping.mapping import Mapping
+from dlco.simulate.course import CutRuns
 from dlco.simulate.flows import NOTHING, Fabric, Flow
-from dlco.simulate.loopnest import LoopNest, check_perfect
+from dlco.simulate.loopnest import LoopNest
 from dlco.simulate.sparse import DENSE, Density
 from dlco.simulate.timing import Stall, Timing, TimingModel, Transfer
 from dlco.workload.layer import Layer
@@ -53,18 +55,18 @@ def simulate_timing(
     Args:
         layer: the work, of one execution.
         architecture: the machine.
-        mapping: what runs; its factors multiply to the bounds.
+        mapping: what runs. Where tiles are cut short, every level is charged with what its first instance moves.
         model: what else to know of the machine.
         density: of the operands, to scale MACs and words by.
         repeat: add up turns of loops that are like those before, instead of executing them.
 
     Raises:
         InvalidMapping: the mapping does not fit.
-        NotSupported: tiles of it are cut short, or parts of memories stand across the array.
+        NotSupported: parts of memories stand across the array, or tiles are cut short and there are very many.
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
     architecture = machine_of(problem, architecture, mapping)
-    check_perfect(problem, architecture, mapping)
+    check_mapping(problem, architecture, mapping)
     nest = LoopNest.of(problem, mapping, architecture)
     if nest.crossed:
         raise NotSupported(
@@ -101,9 +103,10 @@ class _State:
 
 @dataclass(frozen=True)
 class _Turn:
-    """A turn of a loop that has been met: its number, the sums then, and (asked, done) of every flow."""
+    """A turn of a loop that has been met: its number, its first run, the sums then, (asked, done) of every flow."""
 
     number: int
+    index: int
     state: _State
     counts: list[tuple[int, int]]
 
@@ -125,8 +128,10 @@ class _Engine:
         self.flows = self.fabric.flows
         self.number = {id(flow): i for i, flow in enumerate(self.flows)}
         self.state = _State(0.0, 0.0, [0.0] * len(self.fabric.use), [0.0] * len(self.flows))
-        self.margins = [self.fabric.margin(loop) for loop in range(len(self.fabric.bounds))]
-        self.met: list[dict[tuple[float, ...], _Turn]] = [{} for _ in self.fabric.bounds]
+        self.runs = self.fabric.runs.count
+        alike = not isinstance(self.fabric.runs, CutRuns)
+        self.margins = [self.fabric.margin(0, loop) for loop in range(len(self.fabric.loops))] if alike else None
+        self.met: list[dict[tuple[float, ...], _Turn]] = [{} for _ in self.fabric.loops]
 
     def run(self) -> Timing:
         """Events until the last sum has arrived."""
@@ -134,14 +139,14 @@ class _Engine:
         self._note()
         while True:
             self._start()
-            if self.index == self.fabric.runs and not any(flow.waits for flow in self.flows):
+            if self.index == self.runs and not any(flow.waits for flow in self.flows):
                 break
             if self._advance():
                 self.index += 1
-                if self.repeat and self.index < self.fabric.runs:
+                if self.repeat and self.index < self.runs:
                     self._skip()
                 last = self.state.time
-        compute = self.fabric.runs * self.fabric.steps
+        compute = self.fabric.steps
         stalls = [
             Stall(flow.name, self.nest.levels[flow.link.parent], cycles, self._reason(flow))
             for flow, cycles in zip(self.flows, self.state.stalled, strict=True)
@@ -178,8 +183,8 @@ class _Engine:
                     if len(flow.waits) == 1:
                         flow.load()
                 changed |= self._finish(flow)
-        if not self.remaining and self.index < self.fabric.runs and not self._missing():
-            self.remaining = self.fabric.steps
+        if not self.remaining and self.index < self.runs and not self._missing():
+            self.remaining = self.fabric.runs.steps_of(self.index) * self.fabric.work
 
     def _may_start(self, flow: Flow) -> bool:
         """Whether the next transfer's words are there, and a place for them."""
@@ -187,20 +192,19 @@ class _Engine:
         if flow.drain:  # once the tile is done with
             freed = i + 1
         else:
-            if upper is not None and upper.done <= i // (upper.ratio // flow.ratio):
+            if upper is not None and upper.done <= upper.course.tile_at(flow.course.first_run(i)):
                 return False
             freed = i - flow.copies + 1  # tiles that must be done with
             if freed <= 0:
                 return True
             if flow.partner is not None:
                 return flow.partner.done >= freed
-        if lower is None:
-            return self.index >= freed * flow.ratio
-        return lower.done >= freed * (flow.ratio // lower.ratio)
+        run = flow.course.first_run(freed)
+        return self.index >= run if lower is None else lower.done >= lower.course.tile_at(run)
 
     def _missing(self) -> list[Flow]:
         """Flows that have not brought what the MACs need next."""
-        return [gate for gate in self.fabric.gates if gate.done <= self.index // gate.ratio]
+        return [gate for gate in self.fabric.gates if gate.done <= gate.course.tile_at(self.index)]
 
     def _finish(self, flow: Flow) -> bool:
         """End the transfers that have nothing left to move; whether there were any."""
@@ -240,7 +244,7 @@ class _Engine:
                 step = min(step, behind / (come - send))
         if step == inf:
             raise AssertionError("no event is left, but the execution has not ended")
-        blamed = None if running or self.index == fabric.runs else self._culprit()
+        blamed = None if running or self.index == self.runs else self._culprit()
         state.time += step
         for flow in self.flows:
             if any(flow.waits):
@@ -274,7 +278,9 @@ class _Engine:
         while not flow.waits:
             if flow.drain and flow.lower is not None:
                 flow = flow.lower
-            elif flow.upper is not None and flow.upper.done <= flow.asked // (flow.upper.ratio // flow.ratio):
+            elif flow.upper is not None and flow.upper.done <= flow.upper.course.tile_at(
+                flow.course.first_run(flow.asked)
+            ):
                 flow = flow.upper
             elif not flow.drain and flow.partner is not None:
                 flow = flow.partner
@@ -284,31 +290,27 @@ class _Engine:
 
     def _skip(self) -> None:
         """At a turn of a loop, add up the turns to come that will be like those since the same state was met."""
-        fabric, loop, turn = self.fabric, 0, self.index
-        while turn % fabric.bounds[loop] == 0:
-            turn //= fabric.bounds[loop]
-            loop += 1
-        turn %= fabric.bounds[loop]
+        fabric = self.fabric
+        loop, turn, turns = fabric.runs.turn(self.index)
         for inner in self.met[:loop]:
             inner.clear()
-        margin = self.margins[loop]
+        margin = self.margins[loop] if self.margins is not None else fabric.margin(self.index, loop)
         if turn < margin:
             return
         key: list[float] = []
         for flow in self.flows:
-            base = self.index // flow.ratio
+            base = flow.course.tile_at(self.index)
             key += [flow.asked - base, flow.done - base]
             if flow.waits:
                 key += [round(amount, 6) for amount in (*flow.waits, flow.to_send, flow.to_come)]
         counts = [(flow.asked, flow.done) for flow in self.flows]
-        before = self.met[loop].setdefault(tuple(key), _Turn(turn, self.state.copy(), counts))
-        times = (fabric.bounds[loop] - 1 - turn - margin) // max(turn - before.number, 1)
+        before = self.met[loop].setdefault(tuple(key), _Turn(turn, self.index, self.state.copy(), counts))
+        times = (turns - 1 - turn - margin) // max(turn - before.number, 1)
         if before.number == turn or times < 1:
             return
         start = self.state.time
         self.state = self.state.ahead(before.state, times)
-        turns = times * (turn - before.number)
-        self.index += turns * prod(fabric.bounds[:loop])
+        self.index += times * (self.index - before.index)
         for flow, (asked, done) in zip(self.flows, before.counts, strict=True):
             flow.asked += times * (flow.asked - asked)
             flow.done += times * (flow.done - done)
@@ -317,15 +319,21 @@ class _Engine:
         self.met[loop].clear()
         self._note()
         self.transfers.append(
-            Transfer(f"{turns} more turns of {fabric.loops[loop]}", start, self.state.time, 0.0, repeated=True)
+            Transfer(
+                f"{times * (turn - before.number)} more turns of {fabric.loops[loop]}",
+                start,
+                self.state.time,
+                0.0,
+                repeated=True,
+            )
         )
 
     def _reason(self, flow: Flow) -> str:
         """Why a flow keeps the MACs waiting, from what its tiles need and what they have."""
         fabric = self.fabric
-        lasts = flow.ratio * fabric.steps / fabric.speed
+        lasts = flow.stays(fabric.steps) / fabric.speed
         names, has = fabric.ports.names, fabric.ports.bandwidth
-        asked = {port: self.state.moved[port] / lasts * flow.ratio / fabric.runs for port, _ in flow.source + flow.sink}
+        asked = {port: self.state.moved[port] / lasts / flow.total for port, _ in flow.source + flow.sink}
         narrow = max(asked, key=lambda port: asked[port] / has[port], default=None)
         words, alone = flow.alone(list(fabric.spare))
         if narrow is not None and asked[narrow] > has[narrow] * (1 + NOTHING):

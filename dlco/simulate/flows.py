@@ -1,12 +1,14 @@
 """Links as they are executed: who waits for whom, and which ports their words go through."""
 
 from dataclasses import dataclass
-from math import ceil, inf, prod
+from math import inf, prod
 
 import numpy as np
 
 from dlco.hardware.architecture import Architecture
 from dlco.simulate.counts import first_visits
+from dlco.simulate.course import Course, CutRuns, Runs, cut_link, runs_of
+from dlco.simulate.cut_tiles import CutWalk, steps_with_work
 from dlco.simulate.links import Link, links_of
 from dlco.simulate.loopnest import LoopNest
 from dlco.simulate.sparse import Density
@@ -71,14 +73,16 @@ class Flow:
         source, sink: the ports at both ends.
         lower, upper: the flow of the same dataspace and direction one link further in or out.
         partner: that of the same link in the other direction.
-        ratio: runs of the MACs a tile.
+        course: which runs of the MACs each tile is there for; `total`: tiles.
         asked, done: transfers that were requested, and that have ended. For each in between, in order, `waits` has the
             cycles to its first word, and `began` when it was requested.
         to_send, to_come: words that the first of them has still to take from its source and to bring to its sink, of
             `words`; `ended`: when the one before did.
     """
 
-    def __init__(self, link: Link, *, drain: bool, scale: float, latency: float, copies: int, ports: Ports) -> None:
+    def __init__(
+        self, link: Link, course: Course, *, drain: bool, scale: float, latency: float, copies: int, ports: Ports
+    ) -> None:
         self.link, self.drain, self.scale, self.latency, self.copies = link, drain, scale, latency, copies
         levels = link.tile.nest.levels
         outer, inner = levels[link.parent], levels[link.child]
@@ -86,11 +90,10 @@ class Flow:
         above = ports.side(link.parent, "write" if drain else "read", float(link.siblings))
         below = ports.side(link.child, "read" if drain else "write", 1.0)
         self.source, self.sink = (below, above) if drain else (above, below)
-        self.total = link.transfers
+        self.course, self.total = course, course.total
         self.lower: Flow | None = None
         self.upper: Flow | None = None
         self.partner: Flow | None = None
-        self.ratio = 1
         self.asked = self.done = 0
         self.waits: list[float] = []
         self.began: list[float] = []
@@ -110,6 +113,10 @@ class Flow:
         """Words of the i-th transfer at the child."""
         words = self.scale * (self.link.drained(i) if self.drain else self.link.fetched(i))
         return words if words > NOTHING else 0.0
+
+    def stays(self, steps: float) -> float:
+        """Steps that a tile is there for, on average, of all that the MACs do."""
+        return steps / self.total
 
     def load(self) -> None:
         """Take the words of the first transfer that was requested."""
@@ -133,8 +140,8 @@ class Fabric:
         ports: of the machine.
         flows: those served first come first.
         gates: the flows that bring the MACs' own tiles.
-        runs: how often the MACs start on a new tile of some dataspace; `steps`: MAC steps of a run.
-        bounds: of the loops outside a run, innermost first; `loops`: their names.
+        runs: how often the MACs start on a new tile of some dataspace; `work`: share of their steps that is done.
+        loops: names of the loops outside a run, innermost first.
         use: words that the MACs move through each port at every step.
         speed: MAC steps a cycle that lets them do; `spare`: bandwidth that they leave while they work.
     """
@@ -142,9 +149,8 @@ class Fabric:
     ports: Ports
     flows: tuple[Flow, ...]
     gates: tuple[Flow, ...]
-    runs: int
-    steps: float
-    bounds: tuple[int, ...]
+    runs: Runs
+    work: float
     loops: tuple[str, ...]
     use: tuple[float, ...]
     speed: float
@@ -154,47 +160,51 @@ class Fabric:
     def of(nest: LoopNest, architecture: Architecture, model: TimingModel, density: Density) -> "Fabric":
         """What a mapping moves on a machine."""
         ports = Ports.of_machine(architecture)
-        flows = _flows(nest, architecture, model, density, ports)
-        run = min((flow.link.period for flow in flows), default=nest.cycles)
-        for flow in flows:
-            flow.ratio = flow.link.period // run
+        links = links_of(nest, model.restart)
+        runs = runs_of(nest, min((link.period for link in links), default=nest.cycles))
+        flows = _flows(links, runs, architecture, model, density, ports)
         temporal = nest.outside(-1)
-        inside = next(i for i in range(len(temporal) + 1) if prod(loop.bound for loop in temporal[:i]) == run)
+        inside = len(temporal) - len(runs.bounds)
         use = _use_of_macs(nest, ports)
         speed = min([1.0, *(width / words for width, words in zip(ports.bandwidth, use, strict=True) if words)])
         return Fabric(
             ports=ports,
             flows=flows,
             gates=tuple(flow for flow in flows if not flow.drain and flow.lower is None),
-            runs=nest.cycles // run,
-            steps=run * density.work(nest.problem),
-            bounds=tuple(loop.bound for loop in temporal[inside:]),
+            runs=runs,
+            work=density.work(nest.problem),
             loops=tuple(f"{loop.dim} at {nest.levels[loop.level]}" for loop in temporal[inside:]),
             use=use,
             speed=speed,
             spare=tuple(max(0.0, b - speed * u) for b, u in zip(ports.bandwidth, use, strict=True)),
         )
 
-    def margin(self, loop: int) -> int:
-        """Turns of a loop that no flow can look beyond, ahead or back."""
-        turn = prod(self.bounds[:loop])
-        return max([1, *(ceil(flow.depth * flow.ratio / turn) for flow in self.flows if flow.ratio <= turn)])
+    @property
+    def steps(self) -> float:
+        """MAC steps of the whole execution."""
+        return self.runs.count * (self.runs.steps / self.runs.count * self.work)
+
+    def margin(self, run: int, loop: int) -> int:
+        """Turns of a loop that no flow can look beyond, ahead or back, from a run on."""
+        return self.runs.margin(run, loop, [(flow.course, flow.depth) for flow in self.flows])
 
 
 def _flows(
-    nest: LoopNest, architecture: Architecture, model: TimingModel, density: Density, ports: Ports
+    links: tuple[Link, ...], runs: Runs, architecture: Architecture, model: TimingModel, density: Density, ports: Ports
 ) -> tuple[Flow, ...]:
     """Of every link, in and out. The shortest period is served first; of one link, sums leave before others come."""
     found: list[Flow] = []
     inner: dict[tuple[int, bool], Flow] = {}
-    for link in links_of(nest, model.restart):
+    for link in links:
+        nest, course = link.tile.nest, runs.course(link)
+        link = cut_link(link, runs) if isinstance(runs, CutRuns) else link
         child, parent = architecture.levels[link.child], architecture.levels[link.parent]
         scale = density.words(link.tile.dataspace, child.word_bits)
         copies = _copies(nest, link.child, child.capacity) if model.copies is None else model.copies
         latency = model.dram_latency if parent.kind == "DRAM" else 0.0
-        pair = [Flow(link, drain=False, scale=scale, latency=latency, copies=copies, ports=ports)]
+        pair = [Flow(link, course, drain=False, scale=scale, latency=latency, copies=copies, ports=ports)]
         if link.read_write:
-            pair.append(Flow(link, drain=True, scale=scale, latency=0.0, copies=copies, ports=ports))
+            pair.append(Flow(link, course, drain=True, scale=scale, latency=0.0, copies=copies, ports=ports))
             pair[0].partner, pair[1].partner = pair[1], pair[0]
         for flow in pair:
             flow.lower = inner.get((link.tile.space, flow.drain))
@@ -207,8 +217,9 @@ def _flows(
 
 def _copies(nest: LoopNest, level: int, capacity: float) -> int:
     """Places for a tile at a level, one or two, as many as there is room for in its memory."""
+    sizes = nest.problem.sizes
     tiles = [
-        prod(nest.box(part, space))
+        prod(space.box({dim: min(n, sizes[dim]) for dim, n in nest.extents(part).items()}))
         for part, keeps in enumerate(nest.kept)
         if nest.ranks[part] == nest.ranks[level]
         for space, kept in zip(nest.problem.dataspaces, keeps, strict=True)
@@ -220,10 +231,14 @@ def _copies(nest: LoopNest, level: int, capacity: float) -> int:
 def _use_of_macs(nest: LoopNest, ports: Ports) -> tuple[float, ...]:
     """Words through each port at every step. A sum is read before it is added to, but not the first time (spread)."""
     use = [0.0] * len(ports.names)
+    steps = steps_with_work(nest) if nest.cut else nest.cycles
     for s, space in enumerate(nest.problem.dataspaces):
         level = nest.keepers(s)[0]
         asked = float(prod(len(np.unique(one)) for one in Tile(nest, s, -1).children(range(level + 1))))
-        fresh = first_visits(nest, s, level) / nest.cycles if space.read_write else 0.0
+        fresh = 0.0
+        if space.read_write:
+            seen = CutWalk(nest, s, "refetch").seen_by_first(level) if nest.cut else first_visits(nest, s, level)
+            fresh = seen / steps
         for port in ports.of.get((level, "read"), ()):
             use[port] += max(0.0, asked - fresh)
         for port in ports.of.get((level, "write"), ()) if space.read_write else ():

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from dlco.errors import InvalidMapping, NotSupported
 from dlco.hardware.architecture import Architecture
-from dlco.mapping.checks import check_mapping
 from dlco.mapping.kept import kept_table
 from dlco.mapping.mapping import OUTWARDS, TEMPORAL, Mapping
 from dlco.workload.problem import Dataspace, Problem
@@ -95,6 +94,12 @@ class LoopNest:
         fanned = {loop.level for loop in self.loops if not loop.temporal}
         return any((f > level) != (self.ranks[f] > self.ranks[level]) for f in fanned for level in levels)
 
+    @property
+    def cut(self) -> bool:
+        """Whether loops go beyond a bound, so that tiles and work end where the dimension does."""
+        reach = self.extents(len(self.levels) - 1)
+        return any(reach[dim] > size for dim, size in self.problem.sizes.items())
+
     def inside(self, level: int, loop: Loop) -> bool:
         """Whether a loop runs within the tile of a level."""
         return loop.level <= level if loop.temporal else self.ranks[loop.level] <= self.ranks[level]
@@ -170,21 +175,6 @@ class LoopNest:
     def cycles(self) -> int:
         """Steps of all temporal loops together."""
         return prod(loop.bound for loop in self.loops if loop.temporal)
-
-
-def check_perfect(problem: Problem, architecture: Architecture, mapping: Mapping) -> None:
-    """Refuse a mapping that does not fit, or whose tiles are not all alike.
-
-    Raises:
-        InvalidMapping: as `check_mapping` does.
-        NotSupported: factors multiply to more than a bound, so that last tiles are cut short.
-    """
-    check_mapping(problem, architecture, mapping)
-    for (dim, bound), reach in zip(problem.sizes.items(), mapping.reach, strict=True):
-        if reach > bound:
-            raise NotSupported(
-                f"factors of {dim} multiply to {reach}, beyond its bound {bound}; only execute() cuts tiles short"
-            )
 
 
 def moves(space: Dataspace, loops: Sequence[Loop]) -> Ints:

@@ -141,7 +141,7 @@ def simulate(
     Args:
         layers: the network, or one layer.
         architecture: the machine.
-        mappings: by layer name, or the one layer's; factors multiply to the bounds.
+        mappings: by layer name, or the one layer's.
         model: what else to know of the machine: buffering, DRAM's latency.
         density: of the operands.
         analytical: by layer name, cycles of an analytical model to compare with.
@@ -152,7 +152,7 @@ def simulate(
     Raises:
         InvalidInput: a layer without a mapping.
         InvalidMapping: a mapping does not fit.
-        NotSupported: tiles of one are cut short.
+        NotSupported: as `simulate_timing` does.
     """
     checked = check_layers([layers] if isinstance(layers, Layer) else layers)
     table = {one.name: mappings for one in checked} if isinstance(mappings, Mapping) else mappings
