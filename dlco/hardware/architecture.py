@@ -177,6 +177,8 @@ class Architecture:
         containers: of its fan-outs, outermost first, where its file names them; beside the point for equality.
         memories: names of the memories, innermost first, where parts of several come in turns; otherwise they lie as
             their innermost levels do.
+        technology: what its figures hold for, such as "45nm"; no cost depends on it, and it is beside the point for
+            equality.
 
     Examples:
         >>> registers = dlco.Level("registers", "regfile", capacity=64, area_um2=900.0)
@@ -196,12 +198,13 @@ class Architecture:
     constraints: Constraints = field(default_factory=Constraints)
     containers: tuple[Container, ...] = field(default=(), compare=False)
     memories: tuple[str, ...] = ()
+    technology: str = field(default="45nm", compare=False)
 
     def __post_init__(self) -> None:
         names = [level.name for level in self.levels]
         if not names or len(set(names)) != len(names):
             raise InvalidInput(f"levels of {self.name!r} are {names!r}; they must be one or more, of distinct names")
-        for field_name in ("name", "mac_name"):
+        for field_name in ("name", "mac_name", "technology"):
             if not isinstance(getattr(self, field_name), str):
                 raise InvalidInput(
                     f"{field_name} of an architecture is {getattr(self, field_name)!r}; it must be a text"

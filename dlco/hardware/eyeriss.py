@@ -72,5 +72,10 @@ def eyeriss_chip() -> Architecture:
     link = LINK_BYTES_S / CLOCK_HZ / 2
     dram = Level("DRAM", "DRAM", capacity=inf, shared_bandwidth=link, read_pj=memory, write_pj=memory, update_pj=memory)
     return Architecture(
-        (*pads, glb, dram), EYERISS_COSTS["MAC"] * UNIT_PJ, mac_bits=16, cycle_s=1 / CLOCK_HZ, name="eyeriss_chip"
+        (*pads, glb, dram),
+        EYERISS_COSTS["MAC"] * UNIT_PJ,
+        mac_bits=16,
+        cycle_s=1 / CLOCK_HZ,
+        name="eyeriss_chip",
+        technology="65nm",
     )

@@ -57,7 +57,7 @@ def _memory(
 
 def _machine(technology: Technology, name: str, mac_bits: int, *levels: Level) -> Architecture:
     mac_pj, mac_area_um2 = map(float, technology.mac(mac_bits))
-    return Architecture(levels, mac_pj, mac_area_um2, mac_bits, technology.cycle_s, name)
+    return Architecture(levels, mac_pj, mac_area_um2, mac_bits, technology.cycle_s, name, technology=technology.name)
 
 
 def eyeriss_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:

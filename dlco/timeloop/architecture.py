@@ -71,7 +71,20 @@ def _read(source: Source, ert: Source | None, art: Source | None) -> tuple[dict[
     areas = tables.areas(art_entry) if art_entry else {}
     if any(energies.get(wire, {}).get("transfer_random") for wire in ("wire", "Wire")):
         raise NotSupported("the ERT gives a wire an energy; dlco does not model networks")
-    return top, _architecture(machine, energies, areas), machine
+    found = _architecture(machine, energies, areas)
+    stated = _technology(top)
+    return top, replace(found, technology=stated) if stated else found, machine
+
+
+def _technology(top: dict[str, Entry]) -> str:
+    """The technology that v0.4's variables, or the attributes of v0.3's outermost node, state; "" for none."""
+    keys = top["architecture"].mapping()
+    if "nodes" in keys:
+        places = [top["variables"].mapping()] if "variables" in top and not top["variables"].empty else []
+    else:
+        outermost = keys["subtree"].items()[0].mapping()
+        places = [outermost["attributes"].mapping()] if "attributes" in outermost else []
+    return next((str(one["technology"].value) for one in places if one.get("technology") is not None), "")
 
 
 def _carrying(machine: Architecture, constraints: Constraints) -> Architecture:

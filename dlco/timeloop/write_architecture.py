@@ -1,5 +1,7 @@
 """An `Architecture` as Timeloop's YAML, v0.3 (a tree) or v0.4 (a list of nodes), with its ERT and ART."""
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf
@@ -9,7 +11,7 @@ from dlco.hardware.architecture import Architecture, Container, Level
 from dlco.timeloop.architecture import fanout_names
 from dlco.timeloop.attributes import LARGEST
 from dlco.timeloop.write_constraints import Groups, node_groups, section
-from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, number
+from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, number, quoted
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,15 @@ def _capacity(level: Level) -> dict[str, str]:
 
 def _system(architecture: Architecture) -> str:
     """Attributes of the whole; a cycle of 1 ns is what Timeloop's tools take by default."""
-    attributes = {"technology": "45nm"}
+    attributes = {"technology": _node(architecture.technology)}
     if architecture.cycle_s != 1e-9:
         attributes["global_cycle_seconds"] = number(architecture.cycle_s)
     return flow_map(attributes)
+
+
+def _node(technology: str) -> str:
+    """The name of a technology; "45nm" needs no quotes."""
+    return technology if re.fullmatch(r"\d+nm", technology) else quoted(technology)
 
 
 def _tree(architecture: Architecture, parts: list[_Part]) -> list[str]:
@@ -155,7 +162,8 @@ def _tree(architecture: Architecture, parts: list[_Part]) -> list[str]:
 
 def _nodes(architecture: Architecture, parts: list[_Part]) -> list[str]:
     """v0.4: a container wherever there is a fan-out; its front end wants technology and cycle among the variables."""
-    cycle = flow_map({"version": "0.4", "technology": '"45nm"', "global_cycle_seconds": number(architecture.cycle_s)})
+    cycle_s = {"global_cycle_seconds": number(architecture.cycle_s)}
+    cycle = flow_map({"version": "0.4", "technology": json.dumps(architecture.technology)} | cycle_s)
     lines = [f"variables: {cycle}", "architecture:", "  version: 0.4", "  nodes:"]
     lines += ["  - !Container", f"    name: {architecture.name}"]
     fixed = architecture.constraints

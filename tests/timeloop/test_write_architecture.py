@@ -1,9 +1,12 @@
 """Machines of any size as Timeloop's files, and back."""
 
+from dataclasses import replace
+
 import pytest
 
 from dlco.errors import InvalidInput
-from dlco.hardware import Architecture, Level
+from dlco.hardware import Architecture, Level, generic, generic_space, get_technology
+from dlco.hardware.eyeriss import eyeriss_chip
 from dlco.timeloop import read_architecture, write_architecture
 
 LARGE = Architecture(
@@ -19,6 +22,24 @@ LARGE = Architecture(
     mac_bits=2**32 - 1,
     cycle_s=1e-15,
 )
+
+
+@pytest.mark.parametrize("version", ["0.3", "0.4"])
+@pytest.mark.parametrize("technology", ["45nm", "65nm", "7nm", "eyeriss-normalised", "null", "16nm: FinFET"])
+def test_the_technology_is_written_and_reads_back(version: str, technology: str) -> None:
+    text = write_architecture(replace(LARGE, technology=technology), version)
+    assert read_architecture(text).technology == technology
+    assert read_architecture(text) == LARGE  # no figure depends on it
+
+
+@pytest.mark.parametrize("version", ["0.3", "0.4"])
+def test_a_preset_says_which_technology_it_is_of(version: str) -> None:
+    machine = generic(get_technology("16nm"))
+    space = generic_space(get_technology("7nm"))
+    assert (machine.technology, eyeriss_chip().technology, space.base.technology) == ("16nm", "65nm", "7nm")
+    assert "technology: 16nm" in write_architecture(machine).replace('"', "")
+    for one in (machine, eyeriss_chip(), space.architecture(space.low)):
+        assert read_architecture(write_architecture(one, version)).technology == one.technology
 
 
 @pytest.mark.parametrize("version", ["0.3", "0.4"])
