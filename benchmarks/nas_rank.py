@@ -2,9 +2,9 @@
 
 Every distinct layer of the MnasNet-like space is mapped by `solve`, for latency and with imperfect tiles, onto the
 engine of a DPU that runs it: convolutions and linear layers on `dpu_like`, depthwise ones on `dpu_alu_like`. A
-network's latency is the sum over its layers. What the space does not call a layer, because it has no weights, is memory
-traffic to an FPGA, and becomes einsums on the second engine: the pooling and the scaling of squeeze-and-excitation, the
-additions of residual blocks, and the last pooling. Nothing of that knows a measurement; a table apart says what is
+network's latency is the sum over its layers. Those without multiply-accumulates are memory traffic to an FPGA, and run
+on the second engine: the pooling and the scaling of squeeze-and-excitation, the additions of residual blocks, and the
+last pooling. Nothing of that knows a measurement; a table apart says what is
 gained by a factor and an overhead for each kind of layer, fitted to a fifth of the networks.
 
 Measured: Accel-NASBench (github.com/afzalxo/Accel-NASBench, Apache-2.0), one image on a ZCU102 (DPUCZDX8G, three cores
@@ -14,9 +14,8 @@ B4096) and on a VCK190 (DPUCVDX8G, another design: AI engines at 1,250 MHz with 
 import argparse
 import csv
 import gzip
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,11 @@ from dlco import Architecture, Layer
 from dlco.hardware import dpu_alu_like, dpu_like
 from dlco.mapping import Constraints, SlotConstraint
 from dlco.nas.spaces import MnasNet
-from dlco.nas.spaces.mnasnet import BLOCKS
 from dlco.search import Effort
-from dlco.workload.problem import Dataspace, Problem
+from dlco.workload.layer import MULTIPLY
 
 TABLE = Path(__file__).resolve().parent / "data" / "accel_nasbench_mnasnet.csv.gz"
 BOARDS = ("zcu102", "vck190")
-STEM = (32, 112)  # channels and rows that the first block gets
 BASELINE = {"all": (0.730, 0.749), "without squeeze-excite": (0.893, 0.870)}  # Spearman of the table's MACs
 SEARCH = Effort(rounds=40, patience=10, islands=4)
 EFFORT = dlco.SolveEffort(starts=1, relax_rounds=3, fit=SEARCH, polishes=0)
@@ -68,53 +65,11 @@ CONVOLUTIONS = Engine(dpu_like, {"sums": ("C",), "weight_buffer": ("Q", "M")})
 CHANNELWISE = Engine(dpu_alu_like, {"weight_buffer": ("Q", "C")})
 
 
-def pool(C: int, P: int) -> Layer:
-    """The mean of each channel: a depthwise convolution over the whole map whose weights nobody reads."""
-    dims = {"C": C, "R": P, "S": P, "P": 1, "Q": 1}
-    window = ((("R", 1), ("P", 1)), (("S", 1), ("Q", 1)))
-    spaces = (_space("Inputs", "C", *window), _space("Outputs", "C", "P", "Q", result=True))
-    return Layer(f"pool_{C}_{P}x{P}", Problem(tuple(dims), tuple(dims.values()), spaces), stored_weights=False)
-
-
-def scale(C: int, P: int) -> Layer:
-    """Each channel times a number of its own that the network computed."""
-    layer = dlco.depthwise_conv2d(f"scale_{C}_{P}x{P}", C=C, P=P, Q=P, R=1, S=1)
-    return replace(layer, stored_weights=False)
-
-
-def add(C: int, P: int) -> Layer:
-    """Two maps element by element; the second operand takes the place of weights, of which it moves as many words."""
-    dims = {"C": C, "P": P, "Q": P}
-    spaces = (_space("Weights", *dims), _space("Inputs", *dims), _space("Outputs", *dims, result=True))
-    return Layer(f"add_{C}_{P}x{P}", Problem(tuple(dims), tuple(dims.values()), spaces), stored_weights=False)
-
-
-def _space(name: str, *ranks: str | tuple[tuple[str, int], ...], result: bool = False) -> Dataspace:
-    return Dataspace(name, tuple(((rank, 1),) if isinstance(rank, str) else rank for rank in ranks), result)
-
-
-def elementwise(options: Sequence[str]) -> list[Layer]:
-    """What a network runs besides the layers of its space, in order; `options` as `MnasNet.options` gives them."""
-    found = []
-    channels, size = STEM
-    numbers = [int(option[1:]) for option in options]
-    for at, (width, stride, _) in enumerate(BLOCKS):
-        expansion, _, layers, excited = numbers[4 * at : 4 * at + 4]
-        size //= stride
-        for layer in range(layers):
-            hidden = expansion * channels
-            if excited:
-                found += [pool(hidden, size), scale(hidden, size)]
-            channels = width
-            if layer:
-                found.append(add(width, size))
-    return [*found, pool(1280, size)]
-
-
 def kind_of(layer: Layer) -> str:
     """Which of `KINDS` a layer is."""
-    name = layer.name.partition("_")[0]
-    return next((kind for kind in ("linear", "depthwise", "pool", "scale", "add") if name.startswith(kind)), KINDS[0])
+    if layer.operation != MULTIPLY:
+        return layer.operation
+    return next((kind for kind in ("linear", "depthwise") if layer.name.startswith(kind)), KINDS[0])
 
 
 def map_layers(layers: Sequence[Layer], seed: int) -> tuple[dict[str, float], int]:
@@ -145,7 +100,7 @@ def least_cycles(layer: Layer) -> float:
     engine = CONVOLUTIONS if "M" in layer.problem.dimensions else CHANNELWISE
     machine = engine.machine()
     memory = machine.levels[-1]
-    compute = layer.macs
+    compute = layer.operations
     for level, dims in engine.lanes.items():
         for dim, side in zip(dims, (machine.level(level).fanout_x, machine.level(level).fanout_y), strict=False):
             bound = layer.problem.sizes.get(dim, 1)
@@ -180,22 +135,17 @@ def measure(seed: int) -> dict[str, Any]:
     rows = read_table()
     space = MnasNet()
     networks = [space.parse(row["arch"]) for row in rows]
-    beside = [Counter(elementwise(space.options(network))) for network in networks]
-    extras = list(dict.fromkeys(layer for counts in beside for layer in counts))
-    layers = [*space.layers, *extras]
+    layers = list(space.layers)
     with Stopwatch() as watch:
         cycles, evaluations = map_layers(layers, seed)
-    counts = np.concatenate(
-        [space.counts(networks).numpy(), np.array([[float(own[layer]) for layer in extras] for own in beside])], 1
-    )
+    counts = space.counts(networks).numpy()
     spent = counts * np.array([cycles[layer.name] for layer in layers])
     kinds = np.array([kind_of(layer) for layer in layers])
-    weighted = np.array([kind in ("convolution", "linear", "depthwise") for kind in kinds])
+    weighted = np.array([layer.macs > 0 for layer in layers])
     least = counts @ np.array([least_cycles(layer) for layer in layers])
     totals = {
         "MACs of the table": np.array([float(row["macs"]) for row in rows]),
-        "MACs of the layers": counts
-        @ np.array([float(layer.macs) if one else 0.0 for layer, one in zip(layers, weighted, strict=True)]),
+        "MACs of the layers": counts @ np.array([float(layer.macs) for layer in layers]),
         "dlco, layers with weights only": spent[:, weighted].sum(1),
         "dlco": spent.sum(1),
     }
@@ -241,8 +191,8 @@ def measure(seed: int) -> dict[str, Any]:
         "text": (
             f"{len(rows)} networks of Accel-NASBench with measured latencies, {int(plain.sum())} of them without "
             f"squeeze-and-excitation, as dlco's latency on a machine like a DPU B4096 ranks them and as their MACs do. "
-            f"{len(layers)} distinct layers mapped, {len(extras)} of them without weights. The machine is that of the "
-            "ZCU102; the VCK190's DPU is another design. No measurement went into dlco's rows, but for the fitted one."
+            f"{len(layers)} distinct layers mapped, {int((~weighted).sum())} of them without multiply-accumulates. The "
+            "machine is that of the ZCU102; the VCK190's DPU is another design. No measurement went into dlco's rows, but for the fitted one."
         ),
         "tables": [
             {

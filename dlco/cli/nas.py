@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
         return deliver(arguments, design, writers, why, found=found)
 
 
-def read_space(name: str, batch: int) -> FactoredSpace:
+def read_space(name: str, batch: int, macs_only: bool = False) -> FactoredSpace:
     """The space of a name; `InvalidInput` for another name."""
     if name not in SPACES:
         raise InvalidInput(f"space is {name!r}; it must be one of {', '.join(SPACES)}")
-    return SPACES[name](batch=batch)
+    return SPACES[name](batch=batch, macs_only=macs_only)
 
 
 def read_oracle(arguments: argparse.Namespace) -> Accuracy:
@@ -91,7 +91,7 @@ def read_oracle(arguments: argparse.Namespace) -> Accuracy:
     Raises:
         InvalidInput: the space is unknown or has no oracle of its own, or the table is not what it should be.
     """
-    space = read_space(arguments.space, arguments.batch)
+    space = read_space(arguments.space, arguments.batch, arguments.macs_only)
     predictor = arguments.predictor
     if predictor is not None and predictor not in KINDS:
         raise InvalidInput(f"predictor is {predictor!r}; allowed: {', '.join(KINDS)}")
@@ -102,7 +102,7 @@ def read_oracle(arguments: argparse.Namespace) -> Accuracy:
     if arguments.column is not None:
         raise InvalidInput(f"column is {arguments.column!r}, but no table is given")
     if arguments.space == "ofa":
-        return ofa_accuracy(predictor or "ensemble", arguments.batch)
+        return ofa_accuracy(predictor or "ensemble", arguments.batch, macs_only=arguments.macs_only)
     if predictor is not None:
         raise InvalidInput(f"predictor is {predictor!r}, but no table is given to fit it to")
     if isinstance(space, Digits):

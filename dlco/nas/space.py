@@ -1,8 +1,9 @@
 """`NetworkSpace`: the networks one may choose from, and what each of them computes.
 
 A space knows shapes, never accuracies: an oracle judges its networks, and dlco costs the layers that `to_layers`
-gives. Only work with multiply-accumulates becomes a layer (convolutions, linear layers, matrix products). Pooling,
-additions, activations and normalisation are not mapped and cost nothing here.
+gives: convolutions, linear layers and matrix products, and what has no multiply-accumulates: pooling, the additions of
+residual blocks, the scaling of squeeze-and-excitation (`dlco.workload.passes`). With `macs_only` these are left out.
+Activations and normalisation are computed where a result is written, or folded into the weights, and cost nothing.
 """
 
 from abc import ABC, abstractmethod
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from dlco.errors import InvalidInput
 from dlco.workload import Layer, Problem
+from dlco.workload.layer import MULTIPLY
 from dlco.workload.problem import check_positive_int
 
 Network = tuple[int, ...]
@@ -63,6 +65,15 @@ class Factor:
     decisions: tuple[int, ...]
     layers: Mapping[tuple[int, ...], tuple[Layer, ...]]
     beside: Mapping[tuple[int, ...], int] = field(default_factory=dict)
+
+
+def multiplying(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """Those of some layers that have multiply-accumulates."""
+    return tuple(layer for layer in layers if layer.operation == MULTIPLY)
+
+
+def _multiplying(factor: Factor) -> Factor:
+    return replace(factor, layers={options: multiplying(layers) for options, layers in factor.layers.items()})
 
 
 def merge_layers(layers: Iterable[Layer]) -> tuple[Layer, ...]:
@@ -139,6 +150,7 @@ class FactoredSpace(NetworkSpace[Network]):
         name: of the space.
         decisions: the choices, in the order of a network's entries.
         factors: where the layers come from.
+        macs_only: whether to leave out layers without multiply-accumulates.
 
     Attributes:
         layers: every distinct layer that some network of the space has, each with count 1.
@@ -148,10 +160,13 @@ class FactoredSpace(NetworkSpace[Network]):
             lack a combination of options.
     """
 
-    def __init__(self, name: str, decisions: Sequence[Decision], factors: Sequence[Factor]) -> None:
+    def __init__(
+        self, name: str, decisions: Sequence[Decision], factors: Sequence[Factor], *, macs_only: bool = False
+    ) -> None:
         self.name = name
         self.decisions = tuple(decisions)
-        self._factors = tuple(factors)
+        self.macs_only = macs_only
+        self._factors = tuple(map(_multiplying, factors) if macs_only else factors)
         if len({decision.name for decision in self.decisions}) != len(self.decisions):
             raise InvalidInput(f"decisions is {[d.name for d in self.decisions]!r}; names must be distinct")
         for factor in self._factors:

@@ -12,42 +12,22 @@ pytest.importorskip("scipy")
 nas_rank = pytest.importorskip("nas_rank")
 
 
-def test_elementwise_layers_of_a_network() -> None:
-    text = "e1k3l1s1-e4k3l2s0-e6k5l1s1-e4k3l1s0-e4k3l1s0-e4k3l1s0-e1k3l3s0"
+def test_layers_without_multiply_accumulates_have_their_own_kinds() -> None:
     space = MnasNet()
-    names = [layer.name for layer in nas_rank.elementwise(space.options(space.parse(text)))]
-    assert names == [
-        "pool_32_112x112",
-        "scale_32_112x112",
-        "add_24_56x56",
-        "pool_144_28x28",
-        "scale_144_28x28",
-        "add_320_7x7",
-        "add_320_7x7",
-        "pool_1280_7x7",
-    ]
-
-
-def test_elementwise_layers_follow_the_maps_of_the_space() -> None:
-    # a squeeze-and-excitation works on the map that the depthwise layer before it leaves
-    space = MnasNet()
-    text = "-".join(["e6k3l2s1"] * 7)
-    network = space.parse(text)
-    pooled = {
-        layer.name.partition("_")[2] for layer in nas_rank.elementwise(space.options(network)) if "pool" in layer.name
+    network = space.parse("e1k3l1s1-e4k3l2s0-e6k5l1s1-e4k3l1s0-e4k3l1s0-e4k3l1s0-e1k3l3s0")
+    beside = {
+        layer.name: (nas_rank.kind_of(layer), layer.count) for layer in space.to_layers(network) if not layer.macs
     }
-    left = {layer.name.partition("_")[2] for layer in space.to_layers(network) if layer.name.startswith("depthwise")}
-    assert pooled - {"1280_7x7"} == left
-
-
-def test_elementwise_layers_move_their_words() -> None:
-    for layer, reads in ((nas_rank.pool(6, 5), 150), (nas_rank.scale(6, 5), 150 + 6), (nas_rank.add(6, 5), 300)):
-        words = {space.name: layer.problem.words(space) for space in layer.problem.dataspaces}
-        out = words.pop("Outputs")
-        assert sum(words.values()) == reads
-        assert out == (6 if layer.name.startswith("pool") else 150)
-        assert layer.macs == 150
-        assert nas_rank.kind_of(layer) == layer.name.partition("_")[0]
+    assert beside == {
+        "mean_32_112x112": ("pool", 1),
+        "scale_32_112x112": ("scale", 1),
+        "add_24_56x56": ("add", 1),
+        "mean_144_28x28": ("pool", 1),
+        "scale_144_28x28": ("scale", 1),
+        "add_320_7x7": ("add", 2),
+        "mean_1280_7x7": ("pool", 1),
+    }
+    assert {nas_rank.kind_of(layer) for layer in space.layers} == set(nas_rank.KINDS)
 
 
 def test_least_cycles_by_hand() -> None:
@@ -62,7 +42,7 @@ def test_least_cycles_by_hand() -> None:
 def test_layers_are_mapped_within_the_lanes() -> None:
     layers = [
         dlco.conv2d("conv", C=24, M=40, P=7, Q=7, R=3, S=3),
-        nas_rank.pool(24, 7),
+        dlco.workload.pool2d("pool", C=24, P=1, Q=1, R=7, S=7),
     ]
     cycles, evaluations = nas_rank.map_layers(layers, seed=0)
     assert evaluations > 0

@@ -27,6 +27,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         allow_abbrev=False,
     )
     completed.names(parser.add_argument("space", metavar="SPACE", help=f"the networks: {', '.join(SPACES)}"), SPACES)
+    parser.add_argument(
+        "--macs-only",
+        action="store_true",
+        help="leave out layers without multiply-accumulates: pooling, additions and scaling",
+    )
     add_hardware(parser)
     objective = parser.add_argument(
         "--objective",

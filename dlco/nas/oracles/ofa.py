@@ -18,7 +18,7 @@ from dlco.nas.oracles.predictor import Predictor
 from dlco.nas.spaces import OfaMobileNetV3
 
 
-def ofa_accuracy(kind: str = "ensemble", batch: int = 1) -> Predictor:
+def ofa_accuracy(kind: str = "ensemble", batch: int = 1, *, macs_only: bool = False) -> Predictor:
     """Predicted ImageNet top-1 of OFA-MobileNetV3's networks at 224x224, percent; nothing is downloaded.
 
     Args:
@@ -26,6 +26,7 @@ def ofa_accuracy(kind: str = "ensemble", batch: int = 1) -> Predictor:
             options, so that there is a best choice of each option by itself. `quality` has their errors on a fifth
             of the table held out of the fit.
         batch: images that run together, for the costs of the space; accuracy does not depend on it.
+        macs_only: whether the space leaves out layers without multiply-accumulates, likewise.
 
     Raises:
         InvalidInput: another kind, or the batch is not a positive integer.
@@ -33,4 +34,4 @@ def ofa_accuracy(kind: str = "ensemble", batch: int = 1) -> Predictor:
     if kind not in KINDS:
         raise InvalidInput(f"kind is {kind!r}; allowed: {', '.join(KINDS)}")
     with as_file(files("dlco.nas").joinpath(f"data/ofa_{kind}.npz")) as path:
-        return load_predictor(path, OfaMobileNetV3(batch=batch))
+        return load_predictor(path, OfaMobileNetV3(batch=batch, macs_only=macs_only))

@@ -198,6 +198,7 @@ def run_module(module: Module, channels: int, size: int, batch: int) -> tuple[tu
         if inner and 0 in sources[vertex]:
             project(entering)
         pieces.append(Piece(batch, entering, max(sizes[source] for source in sources[vertex])))
+        pieces[-1].add(len(sources[vertex]) - 1)
         operation.run(pieces[-1], widths[vertex])
         sizes.append(pieces[-1].size)
     inner = [source for source in sources[last] if source]
@@ -206,6 +207,9 @@ def run_module(module: Module, channels: int, size: int, batch: int) -> tuple[tu
         project(width)
     # a map added from the module's input is stretched or shrunk to the others' size
     leaving = max((sizes[source] for source in inner), default=size)
+    if inner and 0 in sources[last]:
+        pieces.append(Piece(batch, width, leaving))
+        pieces[-1].add()
     brought = tuple(layer for piece in pieces for layer in piece.layers)
     return brought, sum(piece.beside for piece in pieces), width, leaving
 

@@ -31,12 +31,13 @@ class Digits(FactoredSpace):
     Args:
         blocks: of each stage.
         batch: images that run together.
+        macs_only: whether to leave out pooling, additions and scaling, which have no multiply-accumulates.
 
     Raises:
         InvalidInput: an argument is not a positive integer.
     """
 
-    def __init__(self, blocks: int = 3, batch: int = 1) -> None:
+    def __init__(self, blocks: int = 3, batch: int = 1, *, macs_only: bool = False) -> None:
         check_sizes(blocks=blocks, batch=batch)
         self.blocks = blocks
         options = (*BLOCKS, ABSENT)
@@ -58,12 +59,13 @@ class Digits(FactoredSpace):
                     kernel, hidden = kernel_and_hidden(option)
                     piece.conv(hidden, kernel)
                     piece.conv(channels, kernel=1, norm=False)
+                    piece.add()
                 return piece
 
             for block in range(1, blocks + 1):
                 factors.append(factor({len(decisions): len(options)}, build))
                 decisions.append(Decision(f"stage{stage} block{block}", options))
-        super().__init__("digits", decisions, factors)
+        super().__init__("digits", decisions, factors, macs_only=macs_only)
 
     def sample(self, n: int, generator: torch.Generator) -> list[Network]:
         """`n` networks: how many blocks they have is uniform, then which these are, then each over the six kinds.

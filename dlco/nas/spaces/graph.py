@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlco.errors import InvalidInput
-from dlco.nas.space import NetworkSpace, merge_layers
+from dlco.nas.space import NetworkSpace, merge_layers, multiplying
 from dlco.nas.spaces.cnn_graph import CnnGraph, Module, connected, layers, run_module
 from dlco.nas.spaces.distance import Landmarks
 from dlco.nas.spaces.operations import parse_operation
@@ -45,9 +45,9 @@ DENSE = ("dropout-p2", "dropout-p5", "dense-84-relu", "dense-120-relu", "dense-1
 class GraphSpace(NetworkSpace[CnnGraph]):
     """Chains of modules, each a graph of a few vertices with an operation each, and a head.
 
-    How an image runs through them, and so which layers and parameters they have, says `cnn_graph.layers`. Pooling,
-    stretching, shuffles, additions and activations are not mapped. Features are coordinates from graph edit distances
-    (CODEBench's CNN2vec in kind): see `distance.Landmarks`.
+    How an image runs through them, and so which layers and parameters they have, says `cnn_graph.layers`. Pooling and
+    additions are layers too; stretching, shuffles and activations are not mapped. Features are coordinates from graph
+    edit distances (CODEBench's CNN2vec in kind): see `distance.Landmarks`.
 
     Args:
         operations: what a vertex may do, in `operations.parse_operation`'s spelling.
@@ -61,6 +61,7 @@ class GraphSpace(NetworkSpace[CnnGraph]):
         features: coordinates of an encoded network, at most.
         landmarks: networks that those coordinates are measured from.
         seed: for drawing these.
+        macs_only: whether to leave out pooling, additions and scaling, which have no multiply-accumulates.
 
     Raises:
         InvalidInput: an argument is not one of those allowed.
@@ -78,6 +79,8 @@ class GraphSpace(NetworkSpace[CnnGraph]):
         features: int = 16,
         landmarks: int = 64,
         seed: int = 0,
+        *,
+        macs_only: bool = False,
     ) -> None:
         check_sizes(modules=modules, classes=classes, resolution=resolution, batch=batch, features=features)
         for argument, value, least, most in (
@@ -95,6 +98,7 @@ class GraphSpace(NetworkSpace[CnnGraph]):
         self.name = "cnn_graph"
         self.operations = tuple(operations)
         self.modules, self.vertices, self.head_vertices = modules, vertices, head_vertices
+        self.macs_only = macs_only
         self.classes, self.resolution, self.batch = classes, resolution, batch
         self._features, self._landmarks, self._seed = features, landmarks, seed
 
@@ -136,7 +140,8 @@ class GraphSpace(NetworkSpace[CnnGraph]):
             InvalidInput: this is no network of the space.
         """
         self.check(network)
-        return merge_layers(self._run(network)[0])
+        found = self._run(network)[0]
+        return merge_layers(multiplying(found) if self.macs_only else found)
 
     def parameters(self, network: CnnGraph) -> int:
         """Trained words of the network, with biases and normalisation.

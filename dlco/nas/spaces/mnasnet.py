@@ -16,7 +16,7 @@ class MnasNet(FactoredSpace):
     """Seven blocks, each with an expansion (e), a kernel (k), a number of layers (l) and squeeze-and-excitation (s).
 
     A block's four decisions share a factor. Squeeze-and-excitation, to a quarter of the channels that enter the layer,
-    is two linear layers; pooling, additions and activations are not mapped.
+    is a pooling, two linear layers and a scaling. The additions of residual blocks are layers too.
 
     Parameters are those of Accel-NASBench's table exactly. The multiply-accumulates of its table are larger: they count
     4 operations an element normalised and `P * Q + 1` a channel averaged besides. With these, every row agrees; without
@@ -26,12 +26,13 @@ class MnasNet(FactoredSpace):
         resolution: rows and columns of the images.
         batch: images that run together.
         classes: that the network tells apart.
+        macs_only: whether to leave out pooling, additions and scaling, which have no multiply-accumulates.
 
     Raises:
         InvalidInput: an argument is not a positive integer.
     """
 
-    def __init__(self, resolution: int = 224, batch: int = 1, classes: int = 1000) -> None:
+    def __init__(self, resolution: int = 224, batch: int = 1, classes: int = 1000, *, macs_only: bool = False) -> None:
         check_sizes(resolution=resolution, batch=batch, classes=classes)
         entry = Piece(batch, 3, resolution)
         entry.conv(32, kernel=3, stride=2)
@@ -62,7 +63,7 @@ class MnasNet(FactoredSpace):
         leave.conv(1280, kernel=1)
         leave.linear(classes)
         factors.append(factor({}, lambda: leave))
-        super().__init__("mnasnet", decisions, factors)
+        super().__init__("mnasnet", decisions, factors, macs_only=macs_only)
 
     def parse(self, text: str) -> Network:
         """The network of a text such as "e6k3l1s0-e4k5l2s1-...", seven blocks joined by "-".
@@ -90,4 +91,6 @@ def _block(piece: Piece, width: int, stride: int, expansion: int, kernel: int, l
         if excited:
             piece.squeeze_excite(entering // 4)
         piece.conv(width, kernel=1)
+        if layer:
+            piece.add()
     return piece

@@ -21,13 +21,15 @@ class NasBench201(FactoredSpace):
 
     A 3x3 convolution to 16 channels, three groups of five cells at 16, 32 and 64 channels, a residual block of stride 2
     between groups (3x3 of stride 2, 3x3, and a 1x1 behind the shortcut's pooling), and a linear layer. Parameters and
-    multiply-accumulates are the benchmark's, which also counts operations that no path from input to output uses;
-    pooling and additions are not mapped.
+    multiply-accumulates are the benchmark's, which also counts operations that no path from input to output uses.
+    Pooling of edges, of the shortcuts and of the last map, and the sums of nodes and residual blocks are layers too; an
+    edge of "none" is nothing to be added.
 
     Args:
         classes: that the network tells apart: 10 and 100 for CIFAR, 120 for ImageNet16-120.
         resolution: rows and columns of the images: 32 for CIFAR, 16 for ImageNet16-120.
         batch: images that run together.
+        macs_only: whether to leave out pooling, additions and scaling, which have no multiply-accumulates.
 
     Raises:
         InvalidInput: an argument is not a positive integer.
@@ -40,18 +42,20 @@ class NasBench201(FactoredSpace):
         ((3, 0, 1, 1, 0, 3), 78561920, 559386)
     """
 
-    def __init__(self, classes: int = 10, resolution: int = 32, batch: int = 1) -> None:
+    def __init__(self, classes: int = 10, resolution: int = 32, batch: int = 1, *, macs_only: bool = False) -> None:
         check_sizes(classes=classes, resolution=resolution, batch=batch)
 
         def frame() -> Piece:
             piece = Piece(batch, 3, resolution)
             piece.conv(WIDTHS[0], kernel=3)
             for width in WIDTHS[1:]:
-                shortcut = Piece(batch, piece.channels, (piece.size - 1) // 2 + 1)
+                shortcut = Piece(batch, piece.channels, piece.size)
+                shortcut.pool(2, 2, padding=piece.size % 2)
                 shortcut.conv(width, kernel=1, norm=False)
                 piece.conv(width, kernel=3, stride=2)
                 piece.conv(width, kernel=3)
                 piece.layers += shortcut.layers
+                piece.add()
             piece.beside += 2 * piece.channels  # the normalisation before the last pooling
             piece.linear(classes)
             return piece
@@ -61,16 +65,30 @@ class NasBench201(FactoredSpace):
             kernel = KERNELS.get(OPERATIONS[option])
             for width in WIDTHS:
                 if width != WIDTHS[0]:
-                    cells.pool(3, 2)
+                    cells.size = (cells.size - 1) // 2 + 1
                 cells.channels = width
-                if kernel:
-                    for _ in range(CELLS):
+                for _ in range(CELLS):
+                    if kernel:
                         cells.conv(width, kernel)
+                    elif OPERATIONS[option] == "avg_pool_3x3":
+                        cells.pool(3, 1)
+            return cells
+
+        def node(*options: int) -> Piece:
+            cells = Piece(batch, WIDTHS[0], resolution)
+            ends = sum(OPERATIONS[option] != "none" for option in options)
+            for width in WIDTHS:
+                if width != WIDTHS[0]:
+                    cells.size = (cells.size - 1) // 2 + 1
+                cells.channels = width
+                cells.add(CELLS * max(0, ends - 1))
             return cells
 
         decisions = [Decision(f"node{to} from node{source}", OPERATIONS) for source, to in EDGES]
         edges = [factor({at: len(OPERATIONS)}, edge) for at in range(len(EDGES))]
-        super().__init__("nasbench201", decisions, [factor({}, frame), *edges])
+        inputs = [[at for at, (_, end) in enumerate(EDGES) if end == to] for to in (2, 3)]
+        nodes = [] if macs_only else [factor(dict.fromkeys(some, len(OPERATIONS)), node) for some in inputs]
+        super().__init__("nasbench201", decisions, [factor({}, frame), *edges, *nodes], macs_only=macs_only)
 
     def parse(self, text: str) -> Network:
         """The network of a benchmark's string, such as "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|...~0|...~1|...~2|".

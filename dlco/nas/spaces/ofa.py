@@ -27,23 +27,25 @@ class OfaMobileNetV3(FactoredSpace):
     probabilities. Exchanging a stage's third and fourth block leaves the layers as they are.
 
     Parameters and multiply-accumulates (224x224 images) are those of the published measurements. Squeeze-and-excitation
-    is two linear layers; pooling, additions and activations are not mapped.
+    is a pooling, two linear layers and a scaling. The additions of residual blocks are layers too.
 
     Args:
         resolution: rows and columns of the images; the supernet was trained for 128 to 224.
         batch: images that run together.
         classes: that the network tells apart.
+        macs_only: whether to leave out pooling, additions and scaling, which have no multiply-accumulates.
 
     Raises:
         InvalidInput: an argument is not a positive integer.
     """
 
-    def __init__(self, resolution: int = 224, batch: int = 1, classes: int = 1000) -> None:
+    def __init__(self, resolution: int = 224, batch: int = 1, classes: int = 1000, *, macs_only: bool = False) -> None:
         check_sizes(resolution=resolution, batch=batch, classes=classes)
         entry = Piece(batch, 3, resolution)
         entry.conv(16, kernel=3, stride=2)
         entry.depthwise(kernel=3)
         entry.conv(16, kernel=1)
+        entry.add()
         channels, size = entry.channels, entry.size
 
         decisions: list[Decision] = []
@@ -69,7 +71,7 @@ class OfaMobileNetV3(FactoredSpace):
         leave.linear(1280, bias=False)
         leave.linear(classes)
         factors.append(factor({}, lambda: leave))
-        super().__init__("ofa_mobilenetv3", decisions, factors)
+        super().__init__("ofa_mobilenetv3", decisions, factors, macs_only=macs_only)
 
     def is_valid(self, network: Network) -> bool:
         """Whether this is a tuple of one option's index a decision, with no fourth block behind an absent third."""
@@ -115,10 +117,13 @@ class OfaMobileNetV3(FactoredSpace):
 def _block(piece: Piece, option: int, width: int, stride: int, excited: bool) -> Piece:
     """The piece continued by an inverted residual block to `width` channels, or as it is where the block is absent."""
     if option < len(BLOCKS):
+        residual = stride == 1 and piece.channels == width
         kernel, expansion = map(int, re.findall(r"\d", BLOCKS[option]))
         piece.conv(multiple_of_8(piece.channels * expansion), kernel=1)
         piece.depthwise(kernel, stride)
         if excited:
             piece.squeeze_excite(multiple_of_8(piece.channels // 4))
         piece.conv(width, kernel=1)
+        if residual:
+            piece.add()
     return piece

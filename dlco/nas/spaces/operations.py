@@ -107,6 +107,7 @@ class Operation:
         elif self.kind == "flatten":
             piece.channels, piece.size = piece.channels * piece.size**2, 1
         elif self.kind == "global-avg-pool":
+            piece.mean()
             piece.size = 1
         elif self.kind == "dense":
             piece.linear(self.channels)

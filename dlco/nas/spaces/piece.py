@@ -6,7 +6,7 @@ from itertools import product
 
 from dlco.errors import InvalidInput
 from dlco.nas.space import Factor
-from dlco.workload import Layer, conv2d, depthwise_conv2d, linear
+from dlco.workload import Layer, conv2d, depthwise_conv2d, linear, pointwise, pool2d
 from dlco.workload.problem import check_positive_int
 
 
@@ -20,7 +20,9 @@ class Piece:
     """The feature map at one point of a stretch of a network, and the layers that led there.
 
     Layers are named after their shape, so that equal ones have equal names wherever they occur:
-    `conv3x3s2_16to24_56x56` is a 3x3 convolution of stride 2 from 16 to 24 channels, with 56x56 outputs.
+    `conv3x3s2_16to24_56x56` is a 3x3 convolution of stride 2 from 16 to 24 channels, with 56x56 outputs. Those without
+    multiply-accumulates are among them: windows of a pooling (`pool3x3s2_64_56x56`), means of whole maps
+    (`mean_64_7x7`), sums of two maps (`add_64_56x56`) and maps weighed channel by channel (`scale_64_56x56`).
 
     Attributes:
         batch: images that run together.
@@ -50,7 +52,7 @@ class Piece:
     ) -> None:
         """Convolve to `M` channels, then normalise unless told otherwise; padding keeps the size unless given."""
         C = self.channels
-        self.pool(kernel, stride, padding)
+        self._slide(kernel, stride, padding)
         self.layers.append(_convolution(self.batch, C, M, self.size, kernel, stride, groups))
         self.channels = M
         self.beside += (2 * M if norm else 0) + (M if bias else 0)
@@ -62,22 +64,38 @@ class Piece:
     def squeeze_excite(self, squeezed: int) -> None:
         """Weigh the channels by two linear layers with biases, run on the averaged feature map."""
         expanded = self.channels
+        self.mean()
         self._connect(expanded, squeezed)
         self._connect(squeezed, expanded)
+        self.layers.append(_scale(self.batch, expanded, self.size))
         self.beside += squeezed + expanded
 
     def linear(self, M: int, bias: bool = True) -> None:
         """Connect the averaged feature map, or a vector, to `M` features."""
+        self.mean()
         self._connect(self.channels, M)
         self.channels, self.size = M, 1
         self.beside += M if bias else 0
 
     def pool(self, kernel: int, stride: int, padding: int | None = None) -> None:
-        """Slide a window over the feature map (no multiplications, hence no layer); padding as for `conv`.
+        """The mean, or the largest value, of windows of the feature map; padding as for `conv`.
 
         Raises:
             InvalidInput: the window is larger than the padded feature map.
         """
+        self._slide(kernel, stride, padding)
+        self.layers.append(_pool(self.batch, self.channels, self.size, kernel, stride))
+
+    def mean(self) -> None:
+        """The mean of each channel, where there is more than one word of it; the map itself stays."""
+        if self.size > 1:
+            self.layers.append(_pool(self.batch, self.channels, 1, self.size, 1))
+
+    def add(self, times: int = 1) -> None:
+        """Add another map of the same shape to this one, so many times."""
+        self.layers += [_add(self.batch, self.channels, self.size)] * times
+
+    def _slide(self, kernel: int, stride: int, padding: int | None) -> None:
         padded = self.size + 2 * (kernel // 2 if padding is None else padding)
         if padded < kernel:
             raise InvalidInput(f"window is {kernel}x{kernel}; the feature map it slides over has {padded} rows")
@@ -120,3 +138,20 @@ def _convolution(N: int, C: int, M: int, P: int, kernel: int, stride: int, group
 @lru_cache(maxsize=65_536)
 def _linear(N: int, C: int, M: int) -> Layer:
     return linear(f"linear_{C}to{M}", N=N, C=C, M=M)
+
+
+@lru_cache(maxsize=65_536)
+def _pool(N: int, C: int, P: int, kernel: int, stride: int) -> Layer:
+    window = f"{kernel}x{kernel}" + (f"s{stride}" if stride > 1 else "")
+    name = f"mean_{C}_{kernel}x{kernel}" if P == 1 else f"pool{window}_{C}_{P}x{P}"
+    return pool2d(name, N=N, C=C, P=P, Q=P, R=kernel, S=kernel, stride=stride if P > 1 else 1)
+
+
+@lru_cache(maxsize=65_536)
+def _add(N: int, C: int, P: int) -> Layer:
+    return pointwise(f"add_{C}_{P}x{P}", (N, C, P, P), (N, C, P, P))
+
+
+@lru_cache(maxsize=65_536)
+def _scale(N: int, C: int, P: int) -> Layer:
+    return pointwise(f"scale_{C}_{P}x{P}", (N, C, P, P), (N, C, 1, 1), operation="scale")

@@ -21,8 +21,8 @@ class ResNet(FactoredSpace):
     "resolution"; one that has a single option is left out. A layer between two stages depends on both widths, so a
     factor has two of them. A network's text names the options: "w0.5-w1-w1-w0.75".
 
-    At width 1, parameters and multiply-accumulates are those of torchvision's networks. Pooling, additions and
-    activations are not mapped.
+    At width 1, parameters and multiply-accumulates are those of torchvision's networks. Pooling and the
+    additions of residual blocks are layers too.
 
     Args:
         depth: 18, 34 or 50.
@@ -31,6 +31,7 @@ class ResNet(FactoredSpace):
         resolutions: rows, and columns, of the images.
         batch: images that run together.
         classes: that the network tells apart.
+        macs_only: whether to leave out pooling, additions and scaling, which have no multiply-accumulates.
 
     Raises:
         InvalidInput: an argument is not one of those allowed, or an option occurs twice.
@@ -50,6 +51,8 @@ class ResNet(FactoredSpace):
         resolutions: Sequence[int] = (224,),
         batch: int = 1,
         classes: int = 1000,
+        *,
+        macs_only: bool = False,
     ) -> None:
         _check_arguments(depth, widths, kernels, resolutions, batch, classes)
         knobs: dict[str, list[tuple[str, float]]] = {"resolution": [(f"r{size}", size) for size in resolutions]}
@@ -74,10 +77,14 @@ class ResNet(FactoredSpace):
         def stem(resolution: int, width: float) -> Piece:
             piece = Piece(batch, 3, resolution)
             piece.conv(_channels(1, width), kernel=7, stride=2)
+            piece.pool(3, 2)
             return piece
 
-        def head(width: float) -> Piece:
-            piece = Piece(batch, _channels(4, width) * (4 if deep else 1), 1)
+        def head(resolution: int, width: float) -> Piece:
+            size = resolution
+            for _ in range(5):  # the stem, its pooling, and a stride for each stage but the first
+                size = (size - 1) // 2 + 1
+            piece = Piece(batch, _channels(4, width) * (4 if deep else 1), size)
             piece.linear(classes)
             return piece
 
@@ -99,8 +106,8 @@ class ResNet(FactoredSpace):
         for stage in STAGES:
             before = [f"width{stage - 1}"] if stage > 1 else []
             factors.append(depends(["resolution", *before, f"width{stage}", f"kernel{stage}"], later(stage)))
-        factors.append(depends(["width4"], head))
-        super().__init__(f"resnet{depth}", decisions, factors)
+        factors.append(depends(["resolution", "width4"], head))
+        super().__init__(f"resnet{depth}", decisions, factors, macs_only=macs_only)
 
 
 def _block(piece: Piece, width: int, kernel: int, stride: int, bottleneck: bool) -> None:
@@ -117,6 +124,7 @@ def _block(piece: Piece, width: int, kernel: int, stride: int, bottleneck: bool)
         shortcut.conv(piece.channels, kernel=1, stride=stride)
         piece.layers += shortcut.layers
         piece.beside += shortcut.beside
+    piece.add()
 
 
 def _channels(stage: int, width: float) -> int:

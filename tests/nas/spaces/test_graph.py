@@ -139,7 +139,7 @@ def test_shapes_work_and_parameters_of_each_operation_are_torchs(text, channels,
 
 def shapes(module, channels=4, size=8):
     found, beside, width, leaving = run_module(module, channels, size, 1)
-    sizes = [layer.problem.sizes for layer in found]
+    sizes = [layer.problem.sizes for layer in found if layer.macs]
     return [(s["C"], s["M"], s["R"], s["P"]) for s in sizes], beside, width, leaving
 
 
@@ -181,7 +181,7 @@ def test_a_module_of_one_edge_is_a_1x1_convolution():
 def test_a_network_by_hand():
     space = GraphSpace((CONV, POOL), resolution=8, classes=10)
     network = space.parse(f"{CONV}:01,12/{POOL}:01,12;flatten,dense-84-relu,dropout-p5")
-    layers = {layer.name: layer.macs for layer in space.to_layers(network)}
+    layers = {layer.name: layer.macs for layer in space.to_layers(network) if layer.macs}
     assert layers == {
         "conv3x3_3to8_8x8": 3 * 8 * 9 * 64,
         f"linear_{8 * 16}to84": 128 * 84,
@@ -190,7 +190,8 @@ def test_a_network_by_hand():
     assert space.macs(network) == sum(layers.values())
     assert space.parameters(network) == 3 * 8 * 9 + 16 + 129 * 84 + 85 * 10
     again = space.parse(f"{CONV}:01,12/{CONV}:01,12/{CONV}:01,12;global-avg-pool")
-    assert [layer.count for layer in space.to_layers(again)] == [1, 2, 1]
+    assert [(layer.name, layer.count) for layer in space.to_layers(again) if not layer.macs] == [("mean_8_8x8", 1)]
+    assert [layer.count for layer in space.to_layers(again) if layer.macs] == [1, 2, 1]
     assert GraphSpace((CONV, POOL), resolution=8, batch=3).macs(network) == 3 * space.macs(network)
 
 
