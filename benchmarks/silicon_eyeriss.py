@@ -22,6 +22,7 @@ from dlco.cost import Cost
 from dlco.hardware import eyeriss_chip
 from dlco.hardware.eyeriss import BUFFER_BYTES_S, FILTER_WORDS, IDLE_W, LINK_BYTES_S
 from dlco.mapping import row_stationary
+from dlco.simulate import Density
 
 DATA = Path(__file__).with_name("data")
 COLUMNS = ("network", "layer", "batch", "power_mw", "processing_latency_ms", "zeros_in_ifmaps_percent")
@@ -106,15 +107,9 @@ class Run:
 
         A zero input is read; its MAC, its filter word and its sum are left alone.
         """
-        cost, counts, levels = self.cost, self.cost.counts, self.architecture.levels
-        dense = float(cost.access_pj[:-1].sum() + cost.mac_pj)
-        gated = float(cost.mac_pj)
-        for index, level in enumerate(levels[:-2]):
-            for space, column in self._spaces.items():
-                if space != "Inputs" and space not in level.bypass:
-                    words = float(counts.reads[index][column] + counts.updates[index][column])
-                    gated += words * float(counts.instances[index]) * level.read_pj
-        return dense - self.zeros * gated
+        density = Density(activations=1 - self.zeros, zeros="gate", compressed=False)
+        cost = evaluate(self.layer, self.architecture, self.mapping, density=density)
+        return float(cost.access_pj[:-1].sum() + cost.mac_pj)
 
     @property
     def _spaces(self) -> dict[str, int]:

@@ -48,9 +48,10 @@ from dlco.cost.accesses import Accesses, count_accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.cost import Cost
 from dlco.cost.crossing import crossing_of
-from dlco.cost.nest import Axes, Nest, Row, build_nest, is_one, positions
+from dlco.cost.nest import Axes, Nest, Row, build_nest, is_one, positions, product
 from dlco.cost.performance import Performance, performance
 from dlco.cost.shape import Shape, bounds_row, compile_problem
+from dlco.cost.sparse import Zeros
 from dlco.cost.tabulate import tabulate, tabulate_counts
 from dlco.errors import NotSupported
 from dlco.hardware.architecture import Machine
@@ -165,7 +166,9 @@ def imperfect_nests(
     )
 
 
-def imperfect_cost(problem: Problem, machine: Machine, kept: Kept, mapping: MappingBatch) -> Cost:
+def imperfect_cost(
+    problem: Problem, machine: Machine, kept: Kept, mapping: MappingBatch, zeros: Zeros | None = None
+) -> Cost:
     """What mappings cost whose factors may multiply to more than the bounds, under the default counting rules.
 
     Args:
@@ -174,6 +177,7 @@ def imperfect_cost(problem: Problem, machine: Machine, kept: Kept, mapping: Mapp
         kept: `[levels][spaces]` whether a level keeps a dataspace.
         mapping: whole factors, of any leading shape. Those that multiply to less than the bounds are not valid, and
             are counted as if the bounds were no larger.
+        zeros: what they change; None where operands are dense.
 
     Returns:
         A `Cost` whose counts are means over the instances of a level, `Counts.instances` their mean number and
@@ -182,10 +186,14 @@ def imperfect_cost(problem: Problem, machine: Machine, kept: Kept, mapping: Mapp
     bounds = bounds_row(problem, machine.mac_pj)
     covered = torch.minimum(mapping.reach, bounds)
     whole, mean, busy = imperfect_nests(compile_problem(problem), mapping.factors, positions(mapping.order), covered)
-    accesses, spent = imperfect_performance(mean, busy, machine, kept)
+    accesses, spent = imperfect_performance(mean, busy, machine, kept, zeros)
     batch = torch.broadcast_shapes(mapping.batch_shape, machine.capacity.shape[:-1])
     counts = tabulate_counts(kept, batch, mean, whole, accesses, EXACT, machine.mac_pj.dtype)
-    return tabulate(machine, kept, batch, whole, counts, spent, covers(mapping.factors, bounds))
+    cost = tabulate(machine, kept, batch, whole, counts, spent, covers(mapping.factors, bounds))
+    if zeros is None:
+        return cost
+    counts = replace(counts, computes=counts.computes * zeros.macs_share)
+    return replace(cost, utilization=cost.utilization * zeros.macs_share, counts=counts)
 
 
 def covers(factors: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
@@ -200,7 +208,9 @@ def covers(factors: torch.Tensor, bounds: torch.Tensor) -> torch.Tensor:
     return fit & (tiles <= 1).all(-1)
 
 
-def imperfect_performance(mean: MeanNest, busy: BusyNest, machine: Machine, kept: Kept) -> tuple[Accesses, Performance]:
+def imperfect_performance(
+    mean: MeanNest, busy: BusyNest, machine: Machine, kept: Kept, zeros: Zeros | None = None
+) -> tuple[Accesses, Performance]:
     """(accesses of the mean nest, its energies with the cycles and the leakage of the busy one).
 
     Raises `NotSupported` where parts of memories in and beyond an array come in turns.
@@ -208,7 +218,11 @@ def imperfect_performance(mean: MeanNest, busy: BusyNest, machine: Machine, kept
     if crossing_of(mean.shape, machine, kept) is not None:
         raise NotSupported("factors multiply to more than a bound, and parts of memories stand across the array")
     accesses, rushed = (count_accesses(nest, kept, DEFAULT_RULES, EXACT) for nest in (mean, busy))
-    return accesses, paced(performance(mean, machine, accesses, EXACT), performance(busy, machine, rushed, EXACT))
+    if zeros is not None:
+        accesses, rushed = zeros.left(accesses, kept), zeros.left(rushed, kept)
+        busy = replace(busy, steps_run=busy.steps_run * zeros.steps_share)
+    spent = paced(performance(mean, machine, accesses, EXACT), performance(busy, machine, rushed, EXACT))
+    return accesses, spent if zeros is None else replace(spent, mac_pj=product((spent.mac_pj, zeros.macs_share)))
 
 
 def paced(words: Performance, time: Performance) -> Performance:

@@ -15,6 +15,7 @@ from dlco.cost.imperfect import imperfect_cost, imperfect_nests, imperfect_perfo
 from dlco.cost.nest import Axes, Nest, build_nest, positions
 from dlco.cost.performance import performance
 from dlco.cost.shape import Shape, bounds_row, compile_problem
+from dlco.cost.sparse import Zeros
 from dlco.cost.tabulate import overflow, tabulate, tabulate_counts
 from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware.architecture import Architecture, Machine
@@ -22,6 +23,7 @@ from dlco.mapping.checks import check_mapping
 from dlco.mapping.kept import Kept, kept_table, machine_of
 from dlco.mapping.mapping import Mapping, MappingBatch
 from dlco.mapping.rules import DEFAULT_RULES, CountingRules
+from dlco.workload.density import DENSE, Density
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem, check_countable, most_words
 
@@ -34,6 +36,7 @@ def evaluate(
     mapping: Mapping | MappingBatch,
     rules: CountingRules = DEFAULT_RULES,
     arithmetic: Arithmetic | None = None,
+    density: Density = DENSE,
 ) -> Cost:
     """What `mapping` costs on `architecture`, for one execution of `layer`.
 
@@ -50,6 +53,8 @@ def evaluate(
         rules: how transfers are counted.
         arithmetic: `EXACT` for integer factors, `SMOOTH` for real ones; by default exact where all factors are
             integers and carry no gradient.
+        density: of the operands, and what the machine makes of zeros; words, cycles and energies are then those to be
+            expected (`dlco.cost.sparse`).
 
     Returns:
         A `Cost` with leading dimensions `[...]` (none for a single mapping). Gradients flow to the factors and to
@@ -59,7 +64,8 @@ def evaluate(
         InvalidMapping: a single mapping does not fit the layer or the architecture.
         InvalidInput: the batch does not have the layer's dimensions or the machine's levels, or the layer is so large
             that counts of it could exceed 64 bits.
-        NotSupported: imperfect factors under other rules than the default and Timeloop's.
+        NotSupported: imperfect factors under other rules than the default and Timeloop's; with zeros, neighbour
+            forwarding.
 
     Examples:
         >>> layer = dlco.matmul("mm", M=2, K=3, N=4)
@@ -86,6 +92,7 @@ def evaluate(
         mapping = mapping.batch(torch.int64)
     given, mapping = mapping, _real(mapping)
     machine, kept = _machine(architecture, mapping, problem)
+    zeros = _zeros(problem, architecture, rules, density)
     if mapping.dimensions != problem.dimensions:
         raise InvalidInput(f"mapping has dimensions {mapping.dimensions}; the problem has {problem.dimensions}")
     if machine.capacity.shape[-1] != len(mapping.levels):
@@ -96,7 +103,12 @@ def evaluate(
         arithmetic = EXACT if integral else SMOOTH
     bounds = bounds_row(problem, machine.mac_pj)
     if not (integral and isinstance(arithmetic, Exact) and bool((mapping.reach > bounds).any())):
-        return _perfect_cost(problem, machine, kept, given, mapping, rules, arithmetic)
+        return _perfect_cost(problem, machine, kept, given, mapping, rules, arithmetic, zeros)
+    if zeros is not None and rules != DEFAULT_RULES:
+        raise NotSupported(
+            f"factors multiply to more than a bound, there are zeros, and rules are {rules}; that is counted under the "
+            "default rules alone"
+        )
     if machine.parts and rules != DEFAULT_RULES:
         raise NotSupported(
             f"factors multiply to more than a bound, and rules are {rules}; memories in parts are then counted under "
@@ -109,7 +121,7 @@ def evaluate(
             f"factors multiply to more than a bound, and rules are {rules}; then only the default rules and "
             "Timeloop's are defined"
         )
-    return imperfect_cost(problem, machine, kept, mapping)
+    return imperfect_cost(problem, machine, kept, mapping, zeros)
 
 
 def _perfect_cost(
@@ -120,8 +132,12 @@ def _perfect_cost(
     mapping: MappingBatch,
     rules: CountingRules,
     arithmetic: Arithmetic,
+    zeros: Zeros | None,
 ) -> Cost:
-    """What mappings cost whose factors multiply to the bounds; `given`: before its integers became real numbers."""
+    """What mappings cost whose factors multiply to the bounds.
+
+    `given` is the batch before its integers became real numbers; `zeros` is None where operands are dense.
+    """
     shape, bounds = compile_problem(problem), bounds_row(problem, machine.mac_pj)
     if machine.parts and rules.neighbour_forwarding:
         raise NotSupported("rules have neighbour_forwarding; memories in parts are counted without it")
@@ -131,10 +147,12 @@ def _perfect_cost(
     crossing = crossing_of(shape, machine, kept)
     nest = build_nest(shape, mapping.factors, place, crossing=crossing)
     accesses = count_accesses(nest, kept, rules, arithmetic, supplies)
+    if zeros is not None:
+        accesses, nest = zeros.left(accesses, kept), zeros.thin(nest)
     spent = performance(nest, machine, accesses, arithmetic)
     covered = ((mapping.reach - bounds).abs() < 1e-6 * bounds).all(-1)
     dtype, counted = machine.mac_pj.dtype, nest
-    if given is not mapping and isinstance(arithmetic, Exact) and supplies is None:
+    if given is not mapping and isinstance(arithmetic, Exact) and supplies is None and zeros is None:
         check_countable(problem)
         dtype = torch.int64
         if not _whole_in_float64(problem):
@@ -142,6 +160,21 @@ def _perfect_cost(
             accesses = count_accesses(counted, kept, rules, INTEGRAL)
     counts = tabulate_counts(kept, batch, counted, counted, accesses, arithmetic, dtype)
     return tabulate(machine, kept, batch, nest, counts, spent, covered)
+
+
+def _zeros(
+    problem: Problem, architecture: Architecture | Machine, rules: CountingRules, density: Density
+) -> Zeros | None:
+    """What zeros change; None where there are none."""
+    if not isinstance(density, Density):
+        raise InvalidInput(f"density is {density!r}; it must be a dlco.simulate.Density")
+    if density.is_dense:
+        return None
+    if rules.neighbour_forwarding:
+        raise NotSupported("rules have neighbour_forwarding, and there are zeros; words are then counted without it")
+    if not isinstance(architecture, Architecture):
+        raise InvalidInput("density is below 1, and architecture is a Machine, of no word widths; give an Architecture")
+    return Zeros(problem, density, tuple(level.word_bits for level in architecture.levels))
 
 
 def _check_arguments(layer: object, architecture: object, mapping: object, rules: object) -> None:

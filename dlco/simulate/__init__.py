@@ -8,10 +8,10 @@ from dlco.simulate.engine import simulate_timing
 from dlco.simulate.execute import Execution, execute
 from dlco.simulate.gemmini import GemminiTime, GemminiTiming, simulate_gemmini
 from dlco.simulate.result import LayerSimulation, Simulation, simulate
-from dlco.simulate.sparse import Density
 from dlco.simulate.timing import Stall, Timing, TimingModel, Transfer
 from dlco.simulate.trace import chrome_trace, plot_timing, write_trace
 from dlco.simulate.traffic import Traffic
+from dlco.workload.density import Density
 
 __all__ = [
     "AccessCounts",

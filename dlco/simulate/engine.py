@@ -35,8 +35,8 @@ from dlco.mapping.mapping import Mapping
 from dlco.simulate.course import CutRuns
 from dlco.simulate.flows import NOTHING, Fabric, Flow
 from dlco.simulate.loopnest import LoopNest
-from dlco.simulate.sparse import DENSE, Density
 from dlco.simulate.timing import Stall, Timing, TimingModel, Transfer
+from dlco.workload.density import DENSE, Density
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 

@@ -39,12 +39,14 @@ class Execution:
         outputs: the results by name, int32 tensors of the shapes that the projections imply.
         traffic: the words moved.
         steps: temporal steps at which some MAC had work; `macs`: multiplications done.
+        effectual: those of them without an operand that is zero.
     """
 
     outputs: dict[str, torch.Tensor]
     traffic: Traffic
     steps: int
     macs: int
+    effectual: int
 
 
 def execute(
@@ -154,7 +156,7 @@ class _Machine:
         }
         self.ledger = Ledger([len(next(iter(places))) for places in self.places], len(self.spaces))
         self.done: set[tuple[int, ...]] = set()
-        self.macs = self.steps = 0
+        self.macs = self.steps = self.effectual = 0
         self.digits: tuple[int, ...] = ()  # iterations of the temporal loops
         self.temporal = [loop for loop in nest.loops if loop.temporal]
 
@@ -176,6 +178,7 @@ class _Machine:
             self.ledger.traffic,
             self.steps,
             self.macs,
+            self.effectual,
         )
 
     def _places(self, level: int) -> dict[Instance, dict[str, int]]:
@@ -353,6 +356,7 @@ class _Machine:
                 )
             self.done.add(point)
             self.macs += 1
+            self.effectual += value != 0
             for buffer, flat in sums:
                 buffer.values[flat] = buffer.values.get(flat, 0) + value
         self.steps += worked

@@ -11,9 +11,9 @@ from dlco.simulate.course import Course, CutRuns, Runs, cut_link, runs_of
 from dlco.simulate.cut_tiles import CutWalk, steps_with_work
 from dlco.simulate.links import Link, links_of
 from dlco.simulate.loopnest import LoopNest
-from dlco.simulate.sparse import Density
 from dlco.simulate.tiles import Tile
 from dlco.simulate.timing import TimingModel
+from dlco.workload.density import Density
 
 NOTHING = 1e-9  # words or cycles: less is what rounding leaves
 
@@ -165,14 +165,14 @@ class Fabric:
         flows = _flows(links, runs, architecture, model, density, ports)
         temporal = nest.outside(-1)
         inside = len(temporal) - len(runs.bounds)
-        use = _use_of_macs(nest, ports)
+        use = _use_of_macs(nest, ports, density)
         speed = min([1.0, *(width / words for width, words in zip(ports.bandwidth, use, strict=True) if words)])
         return Fabric(
             ports=ports,
             flows=flows,
             gates=tuple(flow for flow in flows if not flow.drain and flow.lower is None),
             runs=runs,
-            work=density.work(nest.problem),
+            work=density.steps(nest.problem),
             loops=tuple(f"{loop.dim} at {nest.levels[loop.level]}" for loop in temporal[inside:]),
             use=use,
             speed=speed,
@@ -228,7 +228,7 @@ def _copies(nest: LoopNest, level: int, capacity: float) -> int:
     return 2 if 2 * sum(tiles) <= capacity else 1
 
 
-def _use_of_macs(nest: LoopNest, ports: Ports) -> tuple[float, ...]:
+def _use_of_macs(nest: LoopNest, ports: Ports, density: Density) -> tuple[float, ...]:
     """Words through each port at every step. A sum is read before it is added to, but not the first time (spread)."""
     use = [0.0] * len(ports.names)
     steps = steps_with_work(nest) if nest.cut else nest.cycles
@@ -239,8 +239,9 @@ def _use_of_macs(nest: LoopNest, ports: Ports) -> tuple[float, ...]:
         if space.read_write:
             seen = CutWalk(nest, s, "refetch").seen_by_first(level) if nest.cut else first_visits(nest, s, level)
             fresh = seen / steps
+        share = density.operands(nest.problem, space) / density.steps(nest.problem)
         for port in ports.of.get((level, "read"), ()):
-            use[port] += max(0.0, asked - fresh)
+            use[port] += max(0.0, asked - fresh) * share
         for port in ports.of.get((level, "write"), ()) if space.read_write else ():
-            use[port] += asked
+            use[port] += asked * share
     return tuple(use)

@@ -9,9 +9,9 @@ from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import Mapping
 from dlco.simulate.engine import simulate_timing
-from dlco.simulate.sparse import DENSE, Density
 from dlco.simulate.timing import Timing, TimingModel
 from dlco.texts import printable
+from dlco.workload.density import DENSE, Density
 from dlco.workload.layer import Layer, check_layers
 
 TOLD = 1e-3  # share of a layer's cycles from which on a cause is worth telling
@@ -162,7 +162,7 @@ def simulate(
             raise InvalidInput(f"mappings lack layer {layer.name!r}; there are {', '.join(table) or 'none'}")
     for layer in checked:
         timing = simulate_timing(layer, architecture, table[layer.name], model, density)
-        used = layer.operations * density.work(layer.problem) / architecture.macs / timing.cycles
+        used = layer.operations * density.macs(layer.problem) / architecture.macs / timing.cycles
         found.append(
             LayerSimulation(layer.name, layer.count, layer.macs, timing, used, (analytical or {}).get(layer.name))
         )
