@@ -192,7 +192,8 @@ def measure(seed: int) -> dict[str, Any]:
             f"{len(rows)} networks of Accel-NASBench with measured latencies, {int(plain.sum())} of them without "
             f"squeeze-and-excitation, as dlco's latency on a machine like a DPU B4096 ranks them and as their MACs do. "
             f"{len(layers)} distinct layers mapped, {int((~weighted).sum())} of them without multiply-accumulates. The "
-            "machine is that of the ZCU102; the VCK190's DPU is another design. No measurement went into dlco's rows, but for the fitted one."
+            "machine is that of the ZCU102; the VCK190's DPU is another design. No measurement went into dlco's rows, "
+            "but for the fitted one."
         ),
         "tables": [
             {
