@@ -6,7 +6,7 @@ argument or a shell's completion should not wait for it. The tests hold every tu
 
 NETWORKS = (
     *("alexnet", "vgg16", "resnet18", "resnet34", "resnet50", "mobilenet_v2", "mobilenet_v3_large"),
-    *("efficientnet_b0", "bert_base_block", "vit_b16_block"),
+    *("efficientnet_b0", "bert_base_block", "vit_b16_block", "gpt2_small_prefill", "gpt2_small_decode"),
 )
 MACHINES = ("eyeriss", "simba", "gemmini", "tpu", "generic")
 TECHNOLOGIES = ("65nm", "45nm", "32nm", "28nm", "20nm", "16nm", "14nm", "10nm", "7nm", "eyeriss-normalised")

@@ -86,7 +86,7 @@ def combine(
         )
         energy, time = energy[held] + e[point], time[held] + t[point]
         known = inf if best is None else best.rank(objective)[0]
-        running = _open(energy, time, rest, objective, limits, known).nonzero().flatten()
+        running = still_open(energy, time, rest, objective, limits, known).nonzero().flatten()
         keep = running[unbeaten(energy[running], time[running], powered)]
         energy, time = energy[keep], time[keep]
         steps.append((held[keep], point[keep]))
@@ -148,7 +148,7 @@ def _hulls_of_rests(layers: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> list
     return hulls[::-1]
 
 
-def _open(
+def still_open(
     energy: torch.Tensor, time: torch.Tensor, rest: torch.Tensor, objective: Objective, limits: TotalLimits, best: float
 ) -> torch.Tensor:
     """Whether a partial sum may still become the best choice, BoolTensor `[n]`."""

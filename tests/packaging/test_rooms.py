@@ -25,6 +25,7 @@ STEPS = (
     ("search",),
     ("bound", "relax"),
     ("exact",),
+    ("fusion",),
     ("optimize",),
     ("nas",),
     ("report",),

@@ -1,11 +1,11 @@
 """`ImportedNetwork`: the layers that a front end found in a model, and what the model computes beside them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import overload
 
 from dlco.errors import InvalidInput
 from dlco.texts import printable
+from dlco.workload.graph import Course, Network
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
@@ -32,37 +32,18 @@ class Unmapped:
 
 
 @dataclass(frozen=True)
-class ImportedNetwork(Sequence[Layer]):
+class ImportedNetwork(Network):
     """A network as a sequence of layers, which `dlco.solve` takes like a list; printing it shows a table.
 
     Attributes:
         name: of the model.
         layers: in the order in which the network runs them first; equal ones are one, with a count and the name of
             the first.
+        graph: which runs when, and who reads whose result; empty of a table, which does not say.
         unmapped: what else the network runs, those with multiply-accumulates first.
     """
 
-    name: str
-    layers: tuple[Layer, ...]
     unmapped: tuple[Unmapped, ...] = ()
-
-    @overload
-    def __getitem__(self, index: int) -> Layer: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Layer, ...]: ...
-    def __getitem__(self, index: int | slice) -> Layer | tuple[Layer, ...]:
-        return self.layers[index]
-
-    def __len__(self) -> int:
-        return len(self.layers)
-
-    def __iter__(self) -> Iterator[Layer]:
-        return iter(self.layers)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of all layers in one run of the network."""
-        return sum(layer.count * layer.macs for layer in self.layers)
 
     @property
     def mapped_share(self) -> float | None:
@@ -85,13 +66,14 @@ class ImportedNetwork(Sequence[Layer]):
         return "\n".join(map(printable, lines))
 
 
-def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork:
+def collect(name: str, operators: Iterable[Layer | Unmapped], course: Course) -> ImportedNetwork:
     """The network that runs these operators one after the other.
 
     Args:
         name: of the network.
         operators: what each operator is; equal layers, and operators of one kind, become one with a count. In names,
             "?" stands for what cannot be printed.
+        course: the runs of all these layers, in the same order, and what they read.
 
     Raises:
         InvalidInput: there is no layer among them.
@@ -99,6 +81,7 @@ def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork
     layers: dict[tuple[Problem, bool, str], Layer] = {}
     unmapped: dict[str, Unmapped] = {}
     names: set[str] = set()
+    runs: list[tuple[Problem, bool, str]] = []
     for operator in operators:
         if isinstance(operator, Unmapped):
             operator = replace(operator, kind=_printable(operator.kind), first=_printable(operator.first))
@@ -106,6 +89,7 @@ def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork
             unmapped[operator.kind] = _together(before, operator) if before else operator
             continue
         key = operator.work
+        runs.append(key)
         if key in layers:
             layers[key] = replace(layers[key], count=layers[key].count + operator.count)
         else:
@@ -118,7 +102,8 @@ def collect(name: str, operators: Iterable[Layer | Unmapped]) -> ImportedNetwork
             "there is nothing to map"
         )
     by_macs = sorted(unmapped.values(), key=lambda u: (u.macs is not None, -(u.macs or 0), -u.results))
-    return ImportedNetwork(name, tuple(layers.values()), tuple(by_macs))
+    graph = course.graph([layers[key].name for key in runs])
+    return ImportedNetwork(name, tuple(layers.values()), graph, tuple(by_macs))
 
 
 def _together(first: Unmapped, other: Unmapped) -> Unmapped:

@@ -16,6 +16,7 @@ from dlco.workload.frontends.imported import ImportedNetwork, Unmapped, collect
 from dlco.workload.frontends.onnx_passes import layers_of
 from dlco.workload.frontends.onnx_shapes import SMALL, infer_shapes
 from dlco.workload.frontends.onnx_sizes import check_sizes, fix_sizes
+from dlco.workload.frontends.onnx_wiring import Wires
 from dlco.workload.frontends.operators import Shape, attention, convolution, einsum, matmul_equation
 from dlco.workload.layer import Layer
 
@@ -87,7 +88,11 @@ def from_onnx(
         shapes = infer_shapes(model)
     except Exception as error:  # of several kinds, down to RuntimeError
         raise InvalidInput(f"ONNX model {name}: its shapes cannot be inferred: {reason_of(error)}") from None
-    return collect(name, _operators(model.graph, shapes, stored, macs_only))
+    wires = Wires(shapes, stored)
+    found = list(_operators(model.graph, shapes, stored, wires, macs_only))
+    for value in model.graph.output:
+        wires.course.leave(wires.of(value.name))
+    return collect(name, found, wires.course)
 
 
 def _load(source: "str | os.PathLike[str] | ModelProto") -> "tuple[ModelProto, str]":
@@ -176,7 +181,7 @@ def _check_functions(model: "ModelProto") -> None:
 
 
 def _operators(
-    graph: "GraphProto", shapes: Mapping[str, Shape], stored: dict[str, str], macs_only: bool
+    graph: "GraphProto", shapes: Mapping[str, Shape], stored: dict[str, str], wires: Wires, macs_only: bool
 ) -> Iterator[Layer | Unmapped]:
     """What each operator of a graph is, in order; `stored` grows by what is computed from it and from sizes alone."""
     for node in graph.node:
@@ -185,6 +190,10 @@ def _operators(
         layers = _layers(node, shapes, stored)
         if layers is None and not (macs_only or constant) and node.domain in ("", "ai.onnx"):
             layers = layers_of(node, _path(node), shapes, stored, _attribute) or None
+        if layers:
+            wires.run(node, layers)
+        elif not constant:
+            wires.compute(node, inputs, idle=node.domain in ("", "ai.onnx") and node.op_type in _IDLE)
         yield from layers or []
         if constant:
             named = {stored.get(name, "") for name in inputs[:1]}
@@ -192,6 +201,8 @@ def _operators(
         elif not layers and (node.domain not in ("", "ai.onnx") or node.op_type not in _IDLE):
             results = sum(prod(shapes.get(output) or (0,)) for output in node.output if output)
             macs = _macs(node, shapes) if layers is None else 0
+            if macs != 0:
+                wires.leave(node, inputs)
             yield Unmapped(node.op_type, _path(node), results=results, macs=macs)
 
 

@@ -9,6 +9,7 @@ import operator
 import string
 from collections.abc import Iterator
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from dlco.workload.frontends.passes import softmax_of
 from dlco.workload.frontends.torch_count import model_macs, operator_macs
 from dlco.workload.frontends.torch_passes import layers_of
 from dlco.workload.frontends.torch_trace import Inputs, examples, parts, trace
+from dlco.workload.frontends.torch_wiring import Wires
 from dlco.workload.layer import Layer
 
 _CONVOLUTIONS = (*(f"conv{kind}{axes}d" for kind in ("", "_transpose") for axes in (1, 2, 3)), "convolution")
@@ -102,9 +104,10 @@ def from_torch(model: Module, inputs: Inputs, *, macs_only: bool = False) -> Imp
         for module in training:
             module.training = False
         program = trace(model, positional, keyword)
-        network = collect(
-            type(model).__name__, _operators(program.graph_module, _stored(model, program), macs_only=macs_only)
-        )
+        graph, wires = program.graph_module, Wires()
+        found = list(_operators(graph, _stored(model, program), wires, macs_only=macs_only))
+        wires.course.leave(wires.result(graph))
+        network = collect(type(model).__name__, found, wires.course)
         counted = None if _has_regions(program) else model_macs(model, positional, keyword)
     finally:
         for module in training:
@@ -154,7 +157,7 @@ def _has_regions(program: ExportedProgram) -> bool:
 
 
 def _operators(
-    graph: GraphModule, stored: dict[Node, str], within: str = "", *, macs_only: bool = False
+    graph: GraphModule, stored: dict[Node, str], wires: Wires, within: str = "", *, macs_only: bool = False
 ) -> Iterator[Layer | Unmapped]:
     """What each operator of a graph is, in order.
 
@@ -162,9 +165,12 @@ def _operators(
         graph: of operators below modules.
         stored: its placeholders that are parameters or buffers, with the names of parameters. What is computed from
             them alone is added, since it needs no input; a parameter's view keeps its name.
+        wires: the origins of its inputs from outside, which grow by those of all nodes.
         within: the operator whose parts these are, if they are any.
         macs_only: whether operators without multiply-accumulates are no layers.
     """
+    for node in stored:
+        wires.keep(node)
     for node in graph.graph.nodes:
         if node.op == "get_attr":
             stored[node] = ""
@@ -175,25 +181,33 @@ def _operators(
             view = isinstance(node.target, OpOverload) and node.target.is_view and len(sources) == 1
             stored[node] = stored[sources[0]] if view else ""
         if isinstance(node.target, HigherOrderOperator):
-            yield from _region(graph, node, stored, macs_only)
+            yield from _region(graph, node, stored, wires, macs_only)
         elif isinstance(node.target, OpOverload):
-            yield from _operator(node, node.target, stored, within, macs_only)
-        elif node.target is not operator.getitem and _tensors(node):
+            yield from _operator(node, node.target, stored, wires, within, macs_only)
+        elif node.target is operator.getitem:
+            wires.take(node)
+        elif _tensors(node):
+            wires.leave(node)
             yield Unmapped(getattr(node.target, "__name__", str(node.target)), _module(node), macs=None)
 
 
-def _region(graph: GraphModule, node: Node, stored: dict[Node, str], macs_only: bool) -> Iterator[Layer | Unmapped]:
+def _region(
+    graph: GraphModule, node: Node, stored: dict[Node, str], wires: Wires, macs_only: bool
+) -> Iterator[Layer | Unmapped]:
     """The operators of a body that runs once, or once a slice of its inputs; other bodies run as the data says."""
     kind = str(node.target)
     leaves = [leaf for leaf in arg_tree_leaves(*node.args) if isinstance(leaf, Node)]
     named = {leaf: getattr(graph, str(leaf.target), None) for leaf in leaves if leaf.op == "get_attr"}
     bodies = {leaf: body for leaf, body in named.items() if isinstance(body, GraphModule)}
     if kind == "flex_attention":
-        yield from attention(_module(node) or "attention", *map(_shape, leaves[:3]))
+        layers = attention(_module(node) or "attention", *map(_shape, leaves[:3]))
+        wires.run(node, layers, leaves[:3], stored)
+        yield from layers
         return
     times, operands = _times(node, kind), [leaf for leaf in leaves if leaf not in bodies]
     starts = [[inner for inner in body.graph.nodes if inner.op == "placeholder"] for body in bodies.values()]
     if times is None or [len(placeholders) for placeholders in starts] != [len(operands)]:
+        wires.leave(node)
         yield Unmapped(kind, _module(node), macs=_branch_macs(kind, list(bodies.values())))
         return
     carried = (
@@ -202,13 +216,15 @@ def _region(graph: GraphModule, node: Node, stored: dict[Node, str], macs_only: 
     pairs = list(zip(starts[0], operands, strict=True))[carried:]
     inside = {inner: stored[outer] for inner, outer in pairs if outer in stored}
     (body,) = bodies.values()
-    for one in _operators(body, inside, macs_only=macs_only):
+    inner_wires = wires.inside(dict(zip(starts[0], operands, strict=True)), times)
+    for one in _operators(body, inside, inner_wires, macs_only=macs_only):
         count = one.count * times
         if isinstance(one, Unmapped):
             macs = None if one.macs is None else one.macs * times
             yield replace(one, count=count, results=one.results * times, macs=macs)
         else:
             yield replace(one, count=count)
+    wires.end(node, body, inner_wires)
 
 
 def _times(node: Node, kind: str) -> int | None:
@@ -225,7 +241,7 @@ def _branch_macs(kind: str, bodies: list[GraphModule]) -> int | None:
     """Multiply-accumulates of a region that runs one of its bodies, or some of them an unknown number of times."""
     totals = set()
     for body in bodies:
-        found = list(_operators(body, {}))
+        found = list(_operators(body, {}, Wires()))
         beside = [one.macs for one in found if isinstance(one, Unmapped)]
         if None in beside:
             return None
@@ -236,7 +252,7 @@ def _branch_macs(kind: str, bodies: list[GraphModule]) -> int | None:
 
 
 def _operator(
-    node: Node, op: OpOverload, stored: dict[Node, str], within: str, macs_only: bool
+    node: Node, op: OpOverload, stored: dict[Node, str], wires: Wires, within: str, macs_only: bool
 ) -> Iterator[Layer | Unmapped]:
     kind = op._schema.name.removeprefix("aten::").replace("::", ".").rstrip("_")
     fixed = all(isinstance(size, int) for source in (node, *node.all_input_nodes) for size in _sizes(source))
@@ -246,18 +262,45 @@ def _operator(
         layers = layers_of(kind, f"{module}.{kind}" if module else kind, _arguments(node, op), _result(node), stored)
     if layers and not macs_only and "scaled_dot_product" in kind:
         layers[1:1] = softmax_of(layers[0])
+    if layers and kind in (*_CONVOLUTIONS, "conv_tbc"):
+        wires.convolve(node, layers[0], _operands(node, op, kind))
+    elif layers:
+        wires.run(node, layers, _operands(node, op, kind), stored)
+    else:
+        wires.compute(node, kind)
     yield from layers
     if not layers and node.all_input_nodes and _tensors(node) and not (op.is_view or kind in _IDLE):
         macs = operator_macs(node, op, kind)
         body = parts(node, op) if macs and kind not in _ITERATED else None
         if body is None:
+            if macs != 0:
+                wires.leave(node)
             results = sum(tensor.numel() for tensor in _tensors(node)) if fixed else 0
             yield Unmapped(kind, _module(node), results=results, macs=macs)
             return
         placeholders = (inner for inner in body.graph.nodes if inner.op == "placeholder")
-        pairs = zip(placeholders, node.all_input_nodes, strict=True)
+        pairs = list(zip(placeholders, node.all_input_nodes, strict=True))
         inside = {inner: stored[outer] for inner, outer in pairs if outer in stored}
-        yield from _operators(body, inside, within or kind, macs_only=macs_only)
+        inner_wires = wires.inside(dict(pairs))
+        yield from _operators(body, inside, inner_wires, within or kind, macs_only=macs_only)
+        wires.end(node, body, inner_wires)
+
+
+def _operands(node: Node, op: OpOverload, kind: str) -> list[Node]:
+    """The tensors that an operator with layers works on, the larger first where it combines them by element."""
+    given = _arguments(node, op)
+    if kind in _CONVOLUTIONS:
+        return [given["input"], given["weight"]]
+    if kind == "conv_tbc":
+        return [given["self"], given["weight"]]
+    if "scaled_dot_product" in kind:
+        return [given[operand] for operand in ("query", "key", "value")]
+    operands = _einsum(kind, given)[0]
+    if operands:
+        return operands
+    names = ("indices",) if kind == "embedding" else ("self", "input", "other")
+    some = [given[name] for name in names if isinstance(given.get(name), Node)]
+    return sorted(some, key=lambda operand: prod(_shape(operand)), reverse=True)
 
 
 def _layers(node: Node, op: OpOverload, kind: str, stored: dict[Node, str], called: str) -> list[Layer]:

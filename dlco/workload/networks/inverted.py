@@ -19,10 +19,7 @@ def mobilenet_v2(batch: int = 1) -> list[Layer]:
     Raises:
         InvalidInput: `batch` is not a positive integer.
     """
-    net = Builder(batch)
-    net.conv("stem", 32, kernel=3, stride=2)
-    table = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
-    return _of_stages(net, [(expansion, 3, *rest) for expansion, *rest in table], squeezed=False)
+    return follow_mobilenet_v2(Builder(batch)).layers()
 
 
 def mobilenet_v3_large(batch: int = 1) -> list[Layer]:
@@ -37,7 +34,32 @@ def mobilenet_v3_large(batch: int = 1) -> list[Layer]:
     Raises:
         InvalidInput: `batch` is not a positive integer.
     """
-    net = Builder(batch)
+    return follow_mobilenet_v3_large(Builder(batch)).layers()
+
+
+def efficientnet_b0(batch: int = 1) -> list[Layer]:
+    """EfficientNet-B0 (arXiv:1905.11946, table 1) on 224x224 images.
+
+    Squeeze layers have a quarter of the channels that enter the block.
+
+    Returns:
+        Its distinct layers, stem to fc, with counts.
+
+    Raises:
+        InvalidInput: `batch` is not a positive integer.
+    """
+    return follow_efficientnet_b0(Builder(batch)).layers()
+
+
+def follow_mobilenet_v2(net: Builder) -> Builder:
+    """Take a builder through the network."""
+    net.conv("stem", 32, kernel=3, stride=2)
+    table = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
+    return _of_stages(net, [(expansion, 3, *rest) for expansion, *rest in table], squeezed=False)
+
+
+def follow_mobilenet_v3_large(net: Builder) -> Builder:
+    """Take a builder through the network."""
     net.conv("stem", 16, kernel=3, stride=2)
     # kernel, expanded channels, output channels, squeeze-and-excitation, stride
     table = [
@@ -63,21 +85,11 @@ def mobilenet_v3_large(batch: int = 1) -> list[Layer]:
     net.conv("head", 960, kernel=1)
     net.linear("fc1", 1280)
     net.linear("fc2", 1000)
-    return net.layers()
+    return net
 
 
-def efficientnet_b0(batch: int = 1) -> list[Layer]:
-    """EfficientNet-B0 (arXiv:1905.11946, table 1) on 224x224 images.
-
-    Squeeze layers have a quarter of the channels that enter the block.
-
-    Returns:
-        Its distinct layers, stem to fc, with counts.
-
-    Raises:
-        InvalidInput: `batch` is not a positive integer.
-    """
-    net = Builder(batch)
+def follow_efficientnet_b0(net: Builder) -> Builder:
+    """Take a builder through the network."""
     net.conv("stem", 32, kernel=3, stride=2)
     table = [
         (1, 3, 16, 1, 1),
@@ -91,7 +103,7 @@ def efficientnet_b0(batch: int = 1) -> list[Layer]:
     return _of_stages(net, table, squeezed=True)
 
 
-def _of_stages(net: Builder, table: Sequence[tuple[int, ...]], squeezed: bool) -> list[Layer]:
+def _of_stages(net: Builder, table: Sequence[tuple[int, ...]], squeezed: bool) -> Builder:
     """The layers after blocks and a head; rows are expansion, kernel, output channels, repeats, stride of the first."""
     block = 0
     for expansion, kernel, channels, repeats, first in table:
@@ -101,20 +113,25 @@ def _of_stages(net: Builder, table: Sequence[tuple[int, ...]], squeezed: bool) -
             _block(net, f"block{block}", expanded, channels, kernel, stride, net.channels // 4 if squeezed else None)
     net.conv("head", 1280, kernel=1)
     net.linear("fc", 1000)
-    return net.layers()
+    return net
 
 
 def _block(
     net: Builder, name: str, expanded: int, channels: int, kernel: int, stride: int, squeezed: int | None = None
 ) -> None:
+    entered = net.branch()
     if expanded != net.channels:
         net.conv(f"{name}_expand", expanded, kernel=1)
     net.depthwise(f"{name}_depthwise", kernel, stride)
     if squeezed is not None:
-        gate = net.branch(size=1)
+        gate = net.branch()
+        gate.mean(f"{name}_mean")
         gate.conv(f"{name}_squeeze", squeezed, kernel=1)
         gate.conv(f"{name}_excite", expanded, kernel=1)
+        net.scale(f"{name}_scale", gate)
     net.conv(f"{name}_project", channels, kernel=1)
+    if stride == 1 and entered.channels == channels:
+        net.add(f"{name}_add", entered)
 
 
 def _multiple_of_8(channels: float) -> int:

@@ -23,7 +23,7 @@ def resnet18(batch: int = 1) -> list[Layer]:
         >>> len(network), sum(layer.count for layer in network)
         (12, 21)
     """
-    return _resnet(batch, (2, 2, 2, 2), bottleneck=False)
+    return follow_resnet18(Builder(batch)).layers()
 
 
 def resnet34(batch: int = 1) -> list[Layer]:
@@ -35,7 +35,7 @@ def resnet34(batch: int = 1) -> list[Layer]:
     Raises:
         InvalidInput: `batch` is not a positive integer.
     """
-    return _resnet(batch, (3, 4, 6, 3), bottleneck=False)
+    return follow_resnet34(Builder(batch)).layers()
 
 
 def resnet50(batch: int = 1) -> list[Layer]:
@@ -48,19 +48,33 @@ def resnet50(batch: int = 1) -> list[Layer]:
     Raises:
         InvalidInput: `batch` is not a positive integer.
     """
-    return _resnet(batch, (3, 4, 6, 3), bottleneck=True)
+    return follow_resnet50(Builder(batch)).layers()
 
 
-def _resnet(batch: int, repeats: tuple[int, ...], bottleneck: bool) -> list[Layer]:
-    net = Builder(batch)
+def follow_resnet18(net: Builder) -> Builder:
+    """Take a builder through the network."""
+    return _resnet(net, (2, 2, 2, 2), bottleneck=False)
+
+
+def follow_resnet34(net: Builder) -> Builder:
+    """Take a builder through the network."""
+    return _resnet(net, (3, 4, 6, 3), bottleneck=False)
+
+
+def follow_resnet50(net: Builder) -> Builder:
+    """Take a builder through the network."""
+    return _resnet(net, (3, 4, 6, 3), bottleneck=True)
+
+
+def _resnet(net: Builder, repeats: tuple[int, ...], bottleneck: bool) -> Builder:
     net.conv("conv1", 64, kernel=7, stride=2)
-    net.pool(3, 2, padding=1)
+    net.pool("pool", 3, 2, padding=1)
     for stage, blocks in enumerate(repeats, start=1):
         for block in range(blocks):
             stride = 2 if stage > 1 and block == 0 else 1
             (_bottleneck if bottleneck else _basic)(net, f"layer{stage}", 32 * 2**stage, stride)
     net.linear("fc", 1000)
-    return net.layers()
+    return net
 
 
 def _basic(net: Builder, stage: str, width: int, stride: int) -> None:
@@ -68,6 +82,7 @@ def _basic(net: Builder, stage: str, width: int, stride: int) -> None:
     net.conv(stage if stride == 1 else f"{stage}_down", width, kernel=3, stride=stride)
     _project(shortcut, stage, width, stride)
     net.conv(stage, width, kernel=3)
+    net.add(f"{stage}_add", shortcut)
 
 
 def _bottleneck(net: Builder, stage: str, width: int, stride: int) -> None:
@@ -77,6 +92,7 @@ def _bottleneck(net: Builder, stage: str, width: int, stride: int) -> None:
     net.conv(stage if stride == 1 else f"{stage}_down", width, kernel=3, stride=stride)
     net.conv(f"{stage}_widen", 4 * width, kernel=1)
     _project(shortcut, stage, 4 * width, stride)
+    net.add(f"{stage}_add", shortcut)
 
 
 def _project(shortcut: Builder, stage: str, channels: int, stride: int) -> None:
