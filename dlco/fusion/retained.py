@@ -1,0 +1,187 @@
+"""One layer on a machine some of whose operands stay on the chip, and the exact front of its mappings there.
+
+An operand that is retained in a memory lies there whole. Levels beyond it bypass the operand, so that the cost model
+charges nothing further out: no reads of DRAM, no fills of the memory; what lies inside is filled from it, however the
+loops of the levels beyond it step, as from any outermost level. What the memory has left for the tiles of the other
+operands is its capacity less all that it retains, of this layer or of others.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from dlco.errors import NotSupported
+from dlco.exact.best_first import FrontSearch
+from dlco.exact.case import Case
+from dlco.exact.lattice import Bools
+from dlco.exact.layer_front import LayerFront
+from dlco.exact.optimal import OptimalFront, found_by, why_not_covered
+from dlco.exact.tables import LayerTables
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
+from dlco.mapping.kept import kept_dataspaces
+from dlco.mapping.mapping import Mapping
+from dlco.mapping.tiles import tile_words
+from dlco.workload.problem import Problem
+
+Homes = tuple[tuple[str, str], ...]
+"""(dataspace, memory where it is retained) of a layer's operands, sorted."""
+Taken = tuple[tuple[str, int], ...]
+"""(memory, words that are retained there, of all layers), sorted."""
+
+
+@dataclass(frozen=True)
+class Residence:
+    """What is retained while a layer runs.
+
+    Attributes:
+        homes: of its own operands.
+        taken: of every memory that retains anything, own operands included.
+    """
+
+    homes: Homes = ()
+    taken: Taken = ()
+
+    def machine(self, architecture: Architecture) -> Architecture | None:
+        """The machine that is left for tiles, levels beyond a home bypassing what is retained there.
+
+        None where a memory has no word left. A memory's usable words become its capacity.
+        """
+        levels = list(architecture.levels)
+        for name, words in self.taken:
+            at = architecture.index(name)
+            left = levels[at].usable_capacity - words
+            if left < 1:
+                return None
+            levels[at] = replace(levels[at], capacity=left, multiple_buffering=1.0)
+        for space, name in self.homes:
+            for at in range(architecture.index(name) + 1, len(levels)):
+                levels[at] = replace(levels[at], bypass=levels[at].bypass | {space})
+        return replace(architecture, levels=tuple(levels))
+
+    def holds(self, problem: Problem, architecture: Architecture, mapping: Mapping) -> bool:
+        """Whether the memories have room for a mapping's tiles beside all that is retained."""
+        kept, words = kept_dataspaces(problem, mapping, architecture), tile_words(problem, mapping)
+        for name, taken in self.taken:
+            tiles = sum(words[name][space] for space in kept[name] if (space, name) not in self.homes)
+            if tiles + taken > architecture.level(name).usable_capacity:
+                return False
+        return True
+
+    def crowds(self, other: "Residence") -> bool:
+        """Whether the same operands are retained as in another one, and no less room is taken anywhere."""
+        taken = dict(self.taken)
+        return self.homes == other.homes and all(taken.get(name, 0) >= words for name, words in other.taken)
+
+    def bypass(self, architecture: Architecture) -> list[frozenset[str]]:
+        """`[levels]` what each level bypasses since it is retained further in."""
+        return [
+            frozenset(space for space, name in self.homes if architecture.index(name) < at)
+            for at in range(len(architecture.levels))
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class RetainedTables(LayerTables):
+    """The tables of a layer on the machine that a residence leaves.
+
+    Attributes:
+        homes: the operands that take no room for tiles where they are retained.
+    """
+
+    homes: Homes = ()
+
+    @cached_property
+    def fits(self) -> Bools:
+        """`[states, levels]` whether a level holds such a tile of all that it keeps tiles of."""
+        names = [space.name for space in self.spaces]
+        tiled = self.kept.copy()
+        for space, level in self.homes:
+            tiled[self.architecture.index(level), names.index(space)] = False
+        room = np.array([level.usable_capacity for level in self.chain])
+        return np.stack([(self.words * row).sum(1) for row in tiled], 1) <= room
+
+
+def retained_front(
+    problem: Problem,
+    architecture: Architecture,
+    residence: Residence,
+    constraints: Constraints | None = None,
+    go_on: Callable[[], bool] = lambda: True,
+) -> OptimalFront | None:
+    """The exact front of a layer's mappings under a residence; None where none fits.
+
+    Every mapping names the levels of the machine, those beyond a home bypassing the operand.
+
+    Args:
+        problem: the layer's.
+        architecture: the machine.
+        residence: what is retained.
+        constraints: on mappings, beside the machine's.
+        go_on: as in `dlco.exact.optimal_layer`.
+
+    Raises:
+        NotSupported: the exact search does not cover the layer on the machine.
+    """
+    machine = residence.machine(architecture)
+    if machine is None:
+        return None
+    reason = why_not_covered(Case(problem, machine, constraints))
+    if reason:
+        raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
+    search = FrontSearch(RetainedTables(problem, machine, constraints, homes=residence.homes))
+    if not len(search.front.cycles):
+        if len(search.open_bounds()[0]):
+            raise NotSupported(f"the exact search found no mapping of bounds {problem.sizes}, nor that there is none")
+        return None
+    search.run(lambda: not len(search.front.cycles) or go_on())
+    found = found_by(search)
+    beyond = residence.bypass(architecture)
+    mappings = tuple(_bypassing(mapping, beyond) for mapping in found.front.mappings)
+    front = LayerFront(found.front.energy_pj, found.front.cycles, mappings, found.front.evaluated)
+    return OptimalFront(front, found.open)
+
+
+def _bypassing(mapping: Mapping, beyond: Iterable[frozenset[str]]) -> Mapping:
+    return replace(mapping, bypass=tuple(own | more for own, more in zip(mapping.bypass, beyond, strict=True)))
+
+
+@dataclass
+class Fronts:
+    """The exact fronts of layers under residences on one machine, each searched once.
+
+    Where all points of a front still fit with more of the memory taken, they are the front there too.
+
+    Attributes:
+        architecture, constraints, go_on: as in `retained_front`.
+        known: what has been asked for; `searched` counts the searches, `evaluated` the mappings evaluated in them.
+    """
+
+    architecture: Architecture
+    constraints: Constraints | None = None
+    go_on: Callable[[], bool] = lambda: True
+    known: dict[Problem, dict[Residence, OptimalFront | None]] = field(default_factory=dict)
+    searched: int = 0
+    evaluated: int = 0
+
+    def of(self, problem: Problem, residence: Residence) -> OptimalFront | None:
+        """The front; None where nothing fits."""
+        known = self.known.setdefault(problem, {})
+        if residence not in known:
+            known[residence] = self._found(problem, residence, known)
+        return known[residence]
+
+    def _found(
+        self, problem: Problem, residence: Residence, known: dict[Residence, OptimalFront | None]
+    ) -> OptimalFront | None:
+        for other, front in known.items():
+            if residence.crowds(other) and (
+                front is None or all(residence.holds(problem, self.architecture, one) for one in front.front.mappings)
+            ):
+                return front
+        found = retained_front(problem, self.architecture, residence, self.constraints, self.go_on)
+        self.searched += 1
+        self.evaluated += 0 if found is None else found.front.evaluated
+        return found
