@@ -12,14 +12,16 @@ from dlco.hardware.architecture import check_number
 from dlco.hardware.presets import ARCHITECTURES
 from dlco.timeloop import read_architecture
 from dlco.timeloop import read_network as read_problems
-from dlco.workload import NETWORKS, Layer, get_network
+from dlco.workload import NETWORKS, Layer, get_graph, get_network
 from dlco.workload.frontends import ImportedNetwork, from_csv, from_onnx
 from dlco.workload.frontends.onnx_sizes import FreeAxis
 
 _FILES = (".yaml", ".yml", ".onnx", ".csv")
 
 
-def read_network(source: str, batch: int, sizes: Mapping[str, int], macs_only: bool = False) -> Sequence[Layer]:
+def read_network(
+    source: str, batch: int, sizes: Mapping[str, int], macs_only: bool = False, course: bool = False
+) -> Sequence[Layer]:
     """The layers of a built-in network, an ONNX model, a table, or Timeloop problems in a file or folder.
 
     What an ONNX model computes beside its layers is said on stderr, if it has multiply-accumulates.
@@ -29,6 +31,8 @@ def read_network(source: str, batch: int, sizes: Mapping[str, int], macs_only: b
         batch: images at once; more than 1 can be had of a built-in network, and of a model that leaves it free.
         sizes: of other axes that an ONNX model leaves free, by name.
         macs_only: whether to leave out layers of an ONNX model without multiply-accumulates.
+        course: whether a built-in network is to say which layer reads whose result; then it has layers without
+            multiply-accumulates too.
 
     Raises:
         InvalidInput: there is no such network, file or folder, or a file is not what it should be.
@@ -40,7 +44,7 @@ def read_network(source: str, batch: int, sizes: Mapping[str, int], macs_only: b
         raise InvalidInput(f"--macs-only is given, but the network {source!r} is no ONNX model (.onnx)")
     if not _is_path(source):
         try:
-            return get_network(source, batch)
+            return get_graph(source, batch) if course else get_network(source, batch)
         except InvalidInput as error:
             raise InvalidInput(
                 f"{error}, or a file: an ONNX model (.onnx), a table (.csv), or a Timeloop problem or a folder of them"

@@ -54,7 +54,8 @@ def read_question(
     Raises:
         InvalidInput: a name or file is not what it should be.
     """
-    layers = read_network(arguments.network, arguments.batch, _sizes(arguments.size or []), arguments.macs_only)
+    sizes = _sizes(arguments.size or [])
+    layers = read_network(arguments.network, arguments.batch, sizes, arguments.macs_only, arguments.fuse)
     hardware = read_hardware(arguments)
     return layers, hardware, read_options(arguments, hardware) | {"budget": budget}
 
@@ -68,6 +69,6 @@ def read_options(arguments: argparse.Namespace, hardware: Architecture | Hardwar
     constraints = None
     if arguments.constraints is not None:
         constraints = read_constraints(Path(arguments.constraints), architecture=as_space(hardware).base)
-    names = ("seed", "device", "imperfect", "keep", "uneven", "checkpoint", "resume")
+    names = ("seed", "device", "imperfect", "keep", "uneven", "fuse", "checkpoint", "resume")
     options = {name: getattr(arguments, name) for name in names}
     return options | {"constraints": constraints}

@@ -27,6 +27,8 @@ def run(arguments: argparse.Namespace) -> int:
         {"--output": arguments.output, "--plot": arguments.plot},
         {"--timeloop": arguments.timeloop},
     )
+    if arguments.fuse and arguments.timeloop is not None:
+        raise InvalidInput("--fuse and --timeloop are given; Timeloop runs layers one by one")
     layers, hardware, options = read_question(arguments, budget)
     with held():  # what is found is delivered, whatever Ctrl-C says
         with ProgressBar(objective.text) as bar:

@@ -6,6 +6,7 @@ from dlco.design.dominance import hypervolume, knee, nondominated
 from dlco.design.front import Front, FrontPoint
 from dlco.design.network_cost import LayerCost, NetworkCost
 from dlco.design.objective import OBJECTIVES
+from dlco.design.resident import Resident
 from dlco.design.sensitivity import Sensitivity
 from dlco.design.solution import Solution
 
@@ -18,6 +19,7 @@ __all__ = [
     "FrontPoint",
     "LayerCost",
     "NetworkCost",
+    "Resident",
     "Sensitivity",
     "Solution",
     "hypervolume",

@@ -16,6 +16,7 @@ from dlco.design.frame import Rows, to_csv, to_frame
 from dlco.design.history import HistoryPoint
 from dlco.design.network_cost import LayerCost, NetworkCost, evaluate_network
 from dlco.design.objective import Objective
+from dlco.design.resident import Resident, check_residents
 from dlco.design.sensitivity import Sensitivity
 from dlco.errors import DlcoError, InvalidInput
 from dlco.hardware.architecture import Architecture
@@ -60,10 +61,15 @@ class Solution(Document):
         effort: how hard it tried, the fields of `SolveEffort`; the same.
         space: the machines that `solve` chose this one from; None where it was given one machine, or nobody noted them.
         constraints: on mappings, that `solve` was given beside the hardware's own.
+        course: where results may stay on the chip, names of the layers in the order in which they run; then a layer
+            that runs under several mappings is several. Empty otherwise.
+        residents: what stays on the chip.
     """
 
     KIND = "dlco solution"
-    LATER = frozenset({"imperfect", "keep", "conflicts", "history", "effort", "space", "constraints", "proof"})
+    LATER = frozenset({"imperfect", "keep", "conflicts", "history", "effort", "space", "constraints", "proof"}) | {
+        *("course", "residents"),
+    }
 
     status: str
     message: str
@@ -87,6 +93,8 @@ class Solution(Document):
     space: HardwareSpace | None = None
     constraints: Constraints | None = None
     proof: str = ""
+    course: tuple[str, ...] = ()
+    residents: tuple[Resident, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", Objective.parse(self.objective))
@@ -197,6 +205,7 @@ class Solution(Document):
             if not getattr(self.architecture, name):
                 del data["architecture"][name]
         unsaid = [name for name in ("space", "constraints") if data[name] is None]
+        unsaid += [name for name in ("course", "residents") if not data[name]]
         return {name: value for name, value in data.items() if name not in unsaid}
 
     @classmethod
@@ -214,6 +223,7 @@ class Solution(Document):
         check_word("keep of the solution", self.keep, KEEPS)
         _check_complete(self)
         _check_figures(self, data.get("gap", self.gap))
+        check_residents(self.layers, self.architecture, self.mappings, self.course, self.residents, self.constraints)
         _check_limits(self)
         _check_history(self)
         _check_space(self)

@@ -81,6 +81,7 @@ def spatial_summary(mapping: Mapping, architecture: Architecture) -> str:
 def solution_tables(solution: Solution) -> list[Table]:
     """Totals, machine and layers; and what more of the machine is worth, where that is known."""
     tables = [_totals(solution), machine_table(solution.architecture), _layers(solution)]
+    tables += [resident_table(solution)] if solution.course else []
     return tables + sensitivity_tables(solution.known_sensitivities)
 
 
@@ -146,6 +147,28 @@ def _layers(solution: Solution) -> Table:
         text_columns=frozenset({0, 7}),
         note="MACs, cycles and energy are those of all executions; EDP % is the mean of the shares of both."
         + (f"\nSpatial: what is split over the children of {' | '.join(fans)}." if fans else ""),
+    )
+
+
+def resident_table(solution: Solution) -> Table:
+    """A row for every result that stays on the chip."""
+    rows = tuple(
+        (
+            clip(solution.course[one.first], NAME_WIDTH),
+            str(one.first + 1),
+            str(one.last + 1),
+            one.level,
+            f"{one.words:,}",
+            clip(", ".join(f"{solution.course[step]} ({space})" for step, space in one.reads), SPATIAL_WIDTH),
+        )
+        for one in solution.residents
+    )
+    return Table(
+        "On the chip",
+        ("result of", "from step", "to step", "stays in", "words", "read by"),
+        rows,
+        text_columns=frozenset({0, 3, 5}),
+        note=f"Of {len(solution.course)} steps. All other results go through the outermost level.",
     )
 
 

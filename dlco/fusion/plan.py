@@ -78,6 +78,7 @@ def best_plan(
     *,
     fronts: Fronts | None = None,
     retain: bool = True,
+    report: Callable[[float], None] = lambda share: None,
 ) -> Plan | None:
     """The choice of what stays on the chip, and of mappings, with the least objective within limits.
 
@@ -89,6 +90,7 @@ def best_plan(
         constraints: on mappings, beside the machine's.
         fronts: known fronts on the same machine under the same constraints, which grow.
         retain: whether anything may stay on the chip.
+        report: told the share of the steps whose fronts are known.
 
     Returns:
         The plan, whose totals are no worse than those of any other choice where it is proved; None where no choice
@@ -111,18 +113,27 @@ def best_plan(
     if not network.graph.steps:
         raise InvalidInput(f"network {network.name!r} has no graph: it is not known which layer reads whose result")
     fronts = fronts or Fronts(architecture, constraints)
-    course = _Course(network, architecture, tensors_of(network, architecture, constraints) if retain else (), fronts)
+    tensors = tensors_of(network, architecture, constraints) if retain else ()
+    course = _Course(network, architecture, tensors, fronts, report)
     return course.best(goal, limits)
 
 
 class _Course:
     """The states before and after every step, and the moves between them."""
 
-    def __init__(self, network: Network, architecture: Architecture, tensors: Sequence[Tensor], fronts: Fronts) -> None:
+    def __init__(
+        self,
+        network: Network,
+        architecture: Architecture,
+        tensors: Sequence[Tensor],
+        fronts: Fronts,
+        report: Callable[[float], None],
+    ) -> None:
         self.network, self.architecture, self.tensors, self.fronts = network, architecture, tensors, fronts
         self.states: list[list[State]] = [[()]]
         self.moves: list[list[Move]] = []
         for step in range(len(network.graph.steps)):
+            report(step / len(network.graph.steps))
             self._advance(step)
         self._prune()
 

@@ -34,6 +34,8 @@ class RunOptions(TypedDict, total=False):
         uneven: whether each memory may cut each dataspace's loops elsewhere, so that its parts share its capacity
             (`dlco.hardware.split`), and a dimension lie along both axes; False by default. `solve` searches these on a
             fixed machine where its exact search covers it; Timeloop cannot run them.
+        fuse: whether results may stay on the chip until they are read, where the network says who reads them
+            (`dlco.workload.Network`); False by default. For `solve`, on a fixed machine that its exact search covers.
         start: a solution to begin from, or several, beside what the search finds by itself.
         checkpoint: a new file, in which finished parts of the run are kept.
         resume: the checkpoint of an earlier run with the same arguments, to go on from where it was cut off; the
@@ -45,6 +47,7 @@ class RunOptions(TypedDict, total=False):
     imperfect: bool
     keep: str
     uneven: bool
+    fuse: bool
     start: Solution | Sequence[Solution]
     checkpoint: str | os.PathLike[str] | None
     resume: str | os.PathLike[str] | None
@@ -63,6 +66,7 @@ class Options:
     imperfect: bool = False
     keep: str = STATED
     uneven: bool = False
+    fuse: bool = False
     start: Solution | Sequence[Solution] = ()
     checkpoint: str | os.PathLike[str] | None = None
     resume: str | os.PathLike[str] | None = None
@@ -74,6 +78,7 @@ class Options:
         check_flag("imperfect", self.imperfect)
         check_word("keep", self.keep, KEEPS)
         check_flag("uneven", self.uneven)
+        check_flag("fuse", self.fuse)
         if not isinstance(self.starts, tuple) or not all(isinstance(one, Solution) for one in self.starts):
             raise InvalidInput(f"start is {self.start!r}; it must be a dlco.Solution or a list of them")
 
@@ -90,6 +95,8 @@ class Options:
             raise InvalidInput(f"keep is {FREE!r}, which {who} does not search; allowed: {STATED} (solve has both)")
         if self.uneven:
             raise InvalidInput(f"uneven is True, which {who} does not search; allowed: False (solve has both)")
+        if self.fuse:
+            raise InvalidInput(f"fuse is True, which {who} does not search; allowed: False (solve has it)")
 
     @contextmanager
     def recording(self, asked: object) -> Iterator[Journal | None]:

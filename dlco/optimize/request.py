@@ -101,6 +101,9 @@ def make_request(
         check_countable(layer.problem)
     check_loops(net)
     _check_room(request)
+    if options.fuse:  # what each layer by itself must move to and from DRAM, a network need not
+        _check_energies(request)
+        return request
     return request.asking(request.objective, budget, seed)
 
 

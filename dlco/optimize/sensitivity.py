@@ -73,7 +73,8 @@ def sensitivities(
             brackets close on what truly changes; in a space this takes twice as long as `solve` did, for every limit.
 
     Raises:
-        InvalidInput: the solution's status is "infeasible", what levels keep was free, or mappings are uneven.
+        InvalidInput: the solution's status is "infeasible", what levels keep was free, mappings are uneven,
+            or results may stay on the chip.
     """
     if solution.status == "infeasible":
         raise InvalidInput(
@@ -81,6 +82,8 @@ def sensitivities(
         )
     if solution.keep == FREE:
         raise InvalidInput("keep of the solution is 'free'; sensitivities are of mappings that keep what is stated")
+    if solution.course:
+        raise InvalidInput("results of the solution may stay on the chip; sensitivities are of layers one by one")
     if solution.uneven:
         raise InvalidInput("the solution has uneven mappings; sensitivities are of even ones")
     space, goal, machine = solution.space, Objective(solution.objective), solution.architecture

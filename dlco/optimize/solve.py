@@ -18,6 +18,7 @@ from dlco.mapping.kept import STATED
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.effort import SolveEffort
 from dlco.optimize.fixed import solve_exactly, why_not_proved
+from dlco.optimize.fused import check_fused, solve_fused
 from dlco.optimize.options import Options, RunOptions, check_effort, check_flag
 from dlco.optimize.phases.shared import make_run
 from dlco.optimize.request import Request, make_request, some_mapping
@@ -25,6 +26,7 @@ from dlco.optimize.run import search_design
 from dlco.progress import Listener, silent
 from dlco.progress_bar import listening
 from dlco.search.local_search import Effort
+from dlco.workload.graph import Network
 from dlco.workload.layer import Layer, check_layers
 
 log = logging.getLogger("dlco")
@@ -56,7 +58,7 @@ def solve(
     result.
 
     Args:
-        layers: the network.
+        layers: the network; with `fuse` one that says who reads whose result.
         hardware: a machine, or a space of them.
         objective: "latency", "energy", "edp", "power" or "area".
         budget: limits that the solution must keep.
@@ -64,7 +66,7 @@ def solve(
         bound: whether to prove a lower bound on the objective too.
         progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
         effort: how hard to try.
-        **options: device, constraints, imperfect, keep, uneven, start, checkpoint, resume: see `RunOptions`.
+        **options: device, constraints, imperfect, keep, uneven, fuse, start, checkpoint, resume: see `RunOptions`.
 
     Returns:
         A `Solution`. Its status is "infeasible" where no design within the budget was found, "interrupted" after
@@ -84,6 +86,8 @@ def solve(
     check_flag("bound", bound)
     net = check_layers(layers)
     request = make_request(net, hardware, objective, budget, seed, others)
+    if others.fuse:
+        check_fused(layers, request, others)
     announce(request.hardware.base, request.layers, request.constraints)
     space = hardware if isinstance(hardware, HardwareSpace) and not hardware.is_fixed else None
     noted = partial(replace, space=space, constraints=others.constraints)
@@ -93,6 +97,10 @@ def solve(
         others.recording((request, effort, others.starts)) as journal,
         some_mapping(),
     ):
+        if others.fuse:
+            assert isinstance(layers, Network)
+            fused = noted(solve_fused(layers, request, effort, listener))
+            return fused if bound else replace(fused, lower_bound=None)
         reason = refused = why_not_proved(request) if effort.exact else "the effort leaves it out"
         if refused is None:
             try:

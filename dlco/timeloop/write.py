@@ -60,10 +60,13 @@ def write(solution: Solved, folder: Source, version: str = "0.3") -> list[Path]:
     Raises:
         InvalidInput: something cannot be said in Timeloop's files, or the folder cannot be written.
         InvalidMapping: a dimension is split along both X and Y of one level, or a layer has no mapping.
+        NotSupported: results stay on the chip between layers.
     """
     for part in ("architecture", "mappings", "layers"):
         if not hasattr(solution, part):
             raise InvalidInput(f"solution is {type(solution).__name__} without {part!r}; it must be a dlco.Solution")
+    if getattr(solution, "residents", ()):
+        raise NotSupported("results of the solution stay on the chip between layers; Timeloop runs layers one by one")
     # its constraints were for the search: beside a mapping, timeloop-model's front end takes them for part of it
     machine = write_architecture(replace(solution.architecture, constraints=Constraints()), version)
     texts: dict[str, dict[str, str]] = {}

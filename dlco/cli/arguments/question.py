@@ -110,6 +110,11 @@ def add_mappings(parser: Group) -> None:
         action="store_true",
         help="a memory may cut each dataspace's loops elsewhere (of solve, on fixed hardware; not for Timeloop)",
     )
+    parser.add_argument(
+        "--fuse",
+        action="store_true",
+        help="results may stay on the chip until they are read (of solve, on fixed hardware; not for Timeloop)",
+    )
 
 
 def add_run(parser: Group) -> None:

@@ -10,7 +10,7 @@ from dlco.design.machine_table import machine_table
 from dlco.design.objective import Objective
 from dlco.design.sensitivity_table import sensitivity_tables
 from dlco.design.solution import Solution
-from dlco.design.solution_table import LISTED, headline, layer_rows
+from dlco.design.solution_table import LISTED, headline, layer_rows, resident_table
 from dlco.design.table import Table
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.kept import FREE
@@ -23,6 +23,7 @@ from dlco.report.pictures import (
     plot_energy,
     plot_floor_plan,
     plot_latency,
+    plot_residents,
     plot_roofline,
     plot_sensitivities,
     plot_utilization,
@@ -42,6 +43,8 @@ _CAPTIONS = {
     "larger a point, the more of the network's cycles its layer takes.",
     "utilisation": "Left, MACs in use (pale) and at work on average (dark); right, the share of each buffer that the "
     "tiles fill.",
+    "residents": "What stays on the chip, step by step: a bar for every result, as high as the words that it takes. "
+    "The line is the memory's room, of which tiles take the rest.",
     "sensitivity": "What one per cent more is worth: the bar is the slope of the lower bound, the line what is proved "
     "of the best design where the figure changes by 5 %, or the end of a grid by a step, whichever way.",
     "convergence": "The objective over time: of the relaxed problem, whose sizes and factors are real numbers; of the "
@@ -75,6 +78,7 @@ def solution_sections(solution: Solution, source: str = "") -> list[Section]:
         ("energy", "Energy", _drawn(plot_energy, solution, "energy")),
         ("latency", "Latency", _drawn(plot_latency, solution, "latency") + roof),
         ("utilisation", "Utilisation", _drawn(plot_utilization, solution, "utilisation")),
+        *([("residents", "On the chip", _residents(solution))] if solution.course else []),
         *([("sensitivities", "Sensitivities", _sensitivities(solution))] if solution.known_sensitivities else []),
         ("layers", "Layers", table(layer_table(solution))),
         ("mappings", "Loop nests", _nests(solution)),
@@ -172,6 +176,11 @@ def budget_section(solution: Solution) -> str:
     limits = Table("", ("limit", "design", "at most", "used %", ""), cells, text_columns=frozenset({0, 4}))
     conflicts = paragraphs(str(conflict) for conflict in solution.conflicts)
     return table(limits) + conflicts
+
+
+def _residents(solution: Solution) -> str:
+    drawn = _drawn(plot_residents, solution, "residents") if solution.residents else ""
+    return drawn + table(resident_table(solution))
 
 
 def _sensitivities(solution: Solution) -> str:

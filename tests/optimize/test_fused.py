@@ -1,0 +1,138 @@
+"""`solve(fuse=True)`: the plan of `dlco.fusion` as a solution that can be checked, saved, drawn and simulated."""
+
+from dataclasses import replace
+
+import pytest
+
+import dlco
+from dlco.design.resident import Resident
+from dlco.errors import InvalidInput, NotSupported
+from dlco.hardware import eyeriss_space, generic
+from dlco.optimize import Budget, sensitivities
+from dlco.report import plot_residents, solution_page, solution_text
+from dlco.workload import Edge, Graph, Network, Step, get_graph
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    """A feed-forward layer twice, so that one layer runs under two mappings."""
+    layers = (dlco.linear("up", N=16, C=16, M=32, count=2), dlco.linear("down", N=16, C=32, M=16, count=2))
+    steps = tuple(map(Step, ("up", "down", "up", "down")))
+    edges = tuple(Edge(at, at + 1, "Inputs") for at in range(3))
+    return Network("mlp", layers, Graph(steps, edges, frozenset({3})))
+
+
+@pytest.fixture(scope="module")
+def fused(network: Network) -> dlco.Solution:
+    return dlco.solve(network, hardware=generic(), fuse=True)
+
+
+def test_nothing_goes_to_dram_that_need_not(network: Network, fused: dlco.Solution) -> None:
+    assert (fused.status, fused.gap) == ("solved", 0.0)
+    assert [(one.level, one.words, one.first, one.last, one.reads) for one in fused.residents] == [
+        ("GlobalBuffer", 512, 0, 1, ((1, "Inputs"),)),
+        ("GlobalBuffer", 256, 1, 2, ((2, "Inputs"),)),
+        ("GlobalBuffer", 512, 2, 3, ((3, "Inputs"),)),
+    ]
+    assert sum(layer.count for layer in fused.layers) == len(fused.course) == 4
+    assert [name.partition("_")[0] for name in fused.course] == ["up", "down", "up", "down"]
+    assert len(set(fused.course)) == 4  # the first reads from DRAM, the last writes to it
+    plain = dlco.solve(network, hardware=generic())
+    dram = generic().level("DRAM")
+    saved = 2 * (512 + 256 + 512) * dram.read_pj / dram.block_size  # written and read, both at the cost of a read there
+    assert plain.cost.energy_pj - fused.cost.energy_pj > 0.9 * saved
+    assert fused.cost.cycles <= plain.cost.cycles
+
+
+def test_it_is_saved_and_read_and_lies_are_found_out(fused: dlco.Solution) -> None:
+    data = fused.to_dict()
+    assert dlco.Solution.from_dict(data) == fused
+    assert "course" not in dlco.solve([dlco.linear("fc", C=4, M=4)], hardware=generic()).to_dict()
+    with pytest.raises(InvalidInput, match="mapping of step 0 of the solution has Outputs in GlobalBuffer; with its r"):
+        dlco.Solution.from_dict(data | {"residents": data["residents"][1:]})
+    crowded = [dict(data["residents"][0], words=65_530), *data["residents"][1:]]
+    with pytest.raises(
+        InvalidInput, match=r"65530 words retained in GlobalBuffer and \d+ of tiles; there is room for 65536"
+    ):
+        dlco.Solution.from_dict(data | {"residents": crowded})
+    small = [dict(data["residents"][0], words=5), *data["residents"][1:]]
+    with pytest.raises(InvalidInput, match="resident of the solution has 5 words; Outputs of step 0 has 512"):
+        dlco.Solution.from_dict(data | {"residents": small})
+    with pytest.raises(InvalidInput, match="course of the solution runs layer 'up' 2 times; its count is 1"):
+        dlco.Solution.from_dict(data | {"course": ["up", "down", "up", "down"]})
+    with pytest.raises(InvalidInput, match="it must be read between these, and there are 4 steps"):
+        dlco.Solution.from_dict(data | {"residents": [dict(data["residents"][0], last=4)]})
+
+
+def test_it_is_shown(fused: dlco.Solution) -> None:
+    assert "On the chip\nresult of  from step  to step  stays in      words  read by" in solution_text(fused)
+    page = solution_page(fused)
+    assert "What stays on the chip, step by step" in page
+    assert len(plot_residents(fused).axes) == 1
+    with pytest.raises(InvalidInput, match="nothing stays on the chip in this solution"):
+        plot_residents(replace(fused, residents=()))
+    assert "up" in str(fused.simulate(["up"]))
+    with pytest.raises(NotSupported, match="Timeloop runs layers one by one"):
+        dlco.timeloop.write(fused, "never")
+    with pytest.raises(InvalidInput, match="sensitivities are of layers one by one"):
+        sensitivities(fused)
+
+
+def test_limits_hold_or_are_said_to_be_broken(network: Network, fused: dlco.Solution) -> None:
+    least = dlco.solve(network, hardware=generic(), objective="energy", fuse=True)
+    assert least.cost.energy_pj <= fused.cost.energy_pj
+    within = Budget(energy_j=1.0001 * least.cost.energy_j)
+    fast = dlco.solve(network, hardware=generic(), objective="latency", budget=within, fuse=True)
+    assert fast.status == "solved"
+    assert fast.cost.latency_s >= fused.cost.latency_s
+    broken = dlco.solve(
+        network, hardware=generic(), objective="latency", budget=Budget(energy_j=0.999 * least.cost.energy_j), fuse=True
+    )
+    assert broken.status == "infeasible"
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"imperfect": True}, "fuse is True and imperfect is given"),
+        ({"keep": "free"}, "fuse is True and keep 'free' is given"),
+        ({"uneven": True}, "fuse is True and uneven is given"),
+        ({"objective": "power"}, "mean power or area counts"),
+        ({"objective": "area"}, "mean power or area counts"),
+        ({"budget": Budget(power_w=9.0)}, "mean power or area counts"),
+        ({"budget": Budget(layer_latency_s=9.0)}, "budget has layer_latency_s"),
+        ({"hardware": eyeriss_space()}, "sizes of the hardware are free"),
+        ({"fuse": 1}, "fuse is 1; it must be True or False"),
+    ],
+)
+def test_what_it_does_not_cover_is_refused(network: Network, options: dict, what: str) -> None:
+    with pytest.raises((InvalidInput, NotSupported), match=what):
+        dlco.solve(network, **{"hardware": generic(), "fuse": True} | options)
+
+
+def test_a_list_does_not_say_who_reads_what(network: Network) -> None:
+    with pytest.raises(InvalidInput, match="layers does not say which layer reads whose result"):
+        dlco.solve(list(network), hardware=generic(), fuse=True)
+    with pytest.raises(InvalidInput, match="fuse is True, which pareto does not search"):
+        dlco.pareto(network, hardware=generic(), x="energy", y="latency", fuse=True)
+
+
+def test_steps_in_a_row_shift_the_places_of_later_ones() -> None:
+    layers = (
+        dlco.linear("loop", N=2, C=4, M=4, count=3),
+        dlco.linear("a", N=4, C=8, M=4),
+        dlco.linear("b", N=4, C=4, M=4),
+    )
+    steps = (Step("loop", 3), Step("a"), Step("b"))
+    network = Network("n", layers, Graph(steps, (Edge(1, 2, "Inputs"),), frozenset({0, 2})))
+    found = dlco.solve(network, hardware=generic(), fuse=True)
+    assert found.course == ("loop", "loop", "loop", "a", "b")
+    assert found.residents == (Resident("GlobalBuffer", 16, 3, 4, ((4, "Inputs"),)),)
+
+
+def test_a_network_with_a_graph_is_solved_as_its_list() -> None:
+    network = get_graph("alexnet", macs_only=True)
+    one, other = (
+        dlco.solve(layers, hardware=generic(), objective="latency") for layers in (network[:1], list(network)[:1])
+    )
+    assert one.mappings == other.mappings
