@@ -2,9 +2,9 @@
 
 Every network is solved twice over its graph, with every operator that moves words a layer of its own (pooling, sums,
 normalisation, softmax): once with all results through DRAM, once with the best choice of those that stay in a memory of
-the chip between layers. Both are the optimum over all mappings (and choices) that divide the bounds. FSRCNN is that of
-DeFiNES (d = 56, s = 12, m = 4, on a 560 x 960 image): its feature maps are larger than any of these memories, so that
-only tiles of them could stay, which is not searched.
+the chip between layers. Both are the optimum over all mappings (and choices) that divide the bounds. FSRCNN
+(d = 56, s = 12, m = 4, on an image of 560 x 960) has feature maps larger than any of these memories: only tiles of
+them could stay, which is not searched.
 """
 
 import argparse
@@ -21,23 +21,31 @@ import dlco
 from dlco.fusion.plan import Plan, best_plan
 from dlco.fusion.retained import Fronts
 from dlco.hardware import Architecture, get_hardware
-from dlco.workload import Network, get_graph
+from dlco.workload import Edge, Graph, Network, Step, get_graph
 
 LARGER = 16  # times the shared memory of a preset, at the same energy a word: a machine with room for whole maps
 
 
 def fsrcnn() -> Network:
-    """FSRCNN(56, 12, 4) on one channel of 560 x 960, its deconvolution as the convolution of four channels it is."""
-    convolutions = [(1, 56, 5), (56, 12, 1), *[(12, 12, 3)] * 4, (12, 56, 1), (56, 4, 9)]
+    """FSRCNN(56, 12, 4) on one channel of 560 x 960, its last layer a convolution to one channel."""
+    convolutions = [(1, 56, 5), (56, 12, 1), *[(12, 12, 3)] * 4, (12, 56, 1), (56, 1, 9)]
     with torch.device("meta"):
         model = nn.Sequential(*(nn.Conv2d(c, m, k, padding=k // 2) for c, m, k in convolutions))
     return dlco.from_torch(model, (1, 1, 560, 960))
+
+
+def matmul_pair() -> Network:
+    """Two products of 64 x 64 matrices, the second of the first's result."""
+    layer = dlco.matmul("product", M=64, K=64, N=64, count=2)
+    graph = Graph((Step("product"), Step("product")), (Edge(0, 1, "Inputs"),), frozenset({1}))
+    return Network("matmul_pair", (layer,), graph)
 
 
 NETWORKS: dict[str, Callable[[], Network]] = {
     "resnet18": lambda: get_graph("resnet18"),
     "mobilenet_v2": lambda: get_graph("mobilenet_v2"),
     "fsrcnn": fsrcnn,
+    "matmul_pair": matmul_pair,
     "bert_base_block": lambda: get_graph("bert_base_block"),
 }
 
@@ -79,6 +87,7 @@ def main() -> None:
     """Run, print and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", action="append", choices=NETWORKS, help="only these (may be repeated)")
+    parser.add_argument("--machine", action="append", help="only these, by name (may be repeated)")
     parser.add_argument("--no-save", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -86,6 +95,8 @@ def main() -> None:
     for name in arguments.network or NETWORKS:
         network = NETWORKS[name]()
         for machine in machines():
+            if arguments.machine and machine.name not in arguments.machine:
+                continue
             rows.append(row(name, network, machine))
             print(*rows[-1], flush=True)
     head = ["machine", "network", "retained", "energy", "cycles", "EDP gain", "gap %", "fronts", "CPU s", "s"]

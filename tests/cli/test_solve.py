@@ -297,3 +297,11 @@ def test_ctrl_c_four_times_prints_and_writes_the_best_so_far(tmp_path):
     assert (done.returncode, done.stderr) == (130, "interrupted; returning the best design so far\n")
     assert done.stdout.startswith("interrupted: stopped early")
     assert Solution.load(tmp_path / "out.json").status == "interrupted"
+
+
+def test_results_may_stay_on_the_chip_of_a_network_that_says_who_reads_them(dlco, stub):
+    assert dlco("solve", "resnet18", "--hardware", "generic", "--fixed", "--fuse").code == 0
+    assert stub["fuse"] is True
+    assert [step.layer for step in stub["layers"].graph.steps[:3]] == ["conv1", "pool", "layer1"]
+    ran = dlco("solve", "resnet18", "--hardware", "generic", "--fixed", "--fuse", "--timeloop", "out")
+    assert (ran.code, ran.err) == (2, "dlco: error: --fuse and --timeloop are given; Timeloop runs layers one by one\n")
