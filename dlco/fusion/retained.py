@@ -8,7 +8,8 @@ operands is its capacity less all that it retains, of this layer or of others.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import repeat
 
 import numpy as np
 
@@ -155,13 +156,14 @@ class Fronts:
     Where all points of a front still fit with more of the memory taken, they are the front there too.
 
     Attributes:
-        architecture, constraints, go_on: as in `retained_front`.
+        architecture, constraints: as in `retained_front`.
+        batches: of the search of one front at most; what is left then is bounded. Without end where it is None.
         known: what has been asked for; `searched` counts the searches, `evaluated` the mappings evaluated in them.
     """
 
     architecture: Architecture
     constraints: Constraints | None = None
-    go_on: Callable[[], bool] = lambda: True
+    batches: int | None = None
     known: dict[Problem, dict[Residence, OptimalFront | None]] = field(default_factory=dict)
     searched: int = 0
     evaluated: int = 0
@@ -181,7 +183,9 @@ class Fronts:
                 front is None or all(residence.holds(problem, self.architecture, one) for one in front.front.mappings)
             ):
                 return front
-        found = retained_front(problem, self.architecture, residence, self.constraints, self.go_on)
+        batches = repeat(None) if self.batches is None else repeat(None, self.batches)
+        go_on = partial(next, (True for _ in batches), False)
+        found = retained_front(problem, self.architecture, residence, self.constraints, go_on)
         self.searched += 1
         self.evaluated += 0 if found is None else found.front.evaluated
         return found

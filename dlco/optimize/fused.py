@@ -71,7 +71,7 @@ def solve_fused(network: Network, request: Request, effort: SolveEffort, listene
     Args:
         network: the request's layers, and their course.
         request: that `check_fused` lets pass.
-        effort: kept with the solution; the search needs none.
+        effort: its `batches`; kept with the solution.
         listener: told how it gets on.
 
     Raises:
@@ -79,7 +79,7 @@ def solve_fused(network: Network, request: Request, effort: SolveEffort, listene
         KeyboardInterrupt: it was interrupted: before all fronts are known there is no plan.
     """
     state, machine = State(listener), request.hardware.base
-    fronts = Fronts(machine, request.constraints)
+    fronts = Fronts(machine, request.constraints, effort.batches)
     limits = TotalLimits.of(request.budget, machine.cycle_s)
 
     def searched(within: TotalLimits) -> Plan | None:

@@ -317,3 +317,17 @@ def test_what_is_not_covered_is_refused() -> None:
     with pytest.raises(NotSupported, match="mean power"):
         best_plan(network, generic(), limits=TotalLimits(power=1.0))
     assert best_plan(network, generic(), limits=TotalLimits(cycles=1.0)) is None
+
+
+def test_fronts_cut_short_leave_a_bound_that_holds() -> None:
+    layers = [conv2d("a", C=8, M=16, P=14, Q=14, R=3, S=3), conv2d("b", C=16, M=8, P=12, Q=12, R=3, S=3)]
+    network = network_of(layers, [(0, 1, "Inputs")])
+    whole = best_plan(network, generic())
+    cut = best_plan(network, generic(), fronts=Fronts(generic(), batches=1))
+    assert whole is not None
+    assert cut is not None
+    assert whole.proved
+    assert not cut.proved
+    least, found = whole.energy_pj * whole.cycles, cut.energy_pj * cut.cycles
+    assert 0 < cut.lower <= least * (1 + 1e-9)
+    assert least <= found * (1 + 1e-9)
