@@ -72,7 +72,7 @@ def map_network(name: str, architecture: Architecture, seed: int) -> dict[str, A
     layers = dlco.networks.get_network(name)
     phases = Phases()
     with Stopwatch() as watch:
-        solution = dlco.solve(layers, architecture, objective="edp", seed=seed, progress=phases)
+        solution = dlco.solve(layers, architecture, objective="edp", seed=seed, progress=phases, imperfect=False)
     phases.enter("")
     return {
         "layers": [

@@ -2,7 +2,8 @@
 
 Five networks on the two machines that timeloop-mapper's figures were recorded on and on dlco's presets, those with
 fan-outs at several levels among them, one process, one thread, search and proof together. Every mapping of the answers
-is priced again by `dlco.evaluate`. Then the same on the recorded machines where what levels keep is free.
+is priced again by `dlco.evaluate`. Then the same on the recorded machines where what levels keep is free, and where
+factors need not divide the bounds, on all machines of one fan-out.
 """
 
 import argparse
@@ -110,9 +111,24 @@ def free_tables(
     return targets, rows
 
 
+def imperfect_rows(
+    found: dict[tuple[str, str], dict[str, Any]], imperfect: dict[tuple[str, str, str], dict[str, Any]]
+) -> list[list[Any]]:
+    """Rows of factors that need not divide the bounds: by default, and all."""
+    rows = []
+    for name, network in dict.fromkeys(key[:2] for key in imperfect):
+        default, every = (imperfect[name, network, how] for how in ("default", "all"))
+        perfect = found[name, network]
+        gains = [100 * (1 - one["edp"] / perfect["edp"]) for one in (default, every)]
+        seconds = [one["cpu_s"] for one in (perfect, default, every)]
+        rows.append([name, network, perfect["edp"], default["edp"], every["edp"], *gains, every["gap"], *seconds])
+    return rows
+
+
 def payload(
     found: dict[tuple[str, str], dict[str, Any]],
     free: dict[tuple[str, str, str], dict[str, Any]],
+    imperfect: dict[tuple[str, str, str], dict[str, Any]],
     beside_others: Beside | None = None,
 ) -> dict[str, Any]:
     """The results as `common` wants them."""
@@ -148,6 +164,8 @@ def payload(
     targets += free_targets
     free_head = ["machine", "network", "EDP as stated", "EDP, shared level free", "EDP, all levels free"]
     free_head += ["gain %, shared", "gain %, all", "CPU s, shared", "CPU s, all"]
+    imperfect_head = ["machine", "network", "EDP, perfect", "EDP, by default", "EDP, all factors", "gain %, by default"]
+    imperfect_head += ["gain %, all", "gap, all", "CPU s, perfect", "CPU s, by default", "CPU s, all"]
     if beside_others:
         targets.append(beside_others.target)
     head = ["machine", "network", "distinct layers", "cycles", "pJ", "EDP", "gap", "mappings priced", "CPU s", "wall s"]
@@ -155,11 +173,13 @@ def payload(
     return {
         "title": "Proved optima on fixed machines",
         "text": (
-            "`solve` for EDP at its defaults on machines that are given: all perfect factors, loop orders and spatial "
-            "splits, what each level keeps as the machine says, dlco's default counting rules. One process, one "
-            "thread; CPU seconds are those of the whole call, the proof included. Where what levels keep is free "
+            "`solve` for EDP on machines that are given: all perfect factors (`imperfect=False`), loop orders and "
+            "spatial splits, what each level keeps as the machine says, dlco's default counting rules. One process, "
+            "one thread; CPU seconds are those of the whole call, the proof included. Where what levels keep is free "
             '(`keep="free"`), the shared level of either recorded machine may keep all three dataspaces, and each '
-            "mapping chooses what it bypasses: there alone, or at every level but the outermost. "
+            "mapping chooses what it bypasses: there alone, or at every level but the outermost. Factors need not "
+            "divide the bounds of all layers (`imperfect=True`), or, by default, of those that perfect ones leave "
+            "idle. "
             "Beside the optima, where it was run: the "
             "search that `solve` falls back on (`SolveEffort(exact=False)`, no bound), timeloop-mapper's recorded "
             "search under dlco's rules, and AccelForge's recorded problems (peers.py), each in our space and under our "
@@ -170,10 +190,16 @@ def payload(
             {"title": "Networks", "head": head, "rows": rows},
             {"title": "Beside timeloop-mapper's recorded search, ResNet-18", "head": mapper_head, "rows": beside},
             {"title": "What levels keep as a choice", "head": free_head, "rows": free_rows},
+            {
+                "title": "Factors that need not divide the bounds",
+                "head": imperfect_head,
+                "rows": imperfect_rows(found, imperfect),
+            },
             *([beside_others.table] if beside_others else []),
         ],
         "data": [{"machine": key[0], "network": key[1], **one} for key, one in found.items()]
-        + [{"machine": key[0], "network": key[1], "free": key[2], **one} for key, one in free.items()],
+        + [{"machine": key[0], "network": key[1], "free": key[2], **one} for key, one in free.items()]
+        + [{"machine": key[0], "network": key[1], "imperfect": key[2], **one} for key, one in imperfect.items()],
     }
 
 
@@ -185,11 +211,11 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="keep the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found, free = {}, {}
+    found, free, imperfect = {}, {}, {}
     for name in options.machines:
         for network in options.networks:
             try:
-                found[name, network] = optimum(network, architecture(name))
+                found[name, network] = optimum(network, architecture(name), imperfect=False)
             except InvalidInput as error:
                 parser.error(str(error))
             one = found[name, network]
@@ -202,13 +228,16 @@ def main() -> None:
                     f"  {levels} levels free: EDP {one['edp']:.6g}, gap {one['gap']}, {one['cpu_s']:.1f} CPU s",
                     flush=True,
                 )
+            for how, given in (("default", None), ("all", True)) if network == RECORDED else ():
+                one = imperfect[name, network, how] = optimum(network, architecture(name), imperfect=given)
+                print(f"  factors by {how}: EDP {one['edp']:.6g}, {one['cpu_s']:.1f} CPU s", flush=True)
     beside = None if options.alone else Beside()
     if beside:
         for (name, network), one in found.items():
             beside.network(architecture(name), name, network, one, name in RECORDED_ON)
             print(f"{name} {network}: search over the optimum {beside.rows[-1][-1]:.4f}", flush=True)
         beside.accelforge()
-    result = payload(found, free, beside)
+    result = payload(found, free, imperfect, beside)
     show(result)
     if options.save:
         save_results("optimal", result)

@@ -60,7 +60,7 @@ class Beside:
             budget = Budget(latency_s=one.cycles * 1e-9) if one.cycles < inf else None
             question: dict[str, Any] = {"objective": one.objective, "budget": budget, "constraints": constraints(one)}
             with Stopwatch() as exactly:
-                optimum = dlco.solve([one.layer], where, **question)
+                optimum = dlco.solve([one.layer], where, **question, imperfect=False)
             with Stopwatch() as watch:
                 found = dlco.solve([one.layer], where, **question, bound=False, effort=SEARCH)
             front = optimal_layer(one.layer, where, constraints(one)).front

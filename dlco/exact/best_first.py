@@ -12,9 +12,10 @@ then no mapping of the space beats the front. Stopped earlier, or where the wide
 bounds of what is left over hold.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
@@ -53,21 +54,29 @@ class Pairs:
     energy: Floats
     cycles: Floats
 
-    @staticmethod
-    def none() -> "Pairs":
+    @classmethod
+    def none(cls) -> Self:
         """No pairs."""
-        none = np.zeros(0, dtype=np.int64)
-        return Pairs(none, none, none, np.zeros(0), np.zeros(0))
+        kinds = {field.name: float if field.name in ("energy", "cycles") else np.int64 for field in fields(cls)}
+        return cls(**{name: np.zeros(0, dtype=kind) for name, kind in kinds.items()})
 
-    def pick(self, index: Ints | Bools) -> "Pairs":
+    def pick(self, index: Ints | Bools) -> Self:
         """Some of the pairs."""
-        return Pairs(*(getattr(self, field.name)[index] for field in fields(self)))
+        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """All pairs of some parts."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def promising(self, n: int) -> Ints:
         """The `n` pairs of the least bounds on EDP, the least first."""
         merit = self.energy * self.cycles
         some = np.argpartition(merit, n)[:n] if n < len(merit) else np.arange(len(merit))
         return some[np.argsort(merit[some], kind="stable")]
+
+
+AnyPairs = TypeVar("AnyPairs", bound=Pairs)
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,9 +241,9 @@ class FrontSearch:
             pairs = self._open(Pairs(label, vector, reached, energy, cycles))
             self._complete(pairs.pick(pairs.promising(1)))
             found.append(self._open(pairs))
-        return self._open(Pairs(*(np.concatenate([getattr(p, field.name) for p in found]) for field in fields(Pairs))))
+        return self._open(Pairs.join(found))
 
-    def _open(self, pairs: Pairs) -> Pairs:
+    def _open(self, pairs: AnyPairs) -> AnyPairs:
         """The pairs that may still better the front."""
         return pairs.pick(~self.front.excludes(pairs.cycles, pairs.energy * self.tables.macs))
 
@@ -275,18 +284,28 @@ class FrontSearch:
     def _with_tiles(self, pairs: Pairs, terms: PairTerms) -> Completions:
         """The pairs with every tile of level m that the bounds leave."""
         tables, bounds = self.tables, self.bounds
-        pair, tile = tables.lattice.multiples(pairs.reached, tables.shared_tiles, tables.links[tables.shared])
+        pair, tile = self._tiles(pairs, terms)
         label = pairs.label[pair]
         fills, is_open = self.labels.fills[label], self.labels.is_open[label]
         some = Completions(pair, tile, np.zeros_like(pair), fills, is_open, pairs.cycles[pair])
         some = some.slower(tables.macs * bounds.outer_cycles[tile])
         rest = self._rest(pairs, some)
-        energy = terms.total[pair] + bounds.outer[tile] - tables.saved(terms.held[pair] * (1 - rest))
+        energy = self._at_tiles(pairs, terms, some, rest)
         good = self._promising(terms, some, energy)
         some, rest, its = some.pick(good), rest[good], terms.pick(pair[good])
         loose = some.is_open * its.fills * (1 - rest[:, tables.space_of])
         some = some.slower(tables.port_cycles(its.fills, loose, its.share, its.instances, its.spread))
         return some.pick(self._promising(terms, some, energy[good]))
+
+    def _tiles(self, pairs: Pairs, terms: PairTerms) -> tuple[Ints, Ints]:
+        """(position in the pairs, state) of every tile of level m that fits and that they may grow to."""
+        tables = self.tables
+        return tables.lattice.multiples(pairs.reached, tables.shared_tiles, tables.links[tables.shared])
+
+    def _at_tiles(self, pairs: Pairs, terms: PairTerms, some: Completions, rest: Floats) -> Floats:
+        """`[n]` pJ a MAC that no completion goes below, leakage aside; `rest` as `_rest` has it."""
+        total = terms.total[some.pair] + self.bounds.outer[some.tile]
+        return total - self.tables.saved(terms.held[some.pair] * (1 - rest))
 
     def _rest(self, pairs: Pairs, some: Completions) -> Floats:
         """`[n, T]` the share of its fills that the longest run of a dataspace leaves, level m's tile being known."""
@@ -338,39 +357,44 @@ class FrontSearch:
 
     def _evaluate(self, rows: Ints) -> tuple[Floats, Floats]:
         """(energy pJ, cycles) `[n]` of mappings, in the exact cost model."""
-        tables = self.tables
-        factors, position = self.factors(rows)
+        factors, position = (torch.from_numpy(table) for table in self.factors(rows))
         with torch.no_grad():
             totals = evaluate_totals(
-                tables.shape, self._machine, self._kept, torch.from_numpy(factors), torch.from_numpy(position)
+                self.tables.shape, self._machine, self._kept, factors, position, bounds=self._covered
             )
         return totals.energy_pj.numpy(), totals.cycles.numpy()
+
+    @property
+    def _covered(self) -> torch.Tensor | None:
+        """The bounds that factors cover, None where they multiply to them."""
+        return None
 
     def factors(self, rows: Ints) -> tuple[Floats, Ints]:
         """(factors `[n, levels, 3, dims]`, places of the temporal loops `[n, levels, dims]`), of all dimensions."""
         tables = self.tables
         live, levels = list(tables.shape.live), len(tables.architecture.levels)  # none has loops beyond the machine
-        states, vectors, orders = (rows.T[i * tables.levels :][:levels] for i in range(3))
-        extents = tables.lattice.extent
+        states, vectors, orders = (rows[:, i * tables.levels :][:, :levels] for i in range(3))
         factors = np.ones((len(rows), levels, 3, tables.shape.dims))
         position = np.tile(np.arange(tables.shape.dims), (len(rows), levels, 1))
-        below = np.ones((len(rows), tables.dims), dtype=np.int64)
-        for level, state in enumerate(states):
-            if level < len(tables.fans):
-                fan = tables.fans[level]
-                spread = extents[fan.vectors[vectors[level]]]
-                along_x = (fan.along_x[vectors[level]][:, None] & tables.bits) > 0
-                factors[:, level, SPATIAL_X, live] = np.where(along_x, spread, 1)
-                factors[:, level, SPATIAL_Y, live] = np.where(along_x, 1, spread)
-                below = below * spread
-            factors[:, level, TEMPORAL, live] = extents[state] // below
-            below = extents[state]
-            if level:
-                position[:, level, live] = tables.classes[level - 1].position[orders[level]]
+        spread = np.ones((len(rows), levels, tables.dims), dtype=np.int64)
+        for level, fan in enumerate(tables.fans[:levels]):
+            spread[:, level] = fan.factors[vectors[:, level]]
+            along_x = (fan.along_x[vectors[:, level]][:, None] & tables.bits) > 0
+            factors[:, level, SPATIAL_X, live] = np.where(along_x, spread[:, level], 1)
+            factors[:, level, SPATIAL_Y, live] = np.where(along_x, 1, spread[:, level])
+        factors[:, :, TEMPORAL, live] = self._temporal(states, spread)
+        for level in range(1, levels):
+            position[:, level, live] = tables.classes[level - 1].position[orders[:, level]]
         idle = [d for d in range(tables.shape.dims) if d not in live]
         for i, d in enumerate(idle):
             position[..., d] = len(live) + i
         return factors, position
+
+    def _temporal(self, states: Ints, spread: Ints) -> Ints:
+        """`[n, levels, dims]` temporal loops of mappings from rows' states `[n, levels]` and spatial factors."""
+        extents = self.tables.lattice.extent[states]
+        below: Ints = np.concatenate([np.ones_like(extents[:, :1]), extents[:, :-1]], 1) * spread
+        return extents // below
 
     @property
     def is_over(self) -> bool:

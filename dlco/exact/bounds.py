@@ -44,14 +44,18 @@ class Bounds:
     def shared_fills(self, tile: Ints, row: Ints) -> Floats:
         """`[n, T]` words a MAC of the shared level's tiles under an order of the outermost level; 0 where not kept."""
         tables = self.tables
-        top = tables.levels - 1
-        classes = tables.classes[top - 1]
-        whole = np.full(len(tile), tables.lattice.size - 1)
+        classes = tables.classes[tables.levels - 2]
         fills = np.zeros((len(tile), len(tables.spaces)))
         for t in np.flatnonzero(tables.filled).tolist():
-            start = tables.words[tile, t] / tables.volume[tile]
-            fills[:, t] = tables.passed(start, t, tile, whole, tile, classes.still[row, t], classes.slide[row, t])
+            fills[:, t] = self.shared_fill(t, tile, classes.still[row, t], classes.slide[row, t])
         return fills
+
+    def shared_fill(self, space: int, tile: Ints, still: Ints | int, slide: Ints | int) -> Floats:
+        """`[n]` the same of one dataspace, for loops `still` and `slide` as `Tiles.passed` takes them."""
+        tables = self.tables
+        whole = np.full(len(tile), tables.lattice.size - 1)
+        start = tables.words[tile, space] / tables.volume[tile]
+        return tables.passed(start, space, tile, whole, tile, still, slide)
 
     def outer_orders(self, tile: Ints) -> tuple[Ints, Ints]:
         """(position in `tile` `[n]`, row) of every order class of the outermost level, `[m]` each."""
@@ -78,6 +82,12 @@ class Bounds:
         fills = self.shared_fills(tile, row)
         energy, cycles = np.full((2, tables.lattice.size), np.inf)
         np.minimum.at(energy, tile, fills @ tables.shared_pj)
+        np.minimum.at(cycles, tile, self.outer_ports(fills))
+        return energy, cycles
+
+    def outer_ports(self, fills: Floats) -> Floats:
+        """`[n]` cycles a MAC that fills of the shared level take at its ports and at the outermost level's."""
+        tables = self.tables
         shared, top = tables.chain[-2:]
         filled = tables.filled[tables.results]
         received = fills.sum(1) - (tables.first_visits[-2] * filled).sum()
@@ -85,8 +95,7 @@ class Bounds:
         writes = fills[:, tables.written].sum(1)
         ports = [received / shared.write_bandwidth, received / shared.shared_bandwidth]
         ports += [reads / top.read_bandwidth, writes / top.write_bandwidth, (reads + writes) / top.shared_bandwidth]
-        np.minimum.at(cycles, tile, np.maximum.reduce(ports))
-        return energy, cycles
+        return np.maximum.reduce(ports)
 
     @property
     def outer(self) -> Floats:
@@ -147,6 +156,10 @@ class Bounds:
         """The power of `RATIO` that stands for a kappa of 0: what is below changes nothing."""
         least = self.outer.min(initial=np.inf)
         return float(np.floor(np.log(max(least * 1e-6, 1e-290)) / np.log(RATIO))) if np.isfinite(least) else 0.0
+
+    def through_at(self, space: int, kappa: Floats, reached: Ints) -> Floats:
+        """`[n]` pJ a MAC of runs that go on outside, at any kappas and states."""
+        return kappa / self.tables.irrelevant[-1, space] + self.through[space][reached]
 
     def _least(self, table: NDArray[Real], dims: Sequence[int] | None = None) -> NDArray[Real]:
         """The least of a table over the tiles that the temporal loops of level m may lead to from each state."""
@@ -215,11 +228,11 @@ class Bounds:
     def least_energy(self, terms: "PairTerms", reached: Ints) -> Floats:
         """`[n]` pJ a MAC that no completion of the pairs goes below, leakage aside."""
         tables, low = self.tables, terms.total + self.free[reached]
-        for t, through in self.through.items():
+        for t in self.through:
             some = np.flatnonzero(terms.held[:, t] > 0)
             held, at = terms.held[some, t], reached[some]
             kappa = held * tables.irrelevant[at, t]
-            rest = np.minimum(self.run(t, kappa, at), kappa / tables.irrelevant[-1, t] + through[at])
+            rest = np.minimum(self.run(t, kappa, at), self.through_at(t, kappa, at))
             low[some] = np.minimum(low[some], terms.total[some] - held + rest)
         for stay in tables.together:
             rest = self.free[reached] + terms.total

@@ -1,6 +1,6 @@
 """Exact answers for small map spaces: every mapping that fits a fixed machine, listed; what is best is so by proof.
 
-Perfect factors and the default counting rules. The space is first made smaller without losing anything:
+Under the default counting rules. The space is first made smaller without losing anything:
 
 * dimensions and loops of bound 1 have no order;
 * factorings that do not fit are dropped before orders are crossed with them (`factorings`);
@@ -19,7 +19,9 @@ import torch
 
 from dlco.cost.accesses import count_accesses
 from dlco.cost.arithmetic import EXACT
+from dlco.cost.model import evaluate_totals
 from dlco.cost.performance import performance
+from dlco.cost.shape import bounds_row
 from dlco.cost.tabulate import overflow
 from dlco.design.budget import Budget
 from dlco.design.dominance import unbeaten
@@ -78,12 +80,13 @@ class Listing:
         limit: int,
         device: torch.device | str = "cpu",
         both_axes: bool = False,
+        imperfect: bool = False,
     ) -> None:
-        self.splits = Splits.of(problem, architecture, constraints, device, both_axes=both_axes)
+        self.splits = Splits.of(problem, architecture, constraints, device, both_axes=both_axes, imperfect=imperfect)
         self.machine = architecture.tensors(device=device)
         self.found = self.splits.fitting(self.machine, limit)
         levels = range(1, len(architecture.levels))
-        self.orders = [level_orders(*_order_problem(self.splits, level), slow) for level in levels]
+        self.orders = [level_orders(*_order_problem(self.splits, level), slow or imperfect) for level in levels]
         self._codes = [self._existing(level, orders) for level, orders in zip(levels, self.orders, strict=True)]
         needs = [
             orders.needed.sum(-1).to(code.device)[code] for orders, code in zip(self.orders, self._codes, strict=True)
@@ -105,6 +108,18 @@ class Listing:
         """Every mapping, one loop order after the other, at most `BATCH` at once."""
         device = self.machine.mac_pj.device
         yield from self._batches((), torch.arange(self.factorings, device=device))
+
+    def costs(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """(energy pJ, cycles) of the mappings of a batch, `[n]` each, in the exact cost model."""
+        splits, n = self.splits, batch.index.shape
+        if splits.imperfect:
+            factors = splits.factors(batch.rows).to(self.machine.mac_pj.device)
+            bounds = bounds_row(splits.space.problem, self.machine.mac_pj)
+            found = evaluate_totals(splits.shape, self.machine, splits.kept, factors, batch.place, bounds=bounds)
+            return found.energy_pj.expand(n), found.cycles.expand(n)
+        nest = splits.nest(batch.rows, batch.place)
+        spent = performance(nest, self.machine, count_accesses(nest, splits.kept, DEFAULT_RULES, EXACT), EXACT)
+        return spent.energy_pj.expand(n), spent.cycles.expand(n)
 
     def mappings(self, index: torch.Tensor, orders: torch.Tensor) -> tuple[Mapping, ...]:
         """The mappings of factorings `[n]` with the orders `[n, levels - 1]`, both as batches name them."""
@@ -165,6 +180,7 @@ def enumerate_layer(
     architecture: Architecture,
     constraints: Constraints | None = None,
     *,
+    imperfect: bool = False,
     slow: bool = False,
     limit: int = LIMIT,
     device: torch.device | str = "cpu",
@@ -176,6 +192,7 @@ def enumerate_layer(
         layer: the work.
         architecture: the machine.
         constraints: what is fixed of the mappings.
+        imperfect: whether factors need not divide the bounds: all that cover them.
         slow: list the cheapest mapping of every number of cycles instead, for where mean power counts and to be
             slower at the same energy is better; many more.
         limit: the most mappings to look at.
@@ -190,17 +207,14 @@ def enumerate_layer(
             the constraints do not fit the layer.
     """
     problem = layer.problem if isinstance(layer, Layer) else layer
-    listing = Listing(problem, architecture, constraints, slow=slow, limit=limit, device=device, both_axes=both_axes)
+    how = {"slow": slow, "both_axes": both_axes, "imperfect": imperfect}
+    listing = Listing(problem, architecture, constraints, limit=limit, device=device, **how)
     if not listing.size:
         raise InvalidInput(f"no mapping of the problem with bounds {problem.sizes} fits {architecture.name!r}")
     kept = Points.empty(len(listing.orders), listing.machine.mac_pj.device)
     with torch.no_grad():
         for batch in listing.batches():
-            nest = listing.splits.nest(batch.rows, batch.place)
-            accesses = count_accesses(nest, listing.splits.kept, DEFAULT_RULES, EXACT)
-            spent = performance(nest, listing.machine, accesses, EXACT)
-            n = batch.index.shape
-            kept = kept.with_batch(batch, spent.energy_pj.expand(n), spent.cycles.expand(n), slow)
+            kept = kept.with_batch(batch, *listing.costs(batch), slow)
     return LayerFront(kept.energy_pj.cpu(), kept.cycles.cpu(), listing.mappings(kept.index, kept.order), listing.size)
 
 

@@ -1,5 +1,8 @@
 """All ways to split a problem's bounds over the slots of its map space that a machine can hold, as tables.
 
+Perfect splits multiply to the bounds. Imperfect ones cover them: going outwards, no factor exceeds the number of tiles
+that it counts, and one tile is left at the end (`dlco.cost.imperfect`).
+
 Each dimension has a table of its own splits. A factoring is one row of each; tables are crossed one dimension at a
 time, and what already overflows a fan-out or a capacity with the other dimensions at 1 is dropped on the way (tiles
 only grow with every factor), long before orders are looked at.
@@ -12,8 +15,9 @@ from functools import cached_property
 import torch
 
 from dlco.cost.crossing import crossing_of
+from dlco.cost.imperfect import WholeNest, loops_of
 from dlco.cost.nest import Crossing, Nest, Position, Row
-from dlco.cost.shape import Shape, compile_problem
+from dlco.cost.shape import Shape, bounds_row, compile_problem
 from dlco.cost.tabulate import overflow
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Machine
@@ -36,6 +40,7 @@ class Splits:
         space: the map space.
         shape: the compiled problem; `kept`: `[levels][spaces]`; `crossing`: as in `Nest`.
         tables: for each dimension of bound above 1, by index: `[splits, slots]` factors.
+        imperfect: whether factors need not divide the bounds.
     """
 
     space: MapSpace
@@ -43,6 +48,7 @@ class Splits:
     kept: Kept
     crossing: Crossing | None
     tables: dict[int, torch.Tensor]
+    imperfect: bool = False
 
     @staticmethod
     def of(
@@ -52,6 +58,7 @@ class Splits:
         device: torch.device | str = "cpu",
         *,
         both_axes: bool = False,
+        imperfect: bool = False,
     ) -> "Splits":
         """The splits that constraints leave, of each dimension along one axis of a level, or along both.
 
@@ -59,13 +66,13 @@ class Splits:
         """
         space = MapSpace.of(problem, architecture, constraints, device=device)
         tables = {
-            d: torch.tensor(_splits(space, dim, bound, both_axes), dtype=torch.float64, device=device)
+            d: torch.tensor(_splits(space, dim, bound, both_axes, imperfect), dtype=torch.float64, device=device)
             for d, (dim, bound) in enumerate(problem.sizes.items())
             if bound > 1
         }
         kept = kept_table(problem, architecture, space.bypass)
         shape = compile_problem(problem)
-        return Splits(space, shape, kept, crossing_of(shape, architecture.tensors(), kept), tables)
+        return Splits(space, shape, kept, crossing_of(shape, architecture.tensors(), kept), tables, imperfect)
 
     @cached_property
     def open(self) -> dict[int, tuple[int, ...]]:
@@ -146,10 +153,13 @@ class Splits:
 
     def _fits(self, rows: dict[int, torch.Tensor], machine: Machine) -> torch.Tensor:
         n = len(next(iter(rows.values())))
-        return (overflow(self.nest(rows), machine, self.kept) <= 0).expand(n)
+        nest = self.nest(rows)
+        if self.imperfect:
+            nest = WholeNest(**loops_of(nest), bounds=bounds_row(self.space.problem, machine.mac_pj))
+        return (overflow(nest, machine, self.kept) <= 0).expand(n)
 
 
-def _splits(space: MapSpace, dim: str, bound: int, both_axes: bool) -> list[list[int]]:
+def _splits(space: MapSpace, dim: str, bound: int, both_axes: bool, imperfect: bool) -> list[list[int]]:
     """Every split of one dimension over the slots of a space, which of a level are those of one axis, or of both."""
 
     def grow(places: Sequence[Place], rest: int) -> list[dict[int, int]]:
@@ -157,15 +167,16 @@ def _splits(space: MapSpace, dim: str, bound: int, both_axes: bool) -> list[list
             return [{}] if rest == 1 else []
         place = places[0]
         found = []
-        for factor in divisors(bound):
-            if rest % factor or not place.ways(dim, factor):
+        for factor in range(1, rest + 1) if imperfect else divisors(rest):
+            if not place.ways(dim, factor):
                 continue
             slots = place.slots_for(dim)
             here = [{slot: factor} for slot in slots] if factor > 1 else [{}]
             if both_axes and len(slots) == 2:
                 here += [dict(zip(slots, (n, factor // n), strict=True)) for n in divisors(factor)[1:-1]]
-            for others in grow(places[1:], rest // factor):
+            for others in grow(places[1:], -(-rest // factor)):
                 found += [others | one for one in here]
         return found
 
-    return [[split.get(slot, 1) for slot in range(len(space.slots))] for split in grow(space.places, bound)]
+    outwards = sorted(space.places, key=lambda place: (place.level, TEMPORAL in dict(place.slots)))
+    return [[split.get(slot, 1) for slot in range(len(space.slots))] for split in grow(outwards, bound)]

@@ -34,20 +34,29 @@ class FanOut:
         tiles = self.tiles
         allowed = tiles.lattice.among(tiles.lattice.digit, self.allowed)
         small = np.flatnonzero(allowed & (tiles.volume <= self.size_x * self.size_y))
-        ext = tiles.lattice.extent[small]
-        along_x = np.full(len(small), -1, dtype=np.int64)
-        for mask in range(2**tiles.dims):
+        along_x = self.laid(tiles.lattice.extent[small])
+        return small[along_x >= 0], along_x[along_x >= 0]
+
+    def laid(self, factors: Ints) -> Ints:
+        """`[n]` bits of the dimensions that lie along X for factors `[n, dims]`; -1 where they do not fit."""
+        along_x = np.full(len(factors), -1, dtype=np.int64)
+        for mask in range(2**self.tiles.dims):
             if self.only_x & ~mask or self.only_y & mask:
                 continue
-            on_x = (mask & tiles.bits) > 0
-            x, y = ext[:, on_x].prod(1), ext[:, ~on_x].prod(1)
+            on_x = (mask & self.tiles.bits) > 0
+            x, y = factors[:, on_x].prod(1), factors[:, ~on_x].prod(1)
             along_x = np.where((along_x < 0) & (x <= self.size_x) & (y <= self.size_y), mask, along_x)
-        return small[along_x >= 0], along_x[along_x >= 0]
+        return along_x
 
     @property
     def vectors(self) -> Ints:
         """`[S]` their states."""
         return self._vectors[0]
+
+    @cached_property
+    def factors(self) -> Ints:
+        """`[S, dims]`."""
+        return self.tiles.lattice.extent[self.vectors]
 
     @cached_property
     def is_given(self) -> bool:
@@ -62,12 +71,12 @@ class FanOut:
     @cached_property
     def children(self) -> Floats:
         """`[S]` children in use."""
-        return self.tiles.volume[self.vectors]
+        return self.factors.astype(float).prod(1)
 
     @cached_property
     def irrelevant(self) -> Floats:
         """`[S, T]` product of the factors that do not index a dataspace."""
-        return self.tiles.irrelevant[self.vectors]
+        return self.tiles.alone(self.factors)
 
     @cached_property
     def distinct(self) -> Floats:
@@ -77,33 +86,22 @@ class FanOut:
     def share(self, vector: Ints, inner: Ints) -> Floats:
         """`[n, T]` children with different words over children, for factors over children of given tiles.
 
-        Windows of neighbours whose steps meet on a grid overlap: of n x m children, steps a and b on a common grid g,
-        (n - b/g)+ (m - a/g)+ share another one's words.
-
         Args:
             vector: `[n]` rows of `vectors`.
             inner: `[n]` states of the children's tiles.
         """
-        tiles = self.tiles
         share = self.distinct[vector]
-        for slide in tiles.slides:
-            (a, b), (c, k) = slide.dims, slide.steps
-            both = np.flatnonzero(self._slides_both[slide.dims][vector])
-            if not len(both):
-                continue
-            factors = tiles.extents[self.vectors[vector[both]]]
-            n, m = factors[:, a], factors[:, b]
-            step_a, step_b = (step * tiles.lattice.extent[inner[both], d] for step, d in ((c, a), (k, b)))
-            grid = np.gcd(step_a, step_b)
-            repeated = np.maximum(n - step_b // grid, 0) * np.maximum(m - step_a // grid, 0)
-            share[both, slide.space] *= 1 - repeated / (n * m)
+        some = np.flatnonzero(self._overlaps_in[vector])
+        if len(some):
+            pitch = self.tiles.lattice.extent[inner[some]]
+            share[some] = overlapped(self.tiles, share[some], self.factors[vector[some]], pitch)
         return share
 
     @cached_property
-    def _slides_both(self) -> dict[tuple[int, int], np.ndarray]:
-        """`[S]` by the dimensions of a window: whether both have factors."""
-        ext = self.tiles.lattice.extent[self.vectors]
-        return {slide.dims: (ext[:, slide.dims[0]] > 1) & (ext[:, slide.dims[1]] > 1) for slide in self.tiles.slides}
+    def _overlaps_in(self) -> Bools:
+        """`[S]` whether some window has children along both of its dimensions."""
+        both = [(self.factors[:, slide.dims] > 1).all(1) for slide in self.tiles.slides]
+        return np.any(both, axis=0) if both else np.zeros(len(self.factors), dtype=bool)
 
     # what a state leaves room for
 
@@ -132,9 +130,8 @@ class FanOut:
     def low_share(self) -> Floats:
         """`[S, T]` the least share of children with different words, windows overlapping as far as they can."""
         share = self.distinct.copy()
-        factors = self.tiles.extents[self.vectors]
         for slide in self.tiles.slides:
-            n, m = (factors[:, d] for d in slide.dims)
+            n, m = (self.factors[:, d].astype(float) for d in slide.dims)
             share[:, slide.space] *= (n + m - 1) / (n * m)
         return share
 
@@ -179,3 +176,27 @@ class FanOut:
             least = small.least_of_multiples(least) if multiples else least
             share[:, slide.space] *= least[lattice.digit[:, a] * small.radix[1] + lattice.digit[:, b]]
         return share
+
+
+def overlapped(tiles: Tiles, share: Floats, children: Floats | Ints, pitch: Ints) -> Floats:
+    """`[n, T]` children with different words over children.
+
+    Windows of neighbours whose steps meet on a grid overlap: of n x m children, steps a and b on a common grid g,
+    (n - b/g)+ (m - a/g)+ share another one's words.
+
+    Args:
+        tiles: the problem.
+        share: `[n, T]` the same where windows do not overlap.
+        children: `[n, dims]` along every dimension.
+        pitch: `[n, dims]` iterations from one of them to the next.
+    """
+    share = share.copy()
+    for slide in tiles.slides:
+        (a, b), (c, k) = slide.dims, slide.steps
+        both = np.flatnonzero((children[:, a] > 1) & (children[:, b] > 1))
+        n, m = children[both, a], children[both, b]
+        step_a, step_b = (step * pitch[both, d] for step, d in ((c, a), (k, b)))
+        grid = np.gcd(step_a, step_b)
+        repeated = np.maximum(n - step_b // grid, 0) * np.maximum(m - step_a // grid, 0)
+        share[both, slide.space] *= 1 - repeated / (n * m)
+    return share

@@ -55,7 +55,11 @@ class Frontier:
 
     def excludes(self, cycles: Floats, energy: Floats) -> Bools:
         """Whether nothing of at least these cycles and energies `[n]` can be a better point that is looked for."""
-        return self.interest.excludes(cycles, energy) | (energy >= self.least_energy(cycles) * (1 - ROUNDING))
+        return self.interest.excludes(cycles, energy) | (energy >= self.allowed(cycles))
+
+    def allowed(self, cycles: Floats) -> Floats:
+        """The energy `[n]` that a better point of at least so many cycles stays below."""
+        return self.least_energy(cycles) * (1 - ROUNDING)
 
     def excludes_all(self, cycles: Floats, energy: Floats) -> Bools:
         """As `excludes`, for tables `[n, k]` and a few points; what takes infinite energy is excluded as well."""

@@ -64,7 +64,7 @@ class Growth:
             if not self.tables.fans[level].is_given and len(labels):
                 labels = self._kept(self._spread(labels, level), level, self.width)
             elif len(labels):
-                labels = labels.spread_over(self.tables, level, np.zeros(len(labels), dtype=np.int64))
+                labels = labels.spread_over_one()
             labels = self._kept(self._tiled(labels, level), level, self.width * (LAST if level == last else 1))
         dropped = np.concatenate(self._dropped)
         return labels, dropped[unbeaten(*torch.from_numpy(dropped.T.copy())).numpy()]

@@ -1,6 +1,7 @@
 """Partial tilings, from the MACs outwards: labels, the steps that make them grow, and which of them can be dropped."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 
@@ -60,14 +61,18 @@ class Labels:
     def __len__(self) -> int:
         return len(self.reached)
 
-    def pick(self, index: Ints | Bools | slice) -> "Labels":
+    def pick(self, index: Ints | Bools | slice) -> Self:
         """Some of them, or some several times."""
-        return Labels(*(getattr(self, field.name)[index] for field in fields(self)))
+        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
 
     @staticmethod
     def join(parts: "list[Labels]") -> "Labels":
         """All of several, at least one."""
         return Labels(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Labels)))
+
+    def spread_over_one(self) -> "Labels":
+        """Under a level that has no spatial factors: as its one child."""
+        return replace(self, vectors=np.column_stack([self.vectors, np.zeros(len(self), dtype=np.int64)]))
 
     def spread_over(self, tables: LayerTables, level: int, vector: Ints) -> "Labels":
         """With spatial factors `[n]` of the next level, rows of its fan-out's vectors, which lead to a state."""
@@ -140,7 +145,7 @@ def make_labels(tables: LayerTables, spare: Floats | None = None) -> Labels:
         most = [-tables.lattice.least_of_multiples(-spare)] * (m - 1) + [spare]
         useful = [one > -np.inf for one in most]
     for level in range(m):
-        labels = labels.spread_over(tables, level, np.zeros(len(labels), dtype=np.int64))
+        labels = labels.spread_over_one()
         label, to = tables.lattice.multiples(labels.reached, tables.room(level) & useful[level], tables.links[level])
         row = np.zeros_like(to)
         if level:
@@ -150,7 +155,7 @@ def make_labels(tables: LayerTables, spare: Floats | None = None) -> Labels:
         if most:
             excess = _excess(tables, level, grown.fills, grown.is_open, grown.reached)
             grown = grown.pick(excess <= most[level][grown.reached])
-        labels = grown.pick(_unbeaten(grown.reached, np.rint(grown.fills * tables.macs), grown.is_open))
+        labels = grown.pick(_unbeaten(grown.reached, tables.whole_words(grown.fills), grown.is_open))
     return labels
 
 

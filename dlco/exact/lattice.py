@@ -59,10 +59,15 @@ class Lattice:
         return np.indices(self.radix, dtype=np.int64).reshape(len(self.bounds), self.size).T
 
     @cached_property
-    def extent(self) -> Ints:
+    def entries(self) -> Ints:
         """`[states, dims]` the divisors."""
         columns = [np.array(row, dtype=np.int64)[self.digit[:, d]] for d, row in enumerate(self.factors)]
         return np.stack(columns, 1) if columns else np.ones((1, 0), dtype=np.int64)
+
+    @property
+    def extent(self) -> Ints:
+        """`[states, dims]` extents of the tiles."""
+        return self.entries
 
     @cached_property
     def _product(self) -> tuple[Ints, ...]:

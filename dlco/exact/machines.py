@@ -31,10 +31,11 @@ from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
+from dlco.exact.covered import why_not_covered
 from dlco.exact.known import Known
 from dlco.exact.labels import LabelStore
 from dlco.exact.layer_front import LayerFront, least_of
-from dlco.exact.optimal import begin_useful, found_by, why_not_covered
+from dlco.exact.optimal import begin_useful, found_by
 from dlco.exact.sums import Goal, Hull, Use, Useful
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.box import Box, Boxes

@@ -4,9 +4,10 @@ Fronts come from the best-first search where it covers the layer on the machine 
 One search answers latency, energy, EDP and any limits on them, as it knows no objective.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -15,16 +16,18 @@ from dlco.design.budget import Budget
 from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.errors import NotSupported
-from dlco.exact.array import why_no_array
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
+from dlco.exact.count_search import CountSearch
+from dlco.exact.count_tables import CountTables
+from dlco.exact.covered import why_not_covered
 from dlco.exact.frontier import Frontier, Interest
 from dlco.exact.keeping import KeepSearch
 from dlco.exact.labels import Labels, make_labels
 from dlco.exact.lattice import Floats
 from dlco.exact.layer_front import LayerFront, least_of
-from dlco.exact.tables import LayerTables, why_no_tables
+from dlco.exact.tables import LayerTables
 from dlco.exact.uneven import UnevenSearch
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -33,9 +36,13 @@ from dlco.mapping.mapping import Mapping
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
+log = logging.getLogger("dlco")
+IDLE = 1.05  # times the least cycles, that perfect factors may take before others are tried by default
+QUICK = 150_000  # vectors of numbers of tiles up to which that is done
+
 
 class Search(Protocol):
-    """A search for a front: a `FrontSearch`, a `KeepSearch` or an `UnevenSearch`."""
+    """A search for a front: a `FrontSearch`, a `CountSearch`, a `KeepSearch` or an `UnevenSearch`."""
 
     front: Frontier
     evaluated: int
@@ -48,16 +55,6 @@ class Search(Protocol):
 
     def mappings(self) -> tuple[Mapping, ...]:
         """The mappings of the front's points."""
-
-
-def why_not_covered(case: Case) -> str | None:
-    """Why the exact search does not cover a case, in words that follow "because"; None where it does."""
-    reason = why_no_tables(case)
-    if reason is None and (case.keep_free or case.uneven):
-        reason = why_no_array(case)
-        asked = "what levels keep is free" if case.keep_free else "mappings are to be uneven"
-        return f"{reason}, and {asked}" if reason else None
-    return reason
 
 
 class NoMapping(NotSupported):
@@ -95,8 +92,8 @@ def optimal_layer(
 ) -> OptimalFront:
     """The exact front of (energy, cycles) of a layer on a machine, under the default counting rules.
 
-    All perfect factors, loop orders and spatial splits with each dimension along one axis that meet the constraints
-    are covered. What every level keeps is the machine's and the constraints' to say, or free.
+    All perfect factors, or all that cover the bounds, loop orders and spatial splits with each dimension along one axis
+    that meet the constraints are covered. What every level keeps is the machine's and the constraints' to say, or free.
 
     Args:
         layer: the work.
@@ -140,6 +137,8 @@ def begin_search(case: Case) -> Search:
         search = KeepSearch(case)
     else:
         search = FrontSearch(LayerTables(problem, architecture, case.constraints))
+        if case.imperfect:
+            search = CountSearch(CountTables(problem, architecture, case.constraints), search)
     if not len(search.front.cycles) and len(search.open_bounds()[0]):
         raise NotSupported(f"the exact search found no mapping of bounds {problem.sizes}, nor that there is none")
     if not len(search.front.cycles):  # the best pair of every part of the space has been completed
@@ -160,6 +159,25 @@ def begin_useful(
     """
     tables = LayerTables(case.problem, case.architecture, case.constraints)
     return FrontSearch(tables, Frontier.empty(1, interest), labels=labelled(tables) if tables.is_array else None)
+
+
+def widened(case: Case, search: Search) -> Search:
+    """The search among all factors after one among perfect ones has been run, where that is worth its time; else that.
+
+    It is where perfect factors alone keep the layer from what its work takes at least, by `IDLE` or more, and where
+    its bounds have few numbers of tiles: then most searches end within a second or two.
+    """
+    wider = replace(case, imperfect=True)
+    if not isinstance(search, FrontSearch) or search.front.cycles[0] <= IDLE * search.tables.compulsory_cycles:
+        return search
+    tables = CountTables(case.problem, case.architecture, case.constraints)
+    reason = f"it has more than {QUICK:,} numbers of tiles" if tables.lattice.size > QUICK else why_not_covered(wider)
+    if reason:
+        log.info(
+            "perfect factors alone are tried of bounds %s, though they leave much idle: %s", case.problem.sizes, reason
+        )
+        return search
+    return CountSearch(tables, search)
 
 
 def found_by(search: Search) -> OptimalFront:

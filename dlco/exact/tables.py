@@ -17,14 +17,12 @@ it.
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import combinations
-from math import inf, prod
+from math import inf
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from dlco.bound.compulsory import problem_floor
-from dlco.cost.shape import compile_problem
-from dlco.exact.case import Case
 from dlco.exact.classes import NO_SLIDE, OrderClasses, order_classes
 from dlco.exact.fanouts import FanOut
 from dlco.exact.lattice import Bools, Floats, Ints, Links
@@ -33,48 +31,15 @@ from dlco.exact.tiles import Tiles
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
-from dlco.mapping.kept import Bypass, free_levels, kept_table
+from dlco.mapping.kept import Bypass, kept_table
 from dlco.mapping.orders import Reuse
 
-MAX_STATES = 200_000  # of a lattice: the tables of the bounds take up to 0.5 KB a state and dataspace
-MAX_DIMS = 10  # of bound above 1: sets of loops are listed
-MAX_CHOICES = 4096  # of what all levels keep, where it is free
 MACS = -1  # the level of the terms that are operands of MACs
 SHARED = (  # of the tables, those that do not depend on what levels keep
     *("shape", "lattice", "dims", "macs", "extents", "bounds", "volume", "ranks", "written", "relevant", "moving"),
     *("bits", "words", "slides", "slide_of", "irrelevant", "masks", "chain", "links", "fans", "results"),
     *("compulsory_cycles", "ports", "together", "least_words", "memo"),
 )
-
-
-def why_no_tables(case: Case) -> str | None:
-    """Why `LayerTables` do not describe a case, in words that follow "because"; None where they do."""
-    problem, architecture = case.problem, case.architecture
-    if case.imperfect:
-        return "factors need not divide the bounds"
-    names = {space.name for space in problem.dataspaces}
-    if architecture.is_split:
-        return f"memories of {architecture.name!r} are in parts"
-    for name in sorted(names):
-        if all(name in level.bypass | case.resolved.bypassed(level.name) for level in architecture.levels):
-            return f"no level of {architecture.name!r} keeps {name}"
-    for space in compile_problem(problem).spaces:
-        if any(len(rank) > 2 for rank in space.ranks):
-            return f"three dimensions share a rank of {space.name}"
-        if space.read_write and any(len(rank) > 1 or rank[0][1] != 1 for rank in space.ranks):
-            return f"{space.name} is written with gaps or overlaps"
-    if case.keep_free:
-        free = free_levels(architecture, case.constraints)
-        ways = prod(2 ** len(names - level.bypass) for level in architecture.levels if level.name in free)
-        if ways > MAX_CHOICES:
-            return f"its levels may keep {ways:,} sets of dataspaces; up to {MAX_CHOICES:,} are covered"
-    dims = len(compile_problem(problem).live)
-    if dims > MAX_DIMS:
-        return f"it has {dims} dimensions; up to {MAX_DIMS} are covered"
-    states = Tiles(problem).lattice.size
-    if states > MAX_STATES:
-        return f"its tiles have {states:,} extents; up to {MAX_STATES:,} are covered"
-    return case.why_not_uneven if case.uneven else None
 
 
 @dataclass(frozen=True)
@@ -102,7 +67,7 @@ class Port(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LayerTables(Tiles):
-    """One problem on one machine that `why_no_tables` lets pass; `K` terms, `R` results.
+    """One problem on one machine that `dlco.exact.covered` lets pass; `K` terms, `R` results.
 
     Attributes:
         architecture: the machine, with the constraints that it carries.
@@ -166,8 +131,12 @@ class LayerTables(Tiles):
     @cached_property
     def fits(self) -> Bools:
         """`[states, levels]` whether a level holds such a tile of all that it keeps."""
+        return self.held(self.words)
+
+    def held(self, words: Floats) -> Bools:
+        """`[n, levels]` whether a level holds tiles of words `[n, T]`, of all that it keeps."""
         room = np.array([level.usable_capacity for level in self.chain])
-        return np.stack([(self.words * row).sum(1) for row in self.kept], 1) <= room
+        return np.stack([(words * row).sum(1) for row in self.kept], 1) <= room
 
     def room(self, level: int) -> Bools:
         """`[states]` whether such a tile fits every level from one up to m: tiles only grow on the way out."""
@@ -415,6 +384,10 @@ class LayerTables(Tiles):
             stay = np.flatnonzero(~self.relevant[:, d]).tolist()
             sets |= {some for size in range(2, len(stay) + 1) for some in combinations(stay, size)}
         return tuple(sorted(sets))
+
+    def whole_words(self, fills: Floats) -> Floats:
+        """Words `[n, K]` of terms `[n, K]` a MAC, without rounding errors: numbers that compare as the terms do."""
+        return np.rint(fills * self.macs)
 
     def step(
         self, level: int, fills: Floats, is_open: Bools, inner: Ints, outer: Ints, tiles: Ints, row: Ints

@@ -108,11 +108,14 @@ class Tiles:
     @cached_property
     def words(self) -> Floats:
         """`[states, T]` words of a tile."""
-        ext = self.extents
-        columns = [np.ones(self.lattice.size) for _ in self.spaces]
+        return self.words_of(self.extents)
+
+    def words_of(self, extents: Floats | Ints) -> Floats:
+        """`[n, T]` words of tiles of extents `[n, dims]`."""
+        columns = [np.ones(len(extents)) for _ in self.spaces]
         for t, ranks in enumerate(self.ranks):
             for rank in ranks:
-                columns[t] = columns[t] * (1 + sum(c * (ext[:, d] - 1) for d, c in rank))
+                columns[t] = columns[t] * (1 + sum(c * (extents[:, d] - 1) for d, c in rank))
         return np.stack(columns, 1)
 
     @cached_property
@@ -154,14 +157,18 @@ class Tiles:
     @cached_property
     def irrelevant(self) -> Floats:
         """`[states, T]` product of a tile's extents that do not index a dataspace."""
-        return np.stack([np.where(row, 1.0, self.extents).prod(1) for row in self.relevant], 1)
+        return self.alone(self.extents)
+
+    def alone(self, factors: Floats | Ints) -> Floats:
+        """`[n, T]` product of the factors `[n, dims]` of dimensions that do not index a dataspace."""
+        return np.stack([np.where(row, 1.0, factors).prod(1) for row in self.relevant], 1)
 
     def loops(self, inner: Ints, outer: Ints) -> Ints:
         """`[n]` bits of the loops that lead from one state to a multiple of it."""
         return ((self.extents[outer] > self.extents[inner]) * self.bits).sum(1)
 
     def passed(
-        self, fills: Floats, space: int, inner: Ints, outer: Ints, tile: Ints, still: Ints, slide: Ints
+        self, fills: Floats, space: int, inner: Ints, outer: Ints, tile: Ints, still: Ints | int, slide: Ints | int
     ) -> Floats:
         """`[n]` words of tiles whose run of free loops goes on, after the loops of one more level.
 
@@ -171,13 +178,16 @@ class Tiles:
             inner: `[n]` states before the loops.
             outer: `[n]` states after them.
             tile: `[n]` states of the tiles.
-            still: `[n]` bits of the loops that leave the tiles in place.
-            slide: `[n]` the loop that slides them, or `NO_SLIDE`.
+            still: `[n]` bits of the loops that leave the tiles in place, or one number for all.
+            slide: the loop that slides them, or `NO_SLIDE`, likewise.
         """
         ratio = self.extents[outer] / self.extents[inner]
-        fills = fills / np.where(still[:, None] & self.bits, ratio, 1.0).prod(1)
+        if isinstance(still, int):
+            fills = fills / ratio[:, (still & self.bits) > 0].prod(1)
+        else:
+            fills = fills / np.where(still[:, None] & self.bits, ratio, 1.0).prod(1)
         for (of, d), (rank, step) in self.slide_of.items():
-            on = np.flatnonzero((slide == d) & (of == space))
+            on = np.flatnonzero(np.broadcast_to((slide == d) & (of == space), len(fills)))
             box = rank.box[tile[on]]
             kept = np.maximum(box - step * self.extents[inner[on], d], 0.0)
             fills[on] *= 1 - kept / box * (1 - 1 / ratio[on, d])

@@ -8,6 +8,7 @@ from dlco.design.network_cost import LayerCost, NetworkCost, evaluate_network
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution, sound
 from dlco.hardware.architecture import Architecture
+from dlco.mapping.checks import is_imperfect
 from dlco.mapping.kept import FREE, STATED
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.diagnosis import Diagnosis
@@ -38,6 +39,10 @@ class Costed:
     def value(self, objective: Objective) -> float:
         """In the unit of `NetworkCost.objective`."""
         return self.cost.objective(objective)
+
+    def is_imperfect(self, layers: Sequence[Layer]) -> bool:
+        """Whether factors of some layer's mapping multiply to more than its bounds."""
+        return any(is_imperfect(layer.problem, self.mappings[layer.name]) for layer in layers)
 
 
 def finish(
@@ -83,7 +88,7 @@ def finish(
         layers=request.layers,
         **vars(found),
         lower_bound=lower,
-        imperfect=request.imperfect,
+        imperfect=request.imperfect or found.is_imperfect(request.layers),
         keep=FREE if request.keep_free else STATED,
         conflicts=state.diagnosis.conflicts if state.diagnosis else (),
         evaluations=evaluations,

@@ -23,8 +23,9 @@ from dlco.design.solution import Solution
 from dlco.errors import DlcoError, NotSupported
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
+from dlco.exact.covered import why_not_covered
 from dlco.exact.enumerate import LayerFront
-from dlco.exact.optimal import OptimalFront, begin_search, found_by, least_value, why_not_covered
+from dlco.exact.optimal import OptimalFront, begin_search, found_by, least_value, widened
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
@@ -106,7 +107,7 @@ def solve_on(
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
-    asked = replace(request, hardware=machine, imperfect=False, keep_free=False, uneven=False)
+    asked = replace(request, hardware=machine, imperfect=False, keep_free=False, uneven=False, widens=False)
     if why_not_proved(asked):
         return None
     fronts = Fronts(asked, effort.batches)
@@ -148,11 +149,13 @@ class Fronts:
         for number, problem in enumerate(problems):
             report(number / len(problems))
             search = partial(self._search, problem, partial(report, (number + 0.5) / len(problems)))
-            name, read = f"front {fingerprint(_case(self.request, problem))}", partial(_unpacked, problem, self.machine)
+            asked = fingerprint((_case(self.request, problem), self.request.widens))
+            name, read = f"front {asked}", partial(_unpacked, problem, self.machine)
             self.optima[problem] = recorded(journal, name, search, read)
 
     def _search(self, problem: Problem, report: Callable[[], None]) -> dict[str, Any]:
-        search = begin_search(_case(self.request, problem))
+        case = _case(self.request, problem)
+        search = begin_search(case)
 
         batches = iter(range(self.batches))
 
@@ -162,6 +165,9 @@ class Fronts:
 
         try:
             search.run(go_on)
+            if self.request.widens:
+                search = widened(case, search)
+                search.run(go_on)
         except KeyboardInterrupt:
             self.optima[problem] = found_by(search)
             raise

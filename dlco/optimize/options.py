@@ -27,7 +27,9 @@ class RunOptions(TypedDict, total=False):
     Attributes:
         device: where batches are evaluated: "cpu" (the default), or "cuda" for a GPU.
         constraints: what is fixed of the mappings, beside what the hardware carries itself.
-        imperfect: whether tiles need not divide the layer's bounds (the last one is then short); False by default.
+        imperfect: whether tiles need not divide the layer's bounds (the last one is then short). By default only where
+            that is proved at once: on a given machine, for layers of which perfect factors leave many MAC units idle
+            (`dlco.exact.optimal.widened`).
         keep: what every level keeps: "stated" (the default), as the machine and the constraints say; or "free", a
             choice of each mapping: levels but the outermost may also bypass what they are stated to keep, unless a
             constraint fixes what a level keeps or bypasses. For `solve`, where the exact search answers.
@@ -44,7 +46,7 @@ class RunOptions(TypedDict, total=False):
 
     device: str
     constraints: Constraints | None
-    imperfect: bool
+    imperfect: bool | None
     keep: str
     uneven: bool
     fuse: bool
@@ -63,7 +65,7 @@ class Options:
 
     device: str = "cpu"
     constraints: Constraints | None = None
-    imperfect: bool = False
+    imperfect: bool | None = None
     keep: str = STATED
     uneven: bool = False
     fuse: bool = False
@@ -75,7 +77,8 @@ class Options:
         _check_device(self.device)
         if self.constraints is not None and not isinstance(self.constraints, Constraints):
             raise InvalidInput(f"constraints is {self.constraints!r}; it must be a dlco.mapping.Constraints")
-        check_flag("imperfect", self.imperfect)
+        if self.imperfect is not None:
+            check_flag("imperfect", self.imperfect)
         check_word("keep", self.keep, KEEPS)
         check_flag("uneven", self.uneven)
         check_flag("fuse", self.fuse)

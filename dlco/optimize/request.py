@@ -29,6 +29,7 @@ class Request:
     Attributes:
         layers, objective, budget, constraints, imperfect, uneven, seed: as in `solve`; the hardware's own constraints
             are not among these.
+        widens: whether, where imperfect is False, layers whose perfect factors leave much idle may be imperfect still.
         keep_free: whether what levels keep is a choice of each mapping (`solve`'s keep is "free").
         hardware: already without the sizes that the budget's limits on single levels exclude.
         device: where tensors live.
@@ -44,6 +45,7 @@ class Request:
     seed: int
     device: torch.device
     uneven: bool = False
+    widens: bool = False
 
     @property
     def free_levels(self) -> frozenset[str]:
@@ -90,11 +92,12 @@ def make_request(
         objective=Objective.parse(objective),
         budget=budget,
         constraints=options.constraints,
-        imperfect=options.imperfect,
+        imperfect=bool(options.imperfect),
         keep_free=options.keep == FREE,
         seed=seed,
         device=torch.device(options.device),
         uneven=options.uneven,
+        widens=options.imperfect is None,
     )
     _check_layer_names(request)
     for layer in net:

@@ -14,8 +14,8 @@ from dlco.design.dominance import unbeaten
 from dlco.errors import DlcoError, InvalidInput, NotSupported
 from dlco.exact import LayerFront, enumerate_layer, optimal_layer
 from dlco.exact.case import Case
+from dlco.exact.covered import why_not_covered
 from dlco.exact.keeping import choices
-from dlco.exact.optimal import why_not_covered
 from dlco.hardware import generic
 from dlco.hardware.architecture import Architecture
 from dlco.mapping import Constraints, SlotConstraint

@@ -15,8 +15,8 @@ from dlco.design.dominance import unbeaten
 from dlco.errors import InvalidInput, NotSupported
 from dlco.exact import LayerFront, enumerate_layer, optimal_layer
 from dlco.exact.case import Case
+from dlco.exact.covered import why_not_covered
 from dlco.exact.cuts import Cuts, UnevenTables
-from dlco.exact.optimal import why_not_covered
 from dlco.hardware import generic, split
 from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.kept import machine_of

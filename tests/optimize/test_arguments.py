@@ -19,7 +19,7 @@ COMMON: list[tuple[str, Any]] = [
     *(("device", value) for value in (None, "xpu", 3)),
     *(("budget", value) for value in ({}, 5)),
     *(("constraints", value) for value in ({}, "all")),
-    *(("imperfect", value) for value in (1, None, "no")),
+    *(("imperfect", value) for value in (1, "no")),
     *(("keep", value) for value in ("all", None, True, [])),
     *(("bound", value) for value in (None, 1, "yes")),
     *(("effort", value) for value in (1, {}, "high")),

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ BRIEF = SolveEffort(
     ),
     bound=BoundEffort(nodes=4, side=2, rounds=0, boxes=0),
 )
+SEARCH = replace(BRIEF, exact=False)
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +175,7 @@ class Interrupting:
 
 
 def asked(network: list[Layer], hardware: Architecture | HardwareSpace, path: Path, **more: Any) -> Solution:
-    return solve(network, hardware, imperfect=True, effort=BRIEF, checkpoint=path, **more)
+    return solve(network, hardware, imperfect=True, effort=SEARCH, checkpoint=path, **more)
 
 
 @pytest.mark.parametrize("free", [False, True], ids=["fixed", "space"])
@@ -197,7 +199,7 @@ def test_an_interrupt_anywhere_returns_the_best_so_far(
         assert found.status == "interrupted" or (found.status, stop.at[0] > counting.calls - 8) == ("solved", True)
         assert set(found.mappings) == {layer.name for layer in network}
         if turn in (1, 5, 9):  # taken up again, it ends as if nothing had been
-            again = solve(network, hardware, imperfect=True, effort=BRIEF, resume=tmp_path / f"{turn}")
+            again = solve(network, hardware, imperfect=True, effort=SEARCH, resume=tmp_path / f"{turn}")
             assert (again.mappings, again.cost, again.evaluations) == (whole.mappings, whole.cost, whole.evaluations)
 
 
@@ -221,7 +223,7 @@ def test_an_interrupted_diagnosis_keeps_the_nearest_design(machine: Architecture
 
 def test_the_search_for_imperfect_factors_tells_how_far_it_is(machine: Architecture, network: list[Layer]) -> None:
     seen: list[Progress] = []
-    found = solve(network, machine, "latency", imperfect=True, effort=BRIEF, progress=seen.append)
+    found = solve(network, machine, "latency", imperfect=True, effort=SEARCH, progress=seen.append)
     phases = list(dict.fromkeys(one.phase for one in seen))
     assert phases.index("refine") < phases.index("bound")
     done = [one.done for one in seen]
@@ -236,7 +238,7 @@ def test_a_resumed_run_does_not_search_imperfect_factors_again(
 ) -> None:
     whole = asked(network, machine, tmp_path / "run")
     monkeypatch.setattr(imperfect, "refine", None)
-    again = solve(network, machine, imperfect=True, effort=BRIEF, resume=tmp_path / "run")
+    again = solve(network, machine, imperfect=True, effort=SEARCH, resume=tmp_path / "run")
     assert (again.mappings, again.cost, again.evaluations) == (whole.mappings, whole.cost, whole.evaluations)
 
 
@@ -254,7 +256,7 @@ ARRAY = Architecture(
 def test_what_was_refined_until_an_interrupt_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imperfect_search, "EFFORT", Effort(rounds=30, population=4, neighbours=32, islands=2))
     monkeypatch.setattr(imperfect_search, "SLICE", 128)
-    perfect = solve([PRIME], ARRAY, "latency", effort=BRIEF, bound=False)
+    perfect = solve([PRIME], ARRAY, "latency", effort=BRIEF, bound=False, imperfect=False)
     seen = 0
 
     def stop(progress: Progress) -> None:
@@ -263,7 +265,7 @@ def test_what_was_refined_until_an_interrupt_is_kept(monkeypatch: pytest.MonkeyP
         if seen == 4:
             raise KeyboardInterrupt
 
-    found = solve([PRIME], ARRAY, "latency", effort=BRIEF, bound=False, imperfect=True, progress=stop)
+    found = solve([PRIME], ARRAY, "latency", effort=SEARCH, bound=False, imperfect=True, progress=stop)
     assert found.status == "interrupted"
     assert found.cost.cycles < perfect.cost.cycles
     cycles = evaluate(PRIME, ARRAY, found.mappings["prime"]).cycles.item()
@@ -273,9 +275,9 @@ def test_what_was_refined_until_an_interrupt_is_kept(monkeypatch: pytest.MonkeyP
 def test_a_limit_that_only_imperfect_factors_meet_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
     """The diagnosis of why nothing keeps the limits waits for them."""
     monkeypatch.setattr(imperfect_search, "EFFORT", Effort(rounds=30, population=4, neighbours=32, islands=2))
-    perfect = solve([PRIME], ARRAY, "latency", effort=BRIEF, bound=False)
+    perfect = solve([PRIME], ARRAY, "latency", effort=BRIEF, bound=False, imperfect=False)
     budget = Budget(latency_s=0.97 * perfect.cost.latency_s)
-    found = solve([PRIME], ARRAY, "latency", budget, effort=BRIEF, imperfect=True)
+    found = solve([PRIME], ARRAY, "latency", budget, effort=SEARCH, imperfect=True)
     assert found.status == "solved"
     assert found.conflicts == ()
     assert found.lower_bound is not None

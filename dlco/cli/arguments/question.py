@@ -97,7 +97,10 @@ def add_mappings(parser: Group) -> None:
         )
     )
     parser.add_argument(
-        "--imperfect", action="store_true", help="tiles need not divide the layer's bounds; the last one is then short"
+        "--imperfect",
+        action=argparse.BooleanOptionalAction,
+        help="tiles need not divide the layer's bounds, the last one being short then; by default where given hardware "
+        "would stay idle otherwise",
     )
     parser.add_argument(
         "--keep",

@@ -1,0 +1,241 @@
+"""A layer on a fixed machine as tables where factors need not divide the bounds.
+
+Costs are those of `LayerTables` over the lattice of numbers of tiles (`counts`), but for three things.
+
+* N tiles over spatial factors s leave ceil(N / s) groups of n = N / ceil(N / s) children on average. Energies are
+  counted with n children; ports, leakage and what must fit with all s.
+* The busiest child gets the first tile of every group: groups x T steps of a dimension, or, where the last group has
+  that one tile alone, what the others leave: B - (N - groups) T.
+* A loop that leaves tiles in place over children that idle in its last iteration fills all s of them; and tiles slide
+  by whole ones. Both cost more than n children would, and are left to the cost model: bounds do without.
+
+At a port, words of the busiest instance are at least their mean over all s instances. Only a window whose dimension has
+its last tile alone in a group may be filled with less, by rounding of overlaps: those words are not counted there.
+"""
+
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from math import inf
+
+import numpy as np
+
+from dlco.exact.array import ArrayTables
+from dlco.exact.counts import CountLattice, Growth, WholeLattice, tile_count
+from dlco.exact.fanouts import FanOut
+from dlco.exact.labels import Labels, make_labels
+from dlco.exact.lattice import Bools, Floats, Ints
+from dlco.exact.tables import LayerTables
+
+SAME = 1e-12  # relative difference of words that are the same but for rounding
+
+
+@dataclass(frozen=True, eq=False)
+class CountFan(FanOut):
+    """The children of a level, with factors of which there are no more than children; states are numbers of tiles."""
+
+    tiles: "CountTables"
+
+    @cached_property
+    def _listed(self) -> tuple[Ints, Ints]:
+        """(factors, bits of the dimensions along X) of all that the fan-out holds."""
+        factors = self.listed()
+        along_x = self.laid(factors)
+        return factors[along_x >= 0], along_x[along_x >= 0]
+
+    def listed(self, most: float = inf) -> Ints:
+        """`[n, dims]` factors of which there are not more than children; some of them, where beyond `most`."""
+        rows = np.ones((1, self.tiles.dims), dtype=np.int64)
+        for d, bound in enumerate(self.tiles.lattice.bounds):
+            if len(rows) > most:
+                break
+            rows = _crossed(rows, d, np.arange(1, min(bound, max(self.size_x, self.size_y)) + 1))
+            rows = rows[rows.prod(1) <= self.size_x * self.size_y]
+        return rows
+
+    @property
+    def factors(self) -> Ints:
+        """`[S, dims]`."""
+        return self._listed[0]
+
+    @cached_property
+    def _vectors(self) -> tuple[Ints, Ints]:
+        """States that single iterations reach, in place of those of the factors."""
+        lattice, (factors, along_x) = self.tiles.lattice, self._listed
+        return lattice.state_of(tile_count(np.array(lattice.bounds), factors)), along_x
+
+
+@dataclass(frozen=True, eq=False)
+class CountTables(ArrayTables):
+    """One problem on one machine, with tiles that need not divide the bounds; states are numbers of tiles."""
+
+    @cached_property
+    def lattice(self) -> CountLattice:
+        """The lattice of numbers of tiles."""
+        return CountLattice(tuple(self.problem.bounds[d] for d in self.shape.live))
+
+    @cached_property
+    def fits(self) -> Bools:
+        """`[states, levels]` whether a level holds the least whole tiles of all that it keeps."""
+        return self.held(self.words_of(self.lattice.least))
+
+    @property
+    def links(self) -> tuple[None, ...]:
+        """No temporal loop is constrained."""
+        return (None,) * self.levels
+
+    @property
+    def shared_tiles(self) -> Bools:
+        """`[states]` whether the shared level holds the least whole tiles."""
+        return self.fits[:, self.shared]
+
+    def fan(self, level: int) -> CountFan:
+        """The fan-out of a level, anew."""
+        x, y = self.chain[level].fanout_x, self.chain[level].fanout_y
+        return CountFan(self, x, y, (), *self.masks.axes(level))
+
+    @property
+    def factors(self) -> Ints:
+        """`[S, dims]` the spatial factors that the fan-out holds, each dimension along one axis."""
+        return self.fans[self.shared].factors
+
+    def steps(self, whole: Ints, spread: Ints, d: int | None = None) -> Ints:
+        """`[n, dims]` temporal iterations of the busiest processing element.
+
+        Args:
+            whole: `[n, dims]` extents of its tiles.
+            spread: `[n, dims]` spatial factors.
+            d: the only dimension, `[n]` each; else all are.
+        """
+        bounds = self._bounds_of(d)
+        tiles = tile_count(bounds, whole)
+        groups = tile_count(tiles, spread)
+        alone = tiles - (groups - 1) * spread == 1
+        return np.where(alone, bounds - (tiles - groups) * whole, groups * whole)
+
+    def least_steps(self, whole: Ints, spread: Ints, d: int | None = None) -> Ints:
+        """As `steps`, or fewer: with the largest tiles of which there are as many."""
+        return np.minimum(self.steps(whole, spread, d), self.steps(self.largest(whole, d), spread, d))
+
+    def largest(self, whole: Ints, d: int | None = None) -> Ints:
+        """`[n, dims]` extents of the largest whole tiles of which there are as many; those given, if all are listed."""
+        bounds, every = self._bounds_of(d), np.array([growth.every for growth in self.growth], dtype=bool)
+        others = tile_count(bounds, whole) - 1
+        return np.where((every if d is None else every[d]) | (others < 1), whole, (bounds - 1) // np.maximum(others, 1))
+
+    def _bounds_of(self, d: int | None) -> Ints:
+        bounds = np.array(self.lattice.bounds, dtype=np.int64)
+        return bounds if d is None else bounds[d]
+
+    def even(self, whole: Ints, spread: Ints) -> Bools:
+        """`[n, T]` whether a port sees no fewer words of a dataspace than its instances do on average."""
+        bounds = self._bounds_of(None)
+        tiles = tile_count(bounds, whole)
+        odd = (spread > 1) & (tiles % spread == 1) & (tiles * whole > bounds)
+        even = np.ones((len(whole), len(self.spaces)), dtype=bool)
+        for slide in self.slides:
+            even[:, slide.space] &= ~odd[:, list(slide.dims)].any(1)
+        return even
+
+    def port_needs(
+        self,
+        fills: Floats,
+        loose: Floats,
+        share: Floats,
+        instances: Floats,
+        spread: Floats,
+        shared_fills: Floats | None = None,
+    ) -> Floats:
+        """As `LayerTables` has it; words of terms without a `share` are not counted."""
+        counted = share > 0
+        return super().port_needs(fills * counted, loose * counted, share, instances, spread, shared_fills)
+
+    # inside a processing element
+
+    @cached_property
+    def growth(self) -> tuple[Growth, ...]:
+        """How the whole tiles of each dimension grow; where windows overlap between children, in every way."""
+        windows = {d for slide in self.slides for d in slide.dims}
+        return tuple(Growth(bound, d in windows) for d, bound in enumerate(self.lattice.bounds))
+
+    @cached_property
+    def inside(self) -> "InsideTables":
+        """The same over the whole tiles of a processing element."""
+        return InsideTables(
+            self.problem, self.architecture, self.constraints, growth=self.growth, whole=self.whole_tiles()
+        )
+
+    def whole_tiles(self, most: float = inf) -> Ints:
+        """`[n, dims]` whole tiles that a processing element may hold; some of them, where beyond `most`.
+
+        They fit its outermost level and the shared one.
+        """
+        rows = np.ones((1, self.dims), dtype=np.int64)
+        for d, growth in enumerate(self.growth if self.shared else ()):
+            if len(rows) > most:
+                break
+            rows = _crossed(rows, d, growth.after(self.shared))
+            rows = rows[self.held(self.words_of(rows))[:, self.shared - 1 : self.shared + 1].all(1)]
+        return rows
+
+    def labels(self) -> "CountLabels":
+        """The tilings inside a processing element."""
+        inside = self.inside
+        labels = make_labels(inside)
+        counts = self.lattice.state_of(tile_count(np.array(self.lattice.bounds), inside.whole))
+        given = {name: getattr(labels, name) for name in (one.name for one in fields(Labels))}
+        given |= {"states": counts[labels.states], "reached": counts[labels.reached]}
+        return CountLabels(**given, whole=inside.whole[labels.states])
+
+
+@dataclass(frozen=True, eq=False)
+class CountLabels(Labels):
+    """Labels whose states are numbers of tiles.
+
+    Attributes:
+        whole: `[n, m, dims]` extents of the whole tiles of every level.
+    """
+
+    whole: Ints
+
+    @property
+    def outermost(self) -> Ints:
+        """`[n, dims]` extents of the outermost whole tiles, of single iterations where no level lies inside."""
+        return self.whole[:, -1] if self.whole.shape[1] else np.ones((len(self), self.whole.shape[2]), dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class InsideTables(LayerTables):
+    """One problem on one machine over whole tiles that a processing element may hold.
+
+    Attributes:
+        growth: how they grow; `whole`: `[states, dims]` their extents.
+    """
+
+    growth: tuple[Growth, ...] = field(kw_only=True)
+    whole: Ints = field(kw_only=True)
+
+    @cached_property
+    def lattice(self) -> WholeLattice:  # type: ignore[override]
+        """The lattice of whole tiles."""
+        return WholeLattice(self.growth, self.whole)
+
+    @property
+    def links(self) -> tuple[None, ...]:
+        """No temporal loop is constrained."""
+        return (None,) * self.levels
+
+    @cached_property
+    def fits(self) -> Bools:
+        """`[states, levels]` whether a level holds such a tile of all that it keeps."""
+        return self.held(self.words_of(self.whole))
+
+    def whole_words(self, fills: Floats) -> Floats:
+        """Numbers that compare as words do, which are no whole ones here."""
+        return np.rint(np.log(np.maximum(fills, 1e-300)) / SAME)
+
+
+def _crossed(rows: Ints, d: int, options: Ints) -> Ints:
+    """All rows `[n, dims]` with each of some values in column `d`."""
+    rows = np.repeat(rows, len(options), axis=0)
+    rows[:, d] = np.tile(options, len(rows) // len(options))
+    return rows

@@ -1,0 +1,201 @@
+"""Fronts with factors that need not divide the bounds, against every chain of factors listed."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+import dlco
+from dlco import conv2d, depthwise_conv2d, evaluate, matmul
+from dlco.errors import InvalidInput, NotSupported
+from dlco.exact import enumerate_layer, optimal_layer
+from dlco.exact.case import Case
+from dlco.exact.counts import CountLattice, Growth, tile_count, tile_counts
+from dlco.exact.optimal import begin_search, found_by
+from dlco.hardware import generic
+from dlco.hardware.architecture import Architecture, Level
+from dlco.mapping import Constraints, SlotConstraint
+from dlco.mapping.checks import is_imperfect
+from dlco.workload import Layer
+
+from .test_optimal import points, random_machine
+
+
+def random_layer(rng: random.Random, most: int) -> Layer:
+    """A layer of few iterations whose bounds have few divisors."""
+    pick = rng.choice
+    dims = {"C": pick((1, 2, 3, 5, 7)), "M": pick((1, 2, 3, 5)), "P": pick((1, 2, 3, 5, 7)), "Q": pick((1, 2, 3))}
+    dims |= {"R": pick((1, 2, 3, 5)), "S": pick((1, 2)), "N": pick((1, 1, 2, 3))}
+    kind = rng.random()
+    if kind < 0.25:
+        layer = matmul("mm", B=pick((1, 2, 3)), M=pick((2, 3, 5, 9)), K=pick((2, 5, 7, 11)), N=pick((1, 2, 3, 5)))
+    elif kind < 0.4:
+        layer = depthwise_conv2d("dw", **{d: n for d, n in dims.items() if d != "M"}, stride=pick((1, 2)))
+    else:
+        layer = conv2d("conv", **dims, stride=pick((1, 1, 2, 3)), dilation=pick((1, 1, 2)))
+    return layer if layer.macs <= most else random_layer(rng, most)
+
+
+@pytest.mark.parametrize("inside", [0, 1, 2, 3])
+def test_the_front_is_that_of_every_chain_of_factors_listed(inside):
+    rng, done = random.Random(inside), 0
+    while done < (10, 6, 4, 4)[inside]:
+        layer, machine = random_layer(rng, (1000, 150, 60, 30)[inside]), random_machine(rng, inside)
+        try:
+            listed = enumerate_layer(layer, machine, imperfect=True, limit=40_000)
+        except InvalidInput as error:
+            if "no mapping" in str(error):
+                with pytest.raises(NotSupported, match="no mapping"):
+                    optimal_layer(layer, machine, imperfect=True)
+            continue
+        found = optimal_layer(layer, machine, imperfect=True)
+        assert found.proved
+        assert points(found.front).shape == points(listed).shape, (layer, machine)
+        assert np.allclose(points(found.front), points(listed), rtol=1e-9), (layer, machine)
+        for mapping, (cycles, energy) in zip(found.front.mappings, points(found.front), strict=True):
+            cost = evaluate(layer, machine, mapping)  # checks the mapping, too
+            assert (cost.cycles.item(), cost.energy_pj.item()) == pytest.approx((cycles, energy), rel=1e-12)
+        done += 1
+
+
+def two_levels(fanout: int, registers: int) -> Architecture:
+    return Architecture(
+        (
+            Level("Registers", capacity=registers, read_pj=1, write_pj=1, update_pj=1),
+            Level("Buffer", capacity=1000, fanout_x=fanout, read_pj=6, write_pj=6, update_pj=6),
+            Level("DRAM", kind="DRAM", read_pj=200, write_pj=200, update_pj=200),
+        ),
+        mac_pj=1.0,
+    )
+
+
+def test_larger_tiles_whose_last_one_is_alone_are_faster():
+    """Nine iterations over two elements in tiles of at most 4: 4 and the last one, after 4, take 5 steps, not 6."""
+    layer, machine = matmul("row", M=1, K=1, N=9), two_levels(2, 9)
+    found = optimal_layer(layer, machine, imperfect=True)
+    listed = enumerate_layer(layer, machine, imperfect=True)
+    assert found.front.cycles.min().item() == listed.cycles.min().item() == 5
+    assert enumerate_layer(layer, machine).cycles.min().item() == 9
+
+
+def test_a_search_that_is_stopped_anywhere_leaves_bounds_that_hold():
+    layer, machine = conv2d("c", C=7, M=5, P=5, Q=1, R=3, S=1), two_levels(4, 12)
+    whole = optimal_layer(layer, machine, imperfect=True)
+    asked = []
+
+    def count() -> bool:
+        asked.append(None)
+        return True
+
+    search = begin_search(Case.of(layer, machine, imperfect=True))
+    search.run(count)
+    assert not len(search.open_bounds()[0])
+    for most in range(len(asked)):
+        left = iter([True] * most)
+        search = begin_search(Case.of(layer, machine, imperfect=True))
+        search.run(lambda left=left: next(left, False))
+        stopped = found_by(search)
+        known = np.concatenate([points(stopped.front), stopped.open.numpy()[:, ::-1]])
+        for cycles, energy in points(whole.front):
+            assert ((known[:, 0] <= cycles) & (known[:, 1] <= energy * (1 + 1e-9))).any(), most
+        search.run()
+        assert np.allclose(points(found_by(search).front), points(whole.front))
+
+
+def test_what_is_not_covered_is_refused_with_the_reason():
+    layer, machine = conv2d("c", C=4, M=4, P=4, Q=1, R=3, S=1), generic()
+    fixed = Constraints((SlotConstraint("GlobalBuffer", "spatial", exact=(("M", 2),)),))
+    with pytest.raises(NotSupported, match="need not divide the bounds, and some are constrained"):
+        optimal_layer(layer, machine, fixed, imperfect=True)
+    with pytest.raises(NotSupported, match="need not divide the bounds, and what levels keep is free"):
+        optimal_layer(layer, machine, imperfect=True, keep_free=True)
+    large = matmul("large", B=2000, M=2000, K=2000, N=2000)
+    with pytest.raises(NotSupported, match="numbers of tiles"):
+        optimal_layer(large, machine, imperfect=True)
+
+
+def test_orders_axes_and_bypass_may_be_constrained():
+    layer, machine = matmul("mm", M=5, K=3, N=2), two_levels(3, 12)
+    fixed = Constraints(
+        (SlotConstraint("Buffer", "temporal", innermost=("M",)),), bypass=(("Buffer", frozenset({"Weights"})),)
+    )
+    found, listed = (search(layer, machine, fixed, imperfect=True) for search in (optimal_layer, enumerate_layer))
+    assert np.allclose(points(found.front), points(listed), rtol=1e-9)
+    for mapping in found.front.mappings:
+        assert mapping.order[1][0] == "M"
+        assert "Weights" in mapping.bypass[1]
+
+
+def test_solve_takes_imperfect_factors_where_perfect_ones_leave_much_idle():
+    layer, machine = matmul("odd", M=11, K=13, N=17), two_levels(8, 12)
+    perfect, default, every = (dlco.solve([layer], machine, imperfect=how) for how in (False, None, True))
+    assert (perfect.imperfect, default.imperfect, every.imperfect) == (False, True, True)
+    assert default.value == pytest.approx(every.value)
+    assert every.gap == default.gap == 0
+    assert every.value < 0.5 * perfect.value
+    assert is_imperfect(layer.problem, default.mappings["odd"])
+    even = matmul("even", M=16, K=8, N=8)
+    assert not dlco.solve([even], machine).imperfect
+
+
+@pytest.mark.parametrize("bound", [1, 2, 9, 56, 97, 512])
+def test_numbers_of_tiles_are_those_that_chains_of_factors_leave(bound):
+    counts = tile_counts(bound)
+    assert set(counts) == {tile_count(bound, tile) for tile in range(1, bound + 1)}
+    lattice = CountLattice((bound,))
+    reached = {(n, counts[j]) for n, above in zip(counts, lattice._multiples[0], strict=True) for j in above.tolist()}
+    assert reached == {(n, tile_count(n, factor)) for n in counts for factor in range(1, n + 1)}
+    table = torch.rand(bound).numpy()[: len(counts)]
+    least = lattice.least_of_multiples(table)
+    most = lattice.least_of_sources(table)
+    for i, n in enumerate(counts):
+        follow = [j for j, m in enumerate(counts) if (n, m) in reached]
+        before = [j for j, m in enumerate(counts) if (m, n) in reached]
+        assert (least[i], most[i]) == (table[follow].min(), table[before].min())
+
+
+def test_least_factors_make_the_smallest_tiles():
+    for bound in (7, 12, 30):
+        least, every = Growth(bound, every=False), Growth(bound, every=True)
+        for inner in range(1, bound + 1):
+            tiles = tile_count(bound, inner)
+            outer = [min(inner * factor, bound) for factor in range(1, tiles + 1)]
+            assert np.flatnonzero(every.of(inner)).tolist() == sorted(set(outer))
+            smallest = {tile_count(bound, n): n for n in reversed(outer)}
+            assert set(np.flatnonzero(least.of(inner)).tolist()) == set(smallest.values())
+
+
+def test_perfect_mappings_of_the_front_are_among_them():
+    layer, machine = conv2d("c", C=4, M=4, P=4, Q=1, R=3, S=1), two_levels(4, 16)
+    perfect = optimal_layer(layer, machine)
+    found = optimal_layer(layer, machine, imperfect=True)
+    for cycles, energy in points(perfect.front):
+        assert ((points(found.front)[:, 0] <= cycles) & (points(found.front)[:, 1] <= energy * (1 + 1e-12))).any()
+    assert len(found.front.mappings) == len(found.front.cycles)
+
+
+def test_a_layer_of_one_multiplication_has_one_mapping():
+    found = optimal_layer(matmul("one", M=1, K=1, N=1), generic(), imperfect=True)
+    assert found.proved
+    assert len(found.front.mappings) == 1
+
+
+def test_words_of_first_visits_are_not_saved_twice_where_a_run_goes_on():
+    """Found by chance: results kept at every level, one loop of them spread over two elements of three."""
+
+    def level(name: str, *pj: float, **fields: object) -> Level:
+        return Level(name, **dict(zip(("read_pj", "write_pj", "update_pj"), pj, strict=True)), **fields)
+
+    machine = Architecture(
+        (
+            level("L0", 1, 1, 2, capacity=12, read_bandwidth=0.5, write_bandwidth=0.5, shared_bandwidth=1.0),
+            level("L1", 5, 50, 50, capacity=40, shared_bandwidth=1.0, bypass=frozenset({"Inputs", "Weights"})),
+            level("L2", 5, 2, 1, capacity=3, block_size=2, read_bandwidth=2, write_bandwidth=1, leak_pj=5),
+            level("Shared", 50, 5, 2, capacity=150, fanout_x=2, fanout_y=2, bypass=frozenset({"Weights"})),
+            level("DRAM", 5, 50, 5, kind="DRAM", read_bandwidth=0.5, write_bandwidth=0.5),
+        )
+    )
+    layer = depthwise_conv2d("dw", C=1, R=1, S=2, N=3, P=5, Q=1)
+    found = optimal_layer(layer, machine, imperfect=True)
+    assert np.allclose(points(found.front), points(enumerate_layer(layer, machine, imperfect=True)), rtol=1e-9)
