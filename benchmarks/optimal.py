@@ -228,7 +228,7 @@ def main() -> None:
                     f"  {levels} levels free: EDP {one['edp']:.6g}, gap {one['gap']}, {one['cpu_s']:.1f} CPU s",
                     flush=True,
                 )
-            for how, given in (("default", None), ("all", True)) if network == RECORDED else ():
+            for how, given in (("default", None), ("all", True)) if network == RECORDED and name not in SEVERAL else ():
                 one = imperfect[name, network, how] = optimum(network, architecture(name), imperfect=given)
                 print(f"  factors by {how}: EDP {one['edp']:.6g}, {one['cpu_s']:.1f} CPU s", flush=True)
     beside = None if options.alone else Beside()

@@ -77,7 +77,8 @@ class PairScan:
         """`[S]` pJ a MAC that each of them costs whatever the label, before first visits save any."""
         tables = self.tables
         visits = tables.fans[tables.shared].irrelevant @ (self.bounds.visits_pj / tables.irrelevant[-1])
-        return tables.constant_pj + visits + tables.leak_pj * self.cycles / tables.macs
+        cycles = np.where(np.isfinite(self.cycles), self.cycles, 0.0)  # infinite where no tile fits that follows
+        return tables.constant_pj + visits + tables.leak_pj * cycles / tables.macs
 
     @cached_property
     def _beyond(self) -> Floats:
@@ -86,7 +87,8 @@ class PairScan:
 
     @cached_property
     def _order(self) -> Ints:
-        return np.argsort(self._beyond * self.cycles, kind="stable")
+        rows = np.flatnonzero(np.isfinite(self._beyond) & np.isfinite(self.cycles))
+        return rows[np.argsort(self._beyond[rows] * self.cycles[rows], kind="stable")]
 
     @property
     def done(self) -> bool:

@@ -60,8 +60,10 @@ class CountSearch(FrontSearch):
     def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Search until the front is proved, or until `go_on`, asked now and then, says no."""
         if self._scan is None:
-            self.perfect.run(go_on)
-            self._take_perfect()
+            try:
+                self.perfect.run(go_on)
+            finally:
+                self._take_perfect()
             if not go_on():
                 return
             self._prepare()

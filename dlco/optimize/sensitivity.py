@@ -126,7 +126,8 @@ class _Question:
     @cached_property
     def now(self) -> tuple[float, float]:
         """Logs of what the best design lies between."""
-        known = max(self.nearby.value(), self.solution.lower_bound or 0.0)
+        proved = 0.0 if self.solution.imperfect else self.solution.lower_bound or 0.0  # maybe of some layers' alone
+        known = max(self.nearby.value(), proved)
         low, high = self.solved(self.hardware, self.budget) if self.exact else (-inf, inf)
         return max(_log(known), low), min(_log(self.solution.value), high)
 

@@ -1,6 +1,8 @@
 """Fronts with factors that need not divide the bounds, against every chain of factors listed."""
 
 import random
+from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -79,6 +81,20 @@ def test_larger_tiles_whose_last_one_is_alone_are_faster():
     assert enumerate_layer(layer, machine).cycles.min().item() == 9
 
 
+def stopping(after: int) -> Callable[[], bool]:
+    """Says no when asked after so many times, or raises an interrupt, in turn."""
+    times = iter(range(after))
+
+    def go_on() -> bool:
+        if next(times, None) is not None:
+            return True
+        if after % 2:
+            raise KeyboardInterrupt
+        return False
+
+    return go_on
+
+
 def test_a_search_that_is_stopped_anywhere_leaves_bounds_that_hold():
     layer, machine = conv2d("c", C=7, M=5, P=5, Q=1, R=3, S=1), two_levels(4, 12)
     whole = optimal_layer(layer, machine, imperfect=True)
@@ -92,10 +108,13 @@ def test_a_search_that_is_stopped_anywhere_leaves_bounds_that_hold():
     search.run(count)
     assert not len(search.open_bounds()[0])
     for most in range(len(asked)):
-        left = iter([True] * most)
         search = begin_search(Case.of(layer, machine, imperfect=True))
-        search.run(lambda left=left: next(left, False))
+        with suppress(KeyboardInterrupt):
+            search.run(stopping(most))
         stopped = found_by(search)
+        for mapping, (cycles, energy) in zip(stopped.front.mappings, points(stopped.front), strict=True):
+            cost = evaluate(layer, machine, mapping)
+            assert (cost.cycles.item(), cost.energy_pj.item()) == pytest.approx((cycles, energy), rel=1e-12)
         known = np.concatenate([points(stopped.front), stopped.open.numpy()[:, ::-1]])
         for cycles, energy in points(whole.front):
             assert ((known[:, 0] <= cycles) & (known[:, 1] <= energy * (1 + 1e-9))).any(), most
