@@ -29,6 +29,8 @@ from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.hardware.space import as_space
 from dlco.mapping.mapping import Mapping
 
+LEFT, BOUNDED = 1 << 14, 3_000_000  # pairs left over, and completions bounded, that a brief search stops at
+
 
 @dataclass(frozen=True, eq=False)
 class CountPairs(Pairs):
@@ -50,8 +52,16 @@ class CountSearch(FrontSearch):
     bounds: CountBounds
     left: CountPairs
 
-    def __init__(self, tables: CountTables, perfect: FrontSearch) -> None:
-        self.tables, self.perfect = tables, perfect
+    def __init__(self, tables: CountTables, perfect: FrontSearch, *, brief: bool = False) -> None:
+        """Begin.
+
+        Args:
+            tables: the problem on the machine.
+            perfect: the search among perfect factors, run or not.
+            brief: whether to stop, with bounds open, where it would take longer than some seconds.
+        """
+        self.tables, self.perfect, self.brief = tables, perfect, brief
+        self._bounded_so_far = 0
         self._take_perfect()
         self._scan: PairScan | None = None
         self._widths = ()  # no pass leaves labels out
@@ -69,11 +79,20 @@ class CountSearch(FrontSearch):
             self._prepare()
         assert self._scan is not None
         while not self._scan.done:
-            if not go_on():
+            if self._takes_long or not go_on():
                 return
             self._look_at(*self._scan.next())
             self._scan.advance()
-        super().run(go_on)
+        super().run(lambda: not self._takes_long and go_on())
+
+    @property
+    def _takes_long(self) -> bool:
+        """Whether a brief search is to stop."""
+        return self.brief and (len(self.left.label) > LEFT or self._bounded_so_far > BOUNDED)
+
+    def _promising(self, terms: PairTerms, some: Completions, energy: Floats) -> Ints:
+        self._bounded_so_far += len(energy)
+        return super()._promising(terms, some, energy)
 
     def open_bounds(self) -> tuple[Floats, Floats]:
         """As `FrontSearch` has them; spatial factors that have not been looked at are among what is left."""

@@ -161,23 +161,27 @@ def begin_useful(
     return FrontSearch(tables, Frontier.empty(1, interest), labels=labelled(tables) if tables.is_array else None)
 
 
-def widened(case: Case, search: Search) -> Search:
-    """The search among all factors after one among perfect ones has been run, where that is worth its time; else that.
+def widened(case: Case, search: Search, go_on: Callable[[], bool] = lambda: True) -> Search:
+    """The search among all factors after one among perfect ones has been run, itself run where worth it; else that.
 
-    It is where perfect factors alone keep the layer from what its work takes at least, by `IDLE` or more, and where
-    its bounds have few numbers of tiles: then most searches end within a second or two.
+    It is where perfect factors alone keep the layer from what its work takes at least, by `IDLE` or more, where its
+    bounds have few numbers of tiles, and where the search ends soon: then most end within a second or two.
     """
-    wider = replace(case, imperfect=True)
     if not isinstance(search, FrontSearch) or search.front.cycles[0] <= IDLE * search.tables.compulsory_cycles:
         return search
-    tables = CountTables(case.problem, case.architecture, case.constraints)
-    reason = f"it has more than {QUICK:,} numbers of tiles" if tables.lattice.size > QUICK else why_not_covered(wider)
-    if reason:
-        log.info(
-            "perfect factors alone are tried of bounds %s, though they leave much idle: %s", case.problem.sizes, reason
-        )
-        return search
-    return CountSearch(tables, search)
+    reason = why_not_covered(replace(case, imperfect=True))
+    if not reason:
+        tables = CountTables(case.problem, case.architecture, case.constraints)
+        wider = CountSearch(tables, search, brief=True)
+        if tables.lattice.size <= QUICK:
+            wider.run(go_on)
+        if not len(wider.open_bounds()[0]):
+            return wider
+        reason = "to look at all others takes long"
+    log.info(
+        "perfect factors alone are tried of bounds %s, though they leave much idle: %s", case.problem.sizes, reason
+    )
+    return search
 
 
 def found_by(search: Search) -> OptimalFront:

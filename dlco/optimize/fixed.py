@@ -166,8 +166,7 @@ class Fronts:
         try:
             search.run(go_on)
             if self.request.widens:
-                search = widened(case, search)
-                search.run(go_on)
+                search = widened(case, search, go_on)
         except KeyboardInterrupt:
             self.optima[problem] = found_by(search)
             raise
