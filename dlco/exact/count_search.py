@@ -29,7 +29,8 @@ from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.hardware.space import as_space
 from dlco.mapping.mapping import Mapping
 
-LEFT, BOUNDED = 1 << 14, 3_000_000  # pairs left over, and completions bounded, that a brief search stops at
+LEFT, BOUNDED = 1 << 14, 4_000_000  # pairs left over, or completions to be bounded in all, that are too many in brief
+SAMPLE = 400_000  # completions bounded that tell how many there are to be
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class CountSearch(FrontSearch):
             brief: whether to stop, with bounds open, where it would take longer than some seconds.
         """
         self.tables, self.perfect, self.brief = tables, perfect, brief
-        self._bounded_so_far = 0
+        self._completed = self._bounded_so_far = 0
         self._take_perfect()
         self._scan: PairScan | None = None
         self._widths = ()  # no pass leaves labels out
@@ -88,7 +89,10 @@ class CountSearch(FrontSearch):
     @property
     def _takes_long(self) -> bool:
         """Whether a brief search is to stop."""
-        return self.brief and (len(self.left.label) > LEFT or self._bounded_so_far > BOUNDED)
+        left, so_far = len(self.left.label), self._bounded_so_far
+        return self.brief and (
+            left > LEFT or (so_far > SAMPLE and so_far * (1 + left / max(1, self._completed)) > BOUNDED)
+        )
 
     def _promising(self, terms: PairTerms, some: Completions, energy: Floats) -> Ints:
         self._bounded_so_far += len(energy)
@@ -136,6 +140,7 @@ class CountSearch(FrontSearch):
     def _complete(self, pairs: Pairs) -> None:
         """Evaluate every completion of the pairs that may join the front."""
         assert isinstance(pairs, CountPairs)
+        self._completed += len(pairs.label)
         super()._complete(self._open(self._with_chains(pairs)))
 
     def _with_chains(self, pairs: CountPairs) -> CountPairs:
