@@ -29,7 +29,7 @@ from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.hardware.space import as_space
 from dlco.mapping.mapping import Mapping
 
-LEFT, BOUNDED = 1 << 14, 4_000_000  # pairs left over, or completions to be bounded in all, that are too many in brief
+LEFT, BOUNDED = 1 << 15, 4_000_000  # pairs left over, or completions to be bounded in all, that are too many in brief
 SAMPLE = 400_000  # completions bounded that tell how many there are to be
 
 
