@@ -12,6 +12,7 @@ from dlco.bound.nodes import Node, Range
 from dlco.bound.terms import Arrivals, LayerTerms
 from dlco.bound.unit_costs import Sum
 from dlco.hardware.limits import SLACK
+from dlco.hardware.network import MACS
 from dlco.hardware.parameter import PORTS
 from dlco.mapping.factors import prime_factors
 
@@ -211,6 +212,8 @@ class _Drafting:
             full = float(prod(m.bounds[d] for d in space.relevant))  # words of a dense dataspace
             irrelevant = m.irrelevant(t)
             below, received, source = -1, compute, -1
+            far, near = m.costs.wire_pj(space.kept)
+            self.energy(self.wide(near[MACS]).scaled(float(m.problem.macs)), -1)
             for level in space.kept:
                 own, (reads, writes) = m.costs.levels[level], moves[level]
                 content = received * m.distinct(node, range(below + 1, level + 1), t)
@@ -223,20 +226,22 @@ class _Drafting:
                 if space.read_write:
                     shared = m.across(range(level + 1, m.levels), irrelevant)
                     split = Sum.monomial(full, -m.across(range(level + 1, m.levels), space.relevant))
-                    self.energy(self.wide(own.update) * content * used, source)
+                    self.energy(self.wide(own.update + far[level]) * content * used, source)
                     writes.append(Moved(content, source))
+                    if not top:
+                        self.energy(self.wide(near[level]) * words * used, at)
                     if space.dense:
                         kept = self.surely_kept(level, t) if below < 0 else 0.0
-                        self.net_energy(own.read, content * used, full, shared, level, t, source, kept)
+                        self.net_energy(own.read + far[level], content * used, full, shared, level, t, source, kept)
                         reads.append(Moved(content, source, split))
                         if not top:
-                            self.net_energy(own.write, words * used, full, shared, level, t, at, 0.0)
+                            self.net_energy(own.write + near[level], words * used, full, shared, level, t, at, 0.0)
                             writes.append(Moved(words, at, split))
                 else:
-                    self.energy(self.wide(own.read) * content * used, source)
+                    self.energy(self.wide(own.read + far[level]) * content * used, source)
                     reads.append(Moved(content, source))
                     if not top:
-                        self.energy(self.wide(own.write) * words * used, at)
+                        self.energy(self.wide(own.write + near[level]) * words * used, at)
                         writes.append(Moved(words, at))
                 if not top:
                     received, source = words, at

@@ -4,8 +4,9 @@ The columns of a posynomial here are the logarithms of the free sizes, one a par
 are posynomials in capacity and width, bandwidths and fan-outs are sizes themselves. A fixed machine has no columns.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 from math import inf, log
 
 import numpy as np
@@ -13,8 +14,10 @@ import numpy as np
 from dlco.bound.geometric import Array
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.limits import rows_of
+from dlco.hardware.network import MACS, Network, ways
 from dlco.hardware.posynomial import Posynomial
 from dlco.hardware.space import HardwareSpace
+from dlco.hardware.wires import Spans, lay_out
 
 TINY = 1e-200  # a cost below this is left out of a bound, as numbers near the smallest lose their digits
 
@@ -59,6 +62,17 @@ class Sum:
         """The value at `[n]` columns."""
         return float(np.exp(self.exponents @ x + self.logs).sum())
 
+    def tangent(self, x: Array, power: float) -> "Sum":
+        """The monomial that touches a power of the sum at `[n]` columns and lies nowhere above it.
+
+        The logarithm of a sum is convex in them (as for `Posynomial.tangent`).
+        """
+        if not len(self.logs):
+            return self
+        parts = np.exp(self.exponents @ x + self.logs)
+        vector = power * (parts @ self.exponents) / parts.sum()
+        return Sum(np.array([power * log(parts.sum()) - vector @ x]), vector[None])
+
     def least(self, low: Array, high: Array) -> float:
         """A value that the sum does not go below in a box: every term's own least."""
         corner = np.where(self.exponents > 0, low, high) * self.exponents
@@ -68,6 +82,9 @@ class Sum:
 @dataclass(frozen=True)
 class LevelUnitCosts:
     """One level; energies in pJ a word, leakage in pJ an instance and cycle, area in um2 an instance.
+
+    `reach` and `step` are its network's, pJ a bit, and `wires` that network's area, um2; none goes below what is said
+    of an energy or an area where sizes are free: roots of sums are monomials that touch them in the middle of the box.
 
     `capacity` (usable words), `fanout` and the bandwidths (words a cycle) have one term, or are None where there is
     no limit (fan-out: no children beside each other).
@@ -84,6 +101,9 @@ class LevelUnitCosts:
     write_bandwidth: Sum | None
     shared_bandwidth: Sum | None
     axes: tuple[float, float]  # the longest X and Y
+    reach: Sum
+    step: Sum
+    wires: Sum
 
 
 @dataclass(frozen=True)
@@ -111,9 +131,28 @@ class UnitCosts:
         total = Sum.monomial(0.0, self.low)
         below = Sum.monomial(1.0, self.low * 0)
         for level in reversed(self.levels):
-            total = total + level.area * below
+            total = total + (level.area + level.wires) * below
             below = below if level.fanout is None else below * level.fanout
         return total + below * Sum.monomial(self.base.mac_area_um2, self.low * 0)
+
+    def wire_pj(self, kept: Sequence[int]) -> tuple[dict[int, Sum], dict[int, Sum]]:
+        """PJ that a word of a dataspace takes over networks.
+
+        Args:
+            kept: levels that keep it.
+
+        Returns:
+            (of a word that a level serves, of one that a level, or `MACS`, takes or gives), by level.
+        """
+        arrays = [len(own.step.logs) > 0 for own in self.levels]
+        none = Sum.monomial(0.0, self.low)
+        far, near = dict.fromkeys(kept, none), dict.fromkeys((MACS, *kept), none)
+        for way in ways([[level in kept] for level in range(len(self.levels))], arrays, self.base.ranks):
+            bits = float(self.base.levels[way.parent].word_bits)
+            far[way.parent] = reduce(Sum.__add__, (self.levels[one].reach for one in way.far), none).scaled(bits)
+            taken = none if way.step is None else self.levels[way.step].step
+            near[way.child] = reduce(Sum.__add__, (self.levels[one].reach for one in way.near), taken).scaled(bits)
+        return far, near
 
     @cached_property
     def macs(self) -> Sum:
@@ -129,6 +168,8 @@ def unit_costs(space: HardwareSpace, low: Array | None = None, high: Array | Non
     low = space.low.numpy() if low is None else low
     high = space.high.numpy() if high is None else high
     levels = tuple(_Sizes(level, space, high).unit_costs() for level in space.base.levels)
+    if space.wires is not None:
+        levels = _wired(levels, space, (np.log(low) + np.log(high)) / 2)
     rows = rows_of(space.limits, space.names)
     limits = tuple(Sum(rows.logs[rows.row == i], rows.exponents[rows.row == i]) for i in range(len(space.limits)))
     return UnitCosts(space.base, levels, np.log(low), np.log(high), space.names, limits)
@@ -179,7 +220,14 @@ class _Sizes:
             write_bandwidth=self.port("write_bandwidth"),
             shared_bandwidth=self.port("shared_bandwidth"),
             axes=axes,
+            **self._network(),
         )
+
+    def _network(self) -> dict[str, Sum]:
+        """The level's network as it is given."""
+        network = self.level.network or Network()
+        own = {"reach": network.reach_pj, "step": network.step_pj, "wires": network.area_um2}
+        return {name: self.size("", figure) for name, figure in own.items()}
 
     def _costs(self) -> dict[str, Sum]:
         """Energies a word, leakage and area, as `HardwareSpace` has them; a DRAM's word costs the same at any width."""
@@ -206,6 +254,37 @@ class _Sizes:
             "leak": curve("leak_pj").scaled(space.base.cycle_s / space.technology.cycle_s),
             "area": curve("area_um2"),
         }
+
+
+def _wired(levels: tuple[LevelUnitCosts, ...], space: HardwareSpace, middle: Array) -> tuple[LevelUnitCosts, ...]:
+    """The levels with networks laid out by their sizes; `middle`: logarithms of sizes, `[parameters]`."""
+    assert space.wires is not None
+    base = space.base.levels
+    sizes = [_Sizes(level, space, np.exp(middle)) for level in base]
+    nothing = np.zeros(len(middle))
+
+    def width(own: LevelUnitCosts, level: Level) -> Sum:
+        ports = (own.read_bandwidth, own.shared_bandwidth)
+        return next((port for port in ports if port is not None), Sum.monomial(float(level.block_size), nothing))
+
+    spans = Spans(
+        kinds=[level.network.kind if level.network else None for level in base],
+        word_bits=[level.word_bits for level in base],
+        fanouts=[
+            (one.size("fanout_x", lv.fanout_x), one.size("fanout_y", lv.fanout_y))
+            for one, lv in zip(sizes, base, strict=True)
+        ],
+        widths=[width(own, level) for own, level in zip(levels, base, strict=True)],
+        areas=[own.area for own in levels],
+        mac_area=Sum.monomial(space.base.mac_area_um2, nothing),
+        given=[level.network.area_um2 if level.network else 0.0 for level in base],
+    )
+    laid = lay_out(spans, space.wires, lambda x: Sum.monomial(x, nothing), lambda area: area.tangent(middle, 0.5))
+    none = Sum.monomial(0.0, nothing)
+    return tuple(
+        own if one is None else replace(own, reach=one.reach_pj, step=one.step_pj or none, wires=one.area_um2)
+        for own, one in zip(levels, laid, strict=True)
+    )
 
 
 def _compose(curve: Posynomial, size: Sum, width: Sum) -> Sum:

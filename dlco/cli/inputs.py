@@ -8,7 +8,7 @@ from pathlib import Path
 from dlco.cli.streams import say
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, HardwareSpace, get_hardware, get_technology, with_dram
-from dlco.hardware.architecture import check_number
+from dlco.hardware.checks import check_number
 from dlco.hardware.presets import ARCHITECTURES
 from dlco.timeloop import read_architecture
 from dlco.timeloop import read_network as read_problems

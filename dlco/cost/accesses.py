@@ -30,11 +30,15 @@ Table = list[list[Row]]
 
 @dataclass(frozen=True)
 class Accesses:
-    """`[levels][spaces]` rows of reads, fills and updates per instance; plain 0 where a level bypasses."""
+    """`[levels][spaces]` rows of reads, fills and updates per instance; plain 0 where a level bypasses.
+
+    `drains`: words of results that an instance gives back to the level that fills it, over the network alone.
+    """
 
     reads: Table
     fills: Table
     updates: Table
+    drains: Table
 
 
 def count_accesses(
@@ -59,6 +63,7 @@ def count_accesses(
     reads: Table = [[0 for _ in row] for row in kept]
     filled: Table = [[0 for _ in row] for row in kept]
     updates: Table = [[0 for _ in row] for row in kept]
+    drains: Table = [[0 for _ in row] for row in kept]
     for s, space in enumerate(nest.shape.spaces):
         top = max((level for level in range(nest.levels) if kept[level][s]), default=None)
         if top is None:
@@ -77,6 +82,7 @@ def count_accesses(
                 updates[level][s] = _row(content, nest)
                 reads[level][s] = _less(reads[level][s], part[level], space)
                 if level < top:
+                    drains[level][s] = filled[level][s]
                     filled[level][s] = _less(filled[level][s], part[level], space)
             content = received[level][s]
         if supplies is not None:
@@ -87,7 +93,7 @@ def count_accesses(
                 updates[level][s] = _round(updates[level][s])
                 round_fills = _round if space.read_write else _truncate
                 filled[level][s] = round_fills(filled[level][s])
-    return Accesses(reads, filled, updates)
+    return Accesses(reads, filled, updates, drains)
 
 
 def partition_sizes(nest: Nest, arithmetic: Arithmetic) -> Table:

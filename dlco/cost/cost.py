@@ -51,7 +51,8 @@ class Cost:
             `[..., levels]` whole cycles that each level alone would need, compute cycles at least.
         port_cycles: `[..., levels, ports]` cycles that the words of one instance (the busiest) need at each of its
             `PORTS`, not rounded; 0 where it is not limited.
-        energy_pj: total, pJ. Its parts: `access_pj` `[..., levels, spaces]`, `leak_pj` `[..., levels]`, `mac_pj`.
+        energy_pj: total, pJ. Its parts: `access_pj` `[..., levels, spaces]`, `leak_pj` `[..., levels]`, `mac_pj`, and
+            `wire_pj` `[..., levels, spaces]` of the words that a level serves, over networks.
         latency_s: seconds. `power_w`: energy over latency, W. `edp`: energy times cycles, pJ x cycles.
         area_mm2: of the machine, mm2.
         utilization: MACs done over MACs that the machine could have done.
@@ -71,6 +72,7 @@ class Cost:
     access_pj: torch.Tensor
     leak_pj: torch.Tensor
     mac_pj: torch.Tensor
+    wire_pj: torch.Tensor
     counts: Counts
 
     @property

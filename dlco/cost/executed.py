@@ -200,20 +200,25 @@ def executed_cost(problem: Problem, machine: Machine, kept: Kept, batch: Mapping
         used=counts.instances.to(machine.mac_pj.dtype).unbind(-1),
         done=counts.computes.to(machine.mac_pj.dtype),
     )
-    spent = performance(nest, machine, _rows(counts.reads, counts.fills, counts.updates), EXACT)
+    inside = torch.tensor(
+        [[row[s] and any(o[s] for o in kept[lv + 1 :]) for s in range(len(row))] for lv, row in enumerate(kept)]
+    )
+    drains = torch.where(inside & (counts.updates > 0), counts.fills + counts.partition, 0)
+    spent = performance(nest, machine, kept, _rows(counts.reads, counts.fills, counts.updates, drains), EXACT)
     read, written = (table([run.charged[i] for run in runs]) for i in range(2))
-    time = performance(nest, machine, _rows(read, written, torch.zeros_like(read)), EXACT)
+    nothing = torch.zeros_like(read)
+    time = performance(nest, machine, kept, _rows(read, written, nothing, nothing), EXACT)
     return tabulate(machine, kept, shape, nest, counts, paced(spent, time), covers(batch.factors, bounds))
 
 
 def _rows(*tables: torch.Tensor) -> Accesses:
-    """Tables `[..., levels, spaces]` of reads, fills and updates as rows."""
+    """Tables `[..., levels, spaces]` of reads, fills, updates and drains as rows."""
 
     def rows(table: torch.Tensor) -> list[list[Row]]:
         return [list(level.unbind(-1)) for level in table.double().unbind(-2)]
 
-    reads, fills, updates = map(rows, tables)
-    return Accesses(reads, fills, updates)
+    reads, fills, updates, drains = map(rows, tables)
+    return Accesses(reads, fills, updates, drains)
 
 
 def _mean_instances(nest: CutNest) -> list[float]:

@@ -149,7 +149,7 @@ def _perfect_cost(
     accesses = count_accesses(nest, kept, rules, arithmetic, supplies)
     if zeros is not None:
         accesses, nest = zeros.left(accesses, kept), zeros.thin(nest)
-    spent = performance(nest, machine, accesses, arithmetic)
+    spent = performance(nest, machine, kept, accesses, arithmetic)
     covered = ((mapping.reach - bounds).abs() < 1e-6 * bounds).all(-1)
     dtype, counted = machine.mac_pj.dtype, nest
     if given is not mapping and isinstance(arithmetic, Exact) and supplies is None and zeros is None:
@@ -220,7 +220,7 @@ def evaluate_totals(
     sized: Nest
     if bounds is None:
         sized = build_nest(shape, factors, position, axes, crossing_of(shape, machine, kept))
-        spent = performance(sized, machine, count_accesses(sized, kept, rules, arithmetic), arithmetic)
+        spent = performance(sized, machine, kept, count_accesses(sized, kept, rules, arithmetic), arithmetic)
     else:
         sized, mean, busy = imperfect_nests(shape, factors, position, bounds, axes)
         _, spent = imperfect_performance(mean, busy, machine, kept)

@@ -7,7 +7,9 @@ import torch
 from dlco.cost.accesses import Accesses
 from dlco.cost.arithmetic import Arithmetic, total
 from dlco.cost.nest import Nest, Row, product
+from dlco.cost.wires import wire_energy
 from dlco.hardware.architecture import Machine
+from dlco.mapping.kept import Kept
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,8 @@ class Performance:
     Attributes:
         cycles: `[...]` total; `compute_cycles`: of the loops alone; `level_cycles`: `[levels]` of what each level alone
             would need; `port_cycles`: `[levels][ports]` of what each port would, the plain 0 where it has no limit.
-        level_pj: `[levels][spaces]` access energy of all instances, pJ; `leak_pj`: `[levels]`; `mac_pj`: MACs'.
+        level_pj: `[levels][spaces]` access energy of all instances, pJ; `leak_pj`: `[levels]`; `mac_pj`: MACs';
+            `wire_pj`: `[levels][spaces]` of the words that a level serves, over networks.
         parts: as `Machine.parts`. Ports are a memory's: each of its parts has what they need together.
     """
 
@@ -28,6 +31,7 @@ class Performance:
     level_pj: list[list[Row]]
     leak_pj: list[Row]
     mac_pj: Row
+    wire_pj: list[list[Row]]
     parts: tuple[int, ...] = ()
 
     @property
@@ -37,17 +41,17 @@ class Performance:
         if self.parts:
             levels = [[lv for lv, part in enumerate(self.parts) if part == own] for own in sorted(set(self.parts))]
             rows = [[rows[lv][s] for s in range(len(rows[0])) for lv in some] for some in levels]
-        parts = (part for row in (*rows, self.leak_pj) for part in row if isinstance(part, torch.Tensor))
+        parts = (part for row in (*rows, *self.wire_pj, self.leak_pj) for part in row if isinstance(part, torch.Tensor))
         return total([torch.as_tensor(self.mac_pj), *parts])
 
 
-def performance(nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Arithmetic) -> Performance:
+def performance(nest: Nest, machine: Machine, kept: Kept, accesses: Accesses, arithmetic: Arithmetic) -> Performance:
     """What the execution costs on the machine.
 
     Latency: the longest of compute and of every level's reads over its read bandwidth, writes (fills and updates)
     over its write bandwidth and both over its shared one; transfers overlap compute fully (double buffering).
-    Energy: accesses of whole blocks, each of a level's instances alike; MACs; and leakage of the instances in use
-    over all cycles.
+    Energy: accesses of whole blocks, each of a level's instances alike; MACs; words over networks; and leakage of the
+    instances in use over all cycles.
     """
     compute = torch.as_tensor(nest.cycles, dtype=machine.mac_pj.dtype)
     level_cycles: list[torch.Tensor] = []
@@ -73,7 +77,8 @@ def performance(nest: Nest, machine: Machine, accesses: Accesses, arithmetic: Ar
         for level in range(nest.levels)
     ]
     macs = product((nest.macs, machine.mac_pj))
-    return Performance(cycles, compute, level_cycles, port_cycles, level_pj, leak, macs, machine.parts)
+    wires = wire_energy(nest, machine, kept, accesses)
+    return Performance(cycles, compute, level_cycles, port_cycles, level_pj, leak, macs, wires, machine.parts)
 
 
 def _port_cycles(

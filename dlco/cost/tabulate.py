@@ -77,6 +77,7 @@ def tabulate(
         access_pj=rows.table(spent.level_pj),
         leak_pj=rows.column(spent.leak_pj),
         mac_pj=rows.full(spent.mac_pj),
+        wire_pj=rows.table(spent.wire_pj),
         counts=counts,
     )
 

@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from dlco.exact.labels import Labels
 from dlco.exact.lattice import Bools, Floats, Ints, Real
-from dlco.exact.tables import MACS, LayerTables
+from dlco.exact.tables import LayerTables
+from dlco.exact.terms import MACS
 
 RATIO = 1.3  # between two kappas of the grid: finer makes tighter bounds and larger tables
 DOWN = 1 - 1e-6  # float32 tables are rounded down

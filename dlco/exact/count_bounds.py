@@ -17,7 +17,7 @@ from dlco.exact.counts import tile_count
 from dlco.exact.fanouts import overlapped
 from dlco.exact.labels import Labels
 from dlco.exact.lattice import Floats, Ints
-from dlco.exact.tables import MACS
+from dlco.exact.terms import MACS
 from dlco.exact.tiles import Slide
 
 FACTOR = 2.0  # between two kappas of the grid
@@ -186,8 +186,9 @@ class CountBounds(Bounds):
         """`[T]` pJ a word that first visits save inside a processing element."""
         tables = self.tables
         inside = tables.kept[: tables.shared] * tables.written
-        saved = (tables.figure("read_pj") + tables.figure("write_pj"))[: tables.shared]
-        return (inside * saved[:, None]).sum(0)
+        far, near = tables.wires
+        saved = (tables.figure("read_pj") + tables.figure("write_pj"))[:, None] + far + near[:-1]
+        return (inside * saved[: tables.shared]).sum(0)
 
     @cached_property
     def _first_fills(self) -> Floats:

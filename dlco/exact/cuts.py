@@ -15,7 +15,7 @@ import numpy as np
 from dlco.exact.array import ArrayTables
 from dlco.exact.fanouts import FanOut
 from dlco.exact.lattice import Floats, Ints
-from dlco.exact.tables import MACS
+from dlco.exact.terms import MACS
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.split import split
 

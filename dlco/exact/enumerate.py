@@ -118,7 +118,8 @@ class Listing:
             found = evaluate_totals(splits.shape, self.machine, splits.kept, factors, batch.place, bounds=bounds)
             return found.energy_pj.expand(n), found.cycles.expand(n)
         nest = splits.nest(batch.rows, batch.place)
-        spent = performance(nest, self.machine, count_accesses(nest, splits.kept, DEFAULT_RULES, EXACT), EXACT)
+        accesses = count_accesses(nest, splits.kept, DEFAULT_RULES, EXACT)
+        spent = performance(nest, self.machine, splits.kept, accesses, EXACT)
         return spent.energy_pj.expand(n), spent.cycles.expand(n)
 
     def mappings(self, index: torch.Tensor, orders: torch.Tensor) -> tuple[Mapping, ...]:

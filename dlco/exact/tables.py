@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import combinations
 from math import inf
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -27,14 +27,15 @@ from dlco.exact.classes import NO_SLIDE, OrderClasses, order_classes
 from dlco.exact.fanouts import FanOut
 from dlco.exact.lattice import Bools, Floats, Ints, Links
 from dlco.exact.masks import Masks
+from dlco.exact.terms import MACS, FillTerm, Port
 from dlco.exact.tiles import Tiles
+from dlco.exact.wires import wire_tables
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
 from dlco.mapping.kept import Bypass, kept_table
 from dlco.mapping.orders import Reuse
 
-MACS = -1  # the level of the terms that are operands of MACs
 SHARED = (  # of the tables, those that do not depend on what levels keep
     *("shape", "lattice", "dims", "macs", "extents", "bounds", "volume", "ranks", "written", "relevant", "moving"),
     *("bits", "words", "slides", "slide_of", "irrelevant", "masks", "chain", "links", "fans", "results"),
@@ -42,27 +43,6 @@ SHARED = (  # of the tables, those that do not depend on what levels keep
 )
 
 
-@dataclass(frozen=True)
-class FillTerm:
-    """Words that the tiles of one level take of one dataspace, and where from.
-
-    Attributes:
-        level: of the tiles, `MACS` for operands.
-        space: index of the dataspace.
-        parent: the next level further out that keeps it.
-    """
-
-    level: int
-    space: int
-    parent: int
-
-
-class Port(NamedTuple):
-    """A port: whether reads use it, whether writes (fills and updates) do, as 0 or 1; words a cycle and instance."""
-
-    reads: int
-    writes: int
-    width: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,8 +147,19 @@ class LayerTables(Tiles):
 
     def content_pj(self, level: int, space: int) -> float:
         """Energy of a word that a level exchanges with what lies inside, pJ: read, or written and read back."""
-        updated = self.figure("update_pj")[level] if self.written[space] else 0.0
-        return float(self.figure("read_pj")[level] + updated)
+        updated = self.figure("update_pj")[level] + self.wires[0][level, space] if self.written[space] else 0.0
+        return float(self.figure("read_pj")[level] + self.wires[0][level, space] + updated)
+
+    @cached_property
+    def wires(self) -> tuple[Floats, Floats]:
+        """PJ a word over networks, of the level that serves it and of the one (or, last, the MACs) that takes it."""
+        return wire_tables(self.chain, self.kept)
+
+    def taken_pj(self, level: int, space: int) -> float:
+        """Energy of a word of the tiles of a level but for the one that serves it, pJ: filled, and given back."""
+        if level == MACS:
+            return float(self.wires[1][MACS, space])
+        return float(self.figure("write_pj")[level] + self.wires[1][level, space] * (1 + self.written[space]))
 
     @cached_property
     def terms(self) -> tuple[FillTerm, ...]:
@@ -199,8 +190,7 @@ class LayerTables(Tiles):
     @cached_property
     def fill_pj(self) -> Floats:
         """`[K]` pJ a word that a term's tiles are filled with."""
-        writes = self.figure("write_pj")
-        return np.array([0.0 if term.level == MACS else writes[term.level] for term in self.terms])
+        return np.array([self.taken_pj(term.level, term.space) for term in self.terms])
 
     @cached_property
     def serve_pj(self) -> Floats:
@@ -219,8 +209,8 @@ class LayerTables(Tiles):
     @cached_property
     def shared_pj(self) -> Floats:
         """`[T]` pJ a word that tiles of level m are filled with from the last level; 0 where they are not."""
-        writes, top = self.figure("write_pj")[self.shared], self.levels - 1
-        costs = [writes + self.content_pj(top, t) for t in range(len(self.spaces))]
+        top = self.levels - 1
+        costs = [self.taken_pj(self.shared, t) + self.content_pj(top, t) for t in range(len(self.spaces))]
         return np.where(self.filled, costs, 0.0)
 
     @cached_property
@@ -277,8 +267,9 @@ class LayerTables(Tiles):
     def saved_pj(self) -> Floats:
         """`[levels, R]` pJ that first visits save, each instance seeing different words."""
         filled = np.arange(self.levels)[:, None] < self.outermost[self.results]
-        word = self.figure("read_pj")[:, None] + np.where(filled, self.figure("write_pj")[:, None], 0.0)
-        return self.first_visits * word
+        far, near = self.wires[0][:, self.results], self.wires[1][:-1, self.results]
+        write = np.where(filled, self.figure("write_pj")[:, None] + near, 0.0)
+        return self.first_visits * (self.figure("read_pj")[:, None] + far + write)
 
     @cached_property
     def compulsory_cycles(self) -> float:

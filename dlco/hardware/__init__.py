@@ -7,6 +7,7 @@ from dlco.hardware.exchange import with_dram
 from dlco.hardware.eyeriss import eyeriss_chip
 from dlco.hardware.gemmini import gemmini_config, gemmini_scala
 from dlco.hardware.limits import Limit
+from dlco.hardware.network import Network
 from dlco.hardware.nodes import get_technology
 from dlco.hardware.parameter import Parameter, Tie
 from dlco.hardware.posynomial import Posynomial, Term
@@ -34,6 +35,7 @@ from dlco.hardware.technology import (
     MemoryCurves,
     Technology,
 )
+from dlco.hardware.wires import Wires
 
 __all__ = [
     "DRAM_KINDS",
@@ -49,11 +51,13 @@ __all__ = [
     "Machine",
     "MemoryCost",
     "MemoryCurves",
+    "Network",
     "Parameter",
     "Posynomial",
     "Technology",
     "Term",
     "Tie",
+    "Wires",
     "accelbench_space",
     "dpu_alu_like",
     "dpu_like",

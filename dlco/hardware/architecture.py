@@ -4,7 +4,6 @@ Levels are listed from the innermost (next to the MACs) to the outermost (DRAM).
 of children below each of its instances, along X and Y: instances of the next inner level, or MACs for level 0.
 """
 
-import sys
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
@@ -14,8 +13,9 @@ from math import inf, prod
 import torch
 
 from dlco.errors import InvalidInput
+from dlco.hardware.checks import LARGEST, MOST, check_figure, check_number, check_size
 from dlco.hardware.constraints import Constraints
-from dlco.workload.problem import check_positive_int
+from dlco.hardware.network import Network
 
 KINDS = ("regfile", "SRAM", "DRAM")
 PORTS = ("read_bandwidth", "write_bandwidth", "shared_bandwidth")
@@ -24,33 +24,6 @@ SHARED = (
     *("read_pj", "write_pj", "update_pj"),
 )
 """Figures of a level that all parts of a memory state alike."""
-_MOST = 1e15  # of a figure: their products, over any counts, stay finite
-_LARGEST = 2**53  # integers that float64 holds exactly
-
-
-def check_number(name: str, value: object, *, positive: bool = False) -> None:
-    """Raise `InvalidInput`, naming the field, unless `value` is a number >= 0 (or > 0), infinity allowed."""
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    too_large = isinstance(value, int) and value > sys.float_info.max
-    if not good or too_large or not (value > 0 if positive else value >= 0):  # type: ignore[operator]
-        raise InvalidInput(f"{name} is {value!r}; it must be a number {'above 0' if positive else 'of at least 0'}")
-
-
-def _check_figure(name: str, value: object, least: float = 0.0, most: float = _MOST) -> None:
-    """Raise `InvalidInput`, naming the field, unless `value` is a number from `least` to `most`."""
-    check_number(name, value, positive=least > 0)
-    if value == inf and most < inf:
-        raise InvalidInput(f"{name} is infinite; it must be finite")
-    if not least <= value <= most:  # type: ignore[operator]
-        bounds = f"at least {least:g}" if most == inf else f"from {least:g} to {most:g}"
-        raise InvalidInput(f"{name} is {value!r}; it must be {bounds}")
-
-
-def _check_size(name: str, value: object) -> None:
-    """Raise `InvalidInput`, naming the field, unless `value` is an integer that float64 holds, 1 or more."""
-    check_positive_int(name, value)
-    if value > _LARGEST:  # type: ignore[operator]
-        raise InvalidInput(f"{name} is {value!r}; it must be an integer of at most 2^53")
 
 
 class _Everything(frozenset[str]):
@@ -85,6 +58,7 @@ class Level:
         area_um2: um2 per instance.
         fanout_x, fanout_y: children of each instance along X and Y.
         bypass: names of the dataspaces that this level never keeps; all there are where the capacity is 0.
+        network: the wires to the level's children; None where they cost nothing.
         memory: name of the memory that this level is a part of, by default one of its own. Parts of one memory share
             its capacity and its ports, which each states in full; its area and its leakage are the innermost part's,
             and those of the others are 0. `dlco.hardware.split` makes them.
@@ -115,6 +89,7 @@ class Level:
     fanout_y: int = 1
     bypass: frozenset[str] = field(default_factory=frozenset)
     memory: str | None = None
+    network: Network | None = None
 
     def __post_init__(self) -> None:
         where = f"of level {self.name!r}"
@@ -124,16 +99,18 @@ class Level:
             raise InvalidInput(f"kind {where} is {self.kind!r}; allowed: {', '.join(KINDS)}")
         check_number(f"capacity {where}", self.capacity)
         for name in PORTS:
-            _check_figure(f"{name} {where}", getattr(self, name), 1 / _MOST, inf)
+            check_figure(f"{name} {where}", getattr(self, name), 1 / MOST, inf)
         for name in ("read_pj", "write_pj", "update_pj", "leak_pj", "area_um2"):
-            _check_figure(f"{name} {where}", getattr(self, name))
-        _check_figure(f"multiple_buffering {where}", self.multiple_buffering, 1 / _MOST)
+            check_figure(f"{name} {where}", getattr(self, name))
+        check_figure(f"multiple_buffering {where}", self.multiple_buffering, 1 / MOST)
         for name in ("word_bits", "block_size", "fanout_x", "fanout_y"):
-            _check_size(f"{name} {where}", getattr(self, name))
+            check_size(f"{name} {where}", getattr(self, name))
         object.__setattr__(self, "bypass", frozenset(self.bypass) if self.capacity else _Everything())
         for name in self.bypass:
             if not isinstance(name, str):
                 raise InvalidInput(f"bypass {where} holds {name!r}; it must hold names of dataspaces")
+        if self.network is not None and not isinstance(self.network, Network):
+            raise InvalidInput(f"network {where} is {self.network!r}; it must be a Network, or None")
         if self.memory is not None and (not isinstance(self.memory, str) or not self.memory):
             raise InvalidInput(f"memory {where} is {self.memory!r}; it must be a non-empty string, or None")
 
@@ -141,6 +118,11 @@ class Level:
     def children(self) -> int:
         """Children of an instance."""
         return self.fanout_x * self.fanout_y
+
+    @property
+    def width(self) -> float:
+        """Words that it reads a cycle: of the ports that have a limit, or a block."""
+        return next((words for words in (self.read_bandwidth, self.shared_bandwidth) if words < inf), self.block_size)
 
     @property
     def usable_capacity(self) -> float:
@@ -209,11 +191,11 @@ class Architecture:
                 raise InvalidInput(
                     f"{field_name} of an architecture is {getattr(self, field_name)!r}; it must be a text"
                 )
-        _check_figure(f"mac_pj of {self.name!r}", self.mac_pj)
-        _check_figure(f"mac_area_um2 of {self.name!r}", self.mac_area_um2)
-        _check_figure(f"cycle_s of {self.name!r}", self.cycle_s, 1 / _MOST)
-        _check_size(f"mac_bits of {self.name!r}", self.mac_bits)
-        if self.macs > _LARGEST:
+        check_figure(f"mac_pj of {self.name!r}", self.mac_pj)
+        check_figure(f"mac_area_um2 of {self.name!r}", self.mac_area_um2)
+        check_figure(f"cycle_s of {self.name!r}", self.cycle_s, 1 / MOST)
+        check_size(f"mac_bits of {self.name!r}", self.mac_bits)
+        if self.macs > LARGEST:
             raise InvalidInput(f"fan-outs of {self.name!r} multiply to {self.macs} MACs; there may be 2^53")
         if not any(level.capacity for level in self.levels):
             raise InvalidInput(f"capacity of every level of {self.name!r} is 0; one at least must keep the dataspaces")
@@ -247,6 +229,11 @@ class Architecture:
                         f"{name} of level {level.name!r} is {getattr(level, name)!r}; as a part of {level.memory!r} it "
                         f"must be that of {first.name!r}, {getattr(first, name)!r}"
                     )
+            if level.network != (first.network and replace(first.network, area_um2=0.0)):
+                raise InvalidInput(
+                    f"network of level {level.name!r} is {level.network!r}; as a part of {level.memory!r} it must be "
+                    f"that of {first.name!r} with no area, which that has"
+                )
             for name in ("area_um2", "leak_pj"):
                 if getattr(level, name):
                     raise InvalidInput(
@@ -324,9 +311,15 @@ class Architecture:
 
     @cached_property
     def area_mm2(self) -> float:
-        """Area of all levels and MACs, mm2."""
+        """Area of all levels, networks and MACs, mm2."""
         levels = sum(level.area_um2 * n for level, n in zip(self.levels, self.instances, strict=True))
-        return (levels + self.mac_area_um2 * self.macs) * 1e-6
+        return (levels + self.network_um2 + self.mac_area_um2 * self.macs) * 1e-6
+
+    @property
+    def network_um2(self) -> float:
+        """Area of all networks, um2."""
+        pairs = zip(self.levels, self.instances, strict=True)
+        return sum(level.network.area_um2 * n for level, n in pairs if level.network is not None)
 
     def with_bypass(self, bypass: Mapping[str, Iterable[str]]) -> "Architecture":
         """The same machine in which each named level keeps all but the listed dataspaces.
@@ -340,9 +333,12 @@ class Architecture:
     def tensors(self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> "Machine":
         """The numbers of this machine as a `Machine` of shape `[levels]`."""
         values: dict[str, float | list[float]] = {name: getattr(self, name) for name in MACHINE_FIELDS}
+        networks = [level.network or Network() for level in self.levels]
         for name in LEVEL_FIELDS:
             own = "usable_capacity" if name == "capacity" else name
-            values[name] = [getattr(level, own) for level in self.levels]
+            values[name] = [getattr(level, own) for level in self.levels] if name not in NETWORK_FIELDS else []
+        for name, own in NETWORK_FIELDS.items():
+            values[name] = [getattr(network, own) for network in networks]
         rows = {name: torch.tensor(one, dtype=dtype, device=device) for name, one in values.items()}
         return SplitMachine(**rows, memory=self.parts, side=self.ranks) if self.is_split else Machine(**rows)
 
@@ -352,10 +348,12 @@ class Machine:
     """A machine, or a batch of them, as tensors: what the cost model reads.
 
     Every per-level field has shape `[..., levels]` (innermost first), every scalar `[...]`. Gradients flow
-    through all of them. Units as in `Level`; `capacity` is the usable one (after multiple buffering).
+    through all of them. Units as in `Level`; `capacity` is the usable one (after multiple buffering); `reach_pj`,
+    `step_pj` and `network_um2` are a network's.
     """
 
     capacity: torch.Tensor
+    word_bits: torch.Tensor
     block_size: torch.Tensor
     read_bandwidth: torch.Tensor
     write_bandwidth: torch.Tensor
@@ -367,6 +365,9 @@ class Machine:
     area_um2: torch.Tensor
     fanout_x: torch.Tensor
     fanout_y: torch.Tensor
+    reach_pj: torch.Tensor
+    step_pj: torch.Tensor
+    network_um2: torch.Tensor
     mac_pj: torch.Tensor
     mac_area_um2: torch.Tensor
     cycle_s: torch.Tensor
@@ -399,7 +400,10 @@ class Machine:
     @property
     def area_mm2(self) -> torch.Tensor:
         """Area, mm2, `[...]`."""
-        return ((self.area_um2 * self.instances).sum(-1) + self.mac_area_um2 * self.macs) * 1e-6
+        levels = (self.area_um2 * self.instances).sum(-1)
+        if bool((self.network_um2 != 0).any()):
+            levels = levels + (self.network_um2 * self.instances).sum(-1)
+        return (levels + self.mac_area_um2 * self.macs) * 1e-6
 
     def select(self, index: torch.Tensor) -> "Machine":
         """The machines `index` `[...]` of a batch `[machines]`."""
@@ -427,3 +431,5 @@ class SplitMachine(Machine):
 MACHINE_FIELDS = ("mac_pj", "mac_area_um2", "cycle_s")
 """Fields of a `Machine` that are not by level."""
 LEVEL_FIELDS = tuple(field.name for field in fields(Machine) if field.name not in MACHINE_FIELDS)
+NETWORK_FIELDS = {"reach_pj": "reach_pj", "step_pj": "step_pj", "network_um2": "area_um2"}
+"""Those of them that are a level's network's, by what it calls them."""

@@ -10,13 +10,14 @@ of one size each, so they are greatest at the end of its grid. Energies, leakage
 capacity and width alone, and are looked up at every pair of these within the box. Where a level's width is free there,
 an access has no width of its own: a word then costs the least that a word costs at any width, and words do not come in
 blocks, as whole blocks cost no less than their words.
+Networks (`dlco.hardware.wires`) grow with fan-outs, widths and areas, and are laid out from the least of these.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
-from math import inf, prod
+from math import inf, prod, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,10 @@ import torch
 from numpy.typing import NDArray
 
 from dlco.hardware.architecture import PORTS, Architecture, Level
+from dlco.hardware.network import Network
 from dlco.hardware.reach import Reach
 from dlco.hardware.space import HardwareSpace
+from dlco.hardware.wires import LEAST_UM2, Spans, lay_out
 
 DOWN = 1 - 1e-12  # figures of a batch of machines may differ from those of a single one in their last digits
 SAME = 1 + 1e-9  # as limits of a budget are kept
@@ -133,19 +136,60 @@ class Boxes:
     def least_area(self, box: Box) -> float:
         """mm2 that no machine of a box has less of: every level's least, as many times as it occurs at least."""
         base, instances, total = self.space.base, 1.0, 0.0
-        for level in reversed(self._levels):
-            table = self._tables.get(level.name)
-            area = level.area_um2 if table is None else float(table.inside(table.figures["area_um2"], box).min())
-            total += instances * area
-            instances *= self._fanout(level, box.low)
+        areas, networks = self._areas(box), self._networks(box)
+        for i in reversed(range(len(self._levels))):
+            network = networks[i]
+            total += instances * (areas[i] if network is None else areas[i] + network.area_um2)
+            instances *= self._fanout(self._levels[i], box.low)
         return (total + instances * base.mac_area_um2) * 1e-6 * DOWN
+
+    def _areas(self, box: Box) -> list[float]:
+        """`[levels]` um2 that no instance has less of."""
+        tables = [self._tables.get(level.name) for level in self._levels]
+        return [
+            level.area_um2 if table is None else float(table.inside(table.figures["area_um2"], box).min())
+            for level, table in zip(self._levels, tables, strict=True)
+        ]
+
+    def _networks(self, box: Box) -> list[Network | None]:
+        """`[levels]` networks of the least fan-outs, widths and areas: they grow with all of these."""
+        levels, wires = self._levels, self.space.wires
+        given = [level.network for level in levels]
+        if wires is None:
+            return given
+        spans = Spans(
+            kinds=[network and network.kind for network in given],
+            word_bits=[level.word_bits for level in levels],
+            fanouts=[tuple(self._sized(lv, name, box.low) for name in ("fanout_x", "fanout_y")) for lv in levels],
+            widths=[self._width(level, box) for level in levels],
+            areas=self._areas(box),
+            mac_area=self.space.base.mac_area_um2,
+            given=[network.area_um2 if network else 0.0 for network in given],
+        )
+        laid = lay_out(spans, wires, float, lambda area: sqrt(max(area, LEAST_UM2**2)))
+        return [
+            network if one is None else Network(spans.kinds[i], one.reach_pj, one.step_pj or 0.0, one.area_um2)
+            for i, (network, one) in enumerate(zip(given, laid, strict=True))
+        ]
+
+    def _width(self, level: Level, box: Box) -> float:
+        """The least words that a level reads a cycle."""
+        if "bandwidth" in self.space.driven.get(level.name, {}):
+            return self._sized(level, "bandwidth", box.low)
+        ports = (self._sized(level, name, box.low) for name in ("read_bandwidth", "shared_bandwidth"))
+        return next((words for words in ports if words < inf), float(level.block_size))
 
     def optimistic(self, box: Box) -> Architecture:
         """The most optimistic machine of a box: of one machine, that machine itself."""
         space = self.space
         if box.is_point:
             return space.architecture_at(torch.tensor(box.low, dtype=torch.long))
-        return replace(space.base, levels=tuple(self._optimistic(level, box) for level in self._levels))
+        levels = [self._optimistic(level, box) for level in self._levels]
+        if space.wires:
+            levels = [
+                replace(lv, network=one and _down(one)) for lv, one in zip(levels, self._networks(box), strict=True)
+            ]
+        return replace(space.base, levels=tuple(levels))
 
     @property
     def _levels(self) -> tuple[Level, ...]:
@@ -202,6 +246,11 @@ class Boxes:
             columns = {name: getattr(machines, name)[:, i].numpy().reshape(shape) for name in names}
             found[level.name] = MemoryTable(own, columns, columns.pop("block_size"))
         return found
+
+
+def _down(network: Network) -> Network:
+    """A network a little cheaper, by what rounding may do."""
+    return replace(network, reach_pj=network.reach_pj * DOWN, step_pj=network.step_pj * DOWN)
 
 
 def _at(low: list[int], high: list[int], p: int, at: int) -> Box:

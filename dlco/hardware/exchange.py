@@ -7,6 +7,7 @@ from typing import overload
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.dram import DRAM_KINDS
+from dlco.hardware.network import LINK
 from dlco.hardware.space import HardwareSpace
 from dlco.workload.problem import check_positive_int
 
@@ -58,4 +59,7 @@ def with_dram(hardware: Architecture | HardwareSpace, kind: str, channels: int =
         write_bandwidth=inf,
         shared_bandwidth=round(words_a_cycle, 9),
     )
+    if changed.network is not None and changed.network.kind == LINK:  # its wires are as many as the words a cycle
+        area = changed.network.area_um2 * changed.width / level.width
+        changed = replace(changed, network=replace(changed.network, area_um2=area))
     return replace(hardware, levels=(*hardware.levels[:-1], changed))

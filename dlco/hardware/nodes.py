@@ -13,13 +13,15 @@ ratios leave out, and by how much they may be off:
 - Leakage has no table there. Its power scales as the energy does, an assumption.
 - 28 nm lies between the tables' 32 and 20 nm: interpolated in the logarithms.
 - DRAM is another chip: its energies stay.
+- Wires keep their capacitance a mm: their energy goes with the square of the supply alone, their area as all area does
+  (`dlco.hardware.wires`).
 """
 
 from dataclasses import dataclass, replace
-from math import exp, inf, log
+from math import exp, inf, log, sqrt
 
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import check_number
+from dlco.hardware.checks import check_number
 from dlco.hardware.technology import EYERISS_NORMALISED, TECHNOLOGY_45NM, MemoryCurves, Technology
 
 
@@ -152,10 +154,11 @@ def get_technology(name: str, vdd: float | None = None, cycle_s: float | None = 
     clock = TECHNOLOGY_45NM.cycle_s * max(1.0, scaling.delay) if cycle_s is None else _cycle(cycle_s)
     if scaling == Scaling(1.0, 1.0, 1.0) and clock == TECHNOLOGY_45NM.cycle_s:
         return TECHNOLOGY_45NM
-    return _scaled(TECHNOLOGY_45NM, name, scaling, clock)
+    supply = nominal_vdd(named[name]) if vdd is None else vdd
+    return _scaled(TECHNOLOGY_45NM, name, scaling, clock, (supply / _around(45)[0].vdd) ** 2)
 
 
-def _scaled(base: Technology, name: str, scaling: Scaling, cycle_s: float) -> Technology:
+def _scaled(base: Technology, name: str, scaling: Scaling, cycle_s: float, wire_energy: float) -> Technology:
     leakage = scaling.energy * cycle_s / base.cycle_s
 
     def memory(curves: MemoryCurves) -> MemoryCurves:
@@ -167,9 +170,16 @@ def _scaled(base: Technology, name: str, scaling: Scaling, cycle_s: float) -> Te
             curves.in_bits,
         )
 
+    wires = base.wires and replace(
+        base.wires,
+        pj_per_bit_mm=base.wires.pj_per_bit_mm * wire_energy,
+        track_um=base.wires.track_um * sqrt(scaling.area),
+        register_pj_per_bit=base.wires.register_pj_per_bit * scaling.energy,
+    )
     return replace(
         base,
         name=name,
+        wires=wires,
         sram_curves=memory(base.sram_curves),
         regfile_curves=memory(base.regfile_curves),
         mac_pj=base.mac_pj.times(scaling.energy),

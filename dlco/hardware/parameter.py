@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from math import inf, isfinite
 
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import PORTS, Architecture, check_number
+from dlco.hardware.architecture import PORTS, Architecture
+from dlco.hardware.checks import check_number
 
 FIELDS = ("capacity", "fanout_x", "fanout_y", "bandwidth", *PORTS)
 

@@ -2,8 +2,9 @@
 
 Each has the storage hierarchy, sizes and word widths of its source; bandwidths are one access a cycle unless said
 otherwise. Energies, leakage and areas are the technology's (45 nm and LPDDR4 by default), and so is the clock of
-1 ns: these are machines *like* the chips, comparable with each other, not models of the silicon. Control logic,
-networks on chip and I/O have no cost here.
+1 ns: these are machines *like* the chips, comparable with each other, not models of the silicon. Wires between levels
+cost what `dlco.hardware.wires` makes of the areas; with `wires=False`, as Timeloop and most other tools count, and with
+a technology that has none, they cost nothing. Control logic and I/O have no cost here.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,9 @@ from typing import Literal, overload
 
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture, Level
+from dlco.hardware.network import LINK, SYSTOLIC, TREE, Network
 from dlco.hardware.parameter import Parameter
+from dlco.hardware.resize import with_networks
 from dlco.hardware.space import HardwareSpace
 from dlco.hardware.technology import TECHNOLOGY_45NM, Technology
 
@@ -55,12 +58,19 @@ def _memory(
     )
 
 
-def _machine(technology: Technology, name: str, mac_bits: int, *levels: Level) -> Architecture:
+def _machine(
+    technology: Technology, name: str, mac_bits: int, *levels: Level, wires: bool, array: str = TREE
+) -> Architecture:
+    """A machine of levels; `array`: the kind of network where there are several children."""
     mac_pj, mac_area_um2 = map(float, technology.mac(mac_bits))
-    return Architecture(levels, mac_pj, mac_area_um2, mac_bits, technology.cycle_s, name, technology=technology.name)
+    machine = Architecture(levels, mac_pj, mac_area_um2, mac_bits, technology.cycle_s, name, technology=technology.name)
+    if not wires or technology.wires is None:
+        return machine
+    wired = (replace(level, network=Network(array if level.children > 1 else LINK)) for level in levels)
+    return with_networks(replace(machine, levels=tuple(wired)), technology.wires)
 
 
-def eyeriss_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
+def eyeriss_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """14 x 12 PEs with a scratchpad a dataspace, and a shared buffer of 108 KiB that weights bypass; 16 bits.
 
     Source: Chen et al., ISCA 2016 and JSSC 2017 (array, 108 KiB buffer with 64-bit rows, 12-word input pad). The
@@ -90,10 +100,11 @@ def eyeriss_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
             fanout_y=12,
         ),
         _memory(technology, "DRAM", "DRAM", inf, block_size=4),
+        wires=wires,
     )
 
 
-def simba_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
+def simba_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """4 x 4 PEs of 8 lanes of 8 MACs, with input, weight and accumulation buffers a PE; 8 bits, sums of 24.
 
     Source: Shao et al., MICRO 2019, one chiplet: 8 KiB inputs, 32 KiB weights (a 64-bit bank a lane) and 3 KiB sums
@@ -130,10 +141,11 @@ def simba_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
             fanout_y=4,
         ),
         _memory(technology, "DRAM", "DRAM", inf, word_bits=8, block_size=8),
+        wires=wires,
     )
 
 
-def gemmini_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
+def gemmini_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """A weight-stationary 16 x 16 array under an accumulator a column and a scratchpad; 8 bits, sums of 32.
 
     Source: Genc et al., DAC 2021, the default configuration: 256 KiB scratchpad (weights and inputs, rows of 16
@@ -156,10 +168,12 @@ def gemmini_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
             fanout_x=16,
         ),
         _memory(technology, "DRAM", "DRAM", inf, word_bits=8, block_size=8),
+        wires=wires,
+        array=SYSTOLIC,
     )
 
 
-def tpu_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
+def tpu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """A weight-stationary 128 x 128 array under an accumulator a column and a unified buffer; 8 bits, sums of 32.
 
     Source: Jouppi et al., ISCA 2017, at a quarter of the size (the array side is that of the later generations):
@@ -185,10 +199,12 @@ def tpu_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
             fanout_x=128,
         ),
         _memory(technology, "DRAM", "DRAM", inf, word_bits=8, block_size=8, bandwidth=32),
+        wires=wires,
+        array=SYSTOLIC,
     )
 
 
-def generic(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
+def generic(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """16 x 16 PEs of one 256-word register file, under one 128 KiB buffer; all dataspaces everywhere; 16 bits.
 
     No chip's: the plain three-level hierarchy of the literature on mapping. A register file takes 4 words a cycle
@@ -201,10 +217,11 @@ def generic(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
         _memory(technology, "RegisterFile", "regfile", 256, bandwidth=4),
         _memory(technology, "GlobalBuffer", "SRAM", 128 * KIB // 16, block_size=16, fanout_x=16, fanout_y=16),
         _memory(technology, "DRAM", "DRAM", inf, block_size=8),
+        wires=wires,
     )
 
 
-def dpu_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
+def dpu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """The convolution engine of an FPGA's DPU: 8 pixels x 16 input channels x 16 output channels; 8 bits, sums of 32.
 
     Source: AMD's product guide PG338 of the DPUCZDX8G (v4.1), its B4096: the parallelism; 255 block RAMs of 4 KiB; two
@@ -219,20 +236,20 @@ def dpu_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
     Instructions, start-up of a layer and fusion of layers have no cost here.
     """
     sums = _memory(technology, "sums", "regfile", 1, keeps=("Outputs",), word_bits=32, bandwidth=2, fanout_x=16)
-    return _dpu(technology, "dpu", sums, 8)
+    return _dpu(technology, "dpu", sums, 8, wires)
 
 
-def dpu_alu_like(technology: Technology = TECHNOLOGY_45NM) -> Architecture:
+def dpu_alu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """The engine of an FPGA's DPU for depthwise layers, pooling and element-wise work: 4 pixels x 16 channels; 8 bits.
 
     Source: as `dpu_like`, whose buffers and memory it shares; PG338 (v4.1) recommends half the pixel parallelism here.
     A sum a pixel and channel: pixels lie along X under the weight buffer, channels along Y.
     """
     sums = _memory(technology, "sums", "regfile", 1, keeps=("Outputs",), word_bits=32, bandwidth=2)
-    return _dpu(technology, "dpu_alu", sums, 4)
+    return _dpu(technology, "dpu_alu", sums, 4, wires)
 
 
-def _dpu(technology: Technology, name: str, sums: Level, pixels: int) -> Architecture:
+def _dpu(technology: Technology, name: str, sums: Level, pixels: int, wires: bool) -> Architecture:
     """One of the two engines of a DPU."""
     cycle_s = 1 / 281e6
     bank, width = 2048, 16  # rows of words
@@ -265,7 +282,7 @@ def _dpu(technology: Technology, name: str, sums: Level, pixels: int) -> Archite
     slowed = cycle_s / technology.cycle_s
     levels = [replace(level, leak_pj=level.leak_pj * slowed) for level in (sums, weights, features, memory)]
     levels[1:3] = [replace(level, multiple_buffering=2) for level in levels[1:3]]
-    return replace(_machine(technology, name, 8, *levels), cycle_s=cycle_s)
+    return replace(_machine(technology, name, 8, *levels, wires=wires), cycle_s=cycle_s)
 
 
 ARRAY_SIDES = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32)
@@ -276,7 +293,7 @@ def _kib(level: str, word_bits: int, *sizes: int) -> Parameter:
     return Parameter(level, "capacity", tuple(size * KIB // word_bits for size in sizes))
 
 
-def eyeriss_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
+def eyeriss_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `eyeriss_like`: the array, all four capacities, and the shared buffer's bandwidth.
 
     Examples:
@@ -285,7 +302,7 @@ def eyeriss_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
         (5111040, 'shared_glb.fanout_x')
     """
     return HardwareSpace(
-        eyeriss_like(technology),
+        eyeriss_like(technology, wires),
         (
             Parameter("shared_glb", "fanout_x", ARRAY_SIDES),
             Parameter("shared_glb", "fanout_y", ARRAY_SIDES),
@@ -299,10 +316,10 @@ def eyeriss_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
     )
 
 
-def simba_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
+def simba_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `simba_like`: PEs, lanes and their width, all buffers, and the shared buffer's bandwidth."""
     return HardwareSpace(
-        simba_like(technology),
+        simba_like(technology, wires),
         (
             Parameter("GlobalBuffer", "fanout_x", (1, 2, 4, 8)),
             Parameter("GlobalBuffer", "fanout_y", (1, 2, 4, 8)),
@@ -318,10 +335,10 @@ def simba_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
     )
 
 
-def gemmini_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
+def gemmini_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `gemmini_like`: both sides of the array, scratchpad and its bandwidth, accumulator."""
     return HardwareSpace(
-        gemmini_like(technology),
+        gemmini_like(technology, wires),
         (
             Parameter("scratchpad", "fanout_x", (4, 8, 16, 32, 64)),
             Parameter("accumulator", "fanout_y", (4, 8, 16, 32, 64)),
@@ -333,10 +350,10 @@ def gemmini_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
     )
 
 
-def tpu_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
+def tpu_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `tpu_like`: both sides of the array, unified buffer, accumulators."""
     return HardwareSpace(
-        tpu_like(technology),
+        tpu_like(technology, wires),
         (
             Parameter("unified_buffer", "fanout_x", (32, 64, 128, 256)),
             Parameter("accumulator", "fanout_y", (32, 64, 128, 256)),
@@ -347,10 +364,10 @@ def tpu_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
     )
 
 
-def generic_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
+def generic_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `generic`: the array, both capacities, and the buffer's bandwidth."""
     return HardwareSpace(
-        generic(technology),
+        generic(technology, wires),
         (
             Parameter("GlobalBuffer", "fanout_x", ARRAY_SIDES),
             Parameter("GlobalBuffer", "fanout_y", ARRAY_SIDES),
@@ -362,14 +379,14 @@ def generic_space(technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace:
     )
 
 
-ARCHITECTURES: dict[str, Callable[[Technology], Architecture]] = {
+ARCHITECTURES: dict[str, Callable[[Technology, bool], Architecture]] = {
     "eyeriss": eyeriss_like,
     "simba": simba_like,
     "gemmini": gemmini_like,
     "tpu": tpu_like,
     "generic": generic,
 }
-SPACES: dict[str, Callable[[Technology], HardwareSpace]] = {
+SPACES: dict[str, Callable[[Technology, bool], HardwareSpace]] = {
     "eyeriss": eyeriss_space,
     "simba": simba_space,
     "gemmini": gemmini_space,
@@ -380,14 +397,18 @@ SPACES: dict[str, Callable[[Technology], HardwareSpace]] = {
 
 @overload
 def get_hardware(
-    name: str, space: Literal[False] = False, technology: Technology = TECHNOLOGY_45NM
+    name: str, space: Literal[False] = False, technology: Technology = TECHNOLOGY_45NM, wires: bool = True
 ) -> Architecture: ...
 @overload
-def get_hardware(name: str, space: Literal[True], technology: Technology = TECHNOLOGY_45NM) -> HardwareSpace: ...
-@overload
-def get_hardware(name: str, space: bool, technology: Technology = TECHNOLOGY_45NM) -> Architecture | HardwareSpace: ...
 def get_hardware(
-    name: str, space: bool = False, technology: Technology = TECHNOLOGY_45NM
+    name: str, space: Literal[True], technology: Technology = TECHNOLOGY_45NM, wires: bool = True
+) -> HardwareSpace: ...
+@overload
+def get_hardware(
+    name: str, space: bool, technology: Technology = TECHNOLOGY_45NM, wires: bool = True
+) -> Architecture | HardwareSpace: ...
+def get_hardware(
+    name: str, space: bool = False, technology: Technology = TECHNOLOGY_45NM, wires: bool = True
 ) -> Architecture | HardwareSpace:
     """A preset by name.
 
@@ -395,6 +416,7 @@ def get_hardware(
         name: "eyeriss", "simba", "gemmini", "tpu" or "generic".
         space: whether to return the space around the machine instead of the machine.
         technology: what its parts cost, and its clock; see `get_technology`.
+        wires: whether wires cost anything, where the technology knows them.
 
     Raises:
         InvalidInput: another name.
@@ -406,4 +428,4 @@ def get_hardware(
     presets = SPACES if space else ARCHITECTURES
     if name not in presets:
         raise InvalidInput(f"hardware is {name!r}; allowed: {', '.join(presets)}")
-    return presets[name](technology)
+    return presets[name](technology, wires)

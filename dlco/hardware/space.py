@@ -18,7 +18,9 @@ from dlco.hardware.forms import Monomial, monomial
 from dlco.hardware.limits import SLACK, Limit, excess_of
 from dlco.hardware.parameter import Parameter
 from dlco.hardware.reach import Reach
+from dlco.hardware.resize import laid_machine, resized, with_networks
 from dlco.hardware.technology import TECHNOLOGY_45NM, MemoryCurves, Technology
+from dlco.hardware.wires import Wires
 
 if TYPE_CHECKING:
     import cvxpy
@@ -30,7 +32,8 @@ class HardwareSpace:
 
     A register file or SRAM with a free capacity or bandwidth takes its energies, leakage and area from `technology`,
     or from curves of its own; leakage is scaled to the base's clock cycle. A DRAM with a free bandwidth keeps the
-    base's energy a word. All other levels, and the MACs, keep the base's numbers.
+    base's energy a word. All other levels, and the MACs, keep the base's numbers. Networks of a kind are laid out from
+    the sizes (`dlco.hardware.wires`).
 
     Attributes:
         base: the machine, with the values that stay fixed; also what a search may start from (`base_sizes`).
@@ -73,6 +76,9 @@ class HardwareSpace:
                 raise InvalidInput(
                     f"parameters frees {tie.name}, of a part of {level.memory!r}; sizes of parts are fixed"
                 )
+            if level.network is not None and level.network.kind and (self.base.is_split or not self.technology.wires):
+                why = "its memories are in parts" if self.base.is_split else f"{self.technology.name!r} has no wires"
+                raise InvalidInput(f"parameters frees {tie.name}; networks are not laid out anew where {why}")
             if tie.field == "capacity" and level.kind == "DRAM":
                 raise InvalidInput(f"kind of {level.name!r} is 'DRAM'; a free capacity is allowed for: regfile, SRAM")
         for name, driven in self.driven.items():
@@ -302,7 +308,14 @@ class HardwareSpace:
                 rows.setdefault(name, []).append(resized.get(name, fixed).expand(batch))
         scalars = {name: getattr(values, name).expand(batch) for name in MACHINE_FIELDS}
         levels = {name: torch.stack(row, dim=-1) for name, row in rows.items()}
-        return replace(values, **levels, **scalars)
+        machine = replace(values, **levels, **scalars)
+        return laid_machine(machine, self.base.levels, self.wires) if self.wires else machine
+
+    @cached_property
+    def wires(self) -> Wires | None:
+        """What networks are laid out by as sizes change; None where there are none, or no size is free."""
+        kinds = any(level.network is not None and level.network.kind for level in self.base.levels)
+        return self.technology.wires if kinds and self.parameters else None
 
     def _free(self, level: Level, sizes: torch.Tensor) -> dict[str, torch.Tensor]:
         """The level's sizes that are not fixed, by field, each `[...]` of `[..., parameters]`."""
@@ -310,23 +323,9 @@ class HardwareSpace:
 
     def _resize(self, level: Level, free: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The `Machine` columns of one level that its free sizes change, each of the shape of the sizes."""
-        changed = {name: value for name, value in free.items() if name.startswith("fanout") or name in PORTS}
-        if "capacity" in free:
-            changed["capacity"] = free["capacity"] / level.multiple_buffering
-        if "bandwidth" in free:
-            changed |= dict.fromkeys(("block_size", "read_bandwidth", "write_bandwidth"), free["bandwidth"])
-        if "bandwidth" in free and level.kind == "DRAM":
-            words = free["bandwidth"] / level.block_size
-            changed |= {name: getattr(level, name) * words for name in ("read_pj", "write_pj", "update_pj")}
-        elif "capacity" in free or "bandwidth" in free:
-            capacity, width = free.get("capacity", level.capacity), free.get("bandwidth", level.block_size)
-            own = dict(self.curves).get(level.name)
-            memory = own.cost if own else partial(self.technology.memory, level.kind)
-            cost = memory(capacity, level.word_bits, width)
-            changed |= cost._asdict()
-            changed["update_pj"] = cost.write_pj
-            changed["leak_pj"] = cost.leak_pj * (self.base.cycle_s / self.technology.cycle_s)
-        return changed
+        own = dict(self.curves).get(level.name)
+        memory = own.cost if own else partial(self.technology.memory, level.kind)
+        return resized(level, free, memory, self.base.cycle_s / self.technology.cycle_s)
 
     def architecture(self, sizes: torch.Tensor | Sequence[float]) -> Architecture:
         """The fixed machine of sizes that lie on the grid.
@@ -360,7 +359,8 @@ class HardwareSpace:
                 changed["capacity"] = float(free["capacity"])
             whole = {name: int(changed[name]) for name in ("block_size", "fanout_x", "fanout_y") if name in changed}
             levels.append(replace(level, **(changed | whole)))  # type: ignore[arg-type]
-        return replace(self.base, levels=tuple(levels))
+        made = replace(self.base, levels=tuple(levels))
+        return with_networks(made, self.wires) if self.wires else made
 
     def machines_at(self, index: torch.Tensor) -> Machine:
         """The machines at grid positions `[..., parameters]`, on the device of these; raises as `index_to_sizes`."""

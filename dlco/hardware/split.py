@@ -59,7 +59,8 @@ def split(
             own = {space for other, some in asked for space in some if other == name}
             level = replace(level, name=part_name(name, spaces), bypass=level.bypass | own - set(spaces), memory=name)
             if name in often[:number]:
-                level = replace(level, area_um2=0.0, leak_pj=0.0)
+                network = None if level.network is None else replace(level.network, area_um2=0.0)
+                level = replace(level, area_um2=0.0, leak_pj=0.0, network=network)
             if number != fanned[name]:
                 level = replace(level, fanout_x=1, fanout_y=1)
         stacks.setdefault(_place(architecture, often, name), []).append(level)

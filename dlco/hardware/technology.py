@@ -30,6 +30,7 @@ import torch
 from dlco.errors import InvalidInput
 from dlco.hardware.dram import DRAM_KINDS
 from dlco.hardware.posynomial import Posynomial, Size, Term
+from dlco.hardware.wires import Wires
 
 QUANTITIES = ("read_pj", "write_pj", "leak_pj", "area_um2")
 ZERO = Posynomial(())
@@ -105,6 +106,7 @@ class Technology:
         dram_pj_per_bit: types of DRAM, each with the pJ that reading or writing a bit takes; the first is the default.
         mac_pj, mac_area_um2: of the operand width in bits.
         cycle_s: seconds of the cycle that `leak_pj` refers to.
+        wires: between the parts; None where nothing is said of them.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Technology:
     mac_pj: Posynomial
     mac_area_um2: Posynomial
     cycle_s: float = 1e-9
+    wires: Wires | None = None
 
     def sram(self, capacity_words: Size, word_bits: int = 16, block_size: Size = 1.0) -> MemoryCost:
         """Cost of an SRAM that moves `block_size` words an access.
@@ -272,8 +275,14 @@ TECHNOLOGY_45NM = Technology(
     dram_pj_per_bit=tuple((name, kind.pj_per_bit) for name, kind in DRAM_KINDS.items()),
     mac_pj=Posynomial((Term(0.0065625, 1.0), Term(0.0123828, 2.0))),
     mac_area_um2=Posynomial((Term(8.68757, 1.0), Term(6.20117, 2.0))),
+    wires=Wires(
+        pj_per_bit_mm=0.12 * (1.0 / 0.9) ** 2,
+        track_um=0.36,
+        register_pj_per_bit=2 * float(_REGFILE_ENERGY_45NM(1.0)) / 16,
+    ),
 )
-"""45 nm, fitted to estimates made with Accelergy 0.4 (CACTI 7, Aladdin); see the module's table of errors."""
+"""45 nm, fitted to estimates made with Accelergy 0.4 (CACTI 7, Aladdin); see the module's table of errors. Wires are
+those of `dlco.hardware.wires`, at 1.0 V; a register costs what a register file of one 16-bit word does."""
 
 EYERISS_COSTS = {"register": 1.0, "inter-PE": 2.0, "buffer": 6.0, "DRAM": 200.0, "MAC": 1.0}
 """Energy of a 16-bit word's access relative to a 16-bit MAC (Chen et al., ISCA 2016, table IV). The transfer between
@@ -299,5 +308,5 @@ EYERISS_NORMALISED = Technology(
     mac_pj=Posynomial((Term(EYERISS_COSTS["MAC"], 0.0),)),
     mac_area_um2=TECHNOLOGY_45NM.mac_area_um2,
 )
-"""Eyeriss' normalised costs as pJ: constant energies, no leakage, areas of the 45 nm fit. Buffers and DRAM are
-charged by the bit (table IV is for words of 16), registers by the word."""
+"""Eyeriss' normalised costs as pJ: constant energies, no leakage, no wires, areas of the 45 nm fit. Buffers and DRAM
+are charged by the bit (table IV is for words of 16), registers by the word."""

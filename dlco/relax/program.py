@@ -167,7 +167,7 @@ class RelaxedLayers:
         nest, machine = self.nest(x, position), self.machines(y)
         arithmetic = Epigraph(bound=tau.exp())
         accesses = count_accesses(nest, self.group.kept, DEFAULT_RULES, arithmetic)
-        spent = performance(nest, machine, accesses, arithmetic)
+        spent = performance(nest, machine, self.group.kept, accesses, arithmetic)
         needs = [_log(one) - tau for one in arithmetic.candidates]
         if self.paced:
             needs.append(tau - _log(PACE.maximum(arithmetic.candidates)))
@@ -192,7 +192,7 @@ class RelaxedLayers:
         sizes = y.mT.view(y.shape[1], *([1] * (x.dim() - 4)), len(y), 1)
         nest, machine = self.nest(x.flatten(-2).movedim(-1, 0), position), self.machines(sizes)
         accesses = count_accesses(nest, self.group.kept, DEFAULT_RULES, Largest())
-        spent = performance(nest, machine, accesses, Largest())
+        spent = performance(nest, machine, self.group.kept, accesses, Largest())
         full = [_log(one) for one in occupancies(nest, machine, self.group.kept)]
         full.append(_log(spent.cycles) - self.latency)
         energy, cycles, *full = (one.expand(x.shape[:-2]) for one in (_log(spent.energy_pj), _log(spent.cycles), *full))

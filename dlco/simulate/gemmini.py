@@ -28,7 +28,8 @@ from dataclasses import dataclass
 from math import ceil, gcd, prod
 
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import Architecture, check_number
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.checks import check_number
 from dlco.mapping.checks import check_mapping
 from dlco.mapping.mapping import Mapping
 from dlco.workload.layer import Layer

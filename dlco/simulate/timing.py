@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlco.errors import InvalidInput
-from dlco.hardware.architecture import check_number
+from dlco.hardware.checks import check_number
 from dlco.workload.problem import check_positive_int
 
 
