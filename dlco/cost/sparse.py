@@ -71,8 +71,8 @@ class Zeros:
     def left(self, accesses: Accesses, kept: Kept) -> Accesses:
         """The words that are left of a dense execution's; `kept`: `[levels][spaces]` whether a level keeps them."""
         density, bits = self.density, self.word_bits
-        tables = (accesses.reads, accesses.fills, accesses.updates)
-        reads, fills, updates = ([list(row) for row in table] for table in tables)
+        tables = (accesses.reads, accesses.fills, accesses.updates, accesses.drains)
+        reads, fills, updates, drains = ([list(row) for row in table] for table in tables)
         for s, space in enumerate(self.problem.dataspaces):
             child: int | None = None
             for level in (level for level, row in enumerate(kept) if row[s]):
@@ -80,5 +80,6 @@ class Zeros:
                 reads[level][s] = product((reads[level][s], served))
                 updates[level][s] = product((updates[level][s], served))
                 fills[level][s] = product((fills[level][s], density.words(space, bits[level])))
+                drains[level][s] = product((drains[level][s], density.words(space, bits[level])))
                 child = level
-        return Accesses(reads, fills, updates)
+        return Accesses(reads, fills, updates, drains)

@@ -13,11 +13,13 @@ _SQUARE_MM = 1e-6  # of a um2
 
 
 def machine_table(architecture: Architecture) -> Table:
-    """A row a storage level, outermost first, and one for the MACs."""
+    """A row a storage level, outermost first, one for the MACs, and one for the wires where they cost something."""
     pairs = reversed(list(zip(architecture.levels, architecture.instances, strict=True)))
     rows = [_level_row(level, instances) for level, instances in pairs]
     mac = (architecture.mac_name, "MAC", "", f"{architecture.mac_bits} bits", f"{architecture.macs:,}", "", "")
     rows.append((*mac, _area(architecture.mac_area_um2 * architecture.macs), ""))
+    if any(level.network is not None for level in architecture.levels):
+        rows.append(("wires", "", *[""] * 5, _area(architecture.network_um2), ""))
     bypassed = any(level.bypass or not level.capacity for level in architecture.levels)
     header = ("level", "kind", "words", "size", "instances", "children", "words/cycle", "area mm2", "bypasses")
     return Table(

@@ -21,7 +21,7 @@ class LayerCost:
     Attributes:
         count: executions in the network.
         macs, cycles, energy_pj, utilization: as in `dlco.cost.Cost`.
-        level_pj: access energy of each level, pJ, innermost first; `mac_pj` and `leak_pj` are the rest.
+        level_pj: access energy of each level, pJ, innermost first; `mac_pj`, `leak_pj` and `wire_pj` are the rest.
     """
 
     count: Count
@@ -32,6 +32,7 @@ class LayerCost:
     level_pj: dict[str, Figure]
     mac_pj: Figure
     leak_pj: Figure
+    wire_pj: Figure = 0.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def evaluate_network(
             },
             mac_pj=cost.mac_pj.item(),
             leak_pj=cost.leak_pj.sum().item(),
+            wire_pj=cost.wire_pj.sum().item(),
         )
     energy = sum(one.energy_pj * one.count for one in costs.values())
     cycles = sum(one.cycles * one.count for one in costs.values())

@@ -182,20 +182,22 @@ class Solution(Document):
         Returns:
             `layer`, `count` (executions in the network), and figures of one execution: `macs`, `cycles`, `latency_s`,
             `energy_pj`, `edp_pj_cycles`, `utilization` (of the MAC units, 0 to 1); where the energy goes: `mac_pj`,
-            `leak_pj` and `<level>_pj` for every level, innermost first.
+            `leak_pj`, `wire_pj` where wires cost energy, and `<level>_pj` for every level, innermost first.
         """
         return to_csv(*self._rows())
 
     def _rows(self) -> tuple[list[str], Rows]:
         """(columns, rows) of `to_csv`."""
         columns = ["layer", "count", "macs", "cycles", "latency_s", "energy_pj", "edp_pj_cycles", "utilization"]
-        columns += ["mac_pj", "leak_pj", *(f"{level.name}_pj" for level in self.architecture.levels)]
+        wired = any(level.network is not None for level in self.architecture.levels)
+        columns += ["mac_pj", "leak_pj", *["wire_pj"] * wired]
+        columns += [f"{level.name}_pj" for level in self.architecture.levels]
         rows = []
         for layer in self.layers:
             one = self.layer_costs[layer.name]
             figures = one.count, one.macs, one.cycles, one.cycles * self.architecture.cycle_s, one.energy_pj
-            rest = one.energy_pj * one.cycles, one.utilization, one.mac_pj, one.leak_pj, *one.level_pj.values()
-            rows.append((layer.name, *figures, *rest))
+            rest = one.energy_pj * one.cycles, one.utilization, one.mac_pj, one.leak_pj, *[one.wire_pj] * wired
+            rows.append((layer.name, *figures, *rest, *one.level_pj.values()))
         return columns, rows
 
     def to_dict(self) -> dict[str, Any]:

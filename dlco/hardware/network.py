@@ -37,7 +37,7 @@ class Network:
         InvalidInput: another kind, figures out of range, or steps of a link.
 
     Examples:
-        >>> machine = dlco.hardware.generic()
+        >>> machine = dlco.hardware.generic(wires=True)
         >>> network = machine.level("GlobalBuffer").network
         >>> network.kind, round(network.reach_pj, 2), round(network.step_pj, 3)  # pJ a bit
         ('tree', 0.19, 0.016)

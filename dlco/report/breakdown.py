@@ -24,7 +24,8 @@ class Breakdown:
         ideal_cycles: with every MAC of the machine busy all the time.
         level_cycles: by level, what its bandwidth alone would need; levels without limits left out. The largest of
             these and of the compute cycles, rounded up, are the cycles.
-        energy_pj: by level and dataspace; `mac_pj` and `leak_pj` (all levels) are the rest of the layer's energy.
+        energy_pj: by level and dataspace; `mac_pj`, `leak_pj` and `wire_pj` (all levels) are the rest of the layer's
+            energy.
         spatial: MACs in use over MACs there are; `temporal`: share of the cycles that those are busy. Their product is
             the utilisation.
         filled: by level, words kept over words that fit, of the instances in use; levels without limits left out.
@@ -41,6 +42,7 @@ class Breakdown:
     energy_pj: dict[str, dict[str, float]]
     mac_pj: float
     leak_pj: float
+    wire_pj: float
     spatial: float
     temporal: float
     filled: dict[str, float]
@@ -93,6 +95,7 @@ def _breakdown(layer: Layer, machine: Architecture, mapping: Mapping) -> Breakdo
         },
         mac_pj=cost.mac_pj.item(),
         leak_pj=cost.leak_pj.sum().item(),
+        wire_pj=cost.wire_pj.sum().item(),
         spatial=used / machine.macs,
         temporal=layer.operations / used / cost.cycles.item(),
         filled=filled,

@@ -1,6 +1,7 @@
 """An `Architecture` as Timeloop's YAML, v0.3 (a tree) or v0.4 (a list of nodes), with its ERT and ART."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +13,8 @@ from dlco.timeloop.architecture import fanout_names
 from dlco.timeloop.attributes import LARGEST
 from dlco.timeloop.write_constraints import Groups, node_groups, section
 from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, number, quoted
+
+logger = logging.getLogger("dlco")
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
 
     In v0.3 a level's `bypass` has no place: it belongs to the mapping (`write_mapping`). v0.4 writes it as a
     constraint of the level. The constraints that the architecture carries become `architecture_constraints` in v0.3,
-    and stand in the nodes in v0.4.
+    and stand in the nodes in v0.4. Wires (`Level.network`) have no place: they are left out with a warning.
 
     Args:
         architecture: the machine.
@@ -59,6 +62,9 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
         True
     """
     check_version(version)
+    wired = [level.name for level in architecture.levels if level.network is not None]
+    if wired:
+        logger.warning("wires of %s are left out: Timeloop counts networks by other rules", ", ".join(wired))
     for level in architecture.levels:
         if level.memory is not None:
             raise NotSupported(

@@ -18,7 +18,7 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, YELLOW = (
     "#F0E442",
 )
 GREY, DARK, BLACK = "#BBBBBB", "#555555", "#000000"
-MAC_COLOUR, LEAK_COLOUR, DRAM_COLOUR = GREY, BLACK, BLUE
+MAC_COLOUR, WIRE_COLOUR, LEAK_COLOUR, DRAM_COLOUR = GREY, DARK, BLACK, BLUE
 _LEVELS = (YELLOW, VERMILLION, SKY, GREEN, ORANGE, PURPLE)
 HATCHES = ("", "////", "xxxx", "----", "||||")  # one a dataspace; of straight lines, which take little room
 MARKERS = ("s", "^", "D", "v", "P", "X")  # one a level

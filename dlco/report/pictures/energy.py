@@ -12,7 +12,7 @@ from dlco.design.solution import Solution
 from dlco.report.breakdown import Breakdown, breakdowns, dataspaces
 from dlco.report.drawing.axes import ROW, axis_unit, layer_rows_axis, style_axes
 from dlco.report.drawing.canvas import check_picture, finish, new_figure
-from dlco.report.drawing.colours import BLACK, LEAK_COLOUR, MAC_COLOUR, hatch_of, level_colours, patch
+from dlco.report.drawing.colours import BLACK, LEAK_COLOUR, MAC_COLOUR, WIRE_COLOUR, hatch_of, level_colours, patch
 from dlco.report.drawing.svg import set_hover
 
 _EDGE = 1.7  # inches of title, axis and legend
@@ -22,7 +22,7 @@ _BAR = 0.78  # of a row
 def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, *, title: str = "") -> Figure:
     """A bar a layer: the energy of its executions, coloured by level and hatched by dataspace.
 
-    From the left: MACs, then the levels from the innermost outwards, then leakage. The bars add up to the network's
+    From the left: MACs, then the levels from the innermost outwards, wires, leakage. The bars add up to the network's
     energy.
 
     Arguments, result and errors are those of `plot_solution`; by default the title says what is shown.
@@ -30,7 +30,7 @@ def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, 
     check_picture(path)
     rows = breakdowns(solution)
     colours = level_colours(solution.architecture)
-    spaces = dataspaces(rows)
+    spaces, others = dataspaces(rows), {"MACs": MAC_COLOUR, "wires": WIRE_COLOUR}
     figure = new_figure(_EDGE + ROW * len(rows))
     axes = figure.subplots()
     largest = max(sum(pj for *_, pj in energy_parts_of(row)) * row.count for row in rows) * JOULES
@@ -39,7 +39,7 @@ def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, 
         left = 0.0
         for level, space, pj in energy_parts_of(row):
             joules = pj * row.count * JOULES
-            colour = MAC_COLOUR if level == "MACs" else colours.get(level, LEAK_COLOUR)
+            colour = colours.get(level, others.get(level, LEAK_COLOUR))
             hatch = hatch_of(spaces.index(space)) if space else ""
             text = f"{row.name}: {_named(level, space)} {pretty(si(joules, 'J'))}"
             _bar(axes, i, left, joules / divisor, colour, hatch, text)
@@ -56,11 +56,11 @@ def plot_energy(solution: Solution, path: str | os.PathLike[str] | None = None, 
 def energy_parts_of(row: Breakdown) -> list[tuple[str, str, float]]:
     """(level, dataspace, pJ of one execution) of all that is not 0, in the order of the bars.
 
-    "MACs" come first and "leakage" last, both without a dataspace.
+    "MACs" come first, "wires" and "leakage" last, without a dataspace.
     """
     parts = [("MACs", "", row.mac_pj)]
     parts += [(level, space, pj) for level, spaces in row.energy_pj.items() for space, pj in spaces.items()]
-    parts.append(("leakage", "", row.leak_pj))
+    parts += [("wires", "", row.wire_pj), ("leakage", "", row.leak_pj)]
     return [part for part in parts if part[2] > 0]
 
 
@@ -77,7 +77,7 @@ def _named(level: str, space: str) -> str:
 def _legends(figure: Figure, rows: tuple[Breakdown, ...], colours: dict[str, str], spaces: tuple[str, ...]) -> None:
     """Levels by colour, dataspaces by hatch: only those that cost anything."""
     present = {(level, space) for row in rows for level, space, _ in energy_parts_of(row)}
-    levels = {"MACs": MAC_COLOUR} | colours | {"leakage": LEAK_COLOUR}
+    levels = {"MACs": MAC_COLOUR} | colours | {"wires": WIRE_COLOUR, "leakage": LEAK_COLOUR}
     handles = [patch(colour, name) for name, colour in levels.items() if any(name == level for level, _ in present)]
     handles += [
         patch("#FFFFFF", name, hatch_of(i))

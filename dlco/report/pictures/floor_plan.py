@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
-from dlco.hardware.architecture import Architecture
+from dlco.hardware.architecture import Architecture, Level
 from dlco.report.drawing.canvas import check_picture, finish, new_figure
 from dlco.report.drawing.colours import BLACK, DARK, MAC_COLOUR, hatch_of, level_colours, patch
 from dlco.report.drawing.svg import set_hover
@@ -74,7 +74,12 @@ def subtree_area(machine: Architecture, level: int) -> float:
     if level < 0:
         return machine.mac_area_um2 * 1e-6
     own = machine.levels[level]
-    return own.area_um2 * 1e-6 + own.fanout_x * own.fanout_y * subtree_area(machine, level - 1)
+    return _own_um2(own) * 1e-6 + own.fanout_x * own.fanout_y * subtree_area(machine, level - 1)
+
+
+def _own_um2(level: Level) -> float:
+    """Area of an instance of a level with its wires."""
+    return level.area_um2 + (level.network.area_um2 if level.network else 0.0)
 
 
 def enlarged(machine: Architecture) -> int | None:
@@ -103,7 +108,7 @@ def _blocks(machine: Architecture, level: int, room: tuple[float, float, float, 
     own, whole = machine.levels[level], subtree_area(machine, level)
     if whole <= 0:
         return
-    share = own.area_um2 * 1e-6 / whole
+    share = _own_um2(own) * 1e-6 / whole
     if share > 0:  # a strip across the shorter side
         if width >= height:
             yield Block(own.name, x, y, width * share, height)
@@ -140,7 +145,7 @@ def _under(machine: Architecture, level: int) -> list[tuple[str, float]]:
         return [(machine.mac_name, subtree_area(machine, level))]
     own = machine.levels[level]
     n = own.fanout_x * own.fanout_y
-    return [(own.name, own.area_um2 * 1e-6), *((name, area * n) for name, area in _under(machine, level - 1))]
+    return [(own.name, _own_um2(own) * 1e-6), *((name, area * n) for name, area in _under(machine, level - 1))]
 
 
 def _grid(columns: int, rows: int, aspect: float) -> tuple[int, int]:
@@ -228,7 +233,7 @@ def _legend(machine: Architecture) -> list[Patch]:
     """Every part with its area, outermost first."""
     total, colours, hatches = machine.area_mm2, level_colours(machine), _hatches(machine)
     parts = [
-        (level.name, n, level.area_um2 * n * 1e-6)
+        (level.name, n, _own_um2(level) * n * 1e-6)
         for level, n in reversed(list(zip(machine.levels, machine.instances, strict=True)))
     ]
     parts.append((machine.mac_name, machine.macs, machine.mac_area_um2 * machine.macs * 1e-6))

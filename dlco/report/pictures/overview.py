@@ -13,7 +13,7 @@ from dlco.design.objective import JOULES
 from dlco.design.solution import Solution
 from dlco.report.drawing.axes import axis_unit, style_axes
 from dlco.report.drawing.canvas import check_picture, finish, new_figure
-from dlco.report.drawing.colours import DARK, LEAK_COLOUR, MAC_COLOUR, level_colours
+from dlco.report.drawing.colours import DARK, LEAK_COLOUR, MAC_COLOUR, WIRE_COLOUR, level_colours
 from dlco.report.drawing.words import layer_label, plain
 
 _CYCLES = DARK
@@ -56,11 +56,12 @@ def plot_solution(solution: Solution, path: str | os.PathLike[str] | None = None
 
 
 def energy_parts(solution: Solution) -> dict[str, list[float]]:
-    """Where the energy of each layer's executions goes, pJ: MACs, every level from the innermost, leakage."""
+    """Where the energy of each layer's executions goes, pJ: MACs, every level from the innermost, wires, leakage."""
     costs = [solution.layer_costs[layer.name] for layer in solution.layers]
     parts = {"MACs": [one.mac_pj * one.count for one in costs]}
     for level in solution.architecture.levels:
         parts[level.name] = [one.level_pj[level.name] * one.count for one in costs]
+    parts["wires"] = [one.wire_pj * one.count for one in costs]
     parts["leakage"] = [one.leak_pj * one.count for one in costs]
     return {name: values for name, values in parts.items() if any(values)}
 
@@ -70,7 +71,7 @@ def _draw_energy(axes: Axes, solution: Solution) -> None:
     left = [0.0] * len(solution.layers)
     sums = [sum(values) * JOULES for values in zip(*parts.values(), strict=True)]
     divisor, unit = axis_unit(max(sums, default=0.0), "J")
-    colours = {"MACs": MAC_COLOUR, "leakage": LEAK_COLOUR} | level_colours(solution.architecture)
+    colours = {"MACs": MAC_COLOUR, "wires": WIRE_COLOUR, "leakage": LEAK_COLOUR} | level_colours(solution.architecture)
     for name, values in parts.items():
         widths = [value * JOULES / divisor for value in values]
         bars = axes.barh(range(len(left)), widths, _BAR, left, color=colours[name], edgecolor="white", lw=0.4)
