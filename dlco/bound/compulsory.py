@@ -5,6 +5,7 @@ Proof, under the default counting rules (whole tiles fetched at restarts, no for
 * Every MAC is executed once, so a machine with n MAC units needs at least MACs / n cycles.
 * Every word of an input that some MAC uses enters each level that keeps the input, and is read there, at least once;
   so is every word of the result written (words that strides skip are not counted: `used_words`).
+* Words that a level serves, and words that one takes from it or gives back, walk the networks between them.
 * Each MAC takes its operands from the innermost level that keeps them, where one read serves at most as many MACs
   as there are below an instance. Of a result without gaps, all but the first visit of a word to an instance is read
   back too, and a word has at most as many first visits as there are instances, or partial sums.
@@ -22,6 +23,7 @@ import torch
 from dlco.design.budget import Budget
 from dlco.design.objective import JOULES, Objective
 from dlco.hardware.architecture import Architecture, Machine
+from dlco.hardware.network import MACS, ways
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.mapping.kept import kept_levels
 from dlco.workload.layer import Layer
@@ -145,7 +147,26 @@ def _energy(problem: Problem, machines: Machine, base: Architecture, free: Colle
     for space, kept in zip(problem.dataspaces, kept_levels(problem, base), strict=True):
         some = [level for level in kept[:-1] if level in may]
         left_out = (set(out) for n in range(len(some) + 1) for out in combinations(some, n))
-        energy += min(_moved(problem, machines, space, [lv for lv in kept if lv not in out]) for out in left_out)
+        choices = ([lv for lv in kept if lv not in out] for out in left_out)
+        energy += min(
+            _moved(problem, machines, space, some) + _walked(problem, machines, base, space, some) for some in choices
+        )
+    return energy
+
+
+def _walked(problem: Problem, machines: Machine, base: Architecture, space: Dataspace, kept: Sequence[int]) -> float:
+    """PJ of the sure words of a dataspace that these levels keep, over networks."""
+    if not bool((machines.reach_pj != 0).any()):
+        return 0.0
+    table = [[level in kept] for level in range(len(base.levels))]
+    below = (machines.fanout_x * machines.fanout_y)[:, : kept[0] + 1].prod(-1)
+    energy = 0.0
+    for way in ways(table, (machines.step_pj != 0).any(0).tolist(), machines.ranks):
+        words = used_words(problem, space)
+        served, taken = (problem.macs / float(below.max()), problem.macs) if way.child == MACS else (words, words)
+        far, near = (machines.reach_pj[:, list(some)].sum(-1) for some in (way.far, way.near))
+        near = near if way.step is None else near + machines.step_pj[:, way.step]
+        energy += base.levels[way.parent].word_bits * (served * float(far.min()) + taken * float(near.min()))
     return energy
 
 
