@@ -102,6 +102,8 @@ def _read_hardware(source: str, arguments: argparse.Namespace) -> Architecture |
         for name in ("technology", "vdd", "clock"):
             if getattr(arguments, name) is not None:
                 raise InvalidInput(f"--{name} is given, but the file {source!r} states what its machine costs")
+        if arguments.wires:
+            raise InvalidInput(f"--wires is given, but the file {source!r} states what its machine costs")
         return read_architecture(Path(source))
     if source not in ARCHITECTURES:
         raise InvalidInput(
@@ -113,7 +115,7 @@ def _read_hardware(source: str, arguments: argparse.Namespace) -> Architecture |
     technology = get_technology(
         arguments.technology or "45nm", arguments.vdd, None if arguments.clock is None else 1 / (arguments.clock * 1e6)
     )
-    return get_hardware(source, space=not arguments.fixed, technology=technology)
+    return get_hardware(source, space=not arguments.fixed, technology=technology, wires=arguments.wires)
 
 
 def _dram(text: str) -> tuple[str, int]:

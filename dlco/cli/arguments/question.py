@@ -70,6 +70,9 @@ def add_hardware(parser: Group) -> None:
     parser.add_argument(
         "--clock", metavar="MHZ", type=float, help="of the named hardware (default: 1000, slower where gates are)"
     )
+    parser.add_argument(
+        "--wires", action="store_true", help="of the named hardware: wires between levels cost energy and area"
+    )
     dram = parser.add_argument(
         "--dram",
         metavar="KIND[=N]",
