@@ -158,9 +158,9 @@ class Boxes:
         if wires is None:
             return given
         spans = Spans(
-            kinds=[network and network.kind for network in given],
+            kinds=[network.kind if network else None for network in given],
             word_bits=[level.word_bits for level in levels],
-            fanouts=[tuple(self._sized(lv, name, box.low) for name in ("fanout_x", "fanout_y")) for lv in levels],
+            fanouts=[(self._sized(lv, "fanout_x", box.low), self._sized(lv, "fanout_y", box.low)) for lv in levels],
             widths=[self._width(level, box) for level in levels],
             areas=self._areas(box),
             mac_area=self.space.base.mac_area_um2,
