@@ -206,6 +206,10 @@ class Solution(Document):
         for name in ("constraints", "containers"):  # for earlier readers, where there are none
             if not getattr(self.architecture, name):
                 del data["architecture"][name]
+        for parts, name in ((data["architecture"]["levels"], "network"), (data["layer_costs"].values(), "wire_pj")):
+            for part in parts:
+                if not part[name]:
+                    del part[name]
         unsaid = [name for name in ("space", "constraints") if data[name] is None]
         unsaid += [name for name in ("course", "residents") if not data[name]]
         return {name: value for name, value in data.items() if name not in unsaid}
