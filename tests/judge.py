@@ -73,7 +73,8 @@ def judge_solution(
         assert bool(cost.valid), layer.name
         assert told.cycles == cost.cycles.item(), layer.name
         assert _same(told.energy_pj, cost.energy_pj.item()), layer.name
-        assert _same(told.energy_pj, sum(told.level_pj.values()) + told.mac_pj + told.leak_pj + told.wire_pj), layer.name
+        parts = sum(told.level_pj.values()) + told.mac_pj + told.leak_pj + told.wire_pj
+        assert _same(told.energy_pj, parts), layer.name
         assert (told.count, told.macs) == (layer.count, layer.macs), layer.name
         assert told.cycles * machine.macs >= layer.problem.macs * (1 - LIMIT), "no machine is faster than its MACs"
         cycles += layer.count * cost.cycles.item()
