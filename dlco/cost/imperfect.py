@@ -221,9 +221,7 @@ def imperfect_performance(
     if zeros is not None:
         accesses, rushed = zeros.left(accesses, kept), zeros.left(rushed, kept)
         busy = replace(busy, steps_run=busy.steps_run * zeros.steps_share)
-    spent = paced(
-        performance(mean, machine, kept, accesses, EXACT), performance(busy, machine, kept, rushed, EXACT)
-    )
+    spent = paced(performance(mean, machine, kept, accesses, EXACT), performance(busy, machine, kept, rushed, EXACT))
     return accesses, spent if zeros is None else replace(spent, mac_pj=product((spent.mac_pj, zeros.macs_share)))
 
 

@@ -43,8 +43,6 @@ SHARED = (  # of the tables, those that do not depend on what levels keep
 )
 
 
-
-
 @dataclass(frozen=True, eq=False)
 class LayerTables(Tiles):
     """One problem on one machine that `dlco.exact.covered` lets pass; `K` terms, `R` results.
