@@ -67,7 +67,7 @@ def uneven_table(
 
 def optimum(layer: Layer, architecture: Architecture, *, uneven: bool) -> tuple[float, float]:
     """(cycles, pJ) of the least EDP of one execution."""
-    found = dlco.solve([replace(layer, count=1)], architecture, objective="edp", uneven=uneven)
+    found = dlco.solve([replace(layer, count=1)], architecture, objective="edp", uneven=uneven, imperfect=False)
     if found.gap != 0:
         raise RuntimeError(f"the optimum of {layer.name} was not proved")
     return found.cost.cycles, found.cost.energy_pj

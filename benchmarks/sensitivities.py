@@ -73,7 +73,7 @@ def cases() -> Iterator[Case]:
 def optimum(case: Case, machine: Architecture, budget: dlco.Budget) -> Solution | None:
     """The proved best; None where nothing keeps the limits."""
     try:
-        solution = dlco.solve([case.layer], machine, case.objective, budget)
+        solution = dlco.solve([case.layer], machine, case.objective, budget, imperfect=False)
     except InvalidInput:
         return None
     if solution.status == "infeasible":
@@ -186,7 +186,7 @@ def found_in(net: list[dlco.Layer], space: HardwareSpace, budget: dlco.Budget, s
     found = [float("inf")]
     for machine in dict.fromkeys(machines):
         if machine != start.architecture and not any(use.broken for use in budget.machine_uses(machine)):
-            found.append(dlco.solve(net, machine, "edp", budget).value)
+            found.append(dlco.solve(net, machine, "edp", budget, imperfect=False).value)
     kept = start.architecture in machines and not any(use.broken for use in budget.machine_uses(start.architecture))
     return min([*found, start.value]) if kept else min(found)
 

@@ -201,7 +201,7 @@ def _rows(listing: Listing, batch: Batch, machine: Machine, unit_costs: UnitCost
     nest = listing.splits.nest(batch.rows, batch.place)
     kept = listing.splits.kept
     accesses = count_accesses(nest, kept, DEFAULT_RULES, EXACT)
-    spent = performance(nest, machine, accesses, EXACT)
+    spent = performance(nest, machine, kept, accesses, EXACT)
     columns = torch.zeros(len(unit_costs.table), n, dtype=torch.float64)
     fixed = torch.zeros(n, dtype=torch.float64) + torch.as_tensor(spent.mac_pj)
     for level in range(nest.levels):

@@ -71,7 +71,8 @@ def totals(task: Task, evaluator: Evaluator, built: Sequence[Nest], machine: Mac
     energy, cycles, excess = [], [], []
     for group, nest in zip(task.groups, built, strict=True):
         shape = starts, len(group.layers)
-        spent = performance(nest, machine, count_accesses(nest, group.kept, DEFAULT_RULES, RELAXED), RELAXED)
+        accesses = count_accesses(nest, group.kept, DEFAULT_RULES, RELAXED)
+        spent = performance(nest, machine, group.kept, accesses, RELAXED)
         energy.append(spent.energy_pj.expand(shape))
         cycles.append(spent.cycles.expand(shape))
         excess += [share.log().expand(shape) for share in occupancies(nest, machine, group.kept)]

@@ -1,16 +1,19 @@
 """The exact search on machines whose wires cost energy, against every mapping listed; and on presets."""
 
 import random
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from dlco import conv2d, evaluate, solve
-from dlco.exact import optimal_layer
+from dlco.errors import InvalidInput
+from dlco.exact import enumerate_layer, optimal_layer
 from dlco.hardware import Architecture, Network, get_hardware
 from dlco.hardware.box import Box, Boxes
 
-from .test_optimal import check, random_hierarchy, random_layer, random_machine
+from .test_imperfect import random_layer as random_odd_layer
+from .test_optimal import check, points, random_hierarchy, random_layer, random_machine
 
 
 def wired(machine: Architecture, rng: random.Random) -> Architecture:
@@ -84,3 +87,16 @@ def test_wires_of_a_box_are_never_dearer_than_those_of_its_machines(name: str) -
         assert boxes.optimistic(point) == machine
         assert boxes.least_area(point) <= machine.area_mm2 * (1 + 1e-12)
         assert boxes.least_area(point) == pytest.approx(machine.area_mm2)
+
+
+@pytest.mark.parametrize("inside", [0, 1, 2])
+def test_the_front_of_factors_that_need_not_divide_is_that_of_every_mapping_listed(inside: int) -> None:
+    rng, done = random.Random(90 + inside), 0
+    while done < 3:
+        layer, machine = random_odd_layer(rng, (600, 150, 60)[inside]), wired(random_machine(rng, inside), rng)
+        with suppress(InvalidInput):  # no mapping, or too many to list
+            listed = enumerate_layer(layer, machine, imperfect=True, limit=40_000)
+            found = optimal_layer(layer, machine, imperfect=True)
+            assert found.proved
+            assert points(found.front) == pytest.approx(points(listed), rel=1e-9)
+            done += 1
