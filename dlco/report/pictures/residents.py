@@ -18,6 +18,7 @@ from dlco.report.drawing.svg import set_hover
 from dlco.report.drawing.words import plain
 
 _EDGE, _PANEL = 0.9, 2.1  # inches of title and axis, and of every memory
+_NAMED = 0.3  # of the capacity: the least height of a bar that has room for its name
 _COLOURS = (SKY, ORANGE, GREEN, PURPLE, BLUE, VERMILLION)
 
 
@@ -37,8 +38,9 @@ def plot_residents(solution: Solution, path: str | os.PathLike[str] | None = Non
     panels = figure.subplots(len(levels), 1, sharex=True, squeeze=False)[:, 0]
     for axes, level in zip(panels, levels, strict=True):
         own = [one for one in solution.residents if one.level == level.name]
-        _draw(axes, own, solution.course)
+        _draw(axes, own, solution.course, _NAMED * level.usable_capacity)
         axes.axhline(level.usable_capacity, color=BLACK, lw=1.0)
+        axes.annotate("capacity", (1, level.usable_capacity), (4, -3), textcoords="offset points", va="top", fontsize=8)
         axes.set_ylim(0, 1.05 * level.usable_capacity)
         axes.set_ylabel(f"words in {plain(level.name)}", fontsize=9)
         style_axes(axes, "y")
@@ -48,8 +50,8 @@ def plot_residents(solution: Solution, path: str | os.PathLike[str] | None = Non
     return finish(figure, path, title or "What stays on the chip")
 
 
-def _draw(axes: Axes, residents: Sequence[Resident], course: Sequence[str]) -> None:
-    """A bar for every result, those of one step on top of each other."""
+def _draw(axes: Axes, residents: Sequence[Resident], course: Sequence[str], named: float) -> None:
+    """A bar for every result, those of one step on top of each other; names on those of at least so many words."""
     for number, one in enumerate(residents):
         label = f"{course[one.first]}, step {one.first + 1} to {one.last + 1}: {one.words:,} words"
         for step in range(one.first, one.last + 1):
@@ -57,3 +59,7 @@ def _draw(axes: Axes, residents: Sequence[Resident], course: Sequence[str]) -> N
             bar = Rectangle((step + 0.5, below), 1, one.words, color=_COLOURS[number % len(_COLOURS)], lw=0)
             axes.add_patch(bar)
             set_hover(bar, label)
+        if one.words >= named:
+            middle = words_retained(residents[:number], one.level, one.first) + one.words / 2
+            at = one.first + 1 + (one.last - one.first) / 2
+            axes.text(at, middle, plain(course[one.first]), rotation=90, ha="center", va="center", fontsize=7)
