@@ -9,6 +9,7 @@ factor f further out leaves ceil(N / f), as ceil(ceil(B / T) / f) = ceil(B / (T 
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import isqrt
 from typing import overload
 
 import numpy as np
@@ -28,8 +29,18 @@ def tile_count(bound: Ints | int, extent: Ints | int) -> Ints | int:
 
 @lru_cache(maxsize=1024)
 def tile_counts(bound: int) -> tuple[int, ...]:
-    """The numbers of tiles that a bound can be cut into, the most first."""
-    return tuple(sorted({tile_count(bound, tile) for tile in range(1, bound + 1)}, reverse=True))
+    """The numbers of tiles that a bound can be cut into, the most first.
+
+    They are 1 + (bound - 1) // tile: quotients up to the root of bound - 1 all occur, those beyond for tiles up to it.
+    """
+    last, root = bound - 1, isqrt(bound - 1)
+    return tuple(sorted({1 + n for n in range(root + 1)} | {1 + last // t for t in range(1, root + 1)}, reverse=True))
+
+
+def how_many_tile_counts(bound: int) -> int:
+    """How many numbers `tile_counts` has, without listing them."""
+    root = isqrt(bound - 1)
+    return 1 + 2 * root - (root > 0 and (bound - 1) // root == root)
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,11 @@ class CountLattice(Lattice):
     def factors(self) -> tuple[tuple[int, ...], ...]:
         """The numbers of tiles of each dimension, in descending order."""
         return tuple(tile_counts(bound) for bound in self.bounds)
+
+    @cached_property
+    def radix(self) -> tuple[int, ...]:
+        """How many numbers of tiles each dimension has."""
+        return tuple(how_many_tile_counts(bound) for bound in self.bounds)
 
     @cached_property
     def extent(self) -> Floats:  # type: ignore[override]

@@ -12,6 +12,7 @@ from dlco.mapping.kept import free_levels
 MAX_STATES = 200_000  # of a lattice: the tables of the bounds take up to 0.5 KB a state and dataspace
 MAX_DIMS = 10  # of bound above 1: sets of loops are listed
 MAX_CHOICES = 4096  # of what all levels keep, where it is free
+MAX_BOUND = 1 << 20  # of a dimension: tables have an entry for every number up to it
 MAX_COUNTS = 1_500_000  # states of a lattice of counts
 MAX_WHOLE = 200_000  # tiles that a processing element holds, whatever their numbers
 MAX_FACTORS = 100_000  # spatial factors, likewise
@@ -72,6 +73,8 @@ def _why_not_imperfect(case: Case) -> str | None:
     if any(slot.exact or slot.at_most or slot.rest for slot in case.resolved.slots):
         return "factors need not divide the bounds, and some are constrained"
     tables = CountTables(case.problem, case.architecture, case.constraints)
+    if max(tables.lattice.bounds, default=1) > MAX_BOUND:
+        return f"a bound is {max(tables.lattice.bounds):,}; up to {MAX_BOUND:,} are covered"
     if tables.lattice.size > MAX_COUNTS:
         return f"its bounds have {tables.lattice.size:,} numbers of tiles; up to {MAX_COUNTS:,} are covered"
     if len(tables.fan(tables.shared).listed(MAX_FACTORS)) > MAX_FACTORS:

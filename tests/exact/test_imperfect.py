@@ -218,3 +218,15 @@ def test_words_of_first_visits_are_not_saved_twice_where_a_run_goes_on():
     layer = depthwise_conv2d("dw", C=1, R=1, S=2, N=3, P=5, Q=1)
     found = optimal_layer(layer, machine, imperfect=True)
     assert np.allclose(points(found.front), points(enumerate_layer(layer, machine, imperfect=True)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("bound", [1, 2, 3, 4, 12, 49, 50, 97, 360])
+def test_numbers_of_tiles_are_those_of_all_tiles(bound):
+    every = {tile_count(bound, tile) for tile in range(1, bound + 1)}
+    assert set(tile_counts(bound)) == every
+    assert CountLattice((bound,)).radix == (len(every),)
+
+
+def test_large_bounds_are_refused_at_once():
+    with pytest.raises(NotSupported, match="a bound is 2,147,483,647; up to 1,048,576 are covered"):
+        optimal_layer(matmul("m", M=2**31 - 1, K=2, N=1), two_levels(4, 12), imperfect=True)
