@@ -78,9 +78,9 @@ def test_seeds_differ_by_any_part_and_repeat() -> None:
 
 @pytest.mark.slow
 def test_processes_find_what_one_process_finds() -> None:
-    alone = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT)
+    alone = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, bound=False)
     with joblib.parallel_config(backend="loky", n_jobs=2):
-        shared = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT)
+        shared = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, bound=False)
     assert shared.mappings == alone.mappings
     assert shared.architecture == alone.architecture
     assert shared.evaluations == alone.evaluations
@@ -89,7 +89,7 @@ def test_processes_find_what_one_process_finds() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # a killed worker is reported as a warning
 def test_nothing_is_lost_with_a_worker_of_a_dask_cluster(two_workers: object) -> None:
-    alone = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT)
+    alone = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, bound=False)
     pids = list(two_workers.run(os.getpid).values())  # type: ignore[attr-defined]
     gone: list[int] = []
 
@@ -99,7 +99,7 @@ def test_nothing_is_lost_with_a_worker_of_a_dask_cluster(two_workers: object) ->
             gone.append(pids[0])
 
     with joblib.parallel_config(backend="dask"):
-        shared = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, progress=kill_one)
+        shared = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, bound=False, progress=kill_one)
     assert gone
     assert shared.mappings == alone.mappings
     assert shared.architecture == alone.architecture
