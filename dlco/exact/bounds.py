@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from dlco.exact.labels import Labels
 from dlco.exact.lattice import Bools, Floats, Ints, Real
 from dlco.exact.tables import LayerTables
-from dlco.exact.terms import MACS
+from dlco.hardware.network import MACS
 
 RATIO = 1.3  # between two kappas of the grid: finer makes tighter bounds and larger tables
 DOWN = 1 - 1e-6  # float32 tables are rounded down

@@ -17,8 +17,8 @@ from dlco.exact.counts import tile_count
 from dlco.exact.fanouts import overlapped
 from dlco.exact.labels import Labels
 from dlco.exact.lattice import Floats, Ints
-from dlco.exact.terms import MACS
 from dlco.exact.tiles import Slide
+from dlco.hardware.network import MACS
 
 FACTOR = 2.0  # between two kappas of the grid
 WAYS = 1 << 20  # of two dimensions looked at together

@@ -15,8 +15,8 @@ import numpy as np
 from dlco.exact.array import ArrayTables
 from dlco.exact.fanouts import FanOut
 from dlco.exact.lattice import Floats, Ints
-from dlco.exact.terms import MACS
 from dlco.hardware.architecture import Architecture
+from dlco.hardware.network import MACS
 from dlco.hardware.split import split
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tables import LayerTables
-from dlco.exact.terms import MACS
+from dlco.hardware.network import MACS
 
 ROUNDS = 24  # in which labels are held against the best of their states: what is left beaten only takes time
 

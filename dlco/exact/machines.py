@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import heappop, heappush
-from itertools import count, product
+from itertools import count
 from math import inf
 
 import numpy as np
@@ -35,7 +35,7 @@ from dlco.exact.covered import why_not_covered
 from dlco.exact.known import Known
 from dlco.exact.labels import LabelStore
 from dlco.exact.layer_front import LayerFront, least_of
-from dlco.exact.optimal import begin_useful, found_by
+from dlco.exact.optimal import begin_useful, found_by, so_often
 from dlco.exact.sums import Goal, Hull, Use, Useful
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.box import Box, Boxes
@@ -238,26 +238,14 @@ class MachineSearch:
             if area != self.boxes.area_mm2:
                 self.boxes = replace(self.boxes, area_mm2=area)
 
-        def is_open(box: Box | None) -> bool:
+        def is_open(part: Box) -> bool:
+            box = self.boxes.trimmed(part)
             if box is None:
                 return False
             hulls = self._on(self.boxes.optimistic(box), node.hulls)
             return max(node.value, self._value(box, hulls)) < target
 
-        box = self.boxes.trimmed(node.box)
-        if not is_open(box):
-            return None
-        moved = True
-        while moved and box is not None:
-            moved = False
-            for p, end in product(range(len(box.low)), (0, 1)):
-                if box.low[p] < box.high[p]:
-                    parts = box.halves(p, box.high[p] - 1 if end else box.low[p])
-                    if not is_open(self.boxes.trimmed(parts[end])):
-                        box, moved = self.boxes.trimmed(parts[1 - end]), True
-                        if box is None:
-                            return None
-        return box
+        return self.boxes.trimmed(node.box, is_open)
 
     @property
     def _slower_is_better(self) -> bool:
@@ -302,8 +290,7 @@ class MachineSearch:
                 break
             tick()
             search = begin_useful(self._case(problem, machine), self._useful(problem, hulls, target), self.labels)
-            batches = count()
-            search.run(lambda: node.box.is_point or next(batches) < BATCHES)  # noqa: B023 - it runs here
+            search.run((lambda: True) if node.box.is_point else so_often(BATCHES))
             self.searches += 1
             found = found_by(search)
             self.known.add(problem, found.front.mappings)

@@ -79,6 +79,13 @@ class OptimalFront:
         """Whether nothing was left unsearched."""
         return not len(self.open)
 
+    @property
+    def floor(self) -> LayerFront:
+        """Points, without mappings, one of which every mapping has no less than in both."""
+        both = torch.cat([torch.stack([self.front.energy_pj, self.front.cycles], 1), self.open])
+        keep = both[unbeaten(*both.T)]
+        return LayerFront(keep[:, 0], keep[:, 1], (), 0)
+
 
 def optimal_layer(
     layer: Layer | Problem,
@@ -127,9 +134,7 @@ def optimal_layer(
 def begin_search(case: Case) -> Search:
     """The search for a case's front, ready to run. Raises as `optimal_layer`, but for names that no layer has."""
     problem, architecture = case.problem, case.architecture
-    reason = why_not_covered(case)
-    if reason:
-        raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
+    check_covered(case)
     search: Search
     if case.uneven:
         search = UnevenSearch(problem, architecture)
@@ -139,12 +144,31 @@ def begin_search(case: Case) -> Search:
         search = FrontSearch(LayerTables(problem, architecture, case.constraints))
         if case.imperfect:
             search = CountSearch(CountTables(problem, architecture, case.constraints), search)
-    if not len(search.front.cycles) and len(search.open_bounds()[0]):
-        raise NotSupported(f"the exact search found no mapping of bounds {problem.sizes}, nor that there is none")
-    if not len(search.front.cycles):  # the best pair of every part of the space has been completed
-        met = " that meets the constraints" if stated(architecture, case.constraints) else ""
-        raise NoMapping(f"no mapping of the problem with bounds {problem.sizes}{met} fits {architecture.name!r}")
+    check_begun(search, case)
     return search
+
+
+def check_covered(case: Case) -> None:
+    """Raise `NotSupported`, with the reason, where the exact search does not cover a case."""
+    reason = why_not_covered(case)
+    if reason:
+        raise NotSupported(f"the exact search does not cover bounds {case.problem.sizes} because {reason}")
+
+
+def check_begun(search: Search, case: Case) -> None:
+    """Raise `NotSupported` where a search has begun without a mapping, `NoMapping` where it proves that none fits."""
+    sizes, machine = case.problem.sizes, case.architecture
+    if not len(search.front.cycles) and len(search.open_bounds()[0]):
+        raise NotSupported(f"the exact search found no mapping of bounds {sizes}, nor that there is none")
+    if not len(search.front.cycles):  # the best pair of every part of the space has been completed
+        met = " that meets the constraints" if stated(machine, case.constraints) else ""
+        raise NoMapping(f"no mapping of the problem with bounds {sizes}{met} fits {machine.name!r}")
+
+
+def so_often(times: int) -> Callable[[], bool]:
+    """What says yes so many times: the `go_on` of a search that is to end."""
+    left = iter(range(times))
+    return lambda: next(left, None) is not None
 
 
 def begin_useful(
@@ -203,10 +227,6 @@ def least_value(
 
     None where it is proved that no choice keeps the budget.
     """
-    floors = {}
-    for problem, found in optima.items():
-        both = torch.cat([torch.stack([found.front.energy_pj, found.front.cycles], 1), found.open])
-        keep = both[unbeaten(*both.T)]
-        floors[problem] = LayerFront(keep[:, 0], keep[:, 1], (), 0)
+    floors = {problem: found.floor for problem, found in optima.items()}
     best = best_points(layers, floors, architecture, objective, budget)
     return None if best is None else least_of(objective, best.energy_pj, best.cycles)

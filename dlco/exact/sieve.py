@@ -16,7 +16,7 @@ from dlco.exact.best_first import Ways
 from dlco.exact.bounds import Bounds, whole_cycles
 from dlco.exact.frontier import Frontier
 from dlco.exact.lattice import Floats, Ints
-from dlco.exact.terms import MACS
+from dlco.hardware.network import MACS
 
 SLACK = 1 - 1e-9  # sums are made in another order than elsewhere
 

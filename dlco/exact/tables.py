@@ -27,11 +27,12 @@ from dlco.exact.classes import NO_SLIDE, OrderClasses, order_classes
 from dlco.exact.fanouts import FanOut
 from dlco.exact.lattice import Bools, Floats, Ints, Links
 from dlco.exact.masks import Masks
-from dlco.exact.terms import MACS, FillTerm, Port
+from dlco.exact.terms import FillTerm, Port
 from dlco.exact.tiles import Tiles
 from dlco.exact.wires import wire_tables
 from dlco.hardware.architecture import Architecture, Level
 from dlco.hardware.constraints import Constraints
+from dlco.hardware.network import MACS
 from dlco.hardware.space import as_space
 from dlco.mapping.kept import Bypass, kept_table
 from dlco.mapping.orders import Reuse
@@ -111,10 +112,15 @@ class LayerTables(Tiles):
         """`[states, levels]` whether a level holds such a tile of all that it keeps."""
         return self.held(self.words)
 
+    @property
+    def tiled(self) -> Bools:
+        """`[levels, T]` whether a level has room to make for tiles of a dataspace: of all that it keeps."""
+        return self.kept
+
     def held(self, words: Floats) -> Bools:
-        """`[n, levels]` whether a level holds tiles of words `[n, T]`, of all that it keeps."""
+        """`[n, levels]` whether a level holds tiles of words `[n, T]`, of all that are `tiled`."""
         room = np.array([level.usable_capacity for level in self.chain])
-        return np.stack([(words * row).sum(1) for row in self.kept], 1) <= room
+        return np.stack([(words * row).sum(1) for row in self.tiled], 1) <= room
 
     def room(self, level: int) -> Bools:
         """`[states]` whether such a tile fits every level from one up to m: tiles only grow on the way out."""

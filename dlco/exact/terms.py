@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MACS = -1  # the level of the terms that are operands of MACs
-
 
 @dataclass(frozen=True)
 class FillTerm:
     """Words that the tiles of one level take of one dataspace, and where from.
 
     Attributes:
-        level: of the tiles, `MACS` for operands.
+        level: of the tiles, `MACS` (of `dlco.hardware.network`) for operands of MACs.
         space: index of the dataspace.
         parent: the next level further out that keeps it.
     """

@@ -185,12 +185,12 @@ class _Course:
 
     def best(self, objective: Objective, limits: TotalLimits) -> Plan | None:
         """The best plan within limits."""
-        found = self._least(objective, limits, _points)
+        found = self._least(objective, limits, lambda one: one.front)
         if found is None:
             return None
         energy, cycles, way = found
         used = [self._front(step, move.residence) for step, (move, _) in enumerate(way)]
-        floor = found if self.proved else self._least(objective, limits, _floors)
+        floor = found if self.proved else self._least(objective, limits, lambda one: one.floor)
         assert floor is not None
         return Plan(
             energy,
@@ -297,16 +297,6 @@ Way = tuple[tuple[Move, int], ...]
 def _together(hulls: Sequence[Hull]) -> Hull:
     """The hull of several."""
     return Hull.of(np.concatenate([h.energy for h in hulls]), np.concatenate([h.cycles for h in hulls]))
-
-
-def _points(found: OptimalFront) -> LayerFront:
-    return found.front
-
-
-def _floors(found: OptimalFront) -> LayerFront:
-    both = torch.cat([torch.stack([found.front.energy_pj, found.front.cycles], 1), found.open])
-    keep = both[unbeaten(*both.T)]
-    return LayerFront(keep[:, 0], keep[:, 1], (), 0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,17 +8,13 @@ operands is its capacity less all that it retains, of this layer or of others.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from itertools import repeat
+from functools import cached_property
 
-import numpy as np
-
-from dlco.errors import NotSupported
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.case import Case
 from dlco.exact.lattice import Bools
 from dlco.exact.layer_front import LayerFront
-from dlco.exact.optimal import OptimalFront, found_by, why_not_covered
+from dlco.exact.optimal import NoMapping, OptimalFront, check_begun, check_covered, found_by, so_often
 from dlco.exact.tables import LayerTables
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -95,14 +91,13 @@ class RetainedTables(LayerTables):
     homes: Homes = ()
 
     @cached_property
-    def fits(self) -> Bools:
-        """`[states, levels]` whether a level holds such a tile of all that it keeps tiles of."""
+    def tiled(self) -> Bools:
+        """`[levels, T]` as of `LayerTables`, but for what is retained there."""
         names = [space.name for space in self.spaces]
         tiled = self.kept.copy()
         for space, level in self.homes:
             tiled[self.architecture.index(level), names.index(space)] = False
-        room = np.array([level.usable_capacity for level in self.chain])
-        return np.stack([(self.words * row).sum(1) for row in tiled], 1) <= room
+        return tiled
 
 
 def retained_front(
@@ -129,13 +124,12 @@ def retained_front(
     machine = residence.machine(architecture)
     if machine is None:
         return None
-    reason = why_not_covered(Case(problem, machine, constraints))
-    if reason:
-        raise NotSupported(f"the exact search does not cover bounds {problem.sizes} because {reason}")
+    case = Case(problem, machine, constraints)
+    check_covered(case)
     search = FrontSearch(RetainedTables(problem, machine, constraints, homes=residence.homes))
-    if not len(search.front.cycles):
-        if len(search.open_bounds()[0]):
-            raise NotSupported(f"the exact search found no mapping of bounds {problem.sizes}, nor that there is none")
+    try:
+        check_begun(search, case)
+    except NoMapping:
         return None
     search.run(lambda: not len(search.front.cycles) or go_on())
     found = found_by(search)
@@ -183,8 +177,7 @@ class Fronts:
                 front is None or all(residence.holds(problem, self.architecture, one) for one in front.front.mappings)
             ):
                 return front
-        batches = repeat(None) if self.batches is None else repeat(None, self.batches)
-        go_on = partial(next, (True for _ in batches), False)
+        go_on = (lambda: True) if self.batches is None else so_often(self.batches)
         found = retained_front(problem, self.architecture, residence, self.constraints, go_on)
         self.searched += 1
         self.evaluated += 0 if found is None else found.front.evaluated

@@ -13,7 +13,7 @@ blocks, as whole blocks cost no less than their words.
 Networks (`dlco.hardware.wires`) grow with fan-outs, widths and areas, and are laid out from the least of these.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -102,8 +102,17 @@ class Boxes:
         lengths = [len(parameter.grid) for parameter in self.space.parameters]
         return self.trimmed(Box((0,) * len(lengths), tuple(n - 1 for n in lengths)))
 
-    def trimmed(self, box: Box) -> Box | None:
-        """The box without ends of its grids that no machine within the limits has; None where no machine is left."""
+    def trimmed(self, box: Box, is_open: Callable[[Box], bool] = lambda box: True) -> Box | None:
+        """The box without ends of its grids that no machine within the limits has; None where no machine is left.
+
+        Args:
+            box: the machines.
+            is_open: whether some machine of a box may be wanted; of parts of a box that it denies it denies all.
+        """
+
+        def may_keep(part: Box) -> bool:
+            return self._may_keep(part) and is_open(part)
+
         low, high = list(box.low), list(box.high)
         moved = True
         while moved:
@@ -113,11 +122,11 @@ class Boxes:
                 if left is None:
                     return None
                 low, high = left[0].tolist(), left[1].tolist()
-            if not self._may_keep(Box(tuple(low), tuple(high))):
+            if not may_keep(Box(tuple(low), tuple(high))):
                 return None
             for p in range(len(low)):
                 for end, step in ((low, 1), (high, -1)):
-                    while low[p] < high[p] and not self._may_keep(_at(low, high, p, end[p])):
+                    while low[p] < high[p] and not may_keep(_at(low, high, p, end[p])):
                         end[p] += step
                         moved = True
         return Box(tuple(low), tuple(high))

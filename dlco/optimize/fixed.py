@@ -25,7 +25,7 @@ from dlco.exact.case import Case
 from dlco.exact.combine import best_points
 from dlco.exact.covered import why_not_covered
 from dlco.exact.enumerate import LayerFront
-from dlco.exact.optimal import OptimalFront, begin_search, found_by, least_value, widened
+from dlco.exact.optimal import OptimalFront, begin_search, found_by, least_value, so_often, widened
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
@@ -155,13 +155,11 @@ class Fronts:
 
     def _search(self, problem: Problem, report: Callable[[], None]) -> dict[str, Any]:
         case = _case(self.request, problem)
-        search = begin_search(case)
-
-        batches = iter(range(self.batches))
+        search, is_left = begin_search(case), so_often(self.batches)
 
         def go_on() -> bool:
             report()
-            return next(batches, None) is not None
+            return is_left()
 
         try:
             search.run(go_on)

@@ -10,7 +10,7 @@ from dlco.design.resident import Resident
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput, NotSupported
 from dlco.exact.case import Case
-from dlco.exact.optimal import why_not_covered
+from dlco.exact.covered import why_not_covered
 from dlco.fusion.plan import Plan, best_plan
 from dlco.fusion.retained import Fronts
 from dlco.interrupts import held
