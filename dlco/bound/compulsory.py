@@ -160,9 +160,8 @@ def _walked(problem: Problem, machines: Machine, base: Architecture, space: Data
         return 0.0
     table = [[level in kept] for level in range(len(base.levels))]
     below = (machines.fanout_x * machines.fanout_y)[:, : kept[0] + 1].prod(-1)
-    energy = 0.0
+    energy, words = 0.0, used_words(problem, space)
     for way in ways(table, (machines.step_pj != 0).any(0).tolist(), machines.ranks):
-        words = used_words(problem, space)
         served, taken = (problem.macs / float(below.max()), problem.macs) if way.child == MACS else (words, words)
         far, near = (machines.reach_pj[:, list(some)].sum(-1) for some in (way.far, way.near))
         near = near if way.step is None else near + machines.step_pj[:, way.step]

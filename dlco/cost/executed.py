@@ -22,8 +22,8 @@ from dlco.cost.accesses import Accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.cost import Cost, Counts
 from dlco.cost.forwarding import check_children
-from dlco.cost.imperfect import WholeNest, covers, loops_of, paced
-from dlco.cost.nest import Row, build_nest, positions
+from dlco.cost.imperfect import WholeNest, covers, paced
+from dlco.cost.nest import Row, build_nest, loops_of, positions
 from dlco.cost.performance import performance
 from dlco.cost.residual import CutNest, Tally, Walk
 from dlco.cost.shape import bounds_row, compile_problem

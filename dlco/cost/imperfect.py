@@ -40,7 +40,6 @@ Where factors multiply to the bounds all three nests are the same integers, and 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import torch
 
@@ -48,7 +47,7 @@ from dlco.cost.accesses import Accesses, count_accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.cost import Cost
 from dlco.cost.crossing import crossing_of
-from dlco.cost.nest import Axes, Nest, Row, build_nest, is_one, positions, product
+from dlco.cost.nest import Axes, Nest, Row, build_nest, is_one, loops_of, positions, product
 from dlco.cost.performance import Performance, performance
 from dlco.cost.shape import Shape, bounds_row, compile_problem
 from dlco.cost.sparse import Zeros
@@ -235,8 +234,3 @@ def paced(words: Performance, time: Performance) -> Performance:
         port_cycles=time.port_cycles,
         leak_pj=time.leak_pj,
     )
-
-
-def loops_of(nest: Nest) -> dict[str, Any]:
-    """The fields of a nest, for one with more."""
-    return {name: getattr(nest, name) for name in ("shape", "temporal", "spatial", "position")}

@@ -9,6 +9,7 @@ same number and gradient, and is exact on integers.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 
@@ -219,6 +220,11 @@ class Nest:
         if self.crossing is not None:
             return tuple(tuple(nest.words[lv][s] for s, nest in enumerate(self._by_space)) for lv in range(self.levels))
         return tuple(tuple(product(box) for box in row) for row in self.boxes)
+
+
+def loops_of(nest: Nest) -> dict[str, Any]:
+    """The fields of a nest, for one with more."""
+    return {name: getattr(nest, name) for name in ("shape", "temporal", "spatial", "position")}
 
 
 def positions(order: torch.Tensor) -> torch.Tensor:

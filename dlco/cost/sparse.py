@@ -9,7 +9,7 @@ words before blocks are.
 from dataclasses import dataclass
 
 from dlco.cost.accesses import Accesses
-from dlco.cost.nest import Nest, Row, product
+from dlco.cost.nest import Nest, Row, loops_of, product
 from dlco.mapping.kept import Kept
 from dlco.workload.density import Density
 from dlco.workload.problem import Problem
@@ -58,15 +58,8 @@ class Zeros:
 
     def thin(self, nest: Nest) -> ThinNest:
         """The loops with what is left of them."""
-        return ThinNest(
-            shape=nest.shape,
-            temporal=nest.temporal,
-            spatial=nest.spatial,
-            position=nest.position,
-            crossing=nest.crossing,
-            steps_share=self.steps_share,
-            macs_share=self.macs_share,
-        )
+        loops = loops_of(nest) | {"crossing": nest.crossing}
+        return ThinNest(**loops, steps_share=self.steps_share, macs_share=self.macs_share)
 
     def left(self, accesses: Accesses, kept: Kept) -> Accesses:
         """The words that are left of a dense execution's; `kept`: `[levels][spaces]` whether a level keeps them."""

@@ -1,7 +1,8 @@
 """`Resident`: a result that stays on the chip between the steps of a network, and whether all of them fit."""
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Dict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dlco.design.codec import Count
@@ -45,6 +46,16 @@ def words_retained(residents: Sequence[Resident], level: str, step: int) -> int:
     return sum(one.words for one in residents if one.level == level and one.is_there(step))
 
 
+def words_tiled(
+    problem: Problem, architecture: Architecture, mapping: Mapping, level: str, retained: Collection[str]
+) -> int:
+    """Words of a memory that a mapping's tiles take, those of the dataspaces that are not retained there."""
+    words = tile_words(problem, mapping)[level]
+    return sum(
+        words[space] for space in kept_dataspaces(problem, mapping, architecture)[level] if space not in retained
+    )
+
+
 def check_residents(
     layers: Sequence[Layer],
     architecture: Architecture,
@@ -69,11 +80,11 @@ def check_residents(
     for name in course:
         if name not in by_name:
             raise InvalidInput(f"course of the solution names layer {name!r}; it has {', '.join(by_name)}")
+    runs = Counter(course)
     for layer in layers:
-        if list(course).count(layer.name) != layer.count:
+        if runs[layer.name] != layer.count:
             raise InvalidInput(
-                f"course of the solution runs layer {layer.name!r} {list(course).count(layer.name)} times; its count "
-                f"is {layer.count}"
+                f"course of the solution runs layer {layer.name!r} {runs[layer.name]} times; its count is {layer.count}"
             )
     homes = _homes(by_name, course, residents)
     fixed = stated(architecture, constraints)
@@ -92,7 +103,7 @@ def _homes(layers: Dict[str, Layer], course: Sequence[str], residents: Sequence[
                 f"resident of the solution is written by step {one.first} and read until step {one.last}; it must be "
                 f"read between these, and there are {len(course)} steps"
             )
-        for step, space in ((one.first, _result(layers[course[one.first]].problem)), *one.reads):
+        for step, space in ((one.first, layers[course[one.first]].problem.result), *one.reads):
             if homes.setdefault((step, space), one.level) != one.level:
                 raise InvalidInput(f"residents of the solution put {space} of step {step} in two memories")
             words = layers[course[step]].problem.words(space)
@@ -133,18 +144,13 @@ def _check_step(
     homes: Homes,
     residents: Sequence[Resident],
 ) -> None:
-    kept, words = kept_dataspaces(problem, mapping, architecture), tile_words(problem, mapping)
     for level in {one.level for one in residents}:
         taken = words_retained(residents, level, step)
-        tiles = sum(words[level][space] for space in kept[level] if homes.get((step, space)) != level)
+        own = {space.name for space in problem.dataspaces if homes.get((step, space.name)) == level}
+        tiles = words_tiled(problem, architecture, mapping, level, own)
         room = architecture.level(level).usable_capacity
         if taken and taken + tiles > room:
             raise InvalidInput(
                 f"step {step} of the solution has {taken} words retained in {level} and {tiles} of tiles; there is "
                 f"room for {room:g}"
             )
-
-
-def _result(problem: Problem) -> str:
-    (name,) = (space.name for space in problem.dataspaces if space.read_write)
-    return name

@@ -67,9 +67,7 @@ class Solution(Document):
     """
 
     KIND = "dlco solution"
-    LATER = frozenset({"imperfect", "keep", "conflicts", "history", "effort", "space", "constraints", "proof"}) | {
-        *("course", "residents"),
-    }
+    LATER = frozenset("imperfect keep conflicts history effort space constraints proof course residents".split())
 
     status: str
     message: str

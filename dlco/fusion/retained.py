@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from dlco.design.resident import words_tiled
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.case import Case
 from dlco.exact.lattice import Bools
@@ -18,9 +19,7 @@ from dlco.exact.optimal import NoMapping, OptimalFront, check_begun, check_cover
 from dlco.exact.tables import LayerTables
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
-from dlco.mapping.kept import kept_dataspaces
 from dlco.mapping.mapping import Mapping
-from dlco.mapping.tiles import tile_words
 from dlco.workload.problem import Problem
 
 Homes = tuple[tuple[str, str], ...]
@@ -60,9 +59,10 @@ class Residence:
 
     def holds(self, problem: Problem, architecture: Architecture, mapping: Mapping) -> bool:
         """Whether the memories have room for a mapping's tiles beside all that is retained."""
-        kept, words = kept_dataspaces(problem, mapping, architecture), tile_words(problem, mapping)
         for name, taken in self.taken:
-            tiles = sum(words[name][space] for space in kept[name] if (space, name) not in self.homes)
+            tiles = words_tiled(
+                problem, architecture, mapping, name, {space for space, home in self.homes if home == name}
+            )
             if tiles + taken > architecture.level(name).usable_capacity:
                 return False
         return True

@@ -11,7 +11,7 @@ stands for, where a part of the operand that reads it comes from outside the net
 a loop.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -54,13 +54,7 @@ class Tensor:
     def role(self, step: int, problem: Problem) -> tuple[str, ...]:
         """The dataspaces of a step's problem that it is."""
         read = tuple(space for at, space in self.reads if at == step)
-        return (*read, result_of(problem)) if step in self.steps else read
-
-
-def result_of(problem: Problem) -> str:
-    """The name of the dataspace that a problem writes."""
-    (name,) = (space.name for space in problem.dataspaces if space.read_write)
-    return name
+        return (*read, problem.result) if step in self.steps else read
 
 
 def shared_memories(architecture: Architecture) -> tuple[str, ...]:
@@ -94,7 +88,7 @@ def tensors_of(
         )
         if not reads or any(graph.steps[at].count > 1 for at, _ in reads):
             continue
-        roles = [(at, result_of(network.layer_of(at).problem)) for at in group] + list(reads)
+        roles = [(at, network.layer_of(at).problem.result) for at in group] + list(reads)
         words = tuple(_words(network, at) for at in group)
         last = tuple(max(edge.target for edge in graph.outputs[at]) for at in group)
         one = Tensor(tuple(group), words, last, reads, ())
@@ -148,7 +142,7 @@ def _listed(groups: Sequence[int]) -> list[list[int]]:
 def _words(network: Network, step: int) -> int:
     """The most words that a step's result takes: as it writes them, or as any step reads them that reads no more."""
     graph, problem = network.graph, network.layer_of(step).problem
-    views = [problem.words(result_of(problem))]
+    views = [problem.words(problem.result)]
     for edge in graph.outputs[step]:
         if edge.space is not None and _alone(network, edge.target, edge.space):
             views.append(network.layer_of(edge.target).problem.words(edge.space))
@@ -158,8 +152,3 @@ def _words(network: Network, step: int) -> int:
 def _alone(network: Network, step: int, space: str) -> bool:
     """Whether a dataspace of a step is one step's result alone."""
     return sum(edge.space == space for edge in network.graph.inputs[step]) == 1
-
-
-def room_taken(tensors: Iterable[Tensor], step: int) -> int:
-    """Words that tensors take together while a step runs."""
-    return sum(tensor.words_at(step) for tensor in tensors)

@@ -335,10 +335,8 @@ class Architecture:
         values: dict[str, float | list[float]] = {name: getattr(self, name) for name in MACHINE_FIELDS}
         networks = [level.network or Network() for level in self.levels]
         for name in LEVEL_FIELDS:
-            own = "usable_capacity" if name == "capacity" else name
-            values[name] = [getattr(level, own) for level in self.levels] if name not in NETWORK_FIELDS else []
-        for name, own in NETWORK_FIELDS.items():
-            values[name] = [getattr(network, own) for network in networks]
+            own = "usable_capacity" if name == "capacity" else NETWORK_FIELDS.get(name, name)
+            values[name] = [getattr(part, own) for part in (networks if name in NETWORK_FIELDS else self.levels)]
         rows = {name: torch.tensor(one, dtype=dtype, device=device) for name, one in values.items()}
         return SplitMachine(**rows, memory=self.parts, side=self.ranks) if self.is_split else Machine(**rows)
 

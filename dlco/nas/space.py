@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from dlco.errors import InvalidInput
-from dlco.workload import Layer, Problem
-from dlco.workload.layer import MULTIPLY
+from dlco.workload import Layer
+from dlco.workload.layer import MULTIPLY, merge_layers
 from dlco.workload.problem import check_positive_int
 
 Network = tuple[int, ...]
@@ -74,15 +74,6 @@ def multiplying(layers: Iterable[Layer]) -> tuple[Layer, ...]:
 
 def _multiplying(factor: Factor) -> Factor:
     return replace(factor, layers={options: multiplying(layers) for options, layers in factor.layers.items()})
-
-
-def merge_layers(layers: Iterable[Layer]) -> tuple[Layer, ...]:
-    """The layers with those of one shape made one: counts added up, the first one's name and place kept."""
-    found: dict[tuple[Problem, bool, str], Layer] = {}
-    for layer in layers:
-        key = layer.work
-        found[key] = replace(found[key], count=found[key].count + layer.count) if key in found else layer
-    return tuple(found.values())
 
 
 class NetworkSpace(ABC, Generic[N]):

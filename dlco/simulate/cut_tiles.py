@@ -89,32 +89,27 @@ class CutWalk:
                 "words that an instance sees are counted rank by rank"
             )
         for rank in filter(None, self.dataspace.projection):
-            dims = [dim for dim, _ in rank]
-            turns = list(product(*(offsets_of(dim, self.nest.outside(level)) for dim in dims)))
-            found: dict[tuple[int, ...], int] = {}
-            corners = np.stack([place[dim] for dim in dims], axis=-1)
-            for corner in map(tuple, np.unique(corners, axis=0).tolist()):
-                words: set[int] = set()
-                for turn in turns:
-                    low, high = 0, 0
-                    for (dim, c), at, offset in zip(rank, corner, turn, strict=True):
-                        start, size = at + offset, self.nest.problem.sizes[dim]
-                        if start >= size:
-                            break
-                        low += c * start
-                        high += c * (min(start + self._reach(level)[dim], size) - 1)
-                    else:
-                        words.update(range(low, high + 1))
-                found[corner] = len(words)
-            counts = counts * np.array([found[corner] for corner in map(tuple, corners.tolist())])
+            corners, place_of = np.unique(
+                np.stack([place[dim] for dim, _ in rank], axis=-1), axis=0, return_inverse=True
+            )
+            found = np.array([len(self._words_along(rank, corner, level)) for corner in corners.tolist()])
+            counts = counts * found[place_of.reshape(-1)]
         return counts
+
+    def _words_along(self, rank: Sequence[tuple[str, int]], corner: Sequence[int], level: int) -> set[int]:
+        """Places along a rank of the words that the tiles hold of an instance whose loops begin at a corner."""
+        reach, sizes, words = self.nest.extents(level), self.nest.problem.sizes, set[int]()
+        for turn in product(*(offsets_of(dim, self.nest.outside(level)) for dim, _ in rank)):
+            starts = [(dim, c, at + by) for (dim, c), at, by in zip(rank, corner, turn, strict=True)]
+            if all(start < sizes[dim] for dim, _, start in starts):
+                low = sum(c * start for _, c, start in starts)
+                high = sum(c * (min(start + reach[dim], sizes[dim]) - 1) for dim, c, start in starts)
+                words.update(range(low, high + 1))
+        return words
 
     def instances(self, level: int) -> int:
         """Instances of a level that work at some time."""
         return int(self._used(self._places(level)).sum())
-
-    def _reach(self, level: int) -> dict[str, int]:
-        return self.nest.extents(level)
 
     def _places(self, level: int) -> dict[str, Ints]:
         """What each instance of a level adds to each dimension, `[instances]`; children of one lie side by side."""
@@ -195,7 +190,7 @@ class CutWalk:
         self, level: int, offsets: dict[str, Ints], place: dict[str, Ints]
     ) -> tuple[NDArray[np.bool_], Ints, Ints]:
         """(which instances have work at each step, `[steps, instances]`; first and last word, `[ranks, ...]`)."""
-        reach, sizes = self._reach(level), self.nest.problem.sizes
+        reach, sizes = self.nest.extents(level), self.nest.problem.sizes
         starts = {dim: offsets[dim][:, None] + place[dim][None, :] for dim in sizes}
         active = np.logical_and.reduce([starts[dim] < size for dim, size in sizes.items()])
         ends = {dim: np.minimum(starts[dim] + reach[dim], size) - 1 for dim, size in sizes.items()}

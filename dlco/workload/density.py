@@ -90,7 +90,7 @@ class Density:
     def words(self, space: Dataspace, word_bits: int) -> float:
         """Words moved between levels for one of a tile: the non-zero ones, and a bit of the mask each."""
         density = self.of(space)
-        return density if density == 1 else min(1.0, density + 1 / word_bits) if self.compressed else 1.0
+        return min(1.0, density + 1 / word_bits) if self.compressed and density < 1 else 1.0
 
 
 DENSE = Density()

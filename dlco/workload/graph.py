@@ -74,12 +74,18 @@ class Graph:
     @cached_property
     def inputs(self) -> tuple[tuple[Edge, ...], ...]:
         """`[steps]` the edges to each."""
-        return tuple(tuple(edge for edge in self.edges if edge.target == at) for at in range(len(self.steps)))
+        return self._by_step([edge.target for edge in self.edges])
 
     @cached_property
     def outputs(self) -> tuple[tuple[Edge, ...], ...]:
         """`[steps]` the edges from each."""
-        return tuple(tuple(edge for edge in self.edges if edge.source == at) for at in range(len(self.steps)))
+        return self._by_step([edge.source for edge in self.edges])
+
+    def _by_step(self, ends: Sequence[int]) -> tuple[tuple[Edge, ...], ...]:
+        found: list[list[Edge]] = [[] for _ in self.steps]
+        for at, edge in zip(ends, self.edges, strict=True):
+            found[at].append(edge)
+        return tuple(map(tuple, found))
 
 
 @dataclass(frozen=True)

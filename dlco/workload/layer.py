@@ -1,7 +1,7 @@
 """`Layer`: a named problem and how often the network runs it; sums over a network's layers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlco.errors import InvalidInput
 from dlco.workload.problem import Problem, check_positive_int, shown
@@ -87,6 +87,15 @@ def check_layers(layers: Iterable[Layer]) -> tuple[Layer, ...]:
             raise InvalidInput(f"layers holds two layers named {layer.name!r}; names must be distinct")
         seen.add(layer.name)
     return checked
+
+
+def merge_layers(layers: Iterable[Layer]) -> tuple[Layer, ...]:
+    """The layers with those of one shape made one: counts added up, the first one's name and place kept."""
+    found: dict[tuple[Problem, bool, str], Layer] = {}
+    for layer in layers:
+        key = layer.work
+        found[key] = replace(found[key], count=found[key].count + layer.count) if key in found else layer
+    return tuple(found.values())
 
 
 def macs(layers: Iterable[Layer]) -> int:

@@ -147,6 +147,12 @@ class Problem:
             space = self.dataspace(space)
         return prod(space.box(self.sizes))
 
+    @property
+    def result(self) -> str:
+        """The name of the dataspace that is written, where there is one."""
+        (name,) = (space.name for space in self.dataspaces if space.read_write)
+        return name
+
     def dataspace(self, name: str) -> Dataspace:
         """The dataspace called `name`; raises `InvalidInput` where there is none."""
         for space in self.dataspaces:

@@ -82,16 +82,16 @@ def points(front):
     return rows[(before == inf) | (rows[:, 1] < before * (1 - 1e-12))]
 
 
-def check(layer: Layer, machine: Architecture) -> bool:
+def check(layer: Layer, machine: Architecture, *, imperfect: bool = False, limit: int = 400_000) -> bool:
     """Hold the search against all mappings, listed; False where none fits, or too many."""
     try:
-        listed = enumerate_layer(layer, machine, limit=400_000)
+        listed = enumerate_layer(layer, machine, imperfect=imperfect, limit=limit)
     except InvalidInput as error:
         if "no mapping" in str(error):
             with pytest.raises(NotSupported, match="no mapping"):
-                optimal_layer(layer, machine)
+                optimal_layer(layer, machine, imperfect=imperfect)
         return False
-    found = optimal_layer(layer, machine)
+    found = optimal_layer(layer, machine, imperfect=imperfect)
     assert found.proved
     assert points(found.front).shape == points(listed).shape, (layer, machine)
     assert np.allclose(points(found.front), points(listed), rtol=1e-9), (layer, machine)

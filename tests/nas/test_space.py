@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from dlco.errors import InvalidInput
-from dlco.nas.space import Decision, Factor, FactoredSpace, merge_layers
+from dlco.nas.space import Decision, Factor, FactoredSpace
 from dlco.nas.spaces import MnasNet, NasBench201, OfaMobileNetV3, ResNet
 from dlco.workload import conv2d, linear, macs, matmul
+from dlco.workload.layer import merge_layers
 
 STEM = linear("stem", C=3, M=4)
 SMALL = linear("small", C=4, M=2)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from dlco.errors import InvalidInput
-from dlco.nas.space import NetworkSpace, merge_layers, multiplying
+from dlco.nas.space import NetworkSpace, multiplying
 from dlco.nas.spaces.cnn_graph import CnnGraph, Module, connected, layers, run_module
 from dlco.nas.spaces.distance import Landmarks
 from dlco.nas.spaces.operations import parse_operation
 from dlco.nas.spaces.piece import check_sizes
 from dlco.workload import Layer
+from dlco.workload.layer import merge_layers
 from dlco.workload.problem import check_positive_int
 
 OPERATIONS = (

@@ -1,6 +1,7 @@
 """The cell space of NAS-Bench-201 (arXiv:2001.00326; NATS-Bench's topology space): 15,625 networks for small images."""
 
 import re
+from collections.abc import Callable
 
 from dlco.errors import InvalidInput
 from dlco.nas.space import Decision, FactoredSpace, Network
@@ -60,29 +61,31 @@ class NasBench201(FactoredSpace):
             piece.linear(classes)
             return piece
 
-        def edge(option: int) -> Piece:
+        def everywhere(run: Callable[[Piece], None]) -> Piece:
+            """What the maps of all groups of cells, one after the other, run."""
             cells = Piece(batch, WIDTHS[0], resolution)
-            kernel = KERNELS.get(OPERATIONS[option])
             for width in WIDTHS:
                 if width != WIDTHS[0]:
                     cells.size = (cells.size - 1) // 2 + 1
                 cells.channels = width
-                for _ in range(CELLS):
-                    if kernel:
-                        cells.conv(width, kernel)
-                    elif OPERATIONS[option] == "avg_pool_3x3":
-                        cells.pool(3, 1)
+                run(cells)
             return cells
 
+        def edge(option: int) -> Piece:
+            kernel = KERNELS.get(OPERATIONS[option])
+
+            def run(cells: Piece) -> None:
+                for _ in range(CELLS):
+                    if kernel:
+                        cells.conv(cells.channels, kernel)
+                    elif OPERATIONS[option] == "avg_pool_3x3":
+                        cells.pool(3, 1)
+
+            return everywhere(run)
+
         def node(*options: int) -> Piece:
-            cells = Piece(batch, WIDTHS[0], resolution)
             ends = sum(OPERATIONS[option] != "none" for option in options)
-            for width in WIDTHS:
-                if width != WIDTHS[0]:
-                    cells.size = (cells.size - 1) // 2 + 1
-                cells.channels = width
-                cells.add(CELLS * max(0, ends - 1))
-            return cells
+            return everywhere(lambda cells: cells.add(CELLS * max(0, ends - 1)))
 
         decisions = [Decision(f"node{to} from node{source}", OPERATIONS) for source, to in EDGES]
         edges = [factor({at: len(OPERATIONS)}, edge) for at in range(len(EDGES))]

@@ -6,7 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from dlco.workload.frontends.operators import Shape
-from dlco.workload.frontends.wiring import Read, run_layers
+from dlco.workload.frontends.wiring import Read, left, made_of, run_layers
 from dlco.workload.graph import OUTSIDE, Course, Origin
 from dlco.workload.layer import MULTIPLY, Layer
 
@@ -61,21 +61,12 @@ class Wires:
             inputs: all tensors that it reads, in its bodies too.
             idle: whether it computes nothing.
         """
-        origins = [origin for origin in map(self.of, inputs[:1] if idle else inputs) if origin]
-        if len(origins) <= 1:
-            self._set(node, origins[0] if origins else frozenset())
-        elif node.op_type in _JOINS:
-            self._set(node, self.course.moved(origins))
-        elif node.op_type in _ELEMENTWISE:
-            self._set(node, self.course.computed(origins))
-        else:
-            self.leave(node, inputs)
+        operands, kind = map(self.of, inputs[:1] if idle else inputs), node.op_type
+        self._set(node, made_of(self.course, operands, joins=kind in _JOINS, by_element=kind in _ELEMENTWISE))
 
     def leave(self, node: "NodeProto", inputs: Sequence[str]) -> None:
         """Note an operator that no layer stands for and whose results are not known to be any layer's."""
-        for tensor in inputs:
-            self.course.leave(self.of(tensor))
-        self._set(node, frozenset([OUTSIDE]))
+        self._set(node, left(self.course, map(self.of, inputs)))
 
     def _operands(self, node: "NodeProto", layers: Sequence[Layer]) -> list[str]:
         """The tensors that an operator works on, the larger first where they are combined element by element."""

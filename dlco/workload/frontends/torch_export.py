@@ -263,7 +263,7 @@ def _operator(
     if layers and not macs_only and "scaled_dot_product" in kind:
         layers[1:1] = softmax_of(layers[0])
     if layers and kind in (*_CONVOLUTIONS, "conv_tbc"):
-        wires.convolve(node, layers[0], _operands(node, op, kind))
+        wires.convolve(node, _operands(node, op, kind))
     elif layers:
         wires.run(node, layers, _operands(node, op, kind), stored)
     else:

@@ -7,7 +7,7 @@ from torch._ops import OpOverload
 from torch.fx import GraphModule, Node
 from torch.utils._pytree import arg_tree_leaves
 
-from dlco.workload.frontends.wiring import Read, run_layers
+from dlco.workload.frontends.wiring import Read, left, made_of, run_layers
 from dlco.workload.graph import OUTSIDE, Course, Origin
 from dlco.workload.layer import Layer
 
@@ -47,7 +47,7 @@ class Wires:
         reads = [Read(self.of(operand), operand in stored) for operand in operands]
         self._set(node, run_layers(self.course, layers, reads, self.times))
 
-    def convolve(self, node: Node, layer: Layer, operands: Sequence[Node]) -> None:
+    def convolve(self, node: Node, operands: Sequence[Node]) -> None:
         """Record a convolution of the first operand by the second."""
         reads = dict(zip(("Inputs", "Weights"), map(self.of, operands), strict=True))
         self._set(node, self.course.run(reads, self.times))
@@ -58,21 +58,12 @@ class Wires:
 
     def compute(self, node: Node, kind: str) -> None:
         """Note what an operator without layers makes of its operands, where that is known."""
-        origins = [origin for origin in map(self.of, node.all_input_nodes) if origin]
-        if len(origins) <= 1:
-            self._set(node, origins[0] if origins else frozenset())
-        elif kind in _JOINS:
-            self._set(node, self.course.moved(origins))
-        elif kind in _ELEMENTWISE:
-            self._set(node, self.course.computed(origins))
-        else:
-            self.leave(node)
+        operands = map(self.of, node.all_input_nodes)
+        self._set(node, made_of(self.course, operands, joins=kind in _JOINS, by_element=kind in _ELEMENTWISE))
 
     def leave(self, node: Node) -> None:
         """Note an operator that no layer stands for and whose result is not known to be any layer's."""
-        for source in node.all_input_nodes:
-            self.course.leave(self.of(source))
-        self._set(node, frozenset([OUTSIDE]))
+        self._set(node, left(self.course, map(self.of, node.all_input_nodes)))
 
     def inside(self, pairs: Mapping[Node, Node], times: int = 1) -> "Wires":
         """The wires of a body whose inputs are nodes of this graph, run so many times."""

@@ -1,9 +1,9 @@
 """Which dataspace of which layer an operator's operands are, recorded as the network's course."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dlco.workload.graph import Course, Origin
+from dlco.workload.graph import OUTSIDE, Course, Origin
 from dlco.workload.layer import Layer
 
 
@@ -18,6 +18,30 @@ class Read:
 
     origin: Origin
     stored: bool = False
+
+
+def made_of(course: Course, origins: Iterable[Origin], *, joins: bool, by_element: bool) -> Origin:
+    """The origin of what an operator without layers makes of operands, where that is known.
+
+    Args:
+        course: that is recorded.
+        origins: of the operands.
+        joins: whether it puts them side by side.
+        by_element: whether it computes each element from one of each.
+    """
+    some = [origin for origin in origins if origin]
+    if len(some) <= 1:
+        return some[0] if some else frozenset()
+    if joins:
+        return course.moved(some)
+    return course.computed(some) if by_element else left(course, some)
+
+
+def left(course: Course, origins: Iterable[Origin]) -> Origin:
+    """Record that something no layer stands for reads these, and that its result is not known to be any layer's."""
+    for origin in origins:
+        course.leave(origin)
+    return frozenset([OUTSIDE])
 
 
 def run_layers(course: Course, layers: Sequence[Layer], operands: Sequence[Read], times: int = 1) -> Origin:

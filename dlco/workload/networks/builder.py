@@ -1,13 +1,12 @@
 """`Recorder` and `Builder`: follow a network from its input, merging layers of one shape and keeping its course."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from dlco.workload.graph import OUTSIDE, Course, Network, Origin
-from dlco.workload.layer import Layer
+from dlco.workload.layer import Layer, merge_layers
 from dlco.workload.layers import conv2d, depthwise_conv2d, linear
 from dlco.workload.passes import normalise, pointwise, pool2d
-from dlco.workload.problem import Problem, check_positive_int
+from dlco.workload.problem import check_positive_int
 
 INPUT: Origin = frozenset([OUTSIDE])
 
@@ -22,19 +21,16 @@ class Recorder:
     def __init__(self, macs_only: bool) -> None:
         self.macs_only = macs_only
         self._course = Course()
-        self._found: dict[tuple[Problem, bool, str], Layer] = {}
-        self._runs: list[tuple[Problem, bool, str]] = []
+        self._runs: list[Layer] = []
 
     def run(self, layer: Layer, **reads: Origin) -> Origin:
         """Run a layer that reads these as its dataspaces; the origin of its result."""
-        before = self._found.get(layer.work)
-        self._found[layer.work] = layer if before is None else replace(before, count=before.count + layer.count)
-        self._runs.append(layer.work)
+        self._runs.append(layer)
         return self._course.run(reads, layer.count)
 
-    def add(self, name: str, shape: Sequence[int], one: Origin, other: Origin, operation: str = "add") -> Origin:
-        """The sum, or another combination, of two tensors of one shape."""
-        return self.combine(name, shape, shape, one, other, operation)
+    def add(self, name: str, shape: Sequence[int], one: Origin, other: Origin) -> Origin:
+        """The sum of two tensors of one shape."""
+        return self.combine(name, shape, shape, one, other, "add")
 
     def combine(
         self, name: str, shape: Sequence[int], smaller: Sequence[int], one: Origin, other: Origin, operation: str
@@ -59,12 +55,13 @@ class Recorder:
 
     def layers(self) -> list[Layer]:
         """The layers in the order met; those of one shape are one, with a count and the name of the first."""
-        return list(self._found.values())
+        return list(merge_layers(self._runs))
 
     def network(self, name: str) -> Network:
         """The same with the course."""
-        names = [self._found[work].name for work in self._runs]
-        return Network(name, tuple(self.layers()), self._course.graph(names))
+        layers = merge_layers(self._runs)
+        names = {layer.work: layer.name for layer in layers}
+        return Network(name, layers, self._course.graph([names[layer.work] for layer in self._runs]))
 
 
 class Builder:
