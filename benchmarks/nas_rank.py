@@ -5,7 +5,8 @@ engine of a DPU that runs it: convolutions and linear layers on `dpu_like`, dept
 network's latency is the sum over its layers. Those without multiply-accumulates are memory traffic to an FPGA, and run
 on the second engine: the pooling and the scaling of squeeze-and-excitation, the additions of residual blocks, and the
 last pooling. Nothing of that knows a measurement; a table apart says what is
-gained by a factor and an overhead for each kind of layer, fitted to a fifth of the networks.
+gained by a factor and an overhead for each kind of layer, fitted to a fifth of the networks. The cells of NAS-Bench-201
+follow, beside another table (`nas_rank_cells`).
 
 Measured: Accel-NASBench (github.com/afzalxo/Accel-NASBench, Apache-2.0), one image on a ZCU102 (DPUCZDX8G, three cores
 B4096) and on a VCK190 (DPUCVDX8G, another design: AI engines at 1,250 MHz with other widths).
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from common import Stopwatch, save_results, show
+from nas_rank_cells import ranks as cell_ranks
 from scipy.optimize import nnls
 from scipy.stats import kendalltau, spearmanr
 
@@ -212,6 +214,7 @@ def measure(seed: int) -> dict[str, Any]:
                 "rows": absolute,
             },
             {"title": "Share of dlco's cycles", "head": ["kind", "distinct", *sets], "rows": shares},
+            cell_ranks(seed),
             {
                 "title": "Mapping the layers",
                 "head": ["layers", "mappings evaluated", "CPU seconds", "cycles over the least possible"],

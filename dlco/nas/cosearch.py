@@ -51,7 +51,7 @@ def cosearch(
     *,
     least_accuracy: float | None = None,
     method: str = "relaxed",
-    evaluations: int = 300,
+    evaluations: int | None = None,
     seed: int = 0,
     bound: bool = False,
     progress: bool | Listener = False,
@@ -75,7 +75,8 @@ def cosearch(
             searched around; for spaces with factors), "surrogate" (learns from the pairs evaluated), "evolutionary"
             (NSGA-II), "local-search", "two-stage" (first the network on the base machine, then the machine for it),
             "fixed-network", "fixed-hardware", "random".
-        evaluations: pairs that may be evaluated.
+        evaluations: pairs that may be evaluated; by default the search ends where `PATIENCE` in a row
+            (`dlco.nas.evaluator`) bring no better pair.
         seed: the same seed gives the same design.
         bound: whether to prove a lower bound for the network on its machine.
         progress: True for a progress bar, or a callable that takes `Progress`.
@@ -106,7 +107,8 @@ def cosearch(
     )
     request = _constrained(request, given.constraints)
     find_method(method)
-    check_positive_int("evaluations", evaluations)
+    if evaluations is not None:
+        check_positive_int("evaluations", evaluations)
     check_seed(seed)
     check_flag("bound", bound)
     effort = FINAL if effort is None else check_effort(effort, SolveEffort)
@@ -124,15 +126,19 @@ def cosearch(
     ):
         evaluator = Evaluator(request, costs, evaluations, given.queries, journal)
 
+        shown = 0.0
+
         def tell(phase: str, done: float) -> None:
+            nonlocal shown
+            shown = max(shown, done)  # a better pair may put the end off
             best = evaluator.best
             value = request.value(best) if best is not None and best.feasible else None
-            listener(Progress(phase, done, value, time.perf_counter() - started))
+            listener(Progress(phase, shown, value, time.perf_counter() - started))
 
         def tell_of_solve(progress: Progress) -> None:
             tell("final solve", SEARCH_SHARE + (1 - SEARCH_SHARE) * progress.done)
 
-        evaluator.on_call = lambda: tell("co-search", SEARCH_SHARE * min(1.0, evaluator.evaluations / evaluations))
+        evaluator.on_call = lambda: tell("co-search", SEARCH_SHARE * evaluator.done)
         try:
             with interrupts.heard():
                 _check_reach(evaluator)

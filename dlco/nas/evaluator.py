@@ -1,7 +1,8 @@
 """`Evaluator`: through which a search method sees pairs; it counts, remembers the best, and says when to stop."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from dlco.search import LayerCosts, MachineIndex
 from dlco.workload.problem import Problem
 
 IDLE = 50  # calls in a row that bring nothing new, after which a method has seen what it can
+PATIENCE = 1500  # evaluations in a row without a better pair, after which a search without a limit ends
+BETTER = 1e-3  # of merit: a tenth of a per cent of a cost, a thousandth of a point of accuracy; less is no news
 
 
 class Exhausted(Exception):
@@ -41,7 +44,8 @@ class Evaluator:
         request: the question; `costs`: of layers on machines.
         journal: where finished parts of the search are kept, or None.
         on_call: called after whatever is looked at.
-        limit: evaluations that may be made; `query_limit`: networks that may be judged, or None.
+        limit: evaluations that may be made, or None: until `PATIENCE` of them in a row bring no better pair.
+        query_limit: networks that may be judged, or None.
         evaluations, queries: made so far.
         best: the best candidate so far, or None; `improvements`: each one that was.
         candidates: all pairs evaluated.
@@ -51,7 +55,7 @@ class Evaluator:
         self,
         request: CoRequest,
         costs: LayerCosts,
-        limit: int,
+        limit: int | None,
         query_limit: int | None = None,
         journal: Journal | None = None,
     ) -> None:
@@ -66,6 +70,7 @@ class Evaluator:
         self._layers: dict[Any, Any] = {}
         self._seen: set[tuple[Problem, MachineIndex]] = set()
         self._idle = 0
+        self._news: tuple[int, float] = 0, math.inf  # after how many evaluations, with what merit
 
     @property
     def queries(self) -> int:
@@ -74,8 +79,25 @@ class Evaluator:
 
     @property
     def left(self) -> int:
-        """Evaluations that may still be made."""
-        return self.limit - self.evaluations
+        """Evaluations that may still be made, where there is no limit unless a better pair comes."""
+        end = self._news[0] + PATIENCE if self.limit is None else self.limit
+        return end - self.evaluations
+
+    @property
+    def done(self) -> float:
+        """Evaluations made, as a share of those that there may be."""
+        return min(1.0, self.evaluations / max(1, self.evaluations + self.left))
+
+    @contextmanager
+    def stage(self, share: float) -> Iterator[None]:
+        """A part of a search, with this share of the evaluations left where they are limited; it ends by itself."""
+        whole = self.limit
+        if whole is not None:
+            self.limit = self.evaluations + int(share * self.left)
+        with suppress(Exhausted):
+            yield
+        self.limit, self._idle = whole, 0
+        self._news = self.evaluations, self._news[1]
 
     def evaluate(self, pairs: Sequence[Pair]) -> list[Candidate]:
         """The candidates of pairs, in their order.
@@ -170,3 +192,5 @@ class Evaluator:
             if self.best is None or found.merit < self.best.merit:
                 self.best = found
                 self.improvements.append(Improvement(self.evaluations, self.queries, found))
+            if found.merit < self._news[1] - BETTER:
+                self._news = self.evaluations, found.merit

@@ -77,7 +77,7 @@ def test_the_shipped_predictor_judges_ofa(dlco, stub, design):
         "energy",
         76.0,
         "relaxed",
-        300,
+        None,
     )
     assert stub["budget"].limits == {"area_mm2": 4.0}
 

@@ -44,6 +44,30 @@ def test_the_last_evaluations_are_made_and_then_it_ends():
     assert evaluator.evaluations == 2
 
 
+def test_without_a_limit_it_ends_some_time_after_the_last_better_pair(monkeypatch):
+    monkeypatch.setattr("dlco.nas.evaluator.PATIENCE", 5)
+    best, worse = Pair((0, 0, 0), (0, 0)), [Pair((2, 2, 1), (i, j)) for i in range(3) for j in range(3)]
+    _, evaluator = make(limit=None, objective="accuracy")
+    evaluator.evaluate(worse[:3])  # the first of them is news: accuracies are alike
+    assert (evaluator.evaluations, evaluator.left, evaluator.done) == (3, 3, 0.5)
+    with pytest.raises(Exhausted):
+        evaluator.evaluate(worse[3:])
+    assert evaluator.evaluations == 6
+    with evaluator.stage(0.5):  # a stage has a patience of its own
+        evaluator.evaluate([best])
+    assert evaluator.left == 5
+
+
+def test_a_stage_has_its_share_of_the_limit():
+    _, evaluator = make(limit=7)
+    ended = True
+    with evaluator.stage(0.5):
+        evaluator.evaluate([Pair((i, j, 0), (0, 0)) for i in range(2) for j in range(2)])
+        ended = False
+    assert ended
+    assert (evaluator.evaluations, evaluator.left) == (3, 4)
+
+
 def test_queries_have_a_limit_of_their_own():
     oracle, evaluator = make(queries=2)
     with pytest.raises(Exhausted):

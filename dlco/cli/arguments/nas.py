@@ -63,7 +63,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     )
     completed.names(method, METHODS)
     search.add_argument(
-        "--evaluations", metavar="N", type=int, default=300, help="pairs to evaluate (default: %(default)s)"
+        "--evaluations", metavar="N", type=int, help="pairs to evaluate (default: until none is better for long)"
     )
     search.add_argument("--queries", metavar="N", type=int, help="networks to judge at most")
     search.add_argument("--network", metavar="ARCH", help="allow this network alone, as the table writes it")

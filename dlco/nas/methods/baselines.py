@@ -39,13 +39,8 @@ def fixed_network(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
 
 def two_stage(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """With half of the evaluations a network for the base machine, with the rest the machine for that network."""
-    whole = evaluator.limit
-    evaluator.limit = evaluator.evaluations + evaluator.left // 2
-    try:
+    with evaluator.stage(0.5):
         _one_sided(request.with_pins(request.network, request.base_machine), evaluator, seed)
-    except Exhausted:
-        pass
-    evaluator.limit = whole
     if evaluator.best is None:
         raise Exhausted
     _one_sided(request.with_pins(evaluator.best.pair.network, request.machine), evaluator, seed)

@@ -31,7 +31,7 @@ def search(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """Generations of NSGA-II until the evaluations are spent."""
     generator = torch.Generator().manual_seed(seed)
     algorithm = NSGA2(
-        pop_size=min(POPULATION, max(4, evaluator.limit // 4)),
+        pop_size=min(POPULATION, max(4, evaluator.left // 4)),
         sampling=_Sample(request, generator),
         crossover=_Cross(request, generator),
         mutation=_Mutate(request, generator),
