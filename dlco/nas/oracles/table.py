@@ -80,14 +80,18 @@ class TableAccuracy:
             architecture: the column of networks, as `space.parse` reads them. Rows of one network are averaged.
 
         Raises:
-            InvalidInput: a column is missing, a row's accuracy is no number or its network not of the space, or there
-                is no row.
+            InvalidInput: a column is missing, a row's accuracy is no number or its network not of the space (the
+                message names file and row, the first below the names being 1), or there is no row.
             OSError: the file cannot be read.
         """
         texts, values = _columns(source, architecture, accuracy)
+        where = Path(source).name if isinstance(source, str | os.PathLike) else "the DataFrame"
         measured: dict[Any, list[float]] = {}
         for row, (text, value) in enumerate(zip(texts, values, strict=True), start=1):
-            measured.setdefault(space.parse(str(text)), []).append(_number(value, accuracy, row))
+            try:
+                measured.setdefault(space.parse(str(text)), []).append(_number(value, accuracy))
+            except InvalidInput as error:
+                raise InvalidInput(f"row {row} of {where}: {error}") from None
         return cls(space, measured)
 
     def __len__(self) -> int:
@@ -142,11 +146,11 @@ def _check_columns(where: str, found: Iterable[Any], wanted: Iterable[str]) -> N
             raise InvalidInput(f"column {name!r} is not in {where}; it has {', '.join(map(str, there)) or 'none'}")
 
 
-def _number(value: Any, column: str, row: int) -> float:
+def _number(value: Any, column: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        raise InvalidInput(f"{column} of row {row} is {value!r}; it must be a finite number")
+        raise InvalidInput(f"{column} is {value!r}; it must be a finite number")
     return number

@@ -55,10 +55,10 @@ def test_bad_tables_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"'top5' is not in table\.csv; it has arch, top1"):
         TableAccuracy.read(space, path, "top5")
     path.write_text("arch,top1\nk1-d1,50\nk1-d2,many\n")
-    with pytest.raises(InvalidInput, match="top1 of row 2 is 'many'"):
+    with pytest.raises(InvalidInput, match=r"row 2 of table\.csv: top1 is 'many'"):
         TableAccuracy.read(space, path, "top1")
     path.write_text("arch,top1\nk9-d1,50\n")
-    with pytest.raises(InvalidInput, match="k9"):
+    with pytest.raises(InvalidInput, match=r"row 1 of table\.csv: .*k9"):
         TableAccuracy.read(space, path, "top1")
     path.write_text("arch,top1\nk1-d1,nan\n")
     with pytest.raises(InvalidInput, match="finite"):
