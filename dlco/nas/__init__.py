@@ -4,7 +4,7 @@ from dlco.design.codesign import CoDesign, CoPoint
 from dlco.nas.cosearch import cosearch
 from dlco.nas.options import CosearchOptions
 from dlco.nas.space import Decision, Factor, FactoredSpace, Network, NetworkSpace
-from dlco.nas.spaces import CnnGraph, Digits, GraphSpace, MnasNet, Module, NasBench201, OfaMobileNetV3, ResNet
+from dlco.nas.spaces import CnnGraph, Digits, GraphSpace, MnasNet, Module, NasBench201, OfaMobileNetV3, ResNet, Variants
 from dlco.nas.surrogate import NetworkSearch, boshnas
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "NetworkSpace",
     "OfaMobileNetV3",
     "ResNet",
+    "Variants",
     "boshnas",
     "cosearch",
 ]

@@ -9,6 +9,7 @@ from dlco.nas.oracles.predictor import Predictor, Quality
 from dlco.nas.oracles.rank import kendall_tau
 from dlco.nas.oracles.ridge import Ridge
 from dlco.nas.oracles.table import TableAccuracy
+from dlco.nas.oracles.variants import VariantsAccuracy, variants_accuracy
 
 __all__ = [
     "Accuracy",
@@ -22,7 +23,9 @@ __all__ = [
     "Quality",
     "Ridge",
     "TableAccuracy",
+    "VariantsAccuracy",
     "fit_predictor",
     "kendall_tau",
     "load_predictor",
+    "variants_accuracy",
 ]

@@ -7,5 +7,16 @@ from dlco.nas.spaces.mnasnet import MnasNet
 from dlco.nas.spaces.nasbench201 import NasBench201
 from dlco.nas.spaces.ofa import OfaMobileNetV3
 from dlco.nas.spaces.resnet import ResNet
+from dlco.nas.spaces.variants import Variants
 
-__all__ = ["CnnGraph", "Digits", "GraphSpace", "MnasNet", "Module", "NasBench201", "OfaMobileNetV3", "ResNet"]
+__all__ = [
+    "CnnGraph",
+    "Digits",
+    "GraphSpace",
+    "MnasNet",
+    "Module",
+    "NasBench201",
+    "OfaMobileNetV3",
+    "ResNet",
+    "Variants",
+]
