@@ -18,7 +18,7 @@ from dlco.hardware.space import HardwareSpace, Parameter
 from dlco.mapping.checks import check_mapping
 from dlco.search.local_search import Effort
 
-from ..efforts import EVOLUTION
+from ..efforts import EVOLUTION, FEW_BOXES
 from ..exhaustive import optimum
 
 QUICK = SolveEffort(
@@ -33,6 +33,7 @@ QUICK = SolveEffort(
     step=Effort(rounds=6, patience=3, population=3, neighbours=8),
     polish=Effort(rounds=15, patience=6, islands=2),
     polishes=1,
+    boxes=FEW_BOXES,
 )
 
 
