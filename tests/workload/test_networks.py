@@ -160,3 +160,16 @@ def test_a_bad_batch_is_refused(name, batch):
 def test_a_bad_sequence_length_is_refused():
     with pytest.raises(InvalidInput, match="sequence_length is 0; it must be an integer of at least 1"):
         networks.bert_base_block(sequence_length=0)
+
+
+def test_several_networks_are_one_list_by_how_often_they_run():
+    parts = {"resnet18": networks.resnet18(), "bert": networks.bert_base_block()}
+    both = networks.together(parts, {"bert": 3})
+    assert macs(both) == macs(parts["resnet18"]) + 3 * macs(parts["bert"])
+    assert len({layer.name for layer in both}) == len(both) == sum(map(len, parts.values()))
+    with pytest.raises(InvalidInput, match="weights names 'vgg', which is none of resnet18, bert"):
+        networks.together(parts, {"vgg": 2})
+    with pytest.raises(InvalidInput, match="weight of bert is 0"):
+        networks.together(parts, {"bert": 0})
+    with pytest.raises(InvalidInput, match="networks is empty"):
+        networks.together({})

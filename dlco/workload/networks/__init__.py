@@ -8,13 +8,14 @@ element-wise sums are no loop nests of multiply-accumulates and have no layer.
 normalisation and softmax, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from inspect import signature
 
 from dlco.errors import InvalidInput
 from dlco.workload.graph import Network
-from dlco.workload.layer import Layer
+from dlco.workload.layer import Layer, check_layers
 from dlco.workload.networks import inverted, plain, resnet, transformer
 from dlco.workload.networks.builder import Builder, Recorder
 from dlco.workload.networks.inverted import efficientnet_b0, mobilenet_v2, mobilenet_v3_large
@@ -37,6 +38,7 @@ __all__ = [
     "resnet18",
     "resnet34",
     "resnet50",
+    "together",
     "vgg16",
     "vit_b16_block",
 ]
@@ -125,6 +127,37 @@ def get_graph(name: str, batch: int = 1, *, macs_only: bool = False, **sizes: in
         if size not in taken:
             raise InvalidInput(f"{size} is given, but network {known} takes {', '.join(['batch', *taken])}")
     return follow(Recorder(macs_only), batch, **sizes).network(known)
+
+
+def together(networks: Mapping[str, Iterable[Layer]], weights: Mapping[str, int] | None = None) -> list[Layer]:
+    """Several networks as one list, for a machine that runs them all: layers are named "network.layer".
+
+    Args:
+        networks: by name.
+        weights: how often each of them runs, 1 unless given; costs are sums over all runs.
+
+    Raises:
+        InvalidInput: there is no network, one is no list of layers, or a weight is no positive integer or of a network
+            that is not there.
+
+    Examples:
+        >>> from dlco.workload.networks import bert_base_block, resnet18, together
+        >>> both = together({"resnet18": resnet18(), "bert": bert_base_block()}, {"bert": 12})
+        >>> [(layer.name, layer.count) for layer in both[-2:]]
+        [('bert.ffn_up', 12), ('bert.ffn_down', 12)]
+    """
+    times = dict(weights or {})
+    if not networks:
+        raise InvalidInput("networks is empty; it must hold at least one")
+    for name in times:
+        if name not in networks:
+            raise InvalidInput(f"weights names {name!r}, which is none of {', '.join(networks)}")
+        check_positive_int(f"weight of {name}", times[name])
+    return [
+        replace(layer, name=f"{network}.{layer.name}", count=layer.count * times.get(network, 1))
+        for network, layers in networks.items()
+        for layer in check_layers(layers)
+    ]
 
 
 def _known(name: str) -> str:
