@@ -90,34 +90,14 @@ def timeloop_figures(
         InvalidMapping: a dataspace is kept at no level.
         NotSupported: a level with more children than can be listed, or with loops that Timeloop does not have.
     """
-    check_children(mapping)
-    nest = CutNest.of(problem, mapping)
-    for loop in nest.loops:
-        both = [one for one in nest.spatial(loop.level) if one.dim == loop.dim]
-        if loop.cut and len(both) > 1 and loop is both[0]:
-            raise NotSupported(
-                f"{problem.dimensions[loop.dim]} is split along both X and Y of {mapping.levels[loop.level]}, and cut "
-                "short along X; Timeloop has no such loops (the default rules count them)"
-            )
-    for space, keeps in zip(problem.dataspaces, zip(*kept, strict=True), strict=True):
-        if not any(keeps):
-            raise InvalidMapping(f"{space.name} is kept at no level; at least one must keep it")
-    levels = range(nest.levels)
-    instances = [int(used) for used in _mean_instances(nest)]
-    tallies = [
-        [Walk(nest, level, space, fanout_x[level], forwarding).tally() for level in levels]
-        for space in problem.dataspaces
-    ]
-    columns = [
-        _Column(nest, column, [row[s] for row in kept], instances, problem.words(space), space.read_write)
-        for s, (space, column) in enumerate(zip(problem.dataspaces, tallies, strict=True))
-    ]
+    columns = executed_columns(problem, mapping, kept, [(x, 1) for x in fanout_x], forwarding)
+    nest, levels = columns[0].nest, range(len(kept))
     figures = [column.figures() for column in columns]
 
     def table(name: str) -> Words:
         return [[one[name][level] for one in figures] for level in levels]
 
-    macs = tallies[0][0]
+    macs = columns[0].tallies[0]
     in_use = int(_mean_instances(nest)[0] * _fanout(nest, 0))
     return TimeloopFigures(
         reads=table("reads"),
@@ -125,7 +105,7 @@ def timeloop_figures(
         updates=table("updates"),
         partition=table("partition"),
         tile=table("tile"),
-        instances=instances,
+        instances=columns[0].instances,
         most=[prod(loop.end for loop in nest.loops if loop.level > level and not loop.temporal) for level in levels],
         macs_in_use=in_use,
         computes=int(float(macs.runs) / macs.most) * in_use,
@@ -238,8 +218,46 @@ def _fanout(nest: CutNest, level: int) -> int:
     return prod(loop.end for loop in nest.spatial(level))
 
 
+def executed_columns(
+    problem: Problem, mapping: Mapping, kept: Kept, meshes: Sequence[tuple[int, int]], forwarding: bool
+) -> list["Column"]:
+    """Every dataspace as Timeloop moves it.
+
+    Args:
+        problem: the work.
+        mapping: factors that cover its bounds.
+        kept: `[levels][spaces]` whether a level keeps a dataspace.
+        meshes: physical children along X and Y of each level.
+        forwarding: whether neighbours pass words on.
+
+    Raises:
+        InvalidMapping, NotSupported: as `timeloop_figures` does.
+    """
+    check_children(mapping)
+    nest = CutNest.of(problem, mapping)
+    for loop in nest.loops:
+        both = [one for one in nest.spatial(loop.level) if one.dim == loop.dim]
+        if loop.cut and len(both) > 1 and loop is both[0]:
+            raise NotSupported(
+                f"{problem.dimensions[loop.dim]} is split along both X and Y of {mapping.levels[loop.level]}, and cut "
+                "short along X; Timeloop has no such loops (the default rules count them)"
+            )
+    for space, keeps in zip(problem.dataspaces, zip(*kept, strict=True), strict=True):
+        if not any(keeps):
+            raise InvalidMapping(f"{space.name} is kept at no level; at least one must keep it")
+    instances = [int(used) for used in _mean_instances(nest)]
+    columns = []
+    for s, space in enumerate(problem.dataspaces):
+        tallies = [
+            Walk(nest, level, space, width, forwarding, height).tally() for level, (width, height) in enumerate(meshes)
+        ]
+        own = [row[s] for row in kept]
+        columns.append(Column(nest, tallies, own, instances, problem.words(space), space.read_write))
+    return columns
+
+
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """One dataspace at all levels.
 
     Attributes:
@@ -256,11 +274,9 @@ class _Column:
 
     def figures(self) -> dict[str, list[int]]:
         """`[levels]` of reads, fills, updates, partition and tile."""
-        levels = range(self.nest.levels)
-        top = max(level for level in levels if self.kept[level])
-        tile = [*(tally.tile for tally in self.tallies[1:]), self.words]
-        part = self._partitions(tile)
-        content, linked = self._content()
+        levels, top, tile, part = range(self.nest.levels), self.top, self.tile, self.partitions
+        rows_served, linked = self.served()
+        content = [float(sum(row.values())) for row in rows_served]
         rows: dict[str, list[int]] = {key: [0] * len(levels) for key in ("reads", "fills", "updates")}
         for level in (level for level in levels if self.kept[level]):
             peer = linked[level + 1] / self.instances[level] if level < top and linked[level + 1] else 0.0
@@ -275,9 +291,20 @@ class _Column:
         rows["tile"] = [n * m for n, m in zip(tile, mask, strict=True)]
         return rows
 
-    def _partitions(self, tile: Sequence[int]) -> list[int]:
+    @property
+    def top(self) -> int:
+        """The outermost level that keeps it."""
+        return max(level for level, keeps in enumerate(self.kept) if keeps)
+
+    @property
+    def tile(self) -> list[int]:
+        """`[levels]` words of the largest tile."""
+        return [*(tally.tile for tally in self.tallies[1:]), self.words]
+
+    @property
+    def partitions(self) -> list[int]:
         """`[levels]` share of the tensor that one instance sees."""
-        parts = [tile[-1]]
+        tile, parts = self.tile, [self.words]
         for level in reversed(range(len(tile) - 1)):
             across = self.nest.spatial(level + 1)
             parts.append(parts[-1] * tile[level] // (self.tallies[level + 1].spread if across else tile[level]))
@@ -290,20 +317,22 @@ class _Column:
             sum(float(words * size) / fanout for (size, _), words in sorted(self.tallies[level + 1].groups.items()))
         )
 
-    def _content(self) -> tuple[list[float], list[int]]:
-        """`[levels]` words that a level reads out for its children, and those that these pass on to each other."""
-        groups = [dict(sorted(tally.groups.items())) for tally in self.tallies]
+    def served(self) -> tuple[list[dict[tuple[int, int], float]], list[int]]:
+        """`[levels]` words that a level reads out, by groups of children, and those that these pass on to each other.
+
+        A level that bypasses it is passed by as many words as it would read out.
+        """
         linked = [tally.linked for tally in self.tallies]
-        content: list[float] = []
-        for level, own in enumerate(groups):
-            row: dict[tuple[int, int], float] = dict(own)
+        rows: list[dict[tuple[int, int], float]] = []
+        for level, tally in enumerate(self.tallies):
+            row: dict[tuple[int, int], float] = dict(sorted(tally.groups.items()))
             if level and not self.kept[level - 1]:  # its children ask for what theirs ask them for
-                asked = content[-1] * _fanout(self.nest, level)
+                asked = float(sum(rows[-1].values())) * _fanout(self.nest, level)
                 factor = asked / float(sum(words * size for (size, _), words in row.items()))
                 row = {key: words * factor for key, words in row.items()}
                 linked[level] = 0
-            content.append(float(sum(row.values())))
-        return content, linked
+            rows.append(row)
+        return rows, linked
 
 
 def _rounded(x: float) -> int:

@@ -11,6 +11,7 @@ from dlco.cost.cost import Cost, Totals
 from dlco.cost.crossing import crossing_of
 from dlco.cost.executed import executed_cost
 from dlco.cost.forwarding import Supply, supply
+from dlco.cost.hops import with_hops, without_meshes
 from dlco.cost.imperfect import imperfect_cost, imperfect_nests, imperfect_performance
 from dlco.cost.nest import Axes, Nest, build_nest, positions
 from dlco.cost.performance import performance
@@ -50,7 +51,8 @@ def evaluate(
             (imperfect factors) the last tile is cut short: under the default rules counts are then means over the
             instances of a level, in float64 (`dlco.cost.imperfect`), under Timeloop's they are its own integers
             (`dlco.cost.executed`). That is decided once for a batch; its perfect mappings cost the same either way.
-        rules: how transfers are counted.
+        rules: how transfers are counted. Timeloop's count hops over meshes (`dlco.cost.hops`), of an architecture; a
+            `Machine` has their reach and step alone, as all other rules do.
         arithmetic: `EXACT` for integer factors, `SMOOTH` for real ones; by default exact where all factors are
             integers and carry no gradient.
         density: of the operands, and what the machine makes of zeros; words, cycles and energies are then those to be
@@ -65,7 +67,7 @@ def evaluate(
         InvalidInput: the batch does not have the layer's dimensions or the machine's levels, or the layer is so large
             that counts of it could exceed 64 bits.
         NotSupported: imperfect factors under other rules than the default and Timeloop's; with zeros, neighbour
-            forwarding.
+            forwarding; with zeros or memories in parts, meshes under Timeloop's rules.
 
     Examples:
         >>> layer = dlco.matmul("mm", M=2, K=3, N=4)
@@ -83,6 +85,8 @@ def evaluate(
     """
     _check_arguments(layer, architecture, mapping, rules)
     problem = layer.problem if isinstance(layer, Layer) else layer
+    if rules.restart == "timeloop" and isinstance(architecture, Architecture) and architecture.is_meshed:
+        return _meshed_cost(problem, architecture, mapping, rules, arithmetic, density)
     if isinstance(architecture, Architecture):
         architecture = machine_of(problem, architecture, mapping)
     if isinstance(mapping, Mapping):
@@ -122,6 +126,24 @@ def evaluate(
             "Timeloop's are defined"
         )
     return imperfect_cost(problem, machine, kept, mapping, zeros)
+
+
+def _meshed_cost(
+    problem: Problem,
+    architecture: Architecture,
+    mapping: Mapping | MappingBatch,
+    rules: CountingRules,
+    arithmetic: Arithmetic | None,
+    density: Density,
+) -> Cost:
+    """What mappings cost on a machine with meshes under Timeloop's rules."""
+    if not density.is_dense:
+        raise NotSupported(f"there are zeros, rules are {rules}, and networks are meshes; give the default rules")
+    if architecture.is_split:
+        raise NotSupported("memories are in parts, and networks are meshes; Timeloop has no uneven mappings")
+    plain = evaluate(problem, without_meshes(architecture), mapping, rules, arithmetic)
+    batch = mapping.batch(torch.int64) if isinstance(mapping, Mapping) else mapping
+    return with_hops(plain, problem, architecture, batch, kept_table(problem, architecture, batch.bypass), rules)
 
 
 def _perfect_cost(
@@ -242,6 +264,8 @@ def evaluate_many(
     `evaluate` checks that too. Factors whose batch dimension is the innermost in memory are read without a copy.
     Where all orders of the batch are the same the order is taken as fixed, which is several times faster.
     """
+    if rules.restart == "timeloop" and architecture.is_meshed:
+        raise NotSupported(f"rules are {rules}, and networks are meshes; only evaluate() counts their hops")
     shape = compile_problem(problem)
     machine, kept = _machine(architecture, batch, problem)
     axes = [(x > 1, y > 1) for x, y in zip(machine.fanout_x.tolist(), machine.fanout_y.tolist(), strict=True)]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlco.cost.forwarding import from_neighbours
-from dlco.mapping.mapping import OUTWARDS, SPATIAL_X, TEMPORAL, Mapping
+from dlco.mapping.mapping import OUTWARDS, SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.mapping.tiles import last_factors
 from dlco.workload.problem import Dataspace, Problem
 
@@ -30,6 +30,7 @@ Vector = tuple[int, ...]
 Box = tuple[tuple[int, int], ...]  # from, to (excluded) along every rank
 Boxes = tuple[Box, ...]  # that do not overlap
 Groups = Counter[tuple[int, int]]  # words read out, by (children served at once, such groups of children)
+Hops = dict[tuple[int, int], float]  # what these words, each of them, walk from child to child, added up
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ class Tally:
     Attributes:
         groups: words read out for them.
         linked: words that they took from neighbours, all together.
+        hops: of the words read out.
         runs: children times steps; `most`: children at once.
         tile: words of the largest tile of a child; `spread`: of the largest box around all of them.
     """
@@ -133,19 +135,22 @@ class Tally:
     most: int = 0
     tile: int = 0
     spread: int = 0
+    hops: Hops = field(default_factory=dict)
 
 
 def added(tallies: Iterable[tuple[int, int, Tally]]) -> Tally:
     """Tallies taken together, each as (times its words count, times its steps count, tally)."""
     groups: Groups = Counter()
+    hops: Hops = {}
     linked = runs = most = tile = spread = 0
     for words, steps, one in tallies:
         for key, count in one.groups.items():
             groups[key] += words * count
+            hops[key] = hops.get(key, 0.0) + words * one.hops[key]
         linked += words * one.linked
         runs += steps * one.runs
         most, tile, spread = max(most, one.most), max(tile, one.tile), max(spread, one.spread)
-    return Tally(groups, linked, runs, most, tile, spread)
+    return Tally(groups, linked, runs, most, tile, spread, hops)
 
 
 @dataclass(frozen=True)
@@ -180,20 +185,23 @@ class Walk:
         nest: the loops.
         level: whose children; those of level 0 are MACs, which take one word of everything at every step.
         space: the dataspace.
-        width: children along X of the mesh.
+        width, height: children along X and Y of the mesh; more where the mapping has more.
         forwarding: whether neighbours pass words on.
     """
 
-    def __init__(self, nest: CutNest, level: int, space: Dataspace, width: int, forwarding: bool) -> None:
+    def __init__(
+        self, nest: CutNest, level: int, space: Dataspace, width: int, forwarding: bool, height: int = 1
+    ) -> None:
         self.nest, self.level, self.forwarding = nest, level, forwarding
         self.outer = nest.outside(level)
         self.across = nest.spatial(level)
         self.width = max(width, prod(loop.end for loop in self.across if loop.slot == SPATIAL_X))
+        self.height = max(height, prod(loop.end for loop in self.across if loop.slot == SPATIAL_Y))
         self.space = space
         self.inside = [loop for loop in nest.loops if loop.level < level]
         self.seen: dict[tuple[int, tuple[bool, ...], _State], tuple[Tally, _State]] = {}
         self.children: dict[Vector, NDArray[np.int64]] = {}
-        self.shared: dict[Vector, Groups] = {}
+        self.shared: dict[tuple[Vector, bytes], tuple[Groups, Hops]] = {}
 
     def tally(self) -> Tally:
         """What the children are served in all."""
@@ -236,19 +244,21 @@ class Walk:
         spread = self._box(self.nest.extents((*self.inside, *self.across), last))
         received, after = ((box,), state) if self.level == 0 else _received(box, state)
         words, children = sum(map(_words, received)), prod(ends)
-        groups, linked = self._groups(tuple(ends)), 0
+        all_ids = np.arange(children)
+        (groups, hops), linked = self._groups(tuple(ends), all_ids), 0
         if self.forwarding and self.across and received:
             offsets, move = self._offsets(tuple(ends)), _shift(state.received, received)
             from_peer = np.zeros(len(offsets), dtype=bool)
             if move is not None:
                 from_peer = from_neighbours(offsets, self._offsets(state.ends), self.width, move)
-            fewer = _group_sizes(offsets[~from_peer])
+            fewer, shorter = self._groups(tuple(ends), all_ids[~from_peer])
             if sum(scatter for _, scatter in fewer) < sum(scatter for _, scatter in groups):
-                groups, linked = fewer, int(from_peer.sum()) * words
+                groups, hops, linked = fewer, shorter, int(from_peer.sum()) * words
         served: Groups = Counter({key: words * key[1] for key in groups}) if words else Counter()
+        walked = {key: words * hops[key] if self.across else 0.0 for key in served}
         if self.forwarding and self.across:
             after = _State(after.held, after.slide, received, tuple(ends) if received else ())
-        return Tally(served, linked, children, children, _words(box), _words(spread)), after
+        return Tally(served, linked, children, children, _words(box), _words(spread), walked), after
 
     def _offsets(self, ends: Vector) -> NDArray[np.int64]:
         """`[children, ranks]` how far each child lies from the first, by linear id; `ends` outermost first."""
@@ -260,11 +270,12 @@ class Walk:
             self.children[ends] = offsets
         return self.children[ends]
 
-    def _groups(self, ends: Vector) -> Groups:
-        """How many children share an offset, and how many such groups there are."""
-        if ends not in self.shared:
-            self.shared[ends] = _group_sizes(self._offsets(ends))
-        return self.shared[ends]
+    def _groups(self, ends: Vector, ids: NDArray[np.int64]) -> tuple[Groups, Hops]:
+        """How many of some children share an offset, in how many such groups, and what one word each walks to these."""
+        key = ends, ids.tobytes()
+        if key not in self.shared:
+            self.shared[key] = _grouped(self._offsets(ends)[ids], ids % self.width, ids // self.width, self.height)
+        return self.shared[key]
 
     def _step(self, loop: CutLoop, iterations: int) -> Vector:
         """How far iterations of a loop move the dataspace."""
@@ -349,9 +360,27 @@ def _words(box: Box) -> int:
     return prod(b - a for a, b in box)
 
 
-def _group_sizes(offsets: NDArray[np.int64]) -> Groups:
-    """How many children share one offset: by (children, groups of so many), 1."""
+def _grouped(
+    offsets: NDArray[np.int64], column: NDArray[np.int64], row: NDArray[np.int64], height: int
+) -> tuple[Groups, Hops]:
+    """Children that share an offset: by (children, groups of so many), 1; and the hops of a word to each group.
+
+    A word enters at the middle of the side where X is 0, goes along X to the last column that takes it, and in every
+    column up and down from the middle to the last rows that do. (Without spatial loops it takes no hops.)
+    """
     if not len(offsets):
-        return Counter()
-    sizes = Counter(np.unique(offsets, axis=0, return_counts=True)[1].tolist())
-    return Counter(dict.fromkeys(sizes.items(), 1))
+        return Counter(), {}
+    _, group, sizes = np.unique(offsets, axis=0, return_inverse=True, return_counts=True)
+    group = group.reshape(-1)
+    middle, width = (height - 1) / 2, int(column.max()) + 1
+    up, down = np.zeros((2, len(sizes) * width))
+    np.maximum.at(down, group * width + column, row - middle)
+    np.maximum.at(up, group * width + column, middle - row)
+    along = np.zeros(len(sizes))
+    np.maximum.at(along, group, column)
+    hops = along + (up + down).reshape(-1, width).sum(-1)
+    scatter = Counter(sizes.tolist())
+    return (
+        Counter(dict.fromkeys(scatter.items(), 1)),
+        {(size, groups): float(hops[sizes == size].sum()) for size, groups in scatter.items()},
+    )

@@ -7,7 +7,7 @@ from dlco.hardware.exchange import with_dram
 from dlco.hardware.eyeriss import eyeriss_chip
 from dlco.hardware.gemmini import gemmini_config, gemmini_scala
 from dlco.hardware.limits import Limit
-from dlco.hardware.network import Network
+from dlco.hardware.network import Mesh, Network
 from dlco.hardware.nodes import get_technology
 from dlco.hardware.parameter import Parameter, Tie
 from dlco.hardware.posynomial import Posynomial, Term
@@ -51,6 +51,7 @@ __all__ = [
     "Machine",
     "MemoryCost",
     "MemoryCurves",
+    "Mesh",
     "Network",
     "Parameter",
     "Posynomial",

@@ -284,6 +284,11 @@ class Architecture:
         return self.ranks != tuple(range(len(self.levels)))
 
     @cached_property
+    def is_meshed(self) -> bool:
+        """Whether Timeloop's rules count hops over some network (`Network.mesh`)."""
+        return any(level.network is not None and level.network.mesh is not None for level in self.levels)
+
+    @cached_property
     def instances(self) -> tuple[int, ...]:
         """Instances of each level, innermost first."""
         return tuple(

@@ -13,6 +13,7 @@ from dlco.timeloop import tables
 from dlco.timeloop.components import Component, Description, describe
 from dlco.timeloop.document import Entry, Source, sections
 from dlco.timeloop.expressions import read_symbols
+from dlco.timeloop.meshes import Grid, network_of
 from dlco.timeloop.stated import stated_constraints
 
 logger = logging.getLogger("dlco")
@@ -69,8 +70,6 @@ def _read(source: Source, ert: Source | None, art: Source | None) -> tuple[dict[
     art_entry = sections(art, "ART", ["ART"])["ART"] if art is not None else top.get("ART")
     energies = tables.energies(ert_entry) if ert_entry else {}
     areas = tables.areas(art_entry) if art_entry else {}
-    if any(energies.get(wire, {}).get("transfer_random") for wire in ("wire", "Wire")):
-        raise NotSupported("the ERT gives a wire an energy; dlco does not model networks")
     found = _architecture(machine, energies, areas)
     stated = _technology(top)
     return top, replace(found, technology=stated) if stated else found, machine
@@ -116,16 +115,31 @@ def _architecture(machine: Description, energies: tables.Energies, areas: dict[s
     _warn_unpriced(machine.components, energies)
     mac = macs[0]
     width = mac.attributes.get("multiplier_width")
+    mac_area = _area(mac, "area", areas)
     return Architecture(
-        levels=tuple(reversed(levels)),
+        levels=tuple(_with_networks(machine, storage[::-1], levels[::-1], mac_area, energies)),
         mac_pj=_mac_pj(mac, energies.get(mac.name, {})),
-        mac_area_um2=_area(mac, "area", areas),
+        mac_area_um2=mac_area,
         mac_bits=attr.word_bits(mac.attributes, width.integer() if width else 16),
         cycle_s=machine.cycle_s,
         name=machine.name,
         mac_name=mac.name,
         containers=tuple(Container(name, level, *machine.meshes[name]) for name, level in machine.containers.items()),
     )
+
+
+def _with_networks(
+    machine: Description, storage: list[Component], levels: list[Level], mac_um2: float, energies: tables.Energies
+) -> Iterator[Level]:
+    """The levels, innermost first, with their networks."""
+    inside = mac_um2
+    wires = (energies.get(name, {}).get("transfer_random", 0.0) for name in ("wire", "Wire"))
+    wire_pj = max(wires)
+    for component, level in zip(storage, levels, strict=True):
+        fans = [machine.networks[name] for name, outer in machine.containers.items() if outer == level.name]
+        grid = Grid(level.name, level.word_bits, level.kind, level.fanout_x, level.fanout_y, inside, wire_pj)
+        yield replace(level, network=network_of(grid, component.attributes, fans))
+        inside = level.area_um2 + level.children * inside
 
 
 def _level(outer: Component, inner: Component, actions: dict[str, float], areas: dict[str, float]) -> Level:

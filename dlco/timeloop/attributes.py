@@ -26,13 +26,17 @@ STORAGE = (
     *(*_BANDWIDTHS, "bandwidth", "multiple_buffering", "vector_access_energy", "cluster_area"),
 )
 COMPUTE = (*MESH, *_WORD_BITS, "multiplier_width", "energy", "area")
+NETWORK = (  # of the network between a storage level and what is inside it
+    *("wire_energy", "router_energy", "energy_per_hop", "energy_per_ingress", "tile_width", "network_word_bits"),
+    "reduction_supported",
+)
 
 HARMLESS = (  # they are inputs of area and energy estimators, or change only what Timeloop prints
     *("technology", "tech_node", "node", "voltage", "temperature", "global_cycle_seconds", "latency", "version"),
     *("n_banks", "num_banks", "bank_depth", "n_ports", "num_ports", "n_rd_ports", "n_wr_ports", "n_rdwr_ports"),
     *("n_rw_ports", "n_rd_wr_ports", "nports", "nbanks", "size", "type", "n_buffets", "update_fifo_depth"),
     *("address_width", "addr_width", "adder_width", "num_pipeline_stages", "exponent", "mantissa", "sign"),
-    *("mantissa_width", "exponent_width", "data_width", "reduction_supported", "tile_width", "network_word_bits"),
+    *("mantissa_width", "exponent_width", "data_width"),
     *("action_latency_cycles", "cycle_seconds", "default_md_block_size", "concordant_compressed_tile_traversal"),
     *("tile_partition_supported", "decompression_supported", "compression_supported", "class", "subclass"),
     *("multiplier_width", "num_outputs", "num_inputs", "n_inputs", "n_outputs", "num", "n_instances", "clockrate"),
@@ -63,7 +67,6 @@ def _never(entry: Entry, level: str) -> bool:
 
 _UNMODELLED: dict[str, Callable[[Entry, str], bool]] = {  # attribute -> whether its value changes nothing
     **dict.fromkeys(("network_fill_latency", "network_drain_latency", "addr_gen_energy", "adder_energy"), _is_zero),
-    **dict.fromkeys(("energy_per_hop", "wire_energy", "router_energy", "energy_per_ingress"), _is_zero),
     **dict.fromkeys(("min_utilization", "metadata_storage_width", "metadata_storage_depth"), _is_zero),
     **dict.fromkeys(("metadata_width", "metadata_depth", "metadata_datawidth", "metadata_word_bits"), _is_zero),
     **dict.fromkeys(("has_power_gating", "allow_overbooking"), _is_false),
@@ -92,7 +95,7 @@ def known_attributes(entry: Entry, component: str, modelled: tuple[str, ...]) ->
         InvalidInput: an attribute looks misspelt, or there are more strange ones than any file has.
     """
     given = {key: value for key, value in entry.mapping().items() if value.value is not None}
-    looked_up = (*modelled, *_UNMODELLED)
+    looked_up = (*modelled, *NETWORK, *_UNMODELLED)
     strange = [key for key in given if key not in looked_up and key not in HARMLESS]
     if len(strange) > _MOST_STRANGE:
         raise entry.error(f"{component} has {len(strange)} attributes that Timeloop never looks up")
@@ -115,6 +118,12 @@ def word_bits(attributes: Attributes, default: int = 16) -> int:
     """Bits of a word."""
     entry = _first(attributes, _WORD_BITS)
     return _size(entry) if entry else default
+
+
+def network_bits(attributes: Attributes, names: tuple[str, ...] = _WORD_BITS) -> int | None:
+    """Bits of a word in the network of a component or container: its own, or the word's by one of `names`."""
+    entry = _first(attributes, ("network_word_bits", *names))
+    return _size(entry) if entry else None
 
 
 def storage_fields(attributes: Attributes, name: str) -> dict[str, float]:

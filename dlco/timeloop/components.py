@@ -70,6 +70,7 @@ class Description:
         components: storage levels and the MAC, outermost first.
         containers: of v0.4's containers with a fan-out, outermost first: the storage level that they fan out from.
         meshes: of the same containers: instances along X and Y.
+        networks: of the same: attributes of networks that they have, or take from those around them.
         cycle_s: seconds a cycle.
     """
 
@@ -77,6 +78,7 @@ class Description:
     components: list[Component]
     containers: dict[str, str]
     meshes: dict[str, Mesh]
+    networks: dict[str, attr.Attributes]
     cycle_s: float
 
 
@@ -97,7 +99,9 @@ def describe(entry: Entry, variables: Symbols | None = None) -> Description:
         fields = entry.fields(["nodes"], ["version"])
         walk = _Nodes(variables or {})
         walk.visit(fields["nodes"], parallel=False, elsewhere=frozenset())
-        return Description(walk.name or _NAME, walk.components, walk.containers, walk.meshes, walk.cycle_s)
+        return Description(
+            walk.name or _NAME, walk.components, walk.containers, walk.meshes, walk.networks, walk.cycle_s
+        )
     return _tree(entry.fields(["subtree"], ["version", "nodes", "constraints"])["subtree"], variables or {})
 
 
@@ -126,7 +130,7 @@ def _tree(subtree: Entry, variables: Symbols) -> Description:
             components += [component] if component else []
         _check_count(components, below)
         below = node.get("subtree")
-    return Description(name, components, {}, {}, cycle_s)
+    return Description(name, components, {}, {}, {}, cycle_s)
 
 
 def _looked_up(node: Entry, keys: tuple[str, ...]) -> Entry:
@@ -155,6 +159,7 @@ class _Nodes:
         self.components: list[Component] = []
         self.containers: dict[str, str] = {}
         self.meshes: dict[str, Mesh] = {}
+        self.networks: dict[str, attr.Attributes] = {}
         self.cycle_s = variables.get("global_cycle_seconds") or 1e-9
         self._symbols = dict(variables)
         self._keeps: dict[int, frozenset[str]] = {}
@@ -229,10 +234,11 @@ class _Nodes:
             own[key] = entry
         mesh = _placed(own, count if count > 1 else None, (1, 1), fields["name"])
         _check_range(own, count, fields["name"])
+        if "attributes" in fields:
+            self._inherited = self._inherited | given
         self._fan_out(mesh, name, parallel, node)
         self.name = self.name or (name if not self.components else "")
         if "attributes" in fields:
-            self._inherited = self._inherited | given
             self._symbols |= numbers(fields["attributes"])
             self.cycle_s = _cycle(given, self.cycle_s)
 
@@ -274,6 +280,8 @@ class _Nodes:
         if not storage:
             raise NotSupported(f"{node.where}: {name} fans out above all storage; the outermost level must be one")
         self.containers[name], self.meshes[name] = storage[-1], mesh
+        known = (*attr.NETWORK, "word_bits", "word_width")
+        self.networks[name] = {key: entry for key, entry in self._inherited.items() if key in known}
 
 
 def _component(
@@ -292,7 +300,8 @@ def _component(
         logger.warning("%s: %s of class %s is no storage and no MAC: passed over", entry.where, name, component_class)
         return None
     own = attr.STORAGE if _is_a(component_class, _STORAGE) else attr.COMPUTE
-    attributes = {key: value for key, value in inherited.items() if key in own or key in attr.HARMLESS}
+    passed_on = {*own, *attr.HARMLESS, *attr.NETWORK}
+    attributes = {key: value for key, value in inherited.items() if key in passed_on}
     if "attributes" in fields:
         attributes |= attr.known_attributes(fields["attributes"], name, own)
     x, y = place(attributes, fields["name"])

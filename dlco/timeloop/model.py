@@ -37,8 +37,9 @@ def model(arch: Source, problem: Source, mapping: Source, rules: CountingRules =
         `levels[name]`, innermost level first: `cycles`, `throttling`, `leakage_pj_total`, `area_um2` (an instance's),
         `instances`, and for each dataspace `reads`, `fills`, `updates`, `temporal_reductions`,
         `address_generations`, `utilized_capacity`, `partition_size` (words an instance), `utilized_instances`,
-        `energy_pj_per_instance`, `energy_pj_total`. `energy_uj_printed` and `area_mm2_printed` are what Timeloop
-        prints for the whole (its area is always 0).
+        `energy_pj_per_instance`, `energy_pj_total`. `energy_uj_printed` and `area_mm2_printed` are what Timeloop prints
+        for the whole (its area is always 0). Where networks cost energy, `networks["outer <==> inner"]` has that of
+        each dataspace, pJ of all instances, with the links between neighbours.
 
     Raises:
         InvalidInput: a file is not what it should be.
@@ -79,7 +80,19 @@ def account(
         "levels": {
             level.name: _level(i, problem, architecture, kept[i], cost) for i, level in enumerate(architecture.levels)
         },
+    } | _networks(problem, architecture, cost)
+
+
+def _networks(problem: Problem, architecture: Architecture, cost: Cost) -> dict[str, dict[str, dict[str, float]]]:
+    """The entry of networks, by the names that Timeloop gives them; none where they cost nothing."""
+    names = [architecture.mac_name, *(level.name for level in architecture.levels)]
+    spaces = [space.name for space in problem.dataspaces]
+    found = {
+        f"{outer} <==> {inner}": dict(zip(spaces, row, strict=True))
+        for outer, inner, row in zip(names[1:], names, cost.wire_pj.tolist(), strict=False)
+        if any(row)
     }
+    return {"networks": found} if found else {}
 
 
 def _level(index: int, problem: Problem, architecture: Architecture, kept: Sequence[bool], cost: Cost) -> dict:

@@ -11,6 +11,7 @@ from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware.architecture import Architecture, Container, Level
 from dlco.timeloop.architecture import fanout_names
 from dlco.timeloop.attributes import LARGEST
+from dlco.timeloop.meshes import mesh_attributes
 from dlco.timeloop.write_constraints import Groups, node_groups, section
 from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, number, quoted
 
@@ -45,7 +46,8 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
 
     In v0.3 a level's `bypass` has no place: it belongs to the mapping (`write_mapping`). v0.4 writes it as a
     constraint of the level. The constraints that the architecture carries become `architecture_constraints` in v0.3,
-    and stand in the nodes in v0.4. Wires (`Level.network`) have no place: they are left out with a warning.
+    and stand in the nodes in v0.4. Meshes (`Network.mesh`) become attributes of what they hang off; other wires
+    (`Level.network`) have no place: they are left out with a warning.
 
     Args:
         architecture: the machine.
@@ -54,7 +56,8 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
     Raises:
         InvalidInput: an unknown version, a name or a constraint that Timeloop's files cannot carry, or a capacity
             that is no whole number of words.
-        NotSupported: memories are taken apart (`dlco.hardware.split`).
+        NotSupported: memories are taken apart (`dlco.hardware.split`); in v0.4, a fan-out has a mesh that partial sums
+            pass both ways, or one and several containers.
 
     Examples:
         >>> machine = dlco.hardware.generic()
@@ -62,7 +65,7 @@ def write_architecture(architecture: Architecture, version: str = "0.3") -> str:
         True
     """
     check_version(version)
-    wired = [level.name for level in architecture.levels if level.network is not None]
+    wired = [level.name for level in architecture.levels if level.network is not None and not _written(level)]
     if wired:
         logger.warning("wires of %s are left out: Timeloop counts networks by other rules", ", ".join(wired))
     for level in architecture.levels:
@@ -102,11 +105,26 @@ def _parts(architecture: Architecture, version: str) -> Iterator[_Part]:
         energies = (("read", level.read_pj), ("write", level.write_pj), ("update", level.update_pj))
         actions = (*energies, ("leak", level.leak_pj))
         name(level.name, "name of a level")
-        sizes = _sizes(level) | mesh
+        sizes = _sizes(level) | mesh | (_network(level) if version == "0.3" or level.children == 1 else {})
         yield _Part(level.name, level.kind, sizes, count, per_parent, path, actions, level.area_um2, level)
         per_parent = level.fanout_x * level.fanout_y
         count *= per_parent
         mesh_x *= level.fanout_x
+
+
+def _written(level: Level) -> bool:
+    """Whether a network reads back as it is: a mesh, and no wires besides."""
+    network = level.network
+    return bool(
+        network and network.mesh and network == network.mesh.network(level.fanout_x, level.fanout_y, level.word_bits)
+    )
+
+
+def _network(level: Level) -> dict[str, str]:
+    """Attributes of the mesh inside a storage level."""
+    if level.network is None or level.network.mesh is None:
+        return {}
+    return mesh_attributes(level.network.mesh, level.kind)
 
 
 def _sizes(level: Level) -> dict[str, str]:
@@ -173,9 +191,11 @@ def _nodes(architecture: Architecture, parts: list[_Part]) -> list[str]:
     lines = [f"variables: {cycle}", "architecture:", "  version: 0.4", "  nodes:"]
     lines += ["  - !Container", f"    name: {architecture.name}"]
     fixed = architecture.constraints
+    passed_on: dict[str, str] = {}  # attributes of networks that a container hands down, as they are without
     for part in parts:
+        attributes = part.attributes if part.level is None else passed_on | part.attributes
         lines += ["  - !Component", f"    name: {part.name}", f"    class: {part.component_class}"]
-        lines.append(f"    attributes: {flow_map(part.attributes)}")
+        lines.append(f"    attributes: {flow_map(attributes)}")
         if part.level is None:
             break
         groups = node_groups(fixed, part.name, None)
@@ -183,11 +203,32 @@ def _nodes(architecture: Architecture, parts: list[_Part]) -> list[str]:
             bypass = flow_list(name(space, "name of a dataspace") for space in sorted(part.level.bypass))
             groups["dataspace"] = {"bypass": bypass} | groups.get("dataspace", {})
         lines += _constraints(groups)
-        for box, label in _boxes(architecture, part.level):
+        boxes = list(_boxes(architecture, part.level))
+        network = _fan_network(part.level, len(boxes))
+        for box, label in boxes:
             mesh = {"meshX": str(box.fanout_x), "meshY": str(box.fanout_y)}
             lines += ["  - !Container", f"    name: {box.name}", f"    spatial: {flow_map(mesh)}"]
+            if passed_on or network:
+                lines.append(f"    attributes: {flow_map(passed_on | network)}")
             lines += _constraints(node_groups(fixed, part.name, label))
+        passed_on |= dict.fromkeys(network, "0")
     return lines
+
+
+def _fan_network(level: Level, containers: int) -> dict[str, str]:
+    """Attributes of the container that a level with a mesh fans out by."""
+    network = _network(level) if level.children > 1 else {}
+    if network and containers > 1:
+        raise NotSupported(
+            f"the fan-out of {level.name!r} is made up of {containers} containers, and its network is a mesh; v0.4 has "
+            "a network inside each"
+        )
+    if network and level.network and level.network.mesh and level.network.mesh.both_ways:
+        raise NotSupported(
+            f"the mesh inside {level.name!r} has partial sums both ways; v0.4's containers add them up (v0.3 says it)"
+        )
+    network.pop("reduction_supported", None)
+    return network
 
 
 def _constraints(groups: Groups) -> Iterator[str]:

@@ -60,17 +60,18 @@ def test_every_step_is_timeloops(case: Case, links: bool, wider: int) -> None:
     if case.problem.macs > 5000:
         return
     nest = CutNest.of(case.problem, case.mapping)
-    widths = [level.fanout_x + wider for level in case.architecture.levels]
+    meshes = [(level.fanout_x + wider, level.fanout_y + wider // 2) for level in case.architecture.levels]
     for space in case.problem.dataspaces:
-        walker = TimeloopWalker(case.problem, case.mapping, space, widths, links)
-        for level in range(case.levels):
-            tally, theirs = Walk(nest, level, space, widths[level], links).tally(), walker.level(level)
+        walker = TimeloopWalker(case.problem, case.mapping, space, meshes, links)
+        for level, (width, height) in enumerate(meshes):
+            tally, theirs = Walk(nest, level, space, width, links, height).tally(), walker.level(level)
             assert (+tally.groups, tally.linked) == (+theirs.groups, theirs.linked), (space.name, level)
+            assert {key: hops for key, hops in tally.hops.items() if hops} == dict(+theirs.hops), (space.name, level)
             if nest.spatial(level):
                 assert tally.spread == theirs.size
             if level:
                 assert tally.tile == walker.tile(level - 1)
-        macs = Walk(nest, 0, space, widths[0], links).tally()
+        macs = Walk(nest, 0, space, meshes[0][0], links).tally()
         assert (macs.runs, macs.most) == (sum(walker.runs.values()), len(walker.runs))
 
 

@@ -36,15 +36,21 @@ class Seen:
     slide: tuple[int, ...] | None = None
     before: dict[int, Points] = field(default_factory=dict)
     groups: Counter[tuple[int, int]] = field(default_factory=Counter)
+    hops: Counter[tuple[int, int]] = field(default_factory=Counter)
     linked: int = 0
     size: int = 0
 
 
 class TimeloopWalker:
-    """Runs one dataspace of a mapping; `seen[level]` are its figures, as `dlco.cost.residual.Tally` has them."""
+    """Runs one dataspace of a mapping; `seen[level]` are its figures, as `dlco.cost.residual.Tally` has them.
 
-    def __init__(self, problem: Problem, mapping: Mapping, space: Dataspace, widths: list[int], links: bool) -> None:
-        self.problem, self.space, self.widths, self.links = problem, space, widths, links
+    `meshes`: physical children along X and Y of each level.
+    """
+
+    def __init__(
+        self, problem: Problem, mapping: Mapping, space: Dataspace, meshes: list[tuple[int, int]], links: bool
+    ) -> None:
+        self.problem, self.space, self.meshes, self.links = problem, space, meshes, links
         self.loops: list[Loop] = []
         stride, last = [1] * len(problem.bounds), [bound - 1 for bound in problem.bounds]
         for level, slots in enumerate(mapping.factors):
@@ -161,10 +167,10 @@ class TimeloopWalker:
             if not first:
                 self.runs[number] += self.epochs
         seen, words = self.seen[i], len(child)
-        plain = self.multicast(now)
+        plain, served = self.multicast(now), now
         if self.links:
             needed = dict(now)
-            width = max(self.widths[group[0].level], self.along_x(group))
+            width = max(self.meshes[group[0].level][0], self.along(group, SPATIAL_X))
             for number in now:
                 x, y = number % width, number // width
                 near = [(x, y - 1), (x, y + 1), (x - 1, y), (x + 1, y)]
@@ -173,17 +179,39 @@ class TimeloopWalker:
                     needed.pop(number)
             linked = self.multicast(needed)
             if sum(linked.values()) < sum(plain.values()):
-                plain = linked
+                plain, served = linked, needed
                 seen.linked += (len(now) - len(needed)) * words * self.epochs
             seen.before = now
         for key, count in plain.items():
             seen.groups[key] += count * self.epochs
+            seen.hops[key] += self.walked(group, served, key) * self.epochs
+
+    def walked(self, group: list[Loop], served: dict[int, Points], key: tuple[int, int]) -> float:
+        """Hops of all words that go to as many children at once: routes over the grid, link by link.
+
+        A word enters in the middle of the column X = 0 (between two rows, half a hop from either, where they are
+        even), walks along X as far as its children lie, and up and down their columns.
+        """
+        level = group[0].level
+        width = max(self.meshes[level][0], self.along(group, SPATIAL_X))
+        height = max(self.meshes[level][1], self.along(group, SPATIAL_Y))
+        total = 0.0
+        for points, count in Counter(served.values()).items():
+            if count != key[0] or not points:
+                continue
+            links = set()
+            for x, y in ((number % width, number // width) for number, own in served.items() if own == points):
+                links |= {("along", 2 * at, 0) for at in range(x)}
+                half = 2 * y - (height - 1)  # in half hops from the middle
+                links |= {("down", x, at) for at in range(half)} | {("up", x, at) for at in range(-half)}
+            total += len(points) * sum(1.0 if kind == "along" else 0.5 for kind, _, _ in links)
+        return total
 
     @staticmethod
-    def along_x(group: list[Loop]) -> int:
+    def along(group: list[Loop], slot: int) -> int:
         width = 1
         for loop in group:
-            width *= loop.end if loop.slot == SPATIAL_X else 1
+            width *= loop.end if loop.slot == slot else 1
         return width
 
     @staticmethod

@@ -188,7 +188,6 @@ def test_harmless_attributes(arch: str) -> None:
     "attribute",
     [
         "network_fill_latency: 3",
-        "energy_per_hop: 0.1",
         "cluster-size: 4",
         "power_gated_at: DRAM",
         "min-utilization: 0.5",
@@ -349,15 +348,13 @@ def test_nodes_that_dlco_does_not_model(old: str, new: str, sentence: str) -> No
         read_architecture(V4.replace(old, new, 1))
 
 
-def test_sparse_machines_wires_and_many_drams_are_not_supported(arch: str) -> None:
+def test_sparse_machines_and_many_drams_are_not_supported(arch: str) -> None:
     with pytest.raises(NotSupported, match="sparse_optimizations are given"):
         read_architecture(arch + "sparse_optimizations: {targets: [{name: Buffer}]}\n")
     nodes = V4.replace("class: DRAM", "class: DRAM\n    sparse_optimizations: {action_optimization: [{type: gating}]}")
     with pytest.raises(NotSupported, match="sparse_optimizations are given"):
         read_architecture(nodes)
     assert read_architecture(nodes.replace("[{type: gating}]", "[]")) == read_architecture(V4)
-    with pytest.raises(NotSupported, match="gives a wire an energy"):
-        read_architecture(arch, ert="ERT: {tables: [{name: a.wire, actions: [{name: transfer_random, energy: 1}]}]}")
     with pytest.raises(NotSupported, match="DRAM has 2 instances; the outermost level must have one"):
         read_architecture(arch.replace("name: system", "name: system[0..1]"))
 

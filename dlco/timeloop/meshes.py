@@ -1,0 +1,123 @@
+"""The networks that Timeloop infers between levels, from the attributes of what they hang off.
+
+Between a storage level and what is inside it lies a grid of children, whose network takes the outer one's attributes:
+
+    energy_per_hop       pJ a word and hop; without it
+    wire_energy          pJ a bit and mm, or what the ERT says of `wire`; a hop is as long as a child is wide:
+    tile_width           um; without it the square root of a child's area, with all that is inside it
+    network_word_bits    bits of a word; without it those of the level
+    router_energy        pJ a word and router; energy-per-ingress: pJ a word
+    reduction_supported  whether the level adds partial sums to what it holds; without it, all but DRAM do
+
+In v0.4 a node with a fan-out becomes a storage level of its own, that keeps nothing, for Timeloop. It takes the
+attributes of the containers around (a word of 1 bit, where these say none), and the grid is inside it: between it and
+the level that it fans out from every word passes a router and an ingress of that level's, and takes no hop.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from dlco.errors import NotSupported
+from dlco.hardware.network import Mesh, Network
+from dlco.timeloop import attributes as attr
+from dlco.timeloop.document import Entry
+from dlco.timeloop.yaml_text import number
+
+logger = logging.getLogger("dlco")
+
+_DUMMY_BITS = 1
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is inside a storage level.
+
+    Attributes:
+        name: of the level; `word_bits`: of its words; `kind`: as `Level.kind`.
+        fanout_x, fanout_y: children along X and Y; `child_um2`: area of one, with all inside it.
+        wire_pj: pJ a bit and mm that the ERT states; 0 where it states none.
+    """
+
+    name: str
+    word_bits: int
+    kind: str
+    fanout_x: int
+    fanout_y: int
+    child_um2: float
+    wire_pj: float
+
+
+def network_of(grid: Grid, own: attr.Attributes, fans: Sequence[attr.Attributes]) -> Network | None:
+    """The network between a storage level and its children; None where it costs nothing.
+
+    Args:
+        grid: what is inside it.
+        own: its attributes.
+        fans: what v0.4's nodes of its fan-out take from the containers around, outermost first.
+
+    Raises:
+        InvalidInput: a figure is no number of at least 0.
+        NotSupported: several nodes of one fan-out have networks that cost something, or partial sums would pass one
+            of them both ways and the other upwards alone.
+    """
+    supported = own.get("reduction_supported")
+    both_ways = not supported.flag() if supported else grid.kind == "DRAM"
+    if not fans:
+        mesh = _mesh(grid, own, attr.network_bits(own) or 16, both_ways)
+    else:
+        port = _mesh(grid, own, attr.network_bits(own) or 16, both_ways)
+        flat = port.router_pj + port.ingress_pj
+        inside = [_mesh(grid, fan, attr.network_bits(fan, ("word_bits", "word_width")) or _DUMMY_BITS) for fan in fans]
+        costly = [one for one in inside if one != Mesh()]
+        where = _stated(own, *fans)
+        if costly and len(fans) > 1:
+            raise NotSupported(
+                f"{where}: {len(fans)} nodes fan out from {grid.name}, and their networks cost energy; dlco models one "
+                "network a level"
+            )
+        if flat and both_ways:
+            raise NotSupported(
+                f"{where}: partial sums pass the network of {grid.name} both ways, and that of the node inside it "
+                "upwards alone; dlco models one network a level"
+            )
+        first = costly[0] if costly else Mesh()
+        mesh = Mesh(first.hop_pj, first.router_pj, first.ingress_pj + flat)
+    if not (mesh.hop_pj or mesh.router_pj or mesh.ingress_pj):
+        return None
+    return mesh.network(grid.fanout_x, grid.fanout_y, grid.word_bits)
+
+
+def _mesh(grid: Grid, given: attr.Attributes, bits: int, both_ways: bool = False) -> Mesh:
+    """What the network of a component, or of a node with a fan-out, costs."""
+    hop, wire = (given[key].number() if key in given else None for key in ("energy_per_hop", "wire_energy"))
+    if hop is None:
+        pj_per_mm = bits * (grid.wire_pj or wire or 0.0)
+        width = given["tile_width"].number() if "tile_width" in given else sqrt(grid.child_um2)
+        hop = pj_per_mm * width * 1e-3
+        if pj_per_mm and not width:
+            logger.warning(
+                "wires inside %s cost energy, but nothing there has an area: its hops are 0 um long", grid.name
+            )
+    router, ingress = (given[key].number() if key in given else 0.0 for key in ("router_energy", "energy_per_ingress"))
+    return Mesh(float(hop), float(router), float(ingress), both_ways)
+
+
+def mesh_attributes(mesh: Mesh, kind: str) -> dict[str, str]:
+    """The attributes of a storage level of some kind that `network_of` reads as this mesh."""
+    figures = {
+        "energy_per_hop": mesh.hop_pj,
+        "router_energy": mesh.router_pj,
+        "energy-per-ingress": mesh.ingress_pj,
+    }
+    found = {key: number(pj) for key, pj in figures.items() if pj}
+    if mesh.both_ways != (kind == "DRAM"):
+        found["reduction_supported"] = "false" if mesh.both_ways else "true"
+    return found
+
+
+def _stated(*given: attr.Attributes) -> str:
+    """Where a network's figure stands."""
+    entries: list[Entry] = [one[key] for one in given for key in attr.NETWORK if key in one]
+    return entries[0].where if entries else "ERT"

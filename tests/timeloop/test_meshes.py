@@ -1,0 +1,217 @@
+"""Networks in Timeloop's files: what their attributes come to, where they stand, and that they are written back."""
+
+import logging
+from dataclasses import replace
+from math import sqrt
+
+import pytest
+
+from dlco import solve
+from dlco.errors import InvalidInput, NotSupported
+from dlco.hardware import Architecture, Container, Mesh, Network, generic
+from dlco.timeloop import model, read_architecture, read_problem, write_architecture
+from dlco.workload import Layer
+
+AREAS = """
+ART:
+  version: 0.3
+  tables:
+  - {name: system.Buffer, area: 50000}
+  - {name: "system.PE[0..11].Registers[1..12]", area: 600}
+  - {name: "system.PE[0..11].MAC[1..12]", area: 300}
+"""
+WIRE = "ERT:\n  version: 0.3\n  tables:\n  - {name: system.wire, actions: [{name: transfer_random, energy: 0.25}]}\n"
+V4 = """
+architecture:
+  version: 0.4
+  nodes:
+  - !Container
+    name: system
+  - !Component
+    name: DRAM
+    class: DRAM
+    attributes: {width: 64, datawidth: 8}
+  - !Component
+    name: Buffer
+    class: SRAM
+    attributes: {depth: 128, width: 32, datawidth: 8}
+  - !Container
+    name: PE
+    spatial: {meshX: 4, meshY: 3}
+    attributes: {wire_energy: 0.12, network_word_bits: 8, router_energy: 0.25, energy-per-ingress: 0.5, tile_width: 430}
+  - !Component
+    name: Registers
+    class: regfile
+    attributes: {entries: 16, datawidth: 8}
+  - !Component
+    name: MAC
+    class: intmac
+    attributes: {datawidth: 8}
+"""
+
+
+HOP = 8 * 0.12 * 430 * 1e-3  # pJ: 412.80 fJ, as Timeloop prints it
+
+
+def mesh(machine: Architecture, level: str = "Buffer") -> Mesh | None:
+    network = machine.level(level).network
+    return network.mesh if network else None
+
+
+def buffer(arch: str, attributes: str) -> Architecture:
+    """The machine with more attributes of the buffer."""
+    return read_architecture(arch.replace("read_bandwidth: 4", attributes) + AREAS)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "hop"),
+    [
+        ("wire_energy: 0.1, tile_width: 500", 8 * 0.5 * 0.1),
+        ("wire-energy: 0.1, tile-width: 500, network-word-bits: 16", 16 * 0.5 * 0.1),
+        ("wire_energy: 0.12, tile_width: 430", 0.4128),
+        ("wire_energy: 0.1", 8 * 0.1 * sqrt(900) * 1e-3),  # a child is 600 and 300 um2
+        ("wire_energy: 0.1, energy_per_hop: 3", 3),
+        ("wire_energy: 0.1, energy-per-hop: 0", 0),
+    ],
+)
+def test_what_a_hop_costs(arch: str, attributes: str, hop: float) -> None:
+    found = mesh(buffer(arch, attributes))
+    assert (found.hop_pj if found else 0) == pytest.approx(hop, rel=1e-12)
+
+
+def test_routers_ingresses_and_partial_sums(arch: str) -> None:
+    assert mesh(buffer(arch, "router-energy: 2, energy-per-ingress: 0.5")) == Mesh(0, 2, 0.5)
+    assert mesh(buffer(arch, "router_energy: 2, reduction_supported: false")) == Mesh(0, 2, both_ways=True)
+    assert mesh(buffer(arch, "router_energy: 0, reduction_supported: false")) is None
+    dram = arch.replace("{width: 64, datawidth: 8}", "{width: 64, datawidth: 8, router_energy: 1}")
+    assert mesh(read_architecture(dram), "DRAM") == Mesh(0, 1, both_ways=True)
+    adds = dram.replace("router_energy: 1", "router_energy: 1, reduction_supported: true")
+    assert mesh(read_architecture(adds), "DRAM") == Mesh(0, 1)
+
+
+def test_the_wire_of_the_ert_is_that_of_every_network(arch: str, caplog: pytest.LogCaptureFixture) -> None:
+    machine = read_architecture(arch.replace("read_bandwidth: 4", "wire_energy: 9, energy_per_hop: 1") + AREAS + WIRE)
+    sides = {"Registers": 300, "Buffer": 900, "DRAM": 50000 + 12 * 900}
+    for level, area in sides.items():
+        expected = 1 if level == "Buffer" else 8 * 0.25 * sqrt(area) * 1e-3
+        found = mesh(machine, level)
+        assert found is not None
+        assert found.hop_pj == pytest.approx(expected, rel=1e-12)
+    with caplog.at_level(logging.WARNING):
+        assert mesh(read_architecture(arch + WIRE)) is None
+    assert "wires inside Buffer cost energy, but nothing there has an area" in caplog.text
+
+
+def test_a_container_has_the_network_of_its_fan_out() -> None:
+    machine = read_architecture(V4)
+    assert mesh(machine) == Mesh(HOP, 0.25, 0.5)
+    inherited = mesh(machine, "Registers")  # with no hops, but a router and an ingress: as Timeloop's front end has it
+    assert inherited == Mesh(HOP, 0.25, 0.5)
+    own = V4.replace(
+        "{entries: 16, datawidth: 8}", "{entries: 16, datawidth: 8, router_energy: 0, energy-per-ingress: 0}"
+    )
+    assert mesh(read_architecture(own), "Registers") == Mesh(HOP)
+    bit = V4.replace("network_word_bits: 8, ", "")
+    assert mesh(read_architecture(bit)) == Mesh(HOP / 8, 0.25, 0.5)
+    port = V4.replace("width: 32, datawidth: 8", "width: 32, datawidth: 8, router_energy: 2, energy-per-ingress: 1")
+    assert mesh(read_architecture(port)) == Mesh(HOP, 0.25, 0.5 + 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "    spatial: {meshX: 4, meshY: 3}",
+            "    spatial: {meshX: 4}\n  - !Container\n    name: column\n    spatial: {meshY: 3}",
+            "2 nodes fan out from Buffer, and their networks cost energy",
+        ),
+        (
+            "width: 32, datawidth: 8",
+            "width: 32, datawidth: 8, router_energy: 2, reduction_supported: false",
+            "partial sums pass the network of Buffer both ways",
+        ),
+        ("wire_energy: 0.12", "network-type: 'M:N'", "network_type of PE is 'M:N'; dlco does not model it"),
+        ("wire_energy: 0.12", "adder_energy: 1", "adder_energy of PE is '1'; dlco does not model it"),
+        ("wire_energy: 0.12", "network_drain_latency: 1", "network_drain_latency of PE is '1'"),
+    ],
+)
+def test_networks_that_dlco_does_not_model(old: str, new: str, sentence: str) -> None:
+    with pytest.raises(NotSupported, match=sentence):
+        read_architecture(V4.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("attribute", ["wire_energy: -1", "router_energy: much", "tile_width: inf", "wire_enery: 1"])
+def test_figures_that_are_none(arch: str, attribute: str) -> None:
+    with pytest.raises(InvalidInput, match=r"must be a finite number of at least 0|allowed: wire_energy"):
+        buffer(arch, attribute)
+
+
+def meshed(*meshes: Mesh | None) -> Architecture:
+    machine = generic()
+    levels = (
+        replace(lv, network=one and one.network(lv.fanout_x, lv.fanout_y, lv.word_bits))
+        for lv, one in zip(machine.levels, meshes, strict=True)
+    )
+    return replace(machine, levels=tuple(levels))
+
+
+@pytest.mark.parametrize("version", ["0.3", "0.4"])
+@pytest.mark.parametrize(
+    "meshes",
+    [
+        (Mesh(0.1, 0.2, 0.3), Mesh(1 / 3, 0, 0.7), Mesh(1e-9, 1, 2, both_ways=True)),
+        (None, Mesh(0.5, 0.25), None),
+        (Mesh(ingress_pj=0.5, both_ways=True), Mesh(0, 1e6), Mesh(1.0)),
+        (None, None, Mesh(2.0, both_ways=True)),
+    ],
+)
+def test_what_is_written_reads_back(version: str, meshes: tuple[Mesh | None, ...]) -> None:
+    machine = meshed(*meshes)
+    text = write_architecture(machine, version)
+    assert read_architecture(text) == machine
+    assert read_architecture(write_architecture(read_architecture(text), version)) == machine
+    if version == "0.3":
+        assert read_architecture(V4) == read_architecture(write_architecture(read_architecture(V4), "0.4"))
+
+
+def test_what_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
+    both = meshed(None, Mesh(1.0, both_ways=True), None)
+    assert read_architecture(write_architecture(both)) == both
+    with pytest.raises(NotSupported, match="the mesh inside 'GlobalBuffer' has partial sums both ways"):
+        write_architecture(both, "0.4")
+    machine = meshed(None, Mesh(1.0), None)
+    text = write_architecture(machine, "0.4").replace("spatial: {meshX: 16, meshY: 16}", "spatial: {meshX: 16}")
+    text = text.replace(
+        "    attributes: {energy_per_hop: 1}", "  - !Container\n    name: row\n    spatial: {meshY: 16}", 1
+    )
+    assert read_architecture(text).containers == (
+        Container("unit2", "GlobalBuffer", 16, 1),
+        Container("row", "GlobalBuffer", 1, 16),
+    )
+    level = machine.level("GlobalBuffer")
+    assert level.network is not None
+    other = replace(level, network=replace(level.network, area_um2=3.0))
+    for network in (other, replace(level, network=Network(None, 1.0))):
+        changed = replace(machine, levels=(machine.levels[0], network, machine.levels[2]))
+        with caplog.at_level(logging.WARNING):
+            write_architecture(changed)
+        assert "wires of GlobalBuffer are left out" in caplog.text
+        caplog.clear()
+
+
+def test_a_model_says_what_networks_cost(arch: str, problem: str, mapping: str) -> None:
+    plain = model(arch + AREAS, problem, mapping)
+    figures = model(arch.replace("read_bandwidth: 4", "energy_per_hop: 1, router_energy: 10") + AREAS, problem, mapping)
+    networks = figures["networks"]
+    assert list(networks) == ["Buffer <==> Registers"]
+    assert figures["energy_pj"] == pytest.approx(plain["energy_pj"] + sum(networks["Buffer <==> Registers"].values()))
+    assert "networks" not in plain
+
+
+def test_a_network_in_a_file_counts_when_it_is_solved(arch: str, problem: str) -> None:
+    layer = Layer("conv", read_problem(problem))
+    machine = buffer(arch, "energy_per_hop: 1, router_energy: 10, vector_access_energy: 2")
+    solution = solve([layer], machine, "energy")
+    assert solution.gap == pytest.approx(0, abs=1e-9)
+    assert solution.architecture.is_meshed
+    assert type(solution).from_dict(solution.to_dict()) == solution
