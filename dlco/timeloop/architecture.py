@@ -13,7 +13,7 @@ from dlco.timeloop import tables
 from dlco.timeloop.components import Component, Description, describe
 from dlco.timeloop.document import Entry, Source, sections
 from dlco.timeloop.expressions import read_symbols
-from dlco.timeloop.meshes import Grid, network_of
+from dlco.timeloop.meshes import Grid, links_between, network_of
 from dlco.timeloop.stated import stated_constraints
 
 logger = logging.getLogger("dlco")
@@ -132,14 +132,23 @@ def _with_networks(
     machine: Description, storage: list[Component], levels: list[Level], mac_um2: float, energies: tables.Energies
 ) -> Iterator[Level]:
     """The levels, innermost first, with their networks."""
-    inside = mac_um2
-    wires = (energies.get(name, {}).get("transfer_random", 0.0) for name in ("wire", "Wire"))
-    wire_pj = max(wires)
+    inside, below = mac_um2, next(component for component in machine.components if component.is_compute)
+    wire_pj = max(energies.get(name, {}).get("transfer_random", 0.0) for name in ("wire", "Wire"))
+    free = set(machine.wires)
     for component, level in zip(storage, levels, strict=True):
         fans = [machine.networks[name] for name, outer in machine.containers.items() if outer == level.name]
         grid = Grid(level.name, level.word_bits, level.kind, level.fanout_x, level.fanout_y, inside, wire_pj)
-        yield replace(level, network=network_of(grid, component.attributes, fans))
-        inside = level.area_um2 + level.children * inside
+        links, names = links_between(component.attributes, below.attributes, below.is_compute, machine.wires)
+        if not names <= free:
+            raise NotSupported(
+                f"{component.entry.where}: {', '.join(sorted(names - free))} connects {level.name} too; Timeloop "
+                "charges a network for its first place alone, and dlco does not model it"
+            )
+        free -= names
+        yield replace(level, network=network_of(grid, component.attributes, fans, links))
+        inside, below = level.area_um2 + level.children * inside, component
+    if free:
+        logger.warning("networks %s connect nothing: passed over", ", ".join(sorted(free)))
 
 
 def _level(outer: Component, inner: Component, actions: dict[str, float], areas: dict[str, float]) -> Level:

@@ -30,6 +30,9 @@ NETWORK = (  # of the network between a storage level and what is inside it
     *("wire_energy", "router_energy", "energy_per_hop", "energy_per_ingress", "tile_width", "network_word_bits"),
     "reduction_supported",
 )
+ENDS = (  # what says which network of its own a component is connected to
+    *("network_read", "network_fill", "network_update", "network_drain", "network_operand", "network_result"),
+)
 
 HARMLESS = (  # they are inputs of area and energy estimators, or change only what Timeloop prints
     *("technology", "tech_node", "node", "voltage", "temperature", "global_cycle_seconds", "latency", "version"),
@@ -61,17 +64,12 @@ def _are_ones(entry: Entry, level: str) -> bool:
     return all(scale.number() == 1 for scale in entry.mapping().values())
 
 
-def _never(entry: Entry, level: str) -> bool:
-    return False
-
-
 _UNMODELLED: dict[str, Callable[[Entry, str], bool]] = {  # attribute -> whether its value changes nothing
     **dict.fromkeys(("network_fill_latency", "network_drain_latency", "addr_gen_energy", "adder_energy"), _is_zero),
+    **dict.fromkeys(("fill_latency", "drain_latency"), _is_zero),
     **dict.fromkeys(("min_utilization", "metadata_storage_width", "metadata_storage_depth"), _is_zero),
     **dict.fromkeys(("metadata_width", "metadata_depth", "metadata_datawidth", "metadata_word_bits"), _is_zero),
     **dict.fromkeys(("has_power_gating", "allow_overbooking"), _is_false),
-    **dict.fromkeys(("network_read", "network_fill", "network_drain", "network_update"), _never),
-    **dict.fromkeys(("network_operand", "network_result"), _never),
     "power_gated_at": _is_own,
     "per_dataspace_bandwidth_consumption_scale": _are_ones,
     "metadata_block_size": lambda entry, level: entry.number() == 1,
@@ -95,7 +93,7 @@ def known_attributes(entry: Entry, component: str, modelled: tuple[str, ...]) ->
         InvalidInput: an attribute looks misspelt, or there are more strange ones than any file has.
     """
     given = {key: value for key, value in entry.mapping().items() if value.value is not None}
-    looked_up = (*modelled, *NETWORK, *_UNMODELLED)
+    looked_up = (*modelled, *NETWORK, *ENDS, *_UNMODELLED)
     strange = [key for key in given if key not in looked_up and key not in HARMLESS]
     if len(strange) > _MOST_STRANGE:
         raise entry.error(f"{component} has {len(strange)} attributes that Timeloop never looks up")

@@ -17,6 +17,7 @@ logger = logging.getLogger("dlco")
 _STORAGE = ("DRAM", "SRAM", "regfile", "smartbuffer", "storage")
 _COMPUTE = ("mac", "compute")
 _NETWORK = ("XY_NoC", "Legacy", "ReductionTree", "SimpleMulticast")
+_GRIDS = ("XY_NoC", "Legacy")  # those that are as the inferred ones
 _COMPONENT_KEYS = (
     *("attributes", "spatial", "constraints", "subclass", "enabled", "required_actions", "area_scale"),
     *("energy_scale", "sparse_optimizations"),
@@ -71,6 +72,7 @@ class Description:
         containers: of v0.4's containers with a fan-out, outermost first: the storage level that they fan out from.
         meshes: of the same containers: instances along X and Y.
         networks: of the same: attributes of networks that they have, or take from those around them.
+        wires: attributes of v0.3's networks that are components, by name.
         cycle_s: seconds a cycle.
     """
 
@@ -79,6 +81,7 @@ class Description:
     containers: dict[str, str]
     meshes: dict[str, Mesh]
     networks: dict[str, attr.Attributes]
+    wires: dict[str, attr.Attributes]
     cycle_s: float
 
 
@@ -100,7 +103,7 @@ def describe(entry: Entry, variables: Symbols | None = None) -> Description:
         walk = _Nodes(variables or {})
         walk.visit(fields["nodes"], parallel=False, elsewhere=frozenset())
         return Description(
-            walk.name or _NAME, walk.components, walk.containers, walk.meshes, walk.networks, walk.cycle_s
+            walk.name or _NAME, walk.components, walk.containers, walk.meshes, walk.networks, {}, walk.cycle_s
         )
     return _tree(entry.fields(["subtree"], ["version", "nodes", "constraints"])["subtree"], variables or {})
 
@@ -108,6 +111,7 @@ def describe(entry: Entry, variables: Symbols | None = None) -> Description:
 def _tree(subtree: Entry, variables: Symbols) -> Description:
     """The components of v0.3's tree: each subtree one node, whose local components come outermost first."""
     components: list[Component] = []
+    wires: dict[str, attr.Attributes] = {}
     instances, name, cycle_s = 1, "", 1e-9
     below: Entry | None = subtree
     while below is not None:
@@ -125,12 +129,31 @@ def _tree(subtree: Entry, variables: Symbols) -> Description:
                 logger.warning("%s: %s of %s has no effect on what it holds", given[key].where, key, own_name)
         place = partial(_in_tree, instances)
         for local in node["local"].items() if "local" in node else ():
-            known = _looked_up(local, ("name", "class", *_COMPONENT_KEYS))
-            component = _component(_named(known, variables), {}, place)
+            known = _named(_looked_up(local, ("name", "class", *_COMPONENT_KEYS)), variables)
+            if _is_grid(known):
+                wires |= _wire(known, wires)
+                continue
+            component = _component(known, {}, place)
             components += [component] if component else []
         _check_count(components, below)
         below = node.get("subtree")
-    return Description(name, components, {}, {}, {}, cycle_s)
+    return Description(name, components, {}, {}, {}, wires, cycle_s)
+
+
+def _is_grid(entry: Entry) -> bool:
+    """Whether a component is a network as Timeloop infers them, of a name of its own."""
+    given = entry.mapping().get("class")
+    return given is not None and given.value in _GRIDS
+
+
+def _wire(entry: Entry, others: dict[str, attr.Attributes]) -> dict[str, attr.Attributes]:
+    """Name and attributes of a network that is a component."""
+    fields = entry.fields(["name", "class"], _COMPONENT_KEYS)
+    name = _ranged(fields["name"])[0]
+    if name in others:
+        raise fields["name"].error(f"name is {name!r}; another network has it")
+    given = attr.known_attributes(fields["attributes"], name, attr.COMPUTE) if "attributes" in fields else {}
+    return {name: given}
 
 
 def _looked_up(node: Entry, keys: tuple[str, ...]) -> Entry:

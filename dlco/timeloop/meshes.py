@@ -12,11 +12,16 @@ Between a storage level and what is inside it lies a grid of children, whose net
 In v0.4 a node with a fan-out becomes a storage level of its own, that keeps nothing, for Timeloop. It takes the
 attributes of the containers around (a word of 1 bit, where these say none), and the grid is inside it: between it and
 the level that it fans out from every word passes a router and an ingress of that level's, and takes no hop.
+
+In v0.3 a network may be a component of its own (class XY_NoC or Legacy), whose name the two that it connects give:
+`network_read` and `network_update` of the outer one, `network_fill` and `network_drain` of the inner one,
+`network_operand` and `network_result` of MACs. Then its attributes count, and where the ways down and up are networks
+of their own, Timeloop charges all words on both.
 """
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import sqrt
 
 from dlco.errors import NotSupported
@@ -49,23 +54,68 @@ class Grid:
     wire_pj: float
 
 
-def network_of(grid: Grid, own: attr.Attributes, fans: Sequence[attr.Attributes]) -> Network | None:
+@dataclass(frozen=True)
+class Links:
+    """The networks down to what is inside a storage level, and up from it: attributes, or None where one is inferred.
+
+    `same`: whether they are one.
+    """
+
+    down: attr.Attributes | None = None
+    up: attr.Attributes | None = None
+    same: bool = True
+
+
+def links_between(
+    outer: attr.Attributes, inner: attr.Attributes, inner_is_mac: bool, wires: Mapping[str, attr.Attributes]
+) -> tuple[Links, set[str]]:
+    """The networks between two components, and their names.
+
+    Args:
+        outer: attributes of the storage level.
+        inner: those of what is inside it.
+        inner_is_mac: whether that is the MAC.
+        wires: networks that are components, by name.
+
+    Raises:
+        InvalidInput: the two components do not name the same networks, or there is no such network.
+    """
+    ends = ("network_operand", "network_result") if inner_is_mac else ("network_fill", "network_drain")
+    names: list[str | None] = []
+    for above, below in zip(("network_read", "network_update"), ends, strict=True):
+        entry = outer.get(above) or inner.get(below)
+        pair = [one.text() if one else "" for one in (outer.get(above), inner.get(below))]
+        if entry is not None and (pair[0] != pair[1] or pair[0] not in wires):
+            raise entry.error(
+                f"{above} of a level is {pair[0]!r}, and {below} of what is inside it {pair[1]!r}; they must be the "
+                f"same one of {', '.join(wires) or 'the networks in its file, which has none'}"
+            )
+        names.append(pair[0] or None)
+    down, up = (None if name is None else wires[name] for name in names)
+    same = names[1] in (None, names[0])
+    return Links(down, down if same else up, same), {name for name in names if name}
+
+
+def network_of(
+    grid: Grid, own: attr.Attributes, fans: Sequence[attr.Attributes], links: Links = Links()
+) -> Network | None:
     """The network between a storage level and its children; None where it costs nothing.
 
     Args:
         grid: what is inside it.
         own: its attributes.
         fans: what v0.4's nodes of its fan-out take from the containers around, outermost first.
+        links: where networks are components of their own.
 
     Raises:
         InvalidInput: a figure is no number of at least 0.
         NotSupported: several nodes of one fan-out have networks that cost something, or partial sums would pass one
-            of them both ways and the other upwards alone.
+            network both ways and another one way.
     """
     supported = own.get("reduction_supported")
     both_ways = not supported.flag() if supported else grid.kind == "DRAM"
     if not fans:
-        mesh = _mesh(grid, own, attr.network_bits(own) or 16, both_ways)
+        mesh = _linked(grid, own, links, both_ways)
     else:
         port = _mesh(grid, own, attr.network_bits(own) or 16, both_ways)
         flat = port.router_pj + port.ingress_pj
@@ -87,6 +137,24 @@ def network_of(grid: Grid, own: attr.Attributes, fans: Sequence[attr.Attributes]
     if not (mesh.hop_pj or mesh.router_pj or mesh.ingress_pj):
         return None
     return mesh.network(grid.fanout_x, grid.fanout_y, grid.word_bits)
+
+
+def _linked(grid: Grid, own: attr.Attributes, links: Links, both_ways: bool) -> Mesh:
+    """What the networks between two components cost together."""
+
+    def of(given: attr.Attributes | None) -> Mesh:
+        if given is None:
+            return _mesh(grid, own, attr.network_bits(own) or 16)
+        return _mesh(replace(grid, wire_pj=0.0), given, attr.network_bits(given) or 16)
+
+    first, second = of(links.down), Mesh() if links.same else of(links.up)
+    if both_ways and second != Mesh() and first != Mesh():
+        raise NotSupported(
+            f"{_stated(links.down or own)}: partial sums pass the network from {grid.name} one way, and that to it "
+            "both ways; dlco models one network a level"
+        )
+    figures = (first.hop_pj + second.hop_pj, first.router_pj + second.router_pj, first.ingress_pj + second.ingress_pj)
+    return Mesh(*figures, both_ways and (links.same or second != Mesh()))
 
 
 def _mesh(grid: Grid, given: attr.Attributes, bits: int, both_ways: bool = False) -> Mesh:

@@ -192,7 +192,6 @@ def test_harmless_attributes(arch: str) -> None:
         "power_gated_at: DRAM",
         "min-utilization: 0.5",
         "per_dataspace_bandwidth_consumption_scale: {Weights: 0.5}",
-        "network_read: noc",
         "metadata_block_size: 2",
         "metadata-width: 8",
         "network-type: 'M:N'",

@@ -140,6 +140,52 @@ def test_networks_that_dlco_does_not_model(old: str, new: str, sentence: str) ->
         read_architecture(V4.replace(old, new, 1))
 
 
+NOC = """
+    - name: noc
+      class: XY_NoC
+      attributes: {router_energy: 2, energy_per_hop: 0.5, datawidth: 8}
+    - name: back
+      class: Legacy
+      attributes: {wire_energy: 0.1, tile_width: 500, network_word_bits: 4}
+"""
+
+
+def connected(arch: str, above: str, below: str) -> Architecture:
+    """The machine with networks of their own, connected to the buffer and the registers by these attributes."""
+    text = arch.replace("    - name: Buffer\n", NOC[1:] + "    - name: Buffer\n")
+    text = text.replace("read_bandwidth: 4", f"energy-per-ingress: 7{above}").replace(
+        "entries: 16", f"entries: 16{below}"
+    )
+    return read_architecture(text + AREAS + WIRE.replace("0.25", "0"))
+
+
+def test_networks_that_are_components(arch: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert mesh(connected(arch, ", network_read: noc", ", network_fill: noc")) == Mesh(0.5, 2)
+    every = ", network-read: noc, network-update: noc", ", network-fill: noc, network-drain: noc"
+    with caplog.at_level(logging.WARNING):
+        assert mesh(connected(arch, *every)) == Mesh(0.5, 2)
+    assert "networks back connect nothing" in caplog.text
+    two = ", network_read: noc, network_update: back", ", network_fill: noc, network_drain: back"
+    assert mesh(connected(arch, *two)) == Mesh(0.5 + 4 * 0.1 * 0.5, 2)  # all words on both
+    up = ", network_update: back", ", network_drain: back"
+    assert mesh(connected(arch, *up)) == Mesh(4 * 0.1 * 0.5, 0, 7)  # and the inferred one down
+    with pytest.raises(NotSupported, match="from Buffer one way, and that to it both ways"):
+        connected(arch, two[0] + ", reduction_supported: false", two[1])
+    for above, below in (("noc", "back"), ("noc", ""), ("other", "other")):
+        ends = (f", network_read: {above}", f", network_fill: {below}" if below else "")
+        with pytest.raises(InvalidInput, match=f"network_read of a level is '{above}', and network_fill of"):
+            connected(arch, *ends)
+    twice = arch.replace(
+        "class: intmac\n        attributes: {", "class: intmac\n        attributes: {network_operand: noc, "
+    )
+    with pytest.raises(NotSupported, match="noc connects Buffer too"):
+        connected(twice, ", network_read: noc", ", network_fill: noc, network_read: noc")
+    with pytest.raises(NotSupported, match="noc is a network of class SimpleMulticast; dlco does not model it"):
+        read_architecture(arch.replace("class: SRAM", "class: SimpleMulticast").replace("name: Buffer", "name: noc"))
+    machine = connected(arch, *two)
+    assert read_architecture(write_architecture(machine)) == machine
+
+
 @pytest.mark.parametrize("attribute", ["wire_energy: -1", "router_energy: much", "tile_width: inf", "wire_enery: 1"])
 def test_figures_that_are_none(arch: str, attribute: str) -> None:
     with pytest.raises(InvalidInput, match=r"must be a finite number of at least 0|allowed: wire_energy"):
