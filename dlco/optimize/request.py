@@ -184,7 +184,8 @@ def _check_energies(request: Request) -> None:
     """Refuse a question about energy where nothing costs any."""
     base, budget = request.hardware.base, request.budget
     figures = [(level.read_pj, level.write_pj, level.update_pj, level.leak_pj) for level in base.levels]
-    priced = base.mac_pj > 0 or any(map(any, figures))
+    wires = [(level.network.reach_pj, level.network.step_pj) for level in base.levels if level.network]
+    priced = base.mac_pj > 0 or any(map(any, (*figures, *wires)))
     asked = [request.objective, *map(Objective.limited_by, budget.limits)]
     if any(objective.powers[0] for objective in asked) and not priced:
         raise InvalidInput(

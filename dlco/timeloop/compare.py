@@ -153,6 +153,10 @@ def _rows(case: str, ours: dict, theirs: dict) -> Iterator[Row]:
                     f"Timeloop's figures of {case!r} have no {space!r} at {level}; the mapping keeps it there"
                 )
         yield from _pairs(case, level, "", entry, there)
+    for network, spent in theirs.get("networks", {}).items():
+        for space, energy in spent.items():
+            own = float(ours.get("networks", {}).get(network, {}).get(space, 0.0))
+            yield Row(case, network, space, "network_energy_pj", own, energy, _error(own, energy))
 
 
 def _pairs(case: str, level: str, space: str, ours: dict, theirs: dict) -> Iterator[Row]:

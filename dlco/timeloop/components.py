@@ -125,7 +125,7 @@ def _tree(subtree: Entry, variables: Symbols) -> Description:
         if "attributes" in node:
             given = node["attributes"].mapping()
             cycle_s = _cycle(given, cycle_s)
-            for key in sorted({*attr.STORAGE, *attr.COMPUTE} & set(given)):
+            for key in sorted({*attr.STORAGE, *attr.COMPUTE, *attr.NETWORK} & set(given)):
                 logger.warning("%s: %s of %s has no effect on what it holds", given[key].where, key, own_name)
         place = partial(_in_tree, instances)
         for local in node["local"].items() if "local" in node else ():

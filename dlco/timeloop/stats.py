@@ -43,6 +43,7 @@ _XML = (  # of every dataspace
     *("reads", "fills", "updates", "temporal_reductions", "address_generations", "utilized_capacity"),
     *("utilized_instances", "partition_size", "energy"),
 )
+_NETWORK = ("Energy (total)", "Link transfer energy (total)", "Spatial Reduction Energy (total)")
 _LINE = re.compile(r"\s*(?P<key>\S.*?)\s*:\s+(?P<value>[-+]?\d[\d.]*(?:e[-+]?\d+)?)\b", re.ASCII | re.IGNORECASE)
 
 
@@ -83,7 +84,26 @@ def parse_stats(text: str) -> dict:
         else:
             result["compute"] = _compute(body) | ({"computes": result["computes"]} if "computes" in result else {})
     result.pop("computes", None)
-    return result
+    networks = _networks(rest.partition("\nOperational Intensity Stats\n")[0].partition("\nSummary Stats\n")[0])
+    return result | ({"networks": networks} if networks else {})
+
+
+def _networks(text: str) -> dict:
+    """Energy of every network and dataspace, pJ, as far as any is printed that is not 0."""
+    found: dict[str, dict[str, float]] = {}
+    for block in re.split(r"^Network \d+\n-+\n", text, flags=re.MULTILINE)[1:]:
+        title, _, body = block.partition("\n")
+        groups = _groups(body.partition("STATS")[2])
+        spent = {space: sum(value for key, value in _pairs(group) if key in _NETWORK) for space, group in groups}
+        if any(spent.values()):
+            found[title.strip()] = spent
+    return found
+
+
+def _groups(stats: str) -> Iterator[tuple[str, str]]:
+    """(dataspace, what is printed of it)."""
+    parts = re.split(r"^ {4}(\S[^:\n]*):\s*$", stats, flags=re.MULTILINE)
+    return zip(parts[1::2], parts[2::2], strict=True)
 
 
 def _summary(text: str) -> dict:
@@ -113,11 +133,12 @@ def _pairs(text: str) -> Iterator[tuple[str, float]]:
 def _level(body: str) -> dict:
     """One level's block: specs, then figures of the whole, then of every dataspace it keeps."""
     specs, _, stats = body.partition("STATS")
-    result: dict = {}
-    groups = re.split(r"^ {4}(\S[^:\n]*):\s*$", stats, flags=re.MULTILINE)
-    for title, group in zip(groups[1::2], groups[2::2], strict=True):
-        result[title] = {_DATASPACE[key]: value for key, value in _pairs(group) if key in _DATASPACE}
-    return result | {_LEVEL[key]: value for key, value in _pairs(specs + groups[0]) if key in _LEVEL}
+    result: dict = {
+        title: {_DATASPACE[key]: value for key, value in _pairs(group) if key in _DATASPACE}
+        for title, group in _groups(stats)
+    }
+    whole = re.split(r"^ {4}\S[^:\n]*:\s*$", stats, maxsplit=1, flags=re.MULTILINE)[0]
+    return result | {_LEVEL[key]: value for key, value in _pairs(specs + whole) if key in _LEVEL}
 
 
 def _compute(body: str) -> dict:

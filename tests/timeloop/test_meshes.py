@@ -1,15 +1,27 @@
 """Networks in Timeloop's files: what their attributes come to, where they stand, and that they are written back."""
 
 import logging
+import shutil
 from dataclasses import replace
 from math import sqrt
+from pathlib import Path
+from statistics import geometric_mean, quantiles
 
 import pytest
 
-from dlco import solve
+from dlco import evaluate, solve
 from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware import Architecture, Container, Mesh, Network, generic
-from dlco.timeloop import model, read_architecture, read_problem, write_architecture
+from dlco.mapping.rules import DEFAULT_RULES, CountingRules
+from dlco.timeloop import (
+    compare,
+    model,
+    read_architecture,
+    read_mapping,
+    read_problem,
+    read_stats,
+    write_architecture,
+)
 from dlco.workload import Layer
 
 AREAS = """
@@ -256,8 +268,77 @@ def test_a_model_says_what_networks_cost(arch: str, problem: str, mapping: str) 
 
 def test_a_network_in_a_file_counts_when_it_is_solved(arch: str, problem: str) -> None:
     layer = Layer("conv", read_problem(problem))
-    machine = buffer(arch, "energy_per_hop: 1, router_energy: 10, vector_access_energy: 2")
+    machine = buffer(arch, "energy_per_hop: 1, router_energy: 10")  # nothing else costs any
     solution = solve([layer], machine, "energy")
     assert solution.gap == pytest.approx(0, abs=1e-9)
     assert solution.architecture.is_meshed
     assert type(solution).from_dict(solution.to_dict()) == solution
+
+
+def test_other_rules_come_near(cases: list[dict]) -> None:
+    """What all of a mesh costs under the default rules, over what Timeloop's count: recorded mappings, hops added."""
+    ratios = []
+    for case in cases[::20]:
+        if not case["accepted"]:
+            continue
+        bare, problem = read_architecture(case["yaml"]["arch"]), read_problem(case["yaml"]["problem"])
+        levels = [
+            replace(lv, network=Mesh(1.0).network(lv.fanout_x, lv.fanout_y, lv.word_bits)) if lv.children > 1 else lv
+            for lv in bare.levels
+        ]
+        machine, mapping = replace(bare, levels=tuple(levels)), read_mapping(case["yaml"]["mapping"], problem, bare)
+        theirs, ours = (
+            evaluate(problem, machine, mapping, rules).wire_pj.sum().item()
+            for rules in (CountingRules("timeloop"), DEFAULT_RULES)
+        )
+        ratios += [ours / theirs] if theirs else []
+    low, *_, high = quantiles(ratios, n=10, method="inclusive")
+    assert len(ratios) == 20
+    assert (round(geometric_mean(ratios), 2), round(low, 1), round(high, 1)) == (0.92, 0.5, 1.8)  # as the page says
+
+
+PRINTED = """
+Network 0
+---------
+Buffer <==> Registers
+
+    SPECS
+    -----
+        Type            : Legacy
+        Word bits       : 8
+        Router energy   : 10.00 pJ
+
+    STATS
+    -----
+    Weights:
+        Fanout                                  : 12
+        Energy (per-hop)                        : 1000.00 fJ
+        Energy (per-instance)                   : {weights:.2f} pJ
+        Energy (total)                          : {weights:.2f} pJ
+        Link transfer energy (total)            : 0.00 pJ
+        Spatial Reduction Energy (total)        : 0.00 pJ
+    Inputs:
+        Energy (total)                          : {inputs:.2f} pJ
+        Link transfer energy (total)            : 2.00 pJ
+"""
+
+
+def test_networks_are_compared(data: Path, tmp_path: Path) -> None:
+    """Energies in the layout of timeloop-model, between the networks of another run."""
+    printed = data / "printed"
+    folder = Path(shutil.copytree(printed, tmp_path / "case"))
+    stats = (folder / "timeloop-model.stats.txt").read_text()
+    plain = compare(folder)
+    assert plain.max_relative_error == 0
+    (folder / "timeloop-model.stats.txt").write_text(
+        stats.replace("\nNetworks\n--------\n", "\nNetworks\n--------\n" + PRINTED.format(weights=24.5, inputs=3))
+    )
+    assert read_stats(folder / "timeloop-model.stats.txt")["networks"] == {
+        "Buffer <==> Registers": {"Weights": 24.5, "Inputs": 5}
+    }
+    rows = [row for row in compare(folder).rows if row.quantity == "network_energy_pj"]
+    assert [(row.level, row.dataspace, row.ours, row.theirs) for row in rows] == [
+        ("Buffer <==> Registers", "Weights", 0, 24.5),
+        ("Buffer <==> Registers", "Inputs", 0, 5),
+    ]
+    assert not any(row.agrees for row in rows)
