@@ -125,7 +125,7 @@ def network_of(
         if costly and len(fans) > 1:
             raise NotSupported(
                 f"{where}: {len(fans)} nodes fan out from {grid.name}, and their networks cost energy; dlco models one "
-                "network a level"
+                "network a level (a level without entries may be put between them, with attributes of its own)"
             )
         if flat and both_ways:
             raise NotSupported(

@@ -95,6 +95,19 @@ def _only(case: Case, factor: int) -> tuple[tuple[int, ...], ...]:
     return tuple(row if level == "GLB" else (1,) * len(row) for level in case.mapping.levels)
 
 
+def test_rows_of_columns_have_a_network_each() -> None:
+    """Four columns of three, as levels that keep nothing: weights stay for five steps, all else comes at each."""
+    nothing = {"capacity": 0, "bypass": " ".join(SPACES)}
+    case = make_case(
+        conv(), "CMP", block(), block(y={"C": 3}, **nothing), block(x={"M": 4}, **nothing), block(t={"P": 5}), block()
+    )
+    rows, columns = (over(case, level, Mesh(hop_pj=1.0)) for level in ("L1", "L2"))
+    assert rows == pytest.approx({"Weights": 4 * 2, "Inputs": 4 * 5 * 2, "Outputs": 4 * 5 * 2})
+    assert columns == pytest.approx({"Weights": 12 * 1.5, "Inputs": 15 * 3, "Outputs": 20 * 1.5})
+    ingresses = over(case, "L3", Mesh(ingress_pj=1.0))
+    assert ingresses == {"Weights": 12, "Inputs": 15, "Outputs": 20}
+
+
 def test_words_from_neighbours_take_a_hop_and_two_routers() -> None:
     """Six of the inputs come from neighbours; the six that the buffer serves lie at distances 0 to 3."""
     case = make_case(conv(), "RP", block(), block(x={"P": 4}, t={"R": 3}), block())
