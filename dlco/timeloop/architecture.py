@@ -13,6 +13,7 @@ from dlco.timeloop import tables
 from dlco.timeloop.components import Component, Description, describe
 from dlco.timeloop.document import Entry, Source, sections
 from dlco.timeloop.expressions import read_symbols
+from dlco.timeloop.fan_levels import with_fan_levels
 from dlco.timeloop.meshes import Grid, links_between, network_of
 from dlco.timeloop.stated import stated_constraints
 
@@ -70,6 +71,7 @@ def _read(source: Source, ert: Source | None, art: Source | None) -> tuple[dict[
     art_entry = sections(art, "ART", ["ART"])["ART"] if art is not None else top.get("ART")
     energies = tables.energies(ert_entry) if ert_entry else {}
     areas = tables.areas(art_entry) if art_entry else {}
+    machine = with_fan_levels(machine, _wire_pj(energies))
     found = _architecture(machine, energies, areas)
     stated = _technology(top)
     return top, replace(found, technology=stated) if stated else found, machine
@@ -133,11 +135,10 @@ def _with_networks(
 ) -> Iterator[Level]:
     """The levels, innermost first, with their networks."""
     inside, below = mac_um2, next(component for component in machine.components if component.is_compute)
-    wire_pj = max(energies.get(name, {}).get("transfer_random", 0.0) for name in ("wire", "Wire"))
     free = set(machine.wires)
     for component, level in zip(storage, levels, strict=True):
         fans = [machine.networks[name] for name, outer in machine.containers.items() if outer == level.name]
-        grid = Grid(level.name, level.word_bits, level.kind, level.fanout_x, level.fanout_y, inside, wire_pj)
+        grid = Grid(level.name, level.word_bits, level.kind, level.fanout_x, level.fanout_y, inside, _wire_pj(energies))
         links, names = links_between(component.attributes, below.attributes, below.is_compute, machine.wires)
         if not names <= free:
             raise NotSupported(
@@ -149,6 +150,11 @@ def _with_networks(
         inside, below = level.area_um2 + level.children * inside, component
     if free:
         logger.warning("networks %s connect nothing: passed over", ", ".join(sorted(free)))
+
+
+def _wire_pj(energies: tables.Energies) -> float:
+    """What the ERT states of wires, pJ a bit and mm; 0 where it states nothing."""
+    return max(energies.get(name, {}).get("transfer_random", 0.0) for name in ("wire", "Wire"))
 
 
 def _level(outer: Component, inner: Component, actions: dict[str, float], areas: dict[str, float]) -> Level:

@@ -9,9 +9,8 @@ Between a storage level and what is inside it lies a grid of children, whose net
     router_energy        pJ a word and router; energy-per-ingress: pJ a word
     reduction_supported  whether the level adds partial sums to what it holds; without it, all but DRAM do
 
-In v0.4 a node with a fan-out becomes a storage level of its own, that keeps nothing, for Timeloop. It takes the
-attributes of the containers around (a word of 1 bit, where these say none), and the grid is inside it: between it and
-the level that it fans out from every word passes a router and an ingress of that level's, and takes no hop.
+In v0.4 the grid is inside a node with a fan-out, which takes the attributes of the containers around; a word there has
+1 bit, where these say none. (Where there is more than one network, it is a level: `dlco.timeloop.fan_levels`.)
 
 In v0.3 a network may be a component of its own (class XY_NoC or Legacy), whose name the two that it connects give:
 `network_read` and `network_update` of the outer one, `network_fill` and `network_drain` of the inner one,
@@ -104,36 +103,18 @@ def network_of(
     Args:
         grid: what is inside it.
         own: its attributes.
-        fans: what v0.4's nodes of its fan-out take from the containers around, outermost first.
+        fans: what v0.4's nodes of its fan-out take from the containers around; at most one of them costs energy.
         links: where networks are components of their own.
 
     Raises:
         InvalidInput: a figure is no number of at least 0.
-        NotSupported: several nodes of one fan-out have networks that cost something, or partial sums would pass one
-            network both ways and another one way.
+        NotSupported: partial sums would pass one network both ways and another one way.
     """
     supported = own.get("reduction_supported")
     both_ways = not supported.flag() if supported else grid.kind == "DRAM"
-    if not fans:
-        mesh = _linked(grid, own, links, both_ways)
-    else:
-        port = _mesh(grid, own, attr.network_bits(own) or 16, both_ways)
-        flat = port.router_pj + port.ingress_pj
-        inside = [_mesh(grid, fan, attr.network_bits(fan, ("word_bits", "word_width")) or _DUMMY_BITS) for fan in fans]
-        costly = [one for one in inside if one != Mesh()]
-        where = _stated(own, *fans)
-        if costly and len(fans) > 1:
-            raise NotSupported(
-                f"{where}: {len(fans)} nodes fan out from {grid.name}, and their networks cost energy; dlco models one "
-                "network a level (a level without entries may be put between them, with attributes of its own)"
-            )
-        if flat and both_ways:
-            raise NotSupported(
-                f"{where}: partial sums pass the network of {grid.name} both ways, and that of the node inside it "
-                "upwards alone; dlco models one network a level"
-            )
-        first = costly[0] if costly else Mesh()
-        mesh = Mesh(first.hop_pj, first.router_pj, first.ingress_pj + flat)
+    mesh = _linked(grid, own, links, both_ways)
+    if fans:
+        mesh = _mesh(grid, fans[0], attr.network_bits(fans[0], ("word_bits", "word_width")) or _DUMMY_BITS)
     if not (mesh.hop_pj or mesh.router_pj or mesh.ingress_pj):
         return None
     return mesh.network(grid.fanout_x, grid.fanout_y, grid.word_bits)

@@ -125,23 +125,64 @@ def test_a_container_has_the_network_of_its_fan_out() -> None:
     assert mesh(read_architecture(own), "Registers") == Mesh(HOP)
     bit = V4.replace("network_word_bits: 8, ", "")
     assert mesh(read_architecture(bit)) == Mesh(HOP / 8, 0.25, 0.5)
+
+
+ROWS = V4.replace("    spatial: {meshX: 4, meshY: 3}\n", "    spatial: {meshX: 4}\n").replace(
+    "  - !Component\n    name: Registers",
+    "  - !Container\n    name: row\n    spatial: {meshY: 3}\n    attributes: {tile_width: 100}\n    constraints: "
+    "{spatial: {factors: [C=3]}}\n  - !Component\n    name: Registers",
+)
+
+
+def test_fan_outs_with_a_network_each_are_levels() -> None:
+    machine = read_architecture(ROWS)
+    names = ["Registers", "inter_row_spatial", "inter_PE_spatial", "Buffer", "DRAM"]
+    assert [level.name for level in machine.levels] == names
+    row, column = machine.levels[1:3]
+    assert (row.capacity, row.fanout_x, row.fanout_y, row.word_bits) == (0, 1, 3, 8)
+    assert (column.capacity, column.fanout_x, column.fanout_y) == (0, 4, 1)
+    assert (mesh(machine, row.name), mesh(machine, column.name)) == (
+        Mesh(HOP * 10 / 43, 0.25, 0.5),
+        Mesh(HOP, 0.25, 0.5),
+    )
+    assert [box.level for box in machine.containers] == [column.name, row.name]
+    assert machine.constraints.slots[0].level == row.name
+    for version in ("0.3", "0.4"):
+        assert read_architecture(write_architecture(machine, version)) == machine
     port = V4.replace("width: 32, datawidth: 8", "width: 32, datawidth: 8, router_energy: 2, energy-per-ingress: 1")
-    assert mesh(read_architecture(port)) == Mesh(HOP, 0.25, 0.5 + 3)
+    machine = read_architecture(port.replace("class: SRAM", "class: DRAM"))
+    assert mesh(machine) == Mesh(0, 2, 1, both_ways=True)
+    assert mesh(machine, "inter_PE_spatial") == Mesh(HOP, 0.25, 0.5)
+    free = ROWS.replace("wire_energy: 0.12", "wire_energy: 0").replace("0.25, energy-per-ingress: 0.5", "0")
+    assert [level.name for level in read_architecture(free).levels] == ["Registers", "Buffer", "DRAM"]
+
+
+MAPPING = """
+mapping:
+- {target: DRAM, type: temporal, factors: [C=1, K=1, R=3, P=8], permutation: [P, R, K, C]}
+- {target: PE, type: spatial, factors: [K=3], permutation: [K]}
+- {target: inter_row_spatial, type: spatial, factors: [C=2], permutation: [C], split: 0}
+- {target: Registers, type: temporal, factors: [C=2, K=2], permutation: [C, K]}
+"""
+
+
+def test_a_mapping_names_fan_outs_by_node_or_level(problem: str) -> None:
+    """Three columns of two rows: outputs are added up in the columns, on their way to rows of columns."""
+    text = ROWS.replace("\n    constraints: {spatial: {factors: [C=3]}}", "").replace("energy-per-ingress: 0.5", "x: 0")
+    text = text.replace("router_energy: 0.25, x: 0", "energy-per-ingress: 1").replace(
+        "wire_energy: 0.12", "wire_energy: 0"
+    )
+    figures = model(text, problem, MAPPING)
+    networks = figures["networks"]
+    outputs = 6 * 8 * 3  # of every column together, at each of the steps that come back to them
+    assert networks["inter_PE_spatial <==> inter_row_spatial"]["Outputs"] == outputs
+    assert networks["inter_row_spatial <==> Registers"]["Outputs"] == outputs
+    assert figures["levels"]["Buffer"]["Outputs"]["updates"] == outputs
 
 
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        (
-            "    spatial: {meshX: 4, meshY: 3}",
-            "    spatial: {meshX: 4}\n  - !Container\n    name: column\n    spatial: {meshY: 3}",
-            "2 nodes fan out from Buffer, and their networks cost energy",
-        ),
-        (
-            "width: 32, datawidth: 8",
-            "width: 32, datawidth: 8, router_energy: 2, reduction_supported: false",
-            "partial sums pass the network of Buffer both ways",
-        ),
         ("wire_energy: 0.12", "network-type: 'M:N'", "network_type of PE is 'M:N'; dlco does not model it"),
         ("wire_energy: 0.12", "adder_energy: 1", "adder_energy of PE is '1'; dlco does not model it"),
         ("wire_energy: 0.12", "network_drain_latency: 1", "network_drain_latency of PE is '1'"),
