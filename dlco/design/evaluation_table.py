@@ -65,6 +65,9 @@ def _levels(problem: Problem, architecture: Architecture, figures: dict[str, Any
     compute = figures["compute"]
     energies = (compute["energy_pj"], 0.0, compute["energy_pj"])
     rows.append((architecture.mac_name, f"{compute['cycles']:,}", *map(_energy, energies)))
+    if "networks" in figures:
+        wires = sum(pj for network in figures["networks"].values() for pj in network.values())
+        rows.append(("networks", "", _energy(wires), "", _energy(wires)))
     header = ("level", "cycles", "accesses", "leakage", "energy")
     note = "Cycles are those that the level alone would need; the slowest sets the total."
     return Table("Levels", header, tuple(rows), note=note)

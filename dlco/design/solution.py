@@ -208,6 +208,8 @@ class Solution(Document):
             for part in parts:
                 if not part[name]:
                     del part[name]
+                elif name == "network" and not part[name]["mesh"]:
+                    del part[name]["mesh"]
         unsaid = [name for name in ("space", "constraints") if data[name] is None]
         unsaid += [name for name in ("course", "residents") if not data[name]]
         return {name: value for name, value in data.items() if name not in unsaid}

@@ -10,6 +10,7 @@ from statistics import geometric_mean, quantiles
 import pytest
 
 from dlco import evaluate, solve
+from dlco.design.evaluation_table import evaluation_text, with_totals
 from dlco.errors import InvalidInput, NotSupported
 from dlco.hardware import Architecture, Container, Mesh, Network, generic
 from dlco.mapping.rules import DEFAULT_RULES, CountingRules
@@ -305,6 +306,13 @@ def test_a_model_says_what_networks_cost(arch: str, problem: str, mapping: str) 
     assert list(networks) == ["Buffer <==> Registers"]
     assert figures["energy_pj"] == pytest.approx(plain["energy_pj"] + sum(networks["Buffer <==> Registers"].values()))
     assert "networks" not in plain
+    work, machine = read_problem(problem), read_architecture(arch)
+    text = evaluation_text(
+        work, machine, read_mapping(mapping, work, machine), with_totals(figures, machine), "timeloop"
+    )
+    (row,) = [line for line in text.splitlines() if line.startswith("networks")]
+    assert row.split()[1:] == ["20.4", "nJ", "20.4", "nJ"]
+    assert sum(networks["Buffer <==> Registers"].values()) == pytest.approx(20.4e3, rel=1e-2)
 
 
 def test_a_network_in_a_file_counts_when_it_is_solved(arch: str, problem: str) -> None:
