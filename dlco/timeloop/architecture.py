@@ -35,7 +35,8 @@ def read_architecture(source: Source, ert: Source | None = None, art: Source | N
         `vector_access_energy` of a storage level wins over its table of energies, which then counts for nothing,
         leakage included; an access that a table does not list costs the largest energy that it does; `energy` and the
         areas of attributes count where no table has the component. What neither prices costs 0 pJ. Warnings say which
-        is which.
+        is which. Networks that cost energy are meshes (`Level.network`), and fan-outs of v0.4 with one each are levels
+        that keep nothing, `inter_PE_spatial`.
 
     Raises:
         InvalidInput: not such a document; the message names file, line, key and what is allowed.
