@@ -96,7 +96,7 @@ def questions(spaces: Sequence[str], networks: Sequence[str], areas: Sequence[fl
     found = []
     for space in spaces:
         for share in areas:
-            limit = share * get_hardware(space).area_mm2
+            limit = share * get_hardware(space, wires=False).area_mm2
             words = f"{limit:.3g} mm2 ({share:g} times the preset's)"
             some = networks if share == areas[0] else networks[:1]
             found += [Question(space, network, "edp", (("area_mm2", limit),), words) for network in some]
@@ -131,7 +131,7 @@ def answer(question: Question, effort: SolveEffort, seed: int, seconds: float) -
     budget = replace(Budget(), **dict(question.limits))  # type: ignore[arg-type]
     found = dlco.solve(
         dlco.networks.get_network(question.network),
-        get_hardware(question.space, space=True),
+        get_hardware(question.space, space=True, wires=False),
         question.objective,
         budget,
         seed=seed,

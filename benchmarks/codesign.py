@@ -84,7 +84,9 @@ class Outcome:
 def published() -> dict[str, float]:
     """Area, power and latency of ResNet-18 on the published machine, mapped for EDP."""
     torch.set_num_threads(1)
-    solution = dlco.solve(dlco.networks.resnet18(), eyeriss_like(), objective="edp", bound=False, imperfect=False)
+    solution = dlco.solve(
+        dlco.networks.resnet18(), eyeriss_like(wires=False), objective="edp", bound=False, imperfect=False
+    )
     cost = solution.cost
     return {"area_mm2": cost.area_mm2, "power_w": cost.power_w, "latency_s": cost.latency_s}
 
@@ -99,7 +101,7 @@ def paces(method: str, single: float) -> dict[str, float | None]:
 def single_rate() -> float:
     """Mappings a CPU second that `dlco.evaluate` prices one by one, on the published machine."""
     torch.set_num_threads(1)
-    layers, machine = dlco.networks.resnet18(), eyeriss_like()
+    layers, machine = dlco.networks.resnet18(), eyeriss_like(wires=False)
     found = dlco.solve(layers, machine, objective="edp", bound=False, imperfect=False).mappings
     done, started = 0, time.process_time()
     while time.process_time() - started < 1.0:
@@ -126,7 +128,7 @@ def solve_arm(arm: str, seed: int, figures: dict[str, float]) -> Outcome:
             trace.append((time.process_time() - started, progress.best))
 
     options: dict[str, Any] = {"seed": seed, "bound": False, "progress": note, "effort": EFFORT}
-    found = dlco.solve(dlco.networks.resnet18(), eyeriss_space(), arm, budget, **options)
+    found = dlco.solve(dlco.networks.resnet18(), eyeriss_space(wires=False), arm, budget, **options)
     seconds = time.process_time() - started
     used = {"area_mm2": found.cost.area_mm2, "power_w": found.cost.power_w, "latency_s": found.cost.latency_s}
     excess = [max(0.0, used[name] / limit - 1) for name, limit in budget.limits.items()]
@@ -140,7 +142,7 @@ def baseline_arm(
     arm: str, method: str, seed: int, seconds: float, figures: dict[str, float], kind: str, pace: float | None
 ) -> Outcome:
     """One baseline with the seconds that it has, counted by the clock or at a pace of evaluations."""
-    task = Task.of(dlco.networks.resnet18(), eyeriss_space(), arm, budget_of(arm, figures))
+    task = Task.of(dlco.networks.resnet18(), eyeriss_space(wires=False), arm, budget_of(arm, figures))
     found = run(method, task, seed, seconds=seconds, pace=pace)
     if found is None:
         return Outcome(arm, method, seed, None, inf, seconds, 0, [], kind)
@@ -152,7 +154,7 @@ def baseline_arm(
 def proven(arm: str, figures: dict[str, float]) -> float:
     """What no design in the space goes below, whoever looks for it."""
     torch.set_num_threads(1)
-    return lower_bound(dlco.networks.resnet18(), eyeriss_space(), arm, budget_of(arm, figures)).value
+    return lower_bound(dlco.networks.resnet18(), eyeriss_space(wires=False), arm, budget_of(arm, figures)).value
 
 
 def seconds_to(trace: Sequence[tuple[float, float]], value: float) -> float:

@@ -61,7 +61,7 @@ def larger(machine: Architecture) -> Architecture:
 
 def machines() -> list[Architecture]:
     """Presets with their published sizes, and with more room."""
-    plain = [get_hardware(name, space=False) for name in ("eyeriss", "generic")]
+    plain = [get_hardware(name, space=False, wires=False) for name in ("eyeriss", "generic")]
     return [*plain, *map(larger, plain)]
 
 

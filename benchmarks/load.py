@@ -54,7 +54,7 @@ def many_points(size: int) -> dict[str, Any]:
     """Latency against power of ResNet-18 on the Eyeriss-like machines of at most 4 mm2, so many points asked for."""
     front = dlco.pareto(
         dlco.networks.resnet18(),
-        dlco.hardware.eyeriss_space(),
+        dlco.hardware.eyeriss_space(wires=False),
         "latency",
         "power",
         points=size,

@@ -78,7 +78,7 @@ def leanest(request: CoRequest, seed: int) -> Network:
 def runs(seeds: list[int], levels: list[float], arms: list[str], limit: int, predictor: str) -> list[Outcome]:
     """All arms and levels of some seeds; what a layer costs on a machine is searched once for all of them."""
     torch.set_num_threads(1)
-    oracle, hardware = ofa_accuracy(predictor), eyeriss_space()
+    oracle, hardware = ofa_accuracy(predictor), eyeriss_space(wires=False)
     costs = LayerCosts(hardware, CoRequest(oracle.space, oracle, hardware, "energy").score)
     found: list[tuple[Outcome, Candidate]] = []
     for seed in seeds:

@@ -51,7 +51,7 @@ class Engine:
         lanes: for each of its levels with children, the dimension along X and the one along Y, if any.
     """
 
-    machine: Callable[[], Architecture]
+    machine: Callable[..., Architecture]
     lanes: dict[str, tuple[str, ...]]
 
     def constraints(self, layer: Layer) -> Constraints:
@@ -84,7 +84,7 @@ def map_layers(layers: Sequence[Layer], seed: int) -> tuple[dict[str, float], in
         engine = CONVOLUTIONS if "M" in group[0].problem.dimensions else CHANNELWISE
         found = dlco.solve(
             group,
-            engine.machine(),
+            engine.machine(wires=False),
             objective="latency",
             constraints=engine.constraints(group[0]),
             imperfect=True,
@@ -100,7 +100,7 @@ def map_layers(layers: Sequence[Layer], seed: int) -> tuple[dict[str, float], in
 def least_cycles(layer: Layer) -> float:
     """What no mapping goes below: all lanes at work, or every word moved once."""
     engine = CONVOLUTIONS if "M" in layer.problem.dimensions else CHANNELWISE
-    machine = engine.machine()
+    machine = engine.machine(wires=False)
     memory = machine.levels[-1]
     compute = layer.operations
     for level, dims in engine.lanes.items():
@@ -172,7 +172,7 @@ def measure(seed: int) -> dict[str, Any]:
                 row.append(spearmanr(latency[members & ~train], measured[board][members & ~train])[0])
         held_out.append(row)
 
-    machine = dpu_like()
+    machine = dpu_like(wires=False)
     milliseconds = totals["dlco"] * machine.cycle_s * 1e3
     ratio = measured["zcu102"] / milliseconds
     absolute = [

@@ -46,7 +46,7 @@ def grid() -> HardwareSpace:
     """500 machines: the array, the shared buffer and the weight scratchpads of the Eyeriss-like machine, itself one."""
     kib = 1024 * 8 // 16
     return HardwareSpace(
-        eyeriss_like(),
+        eyeriss_like(wires=False),
         (
             Parameter("shared_glb", "fanout_x", (6, 10, 14, 20, 28)),
             Parameter("shared_glb", "fanout_y", (6, 12, 18, 28)),

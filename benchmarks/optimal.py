@@ -60,7 +60,7 @@ def kept_inside(where: Architecture) -> Constraints:
 
 def architecture(name: str) -> Architecture:
     """A machine by name."""
-    return machine(name) if name in RECORDED_ON else getattr(dlco.hardware, name)()
+    return machine(name) if name in RECORDED_ON else getattr(dlco.hardware, name)(wires=False)
 
 
 def most_seconds(name: str, network: str) -> float:

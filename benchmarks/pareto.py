@@ -117,7 +117,7 @@ def compare(x: str, y: str, points: int, budget: Budget, seed: int, jobs: int) -
         kept = WORK / f"{x}-{y}, {points} points, {budget.area_mm2:g} mm2, seed {seed}, {name}.run"
         asked = {"points": points, "budget": budget, "seed": seed, "resume" if kept.exists() else "checkpoint": kept}
         with joblib.parallel_config(backend="loky", n_jobs=jobs):
-            whole[name] = method(dlco.networks.resnet18(), eyeriss_space(), x, y, **asked)
+            whole[name] = method(dlco.networks.resnet18(), eyeriss_space(wires=False), x, y, **asked)
         if whole[name].status == "interrupted":
             raise SystemExit("stopped; --resume goes on from here")
     least = min(front.evaluations for front in whole.values())

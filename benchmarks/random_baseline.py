@@ -155,7 +155,7 @@ def draw_chunk(n: int, area: float, tries: int, seed: int) -> tuple[Drawn, int]:
     """`n` samples; returns what they came to and how many machines were over the area."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(seed)
-    space, layers = eyeriss_space(), dlco.networks.resnet18()
+    space, layers = eyeriss_space(wires=False), dlco.networks.resnet18()
     sizes, over = draw_machines(space, n, area, generator)
     machines = space.machine(sizes)
     energy = cycles = torch.zeros(n, dtype=torch.float64)
@@ -186,7 +186,7 @@ def draw_chunk(n: int, area: float, tries: int, seed: int) -> tuple[Drawn, int]:
 
 def check(best: Drawn) -> float:
     """The network EDP of a sample, machine and mappings built and checked one by one."""
-    space, layers = eyeriss_space(), dlco.networks.resnet18()
+    space, layers = eyeriss_space(wires=False), dlco.networks.resnet18()
     architecture = space.architecture(best.sizes)
     energy = cycles = 0.0
     for layer in layers:
@@ -223,7 +223,7 @@ def baseline(samples: int, area: float, tries: int, seed: int, processes: int) -
         "best_energy_pj": best.energy_pj,
         "best_cycles": best.cycles,
         "best_area_mm2": best.area_mm2,
-        "best_sizes": dict(zip(eyeriss_space().names, best.sizes, strict=True)),
+        "best_sizes": dict(zip(eyeriss_space(wires=False).names, best.sizes, strict=True)),
         "mappings_drawn": drawn,
         "draws_a_valid_mapping": {name: sum(p.draws[name] for p in parts) / len(edp) for name in best.draws},
         "machines_over_area": over,
@@ -246,7 +246,7 @@ def main() -> None:
     with Stopwatch() as watch:
         solution = dlco.solve(
             dlco.networks.resnet18(),
-            eyeriss_space(),
+            eyeriss_space(wires=False),
             objective="edp",
             budget=Budget(area_mm2=options.area),
             seed=options.seed,

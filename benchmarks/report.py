@@ -24,6 +24,9 @@ HEAD = """\
 
 Made by `python benchmarks/report.py` from the files in `results/`, which the benchmarks write; do not edit.
 `make bench` runs them all and makes this page again. EDP is energy x time in pJ x cycles unless a table says otherwise.
+
+Wires between levels cost nothing here, as in the tools that dlco is compared with: presets are made with `wires=False`.
+"Wires in co-design" alone shows what they change; on the Eyeriss chip they are in what is measured.
 """
 
 

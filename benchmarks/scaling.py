@@ -74,7 +74,7 @@ def hierarchy(levels: int) -> Architecture:
 
 def space(steps: int) -> HardwareSpace:
     """The generic preset with `steps` values for each of its free sizes, spread over the preset's grid."""
-    whole = dlco.hardware.get_hardware("generic", space=True)
+    whole = dlco.hardware.get_hardware("generic", space=True, wires=False)
     parameters = []
     for one in whole.parameters:
         ends = len(one.grid) - 1

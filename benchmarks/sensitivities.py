@@ -55,18 +55,18 @@ def cases() -> Iterator[Case]:
     """Convolutions and a matrix product, on two machines, for three objectives, with and without a limit."""
     slow = tuple(  # a machine that waits for its memories
         replace(level, read_bandwidth=1.0, write_bandwidth=1.0) if level.name == "DRAM" else level
-        for level in generic().levels
+        for level in generic(wires=False).levels
     )
-    waiting = replace(generic(), levels=slow, name="generic, slow DRAM")
+    waiting = replace(generic(wires=False), levels=slow, name="generic, slow DRAM")
     conv = dlco.conv2d("conv", C=32, M=32, P=14, Q=14, R=3, S=3)
     point = dlco.conv2d("pointwise", C=48, M=64, P=28, Q=28, R=1, S=1)
     product = dlco.matmul("product", M=64, K=96, N=48)
     for layer in (conv, point, product):
         for objective in ("latency", "energy", "edp"):
             yield Case(layer, waiting, objective)
-    yield Case(conv, eyeriss_like(), "edp")
-    yield Case(point, eyeriss_like(), "energy", tight=1.02)
-    yield Case(product, eyeriss_like(), "latency")
+    yield Case(conv, eyeriss_like(wires=False), "edp")
+    yield Case(point, eyeriss_like(wires=False), "energy", tight=1.02)
+    yield Case(product, eyeriss_like(wires=False), "latency")
     yield Case(conv, waiting, "energy", tight=1.02)
 
 
@@ -128,9 +128,9 @@ def measured(case: Case) -> dict[str, Any]:
 
 def questions() -> Iterator[tuple[HardwareSpace, dlco.Budget]]:
     """ResNet-18 within 4 mm2, and within an area that binds, MAC units and a ratio of capacities."""
-    yield generic_space(), dlco.Budget(area_mm2=4.0)
+    yield generic_space(wires=False), dlco.Budget(area_mm2=4.0)
     ratio = "GlobalBuffer.capacity <= 2048 * RegisterFile.capacity"
-    yield generic_space().subject_to(ratio), dlco.Budget(area_mm2=1.5, pe_count=768)
+    yield generic_space(wires=False).subject_to(ratio), dlco.Budget(area_mm2=1.5, pe_count=768)
 
 
 def measured_in_space(space: HardwareSpace, budget: dlco.Budget) -> dict[str, Any]:

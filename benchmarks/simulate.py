@@ -151,7 +151,7 @@ def main() -> None:
     if options.solution:
         solution = Solution.load(options.solution)
     else:
-        network, machine = dlco.networks.resnet18(), dlco.hardware.eyeriss_like()
+        network, machine = dlco.networks.resnet18(), dlco.hardware.eyeriss_like(wires=False)
         solution = dlco.solve(network, machine, objective="edp", seed=options.seed, bound=False, progress=False)
     with Stopwatch() as watch:
         plain = solution.simulate()

@@ -278,6 +278,7 @@ def _wired(levels: tuple[LevelUnitCosts, ...], space: HardwareSpace, middle: Arr
         areas=[own.area for own in levels],
         mac_area=Sum.monomial(space.base.mac_area_um2, nothing),
         given=[level.network.area_um2 if level.network else 0.0 for level in base],
+        ranks=space.base.ranks,
     )
     laid = lay_out(spans, space.wires, lambda x: Sum.monomial(x, nothing), lambda area: area.tangent(middle, 0.5))
     none = Sum.monomial(0.0, nothing)

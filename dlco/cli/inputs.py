@@ -102,8 +102,8 @@ def _read_hardware(source: str, arguments: argparse.Namespace) -> Architecture |
         for name in ("technology", "vdd", "clock"):
             if getattr(arguments, name) is not None:
                 raise InvalidInput(f"--{name} is given, but the file {source!r} states what its machine costs")
-        if arguments.wires:
-            raise InvalidInput(f"--wires is given, but the file {source!r} states what its machine costs")
+        if not arguments.wires:
+            raise InvalidInput(f"--no-wires is given, but the file {source!r} states what its machine costs")
         return read_architecture(Path(source))
     if source not in ARCHITECTURES:
         raise InvalidInput(

@@ -174,6 +174,7 @@ class Boxes:
             areas=self._areas(box),
             mac_area=self.space.base.mac_area_um2,
             given=[network.area_um2 if network else 0.0 for network in given],
+            ranks=self.space.base.ranks,
         )
         laid = lay_out(spans, wires, float, lambda area: sqrt(max(area, LEAST_UM2**2)))
         return [

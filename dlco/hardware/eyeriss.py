@@ -3,7 +3,8 @@
 Source: Chen et al., JSSC 52(1), 2017: sizes, widths, clock and links as measured at 1 V. Relative energies of an access
 are those of Chen et al., ISCA 2016, table IV (from the same 65 nm process): pad and MAC 1, buffer 6, DRAM 200 for a
 16-bit word. What they are relative to, and what the chip draws whatever it does, is fitted to the power that was
-measured on it (`benchmarks/silicon.py`, which has the errors); areas are not known part by part and are 0.
+measured on it (`benchmarks/silicon.py`, which has the errors); areas are not known part by part and are 0. Wires are in
+what is fitted, so the levels have no networks of their own, which would count them twice.
 """
 
 from math import inf
@@ -33,7 +34,7 @@ def eyeriss_chip() -> Architecture:
     """The 65 nm chip: 12 x 14 PEs with three pads each under a buffer of 100 KiB, at 200 MHz; 16 bits.
 
     Its power is energy over time (DRAM's own energy is in the cost, not in the chip's power); what it draws at idle is
-    the buffer's leakage.
+    the buffer's leakage. Wires are in the energies of accesses already, and there is no `wires` to ask for them.
 
     Examples:
         >>> machine = dlco.hardware.eyeriss_chip()

@@ -2,9 +2,9 @@
 
 Each has the storage hierarchy, sizes and word widths of its source; bandwidths are one access a cycle unless said
 otherwise. Energies, leakage and areas are the technology's (45 nm and LPDDR4 by default), and so is the clock of
-1 ns: these are machines *like* the chips, comparable with each other, not models of the silicon. With `wires=True`
-wires between levels cost what `dlco.hardware.wires` makes of the areas; without, as most other tools count, and with
-a technology that has none, they cost nothing. Control logic and I/O have no cost here.
+1 ns: these are machines *like* the chips, comparable with each other, not models of the silicon. Wires between levels
+cost what `dlco.hardware.wires` makes of the areas; with `wires=False`, as most other tools count, and with a technology
+that says nothing of them, they cost nothing. Control logic and I/O have no cost here.
 """
 
 from collections.abc import Callable
@@ -70,7 +70,7 @@ def _machine(
     return with_networks(replace(machine, levels=tuple(wired)), technology.wires)
 
 
-def eyeriss_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> Architecture:
+def eyeriss_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """14 x 12 PEs with a scratchpad a dataspace, and a shared buffer of 108 KiB that weights bypass; 16 bits.
 
     Source: Chen et al., ISCA 2016 and JSSC 2017 (array, 108 KiB buffer with 64-bit rows, 12-word input pad). The
@@ -104,7 +104,7 @@ def eyeriss_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) 
     )
 
 
-def simba_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> Architecture:
+def simba_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """4 x 4 PEs of 8 lanes of 8 MACs, with input, weight and accumulation buffers a PE; 8 bits, sums of 24.
 
     Source: Shao et al., MICRO 2019, one chiplet: 8 KiB inputs, 32 KiB weights (a 64-bit bank a lane) and 3 KiB sums
@@ -145,7 +145,7 @@ def simba_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) ->
     )
 
 
-def gemmini_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> Architecture:
+def gemmini_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """A weight-stationary 16 x 16 array under an accumulator a column and a scratchpad; 8 bits, sums of 32.
 
     Source: Genc et al., DAC 2021, the default configuration: 256 KiB scratchpad (weights and inputs, rows of 16
@@ -173,7 +173,7 @@ def gemmini_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) 
     )
 
 
-def tpu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> Architecture:
+def tpu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """A weight-stationary 128 x 128 array under an accumulator a column and a unified buffer; 8 bits, sums of 32.
 
     Source: Jouppi et al., ISCA 2017, at a quarter of the size (the array side is that of the later generations):
@@ -204,7 +204,7 @@ def tpu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> A
     )
 
 
-def generic(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> Architecture:
+def generic(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """16 x 16 PEs of one 256-word register file, under one 128 KiB buffer; all dataspaces everywhere; 16 bits.
 
     No chip's: the plain three-level hierarchy of the literature on mapping. A register file takes 4 words a cycle
@@ -221,7 +221,7 @@ def generic(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> Ar
     )
 
 
-def dpu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> Architecture:
+def dpu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """The convolution engine of an FPGA's DPU: 8 pixels x 16 input channels x 16 output channels; 8 bits, sums of 32.
 
     Source: AMD's product guide PG338 of the DPUCZDX8G (v4.1), its B4096: the parallelism; 255 block RAMs of 4 KiB; two
@@ -239,7 +239,7 @@ def dpu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> A
     return _dpu(technology, "dpu", sums, 8, wires)
 
 
-def dpu_alu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> Architecture:
+def dpu_alu_like(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> Architecture:
     """The engine of an FPGA's DPU for depthwise layers, pooling and element-wise work: 4 pixels x 16 channels; 8 bits.
 
     Source: as `dpu_like`, whose buffers and memory it shares; PG338 (v4.1) recommends half the pixel parallelism here.
@@ -293,7 +293,7 @@ def _kib(level: str, word_bits: int, *sizes: int) -> Parameter:
     return Parameter(level, "capacity", tuple(size * KIB // word_bits for size in sizes))
 
 
-def eyeriss_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> HardwareSpace:
+def eyeriss_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `eyeriss_like`: the array, all four capacities, and the shared buffer's bandwidth.
 
     Examples:
@@ -316,7 +316,7 @@ def eyeriss_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = False)
     )
 
 
-def simba_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> HardwareSpace:
+def simba_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `simba_like`: PEs, lanes and their width, all buffers, and the shared buffer's bandwidth."""
     return HardwareSpace(
         simba_like(technology, wires),
@@ -335,7 +335,7 @@ def simba_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -
     )
 
 
-def gemmini_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> HardwareSpace:
+def gemmini_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `gemmini_like`: both sides of the array, scratchpad and its bandwidth, accumulator."""
     return HardwareSpace(
         gemmini_like(technology, wires),
@@ -350,7 +350,7 @@ def gemmini_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = False)
     )
 
 
-def tpu_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> HardwareSpace:
+def tpu_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `tpu_like`: both sides of the array, unified buffer, accumulators."""
     return HardwareSpace(
         tpu_like(technology, wires),
@@ -364,7 +364,7 @@ def tpu_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> 
     )
 
 
-def generic_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = False) -> HardwareSpace:
+def generic_space(technology: Technology = TECHNOLOGY_45NM, wires: bool = True) -> HardwareSpace:
     """Around `generic`: the array, both capacities, and the buffer's bandwidth."""
     return HardwareSpace(
         generic(technology, wires),
@@ -397,18 +397,18 @@ SPACES: dict[str, Callable[[Technology, bool], HardwareSpace]] = {
 
 @overload
 def get_hardware(
-    name: str, space: Literal[False] = False, technology: Technology = TECHNOLOGY_45NM, wires: bool = False
+    name: str, space: Literal[False] = False, technology: Technology = TECHNOLOGY_45NM, wires: bool = True
 ) -> Architecture: ...
 @overload
 def get_hardware(
-    name: str, space: Literal[True], technology: Technology = TECHNOLOGY_45NM, wires: bool = False
+    name: str, space: Literal[True], technology: Technology = TECHNOLOGY_45NM, wires: bool = True
 ) -> HardwareSpace: ...
 @overload
 def get_hardware(
-    name: str, space: bool, technology: Technology = TECHNOLOGY_45NM, wires: bool = False
+    name: str, space: bool, technology: Technology = TECHNOLOGY_45NM, wires: bool = True
 ) -> Architecture | HardwareSpace: ...
 def get_hardware(
-    name: str, space: bool = False, technology: Technology = TECHNOLOGY_45NM, wires: bool = False
+    name: str, space: bool = False, technology: Technology = TECHNOLOGY_45NM, wires: bool = True
 ) -> Architecture | HardwareSpace:
     """A preset by name.
 
@@ -416,7 +416,7 @@ def get_hardware(
         name: "eyeriss", "simba", "gemmini", "tpu" or "generic".
         space: whether to return the space around the machine instead of the machine.
         technology: what its parts cost, and its clock; see `get_technology`.
-        wires: whether wires cost anything, where the technology knows them.
+        wires: whether wires between levels cost energy and area, where the technology says what.
 
     Raises:
         InvalidInput: another name.

@@ -58,6 +58,7 @@ def laid_machine(machine: Machine, levels: Sequence[Level], wires: Wires) -> Mac
         areas=machine.area_um2.unbind(-1),
         mac_area=machine.mac_area_um2,
         given=[network.area_um2 for network in given],
+        ranks=machine.ranks or range(len(levels)),
     )
     like = machine.mac_area_um2
     laid = lay_out(spans, wires, lambda x: torch.full_like(like, x), lambda area: area.clamp(min=LEAST_UM2**2).sqrt())

@@ -33,7 +33,7 @@ class HardwareSpace:
     A register file or SRAM with a free capacity or bandwidth takes its energies, leakage and area from `technology`,
     or from curves of its own; leakage is scaled to the base's clock cycle. A DRAM with a free bandwidth keeps the
     base's energy a word. All other levels, and the MACs, keep the base's numbers. Networks of a kind are laid out from
-    the sizes (`dlco.hardware.wires`).
+    the sizes (`dlco.hardware.wires`); where `technology` says nothing of wires, they keep the base's numbers too.
 
     Attributes:
         base: the machine, with the values that stay fixed; also what a search may start from (`base_sizes`).
@@ -76,9 +76,6 @@ class HardwareSpace:
                 raise InvalidInput(
                     f"parameters frees {tie.name}, of a part of {level.memory!r}; sizes of parts are fixed"
                 )
-            if level.network is not None and level.network.kind and (self.base.is_split or not self.technology.wires):
-                why = "its memories are in parts" if self.base.is_split else f"{self.technology.name!r} has no wires"
-                raise InvalidInput(f"parameters frees {tie.name}; networks are not laid out anew where {why}")
             if tie.field == "capacity" and level.kind == "DRAM":
                 raise InvalidInput(f"kind of {level.name!r} is 'DRAM'; a free capacity is allowed for: regfile, SRAM")
         for name, driven in self.driven.items():
@@ -313,7 +310,7 @@ class HardwareSpace:
 
     @cached_property
     def wires(self) -> Wires | None:
-        """What networks are laid out by as sizes change; None where there are none, or no size is free."""
+        """What networks are laid out by as sizes change; None where there are none to lay out, or no size is free."""
         kinds = any(level.network is not None and level.network.kind for level in self.base.levels)
         return self.technology.wires if kinds and self.parameters else None
 

@@ -2,11 +2,13 @@
 
 Energy. A random bit takes 0.12 pJ/mm at 40 nm and 0.9 V: Keckler et al., IEEE Micro 31(5), 2011, table 1, has 310 pJ
 for 256 bits over 10 mm (half of the bits switching, at 240 fJ a transition). Wires do not shrink in energy as gates do:
-their capacitance a mm is about the same at every node (Ho, Mai, Horowitz, Proc. IEEE 89(4), 2001), so that only the
-supply counts, as V^2. The same table's 10 nm at 0.75 V, 150 fJ a transition, is 10 % below what that makes of 40 nm.
+their capacitance a mm is about the same at every node, as the same page says, so that only the supply counts, as V^2.
+The table's 10 nm at 0.75 V, 150 fJ a transition, is 10 % below what that makes of 40 nm. (Its figures were checked in
+quotations of it, not in the paper itself.)
 
-Area. A wire takes a track of 8 half pitches, 0.36 um at 45 nm (the global wires of CACTI), and half of all wires are
-routed over what is there anyway (the default of McPAT, Li et al., MICRO 2009).
+Area. A wire takes a track of 8 feature sizes, 0.36 um at 45 nm (the global wires of CACTI: `wire_pitch[0][2]` in its
+technology.cc), and half of all wires are routed over what is there anyway (`route_over_perc` of McPAT, Li et al.,
+MICRO 2009, 0.5 by default).
 
 Lengths, um, from areas; children lie in a grid, each in a square of its own area (with all that lies inside it):
 
@@ -27,7 +29,7 @@ of the sizes, and a geometric program holds them (`dlco.bound.unit_costs`).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from dlco.hardware.network import LINK, SYSTOLIC
@@ -74,6 +76,8 @@ class Spans(Generic[Q]):
         widths: `[levels]` words that a level reads a cycle.
         areas: `[levels]` um2 an instance; `mac_area`: um2 a MAC unit.
         given: `[levels]` um2 of networks that are not laid out.
+        ranks: as `Architecture.ranks`: parts of one memory, which the sums of their areas and the products of their
+            fan-outs make up, share its network.
     """
 
     kinds: Sequence[str | None]
@@ -83,6 +87,7 @@ class Spans(Generic[Q]):
     areas: Sequence[Q]
     mac_area: Q
     given: Sequence[float]
+    ranks: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Laid(Generic[Q]):
 def lay_out(
     spans: Spans[Q], wires: Wires, number: Callable[[float], Q], root: Callable[[Q], Q]
 ) -> list[Laid[Q] | None]:
-    """Every level's network, innermost first; None where it is not laid out.
+    """Every level's network, innermost first; None where it is not laid out. Of parts the innermost has the area.
 
     Args:
         spans: the machine.
@@ -107,11 +112,15 @@ def lay_out(
     """
     pj_per_um = wires.pj_per_bit_mm * 1e-3
     child, inside = spans.mac_area, spans.mac_area  # the next memory further in, and it with all inside it
-    found: list[Laid[Q] | None] = []
-    for kind, bits, (x, y), width, own, given in zip(
-        spans.kinds, spans.word_bits, spans.fanouts, spans.widths, spans.areas, spans.given, strict=True
-    ):
-        track = number(2 * bits * wires.track_um * wires.covered)
+    found: list[Laid[Q] | None] = [None] * len(spans.ranks)
+    for rank in range(max(spans.ranks) + 1):
+        first, *others = (level for level, own in enumerate(spans.ranks) if own == rank)
+        (x, y), own, given = spans.fanouts[first], spans.areas[first], spans.given[first]
+        for part in others:
+            x, y = x * spans.fanouts[part][0], y * spans.fanouts[part][1]
+            own, given = own + spans.areas[part], given + spans.given[part]
+        kind, width = spans.kinds[first], spans.widths[first]
+        track = number(2 * spans.word_bits[first] * wires.track_um * wires.covered)
         if kind is None:
             laid, area = None, number(given) if given else None
         elif kind == LINK:
@@ -127,7 +136,9 @@ def lay_out(
                 step = step + number(wires.register_pj_per_bit)
             area = track * (width * reach + x * y * pitch)
             laid = Laid(number(pj_per_um) * reach, step, area)
-        found.append(laid)
+        found[first] = laid
+        for part in others:
+            found[part] = laid and replace(laid, area_um2=number(0.0))
         inside = own + x * y * inside
         if area is not None:
             inside = inside + area

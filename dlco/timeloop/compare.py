@@ -83,8 +83,9 @@ def compare(target: Source | Solved, rules: CountingRules = TIMELOOP_RULES) -> C
 
     Args:
         target: a folder with a case (YAML files with architecture, problem and mapping, under any names, or one
-            file with all), or with cases one folder further down; or a solution. Where a case has a `*.stats.txt`
-            or `*.map+stats.xml` these are Timeloop's figures; otherwise timeloop-model is run.
+            file with all), or with cases one folder further down; or a solution, written as `write` does, so that
+            neither side has wires. Where a case has a `*.stats.txt` or `*.map+stats.xml` these are Timeloop's
+            figures; otherwise timeloop-model is run.
         rules: how dlco counts.
 
     Raises:

@@ -10,6 +10,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Protocol
 
+from dlco.cost import evaluate
 from dlco.errors import InvalidInput, InvalidMapping, NotSupported
 from dlco.files import write_whole
 from dlco.hardware.architecture import Architecture
@@ -19,7 +20,7 @@ from dlco.mapping.mapping import SPATIAL_X, SPATIAL_Y, TEMPORAL, Mapping
 from dlco.mapping.tiles import last_factors
 from dlco.timeloop.architecture import fanout_names
 from dlco.timeloop.document import Source
-from dlco.timeloop.write_architecture import write_architecture
+from dlco.timeloop.write_architecture import left_out, logger, wired, without_wires, write_architecture
 from dlco.timeloop.yaml_text import check_version, flow_list, flow_map, name, quoted
 from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
@@ -48,6 +49,9 @@ class Solved(Protocol):
 def write(solution: Solved, folder: Source, version: str = "0.3") -> list[Path]:
     """Write `arch.yaml`, `problem.yaml` and `mapping.yaml` of every layer into a folder of the layer's own.
 
+    Wires between levels have no place in these files: they are left out, and a warning says what that takes off the
+    machine's area and the network's energy.
+
     Args:
         solution: architecture, layers and mappings.
         folder: where the layers' folders go; made if it is not there. All texts are made before the first is
@@ -68,7 +72,8 @@ def write(solution: Solved, folder: Source, version: str = "0.3") -> list[Path]:
     if getattr(solution, "residents", ()):
         raise NotSupported("results of the solution stay on the chip between layers; Timeloop runs layers one by one")
     # its constraints were for the search: beside a mapping, timeloop-model's front end takes them for part of it
-    machine = write_architecture(replace(solution.architecture, constraints=Constraints()), version)
+    bare = replace(without_wires(solution.architecture), constraints=Constraints())
+    machine = write_architecture(bare, version)
     texts: dict[str, dict[str, str]] = {}
     for layer in solution.layers:
         if layer.name not in solution.mappings:
@@ -76,11 +81,25 @@ def write(solution: Solved, folder: Source, version: str = "0.3") -> list[Path]:
         mapping = write_mapping(solution.mappings[layer.name], layer.problem, solution.architecture, version)
         files = {"arch.yaml": machine, "problem.yaml": write_problem(layer.problem, version), "mapping.yaml": mapping}
         texts[folder_name(layer.name, texts)] = files
+    if wired(solution.architecture):
+        logger.warning("%s, the energy %s", left_out(solution.architecture), f"{_share_of_wires(solution):.1%}")
     root = Path(folder)
     for place, files in texts.items():
         for file, text in files.items():
             write_file(root / place / file, text)
     return [root / place for place in texts]
+
+
+def _share_of_wires(solution: Solved) -> float:
+    """Of those left out, in the network's energy."""
+    bare = wired(solution.architecture)
+    rows = [level.name in bare for level in solution.architecture.levels]
+    wires = whole = 0.0
+    for layer in solution.layers:
+        cost = evaluate(layer, solution.architecture, solution.mappings[layer.name])
+        wires += layer.count * cost.wire_pj[rows].sum().item()
+        whole += layer.count * cost.energy_pj.item()
+    return wires / whole if whole else 0.0
 
 
 def write_file(path: Path, text: str) -> None:

@@ -97,9 +97,7 @@ def test_no_machine_of_a_space_beats_the_bound(seed: int) -> None:
     check(rng.choice(LAYERS), space, rng.choice(("energy", "edp")), rng.choice((None, 0.3)))
 
 
-@pytest.mark.parametrize(
-    "space", [eyeriss_space(wires=True), simba_space(wires=True)], ids=lambda space: space.base.name
-)
+@pytest.mark.parametrize("space", [eyeriss_space(), simba_space()], ids=lambda space: space.base.name)
 def test_wires_in_a_bound_are_never_dearer_than_those_of_a_machine(space: HardwareSpace) -> None:
     """And the same where the box is one machine."""
     rng = np.random.default_rng(3)

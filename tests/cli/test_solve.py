@@ -76,15 +76,15 @@ def test_technology_and_dram_of_named_hardware(dlco, stub, tmp_path):
     assert stub["hardware"] == with_dram(generic(technology), "LPDDR5", 2)
     assert dlco("solve", "alexnet", "--hardware", "generic", "--dram", "HBM2").code == 0
     assert stub["hardware"].base.level("DRAM").shared_bandwidth == 128
-    assert dlco("solve", "alexnet", "--hardware", "generic", "--fixed", "--wires").code == 0
-    assert stub["hardware"] == generic(wires=True)
+    assert dlco("solve", "alexnet", "--hardware", "generic", "--fixed", "--no-wires").code == 0
+    assert stub["hardware"] == generic(wires=False) != generic()
     (tmp_path / "machine.yaml").write_text(write_architecture(generic()))
     for arguments, why in (
         (("generic", "--technology", "3nm"), "technology is '3nm'; allowed: 65nm"),
         (("generic", "--clock", 0), "clock is 0.0; it must be a number above 0"),
         (("generic", "--dram", "HBM2=x"), "channels of --dram is 'x'"),
         (("generic", "--dram", "DDR9"), "kind of DRAM is 'DDR9'"),
-        (("machine.yaml", "--wires"), "--wires is given, but the file 'machine.yaml' states"),
+        (("machine.yaml", "--no-wires"), "--no-wires is given, but the file 'machine.yaml' states"),
         (("machine.yaml", "--technology", "7nm"), "--technology is given, but the file 'machine.yaml' states"),
     ):
         ran = dlco("solve", "alexnet", "--hardware", *arguments)
@@ -244,7 +244,7 @@ def test_a_link_stays_a_link(dlco, stub, tmp_path):
 
 
 def test_a_small_network_for_real(dlco, case, tmp_path):
-    arguments = ("--hardware", "generic", "--fixed", "--area", 4)
+    arguments = ("--hardware", "generic", "--fixed", "--no-wires", "--area", 4)
     ran = dlco("solve", case / "problem.yaml", *arguments, "-o", "out.json", "--plot", "out.svg", "--timeloop", "tl")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("solved: ")

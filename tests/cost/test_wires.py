@@ -77,7 +77,7 @@ def from_counts(layer, machine, mapping, cost):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize("rules", [DEFAULT_RULES, TIMELOOP_RULES], ids=["default", "timeloop"])
 @pytest.mark.parametrize("name", ["eyeriss", "simba", "gemmini", "tpu", "generic"])
 def test_presets_spend_what_their_counts_say(name: str, rules) -> None:  # type: ignore[no-untyped-def]
-    machine = get_hardware(name, wires=True)
+    machine = get_hardware(name)
     layer = conv2d("conv", C=8, M=16, P=6, Q=4, R=3, S=3)
     free = replace(machine, levels=tuple(replace(level, network=None) for level in machine.levels))
     batch = drawn(layer, machine, 6)
@@ -116,7 +116,7 @@ def test_a_word_for_many_children_goes_once_to_the_array() -> None:
 
 
 def test_memories_taken_apart_spend_the_same_on_an_even_mapping() -> None:
-    machine, layer = get_hardware("generic", wires=True), conv2d("conv", C=4, M=6, P=4, Q=3, R=2, S=1)
+    machine, layer = get_hardware("generic"), conv2d("conv", C=4, M=6, P=4, Q=3, R=2, S=1)
     batch = drawn(layer, machine, 5)
     apart = split(machine, [("RegisterFile", name) for name in ("Outputs", "Inputs", "Weights")])
     for i in range(5):
@@ -143,7 +143,7 @@ def test_memories_taken_apart_spend_the_same_on_an_even_mapping() -> None:
 @pytest.mark.parametrize("rules", [DEFAULT_RULES, TIMELOOP_RULES], ids=["default", "timeloop"])
 def test_cut_tiles_pay_for_the_words_that_move(rules) -> None:  # type: ignore[no-untyped-def]
     """Rounding of Timeloop's counts aside."""
-    machine, layer = get_hardware("generic", wires=True), matmul("mm", M=7, K=5, N=9)
+    machine, layer = get_hardware("generic"), matmul("mm", M=7, K=5, N=9)
     whole, cut = matmul("mm", M=8, K=6, N=10), 0
     batch = drawn(whole, machine, 8)
     for i in range(8):

@@ -44,7 +44,7 @@ def test_the_front_of_a_machine_of_any_hierarchy_is_that_of_every_mapping_listed
 def test_wires_change_what_is_best_on_presets(name: str) -> None:
     """What is best with wires is no dearer, with wires, than what is best without."""
     layer = conv2d("conv", C=8, M=8, P=4, Q=4, R=3, S=1)
-    machine, plain = get_hardware(name, wires=True), get_hardware(name, wires=False)
+    machine, plain = get_hardware(name), get_hardware(name, wires=False)
     found, before = optimal_layer(layer, machine), optimal_layer(layer, plain)
     assert found.proved
     least = float(found.front.energy_pj.min())
@@ -54,7 +54,7 @@ def test_wires_change_what_is_best_on_presets(name: str) -> None:
 
 def test_solve_counts_wires_and_proves_the_optimum() -> None:
     layer = conv2d("conv", C=8, M=8, P=4, Q=4, R=3, S=1)
-    solution = solve([layer], get_hardware("generic", wires=True), "energy")
+    solution = solve([layer], get_hardware("generic"), "energy")
     cost = solution.layer_costs["conv"]
     assert solution.gap == pytest.approx(0, abs=1e-9)
     assert cost.wire_pj > 0
@@ -66,7 +66,7 @@ def test_solve_counts_wires_and_proves_the_optimum() -> None:
 
 @pytest.mark.parametrize("name", ["eyeriss", "simba", "gemmini"])
 def test_wires_of_a_box_are_never_dearer_than_those_of_its_machines(name: str) -> None:
-    rng, space = random.Random(name), get_hardware(name, space=True, wires=True)
+    rng, space = random.Random(name), get_hardware(name, space=True)
     boxes = Boxes(space)
     for _ in range(15):
         ends = [sorted(rng.choices(range(len(parameter.grid)), k=2)) for parameter in space.parameters]

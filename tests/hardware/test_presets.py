@@ -37,7 +37,7 @@ def test_preset_is_consistent(name: str) -> None:
     ("name", "macs", "low", "high"),
     [
         ("eyeriss", 168, 1, 2),
-        ("simba", 1024, 2, 4),
+        ("simba", 1024, 2, 5),
         ("gemmini", 256, 0.8, 2),
         ("tpu", 16384, 25, 50),
         ("generic", 256, 1.5, 3),
@@ -48,6 +48,7 @@ def test_arrays_and_areas(name: str, macs: int, low: float, high: float) -> None
     assert preset.macs == macs
     assert low < preset.area_mm2 < high
     parts = sum(level.area_um2 * n for level, n in zip(preset.levels, preset.instances, strict=True))
+    parts += preset.network_um2
     assert preset.area_mm2 == pytest.approx((parts + macs * preset.mac_area_um2) * 1e-6)
 
 

@@ -63,13 +63,12 @@ def test_a_systolic_array_has_registers() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_presets_have_wires_where_they_are_asked_for(name: str) -> None:
-    wired, plain = get_hardware(name, wires=True), get_hardware(name, wires=False)
+def test_presets_have_wires_unless_they_are_left_out(name: str) -> None:
+    wired, plain = get_hardware(name), get_hardware(name, wires=False)
     assert all(level.network is None for level in plain.levels)
     assert replace(wired, levels=tuple(replace(lv, network=None) for lv in wired.levels)) == plain
-    assert get_hardware(name, technology=EYERISS_NORMALISED, wires=True) == get_hardware(
-        name, technology=EYERISS_NORMALISED, wires=False
-    )
+    bare = get_hardware(name, technology=EYERISS_NORMALISED)  # says nothing of wires
+    assert bare == get_hardware(name, technology=EYERISS_NORMALISED, wires=False)
     for level in wired.levels:
         assert level.network is not None
         assert level.network.reach_pj > 0
@@ -78,7 +77,7 @@ def test_presets_have_wires_where_they_are_asked_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_space_lays_out_its_machines_as_the_preset_does(name: str) -> None:
-    space = get_hardware(name, space=True, wires=True)
+    space = get_hardware(name, space=True)
     generator = torch.Generator().manual_seed(1)
     for sizes in space.sample(4, generator):
         one, row = space.architecture(sizes), space.machine(sizes)
@@ -97,7 +96,7 @@ def test_a_space_lays_out_its_machines_as_the_preset_does(name: str) -> None:
 
 def test_logs_of_wires_are_convex_in_logs_of_sizes() -> None:
     """What makes them fit a geometric program."""
-    space = get_hardware("eyeriss", space=True, wires=True)
+    space = get_hardware("eyeriss", space=True)
     generator = torch.Generator().manual_seed(2)
     ends = torch.rand(2, 200, len(space.parameters), generator=generator, dtype=torch.float64)
     logs = space.low.log() + ends * (space.high / space.low).log()
@@ -133,7 +132,7 @@ def test_ways_of_words() -> None:
 
 
 def test_parts_of_a_memory_share_its_network() -> None:
-    whole = get_hardware("generic", wires=True)
+    whole = get_hardware("generic")
     apart = split(whole, [("RegisterFile", name) for name in ("Outputs", "Inputs", "Weights")])
     assert apart.area_mm2 == pytest.approx(whole.area_mm2)
     first, second = apart.levels[0], apart.levels[1]
@@ -145,7 +144,7 @@ def test_parts_of_a_memory_share_its_network() -> None:
 
 def test_another_dram_has_other_wires() -> None:
     for kind in DRAM_KINDS:
-        one = with_dram(get_hardware("eyeriss", wires=True), kind)
+        one = with_dram(get_hardware("eyeriss"), kind)
         assert TECHNOLOGY_45NM.wires is not None
         area = with_networks(one, TECHNOLOGY_45NM.wires).level("DRAM").network.area_um2  # type: ignore[union-attr]
         assert one.level("DRAM").network.area_um2 == pytest.approx(area)  # type: ignore[union-attr]
@@ -164,9 +163,21 @@ def test_networks_that_are_none_are_refused(fields: dict, message: str) -> None:
         Network(**fields)
 
 
-def test_spaces_without_wires_to_lay_out_are_refused() -> None:
-    wired, free = get_hardware("eyeriss", wires=True), (Parameter("shared_glb", "fanout_x", (2, 4)),)
-    with pytest.raises(InvalidInput, match="'eyeriss-normalised' has no wires"):
-        HardwareSpace(wired, free, EYERISS_NORMALISED)
+def test_a_technology_without_wires_leaves_the_bases_as_they_are() -> None:
+    wired, free = get_hardware("eyeriss"), (Parameter("shared_glb", "fanout_x", (2, 4)),)
+    space = HardwareSpace(wired, free, EYERISS_NORMALISED)
+    assert space.wires is None
+    assert [level.network for level in space.architecture([4]).levels] == [level.network for level in wired.levels]
+
+
+def test_networks_of_parts_are_laid_out_as_those_of_their_memories() -> None:
+    free = (Parameter("GlobalBuffer", "fanout_x", (4, 16, 32)), Parameter("GlobalBuffer", "capacity", (16384, 65536)))
+    whole, order = get_hardware("generic"), [("RegisterFile", name) for name in ("Outputs", "Inputs", "Weights")]
+    for sizes in ([4, 65536], [32, 16384]):
+        made = HardwareSpace(split(whole, order), free).architecture(sizes)
+        assert made == split(HardwareSpace(whole, free).architecture(sizes), order)
+
+
+def test_what_is_no_network_is_refused() -> None:
     with pytest.raises(InvalidInput, match="network of level 'buffer' is 3; it must be a Network, or None"):
         Level("buffer", network=3)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ SMALL = Architecture(
     [
         (read_architecture(DATA / "unified_256.yaml"), 9.27572e16),
         (read_architecture(DATA / "eyeriss_like_168.yaml").with_bypass(EYERISS_BYPASS), 1.44880e17),
-        (eyeriss_like(), 1.26548e17),
+        (eyeriss_like(wires=False), 1.26548e17),
     ],
     ids=["unified_256", "eyeriss_like_168", "eyeriss_like"],
 )

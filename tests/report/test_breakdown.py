@@ -31,7 +31,7 @@ def test_the_parts_are_the_solutions_costs(solution):
         for level, spaces in row.energy_pj.items():
             assert sum(spaces.values()) == pytest.approx(cost.level_pj[level])
         accesses = sum(sum(spaces.values()) for spaces in row.energy_pj.values())
-        assert accesses + row.mac_pj + row.leak_pj == pytest.approx(cost.energy_pj)
+        assert accesses + row.mac_pj + row.wire_pj + row.leak_pj == pytest.approx(cost.energy_pj)
         assert row.spatial * row.temporal == pytest.approx(cost.utilization)
 
 

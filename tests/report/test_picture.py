@@ -23,7 +23,7 @@ def grown(solution: Solution, layers: int, name: str = "layer{}_depthwise") -> S
 
 def test_the_parts_of_the_energy_add_up(solution):
     parts = energy_parts(solution)
-    assert list(parts) == ["MACs", "RegisterFile", "GlobalBuffer", "DRAM", "leakage"]
+    assert list(parts) == ["MACs", "RegisterFile", "GlobalBuffer", "DRAM", "wires", "leakage"]
     assert sum(map(sum, parts.values())) == pytest.approx(solution.cost.energy_pj)
 
 

@@ -318,12 +318,13 @@ def test_a_floor_plan_is_to_scale(machine):
     for block in blocks(machine, len(machine.levels) - 1):
         by_name[block.name] += block.width * block.height
     for level, instances in zip(machine.levels, machine.instances, strict=True):
-        assert by_name[level.name] == pytest.approx(level.area_um2 * instances * 1e-6)
+        area_um2 = level.area_um2 + level.network.area_um2
+        assert by_name[level.name] == pytest.approx(area_um2 * instances * 1e-6)
     assert not outside(drawn(plot_floor_plan(machine)))
 
 
 def test_a_machine_without_areas_says_so(solution):
-    levels = tuple(replace(level, area_um2=0.0) for level in solution.architecture.levels)
+    levels = tuple(replace(level, area_um2=0.0, network=None) for level in solution.architecture.levels)
     bare = replace(solution.architecture, levels=levels, mac_area_um2=0.0)
     assert "no areas are given of this machine" in [text.get_text() for text in texts(plot_floor_plan(bare))]
     only_macs = replace(bare, mac_area_um2=100.0)

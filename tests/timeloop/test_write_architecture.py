@@ -1,13 +1,15 @@
 """Machines of any size as Timeloop's files, and back."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from dlco import evaluate, linear, solve
 from dlco.errors import InvalidInput
 from dlco.hardware import Architecture, Level, generic, generic_space, get_technology
 from dlco.hardware.eyeriss import eyeriss_chip
-from dlco.timeloop import read_architecture, write_architecture
+from dlco.timeloop import read_architecture, read_mapping, write, write_architecture
 
 LARGE = Architecture(
     (
@@ -40,6 +42,24 @@ def test_a_preset_says_which_technology_it_is_of(version: str) -> None:
     assert "technology: 16nm" in write_architecture(machine).replace('"', "")
     for one in (machine, eyeriss_chip(), space.architecture(space.low)):
         assert read_architecture(write_architecture(one, version)).technology == one.technology
+
+
+def test_what_wires_make_of_area_and_energy_is_said_where_they_are_left_out(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    wired, bare, layer = generic(), generic(wires=False), linear("fc", C=8, M=4)
+    assert write_architecture(wired) == write_architecture(bare)
+    area = f"{1 - bare.area_mm2 / wired.area_mm2:.1%}"
+    said = "wires of RegisterFile, GlobalBuffer, DRAM are left out: Timeloop counts networks by other rules; "
+    said += f"without them the area is {area} less"
+    assert caplog.messages == [said]
+    found = solve([layer], wired, "energy")
+    (folder,) = write(found, tmp_path)
+    machine = read_architecture(folder / "arch.yaml")
+    assert machine == bare
+    mapping = read_mapping(folder / "mapping.yaml", layer.problem, machine)
+    share = 1 - evaluate(layer, machine, mapping).energy_pj.item() / found.cost.energy_pj
+    assert caplog.messages[1:] == [f"{said}, the energy {share:.1%}"]
 
 
 @pytest.mark.parametrize("version", ["0.3", "0.4"])

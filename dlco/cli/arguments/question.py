@@ -71,7 +71,10 @@ def add_hardware(parser: Group) -> None:
         "--clock", metavar="MHZ", type=float, help="of the named hardware (default: 1000, slower where gates are)"
     )
     parser.add_argument(
-        "--wires", action="store_true", help="of the named hardware: wires between levels cost energy and area"
+        "--no-wires",
+        dest="wires",
+        action="store_false",
+        help="of the named hardware: wires between levels cost nothing (default: energy and area)",
     )
     dram = parser.add_argument(
         "--dram",

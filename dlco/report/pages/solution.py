@@ -33,8 +33,8 @@ from dlco.version import __version__
 from dlco.workload.layer import Layer
 
 _CAPTIONS = {
-    "area": "Area to scale: left the whole machine, right one element of its array, enlarged. A sketch of sizes, "
-    "without wires and pads.",
+    "area": "Area to scale: left the whole machine, right one element of its array, enlarged. A sketch of sizes: "
+    "every level takes the area of its wires too, those to DRAM as DRAM, and there are no pads.",
     "energy": "Energy of all executions of every layer: the colour is the level that is read or written, the hatch the "
     "dataspace that moves.",
     "latency": "Left, cycles of all executions; right, what the loops and every level's bandwidth alone would take. "

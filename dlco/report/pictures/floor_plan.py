@@ -44,7 +44,8 @@ def plot_floor_plan(
 ) -> Figure:
     """The machine as a square of its area, every memory and every MAC to scale; beside it, one child enlarged.
 
-    A sketch of sizes, not of a layout: no wires, no pads, no room between the parts.
+    A sketch of sizes, not of a layout: a level takes the area of its wires too, those to DRAM as DRAM; no pads, no
+    room between the parts.
 
     Path, title, result and errors are those of `plot_solution`; by default the title says what is shown.
     """
