@@ -23,6 +23,7 @@ from dlco.workload import Layer
 
 from .test_masks import random_constraints
 from .test_optimal import points, random_layer, random_machine
+from .test_wires import wired
 
 NAMES = ("Weights", "Inputs", "Outputs")
 
@@ -59,6 +60,7 @@ def test_the_front_is_that_of_every_mapping_of_every_bypass_listed(inside):
     rng, done, gained = random.Random(inside), 0, 0
     while done < (10, 8, 3)[inside]:
         layer, machine = random_layer(rng, (1500, 150, 24)[inside]), random_machine(rng, inside)
+        machine = wired(machine, random.Random(done)) if done % 2 else machine
         constraints = None
         try:
             if rng.random() < 0.4:

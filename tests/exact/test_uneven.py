@@ -25,6 +25,7 @@ from dlco.search.local_search import Effort
 from dlco.workload import Layer
 
 from .test_optimal import points, random_layer, random_machine
+from .test_wires import wired
 
 QUICK = SolveEffort(
     starts=0, roundings=1, fit=Effort(rounds=12, patience=6, population=4), polishes=0, bound=BoundEffort(nodes=10)
@@ -62,6 +63,7 @@ def test_the_front_is_that_of_every_uneven_mapping_listed(inside, most, cases):
     rng, done = random.Random(inside), 0
     while done < cases:
         layer, machine = random_layer(rng, most), random_machine(rng, inside)
+        machine = wired(machine, random.Random(done)) if done % 2 else machine
         if why_not_covered(Case.of(layer, machine, uneven=True)):
             continue
         if len(Cuts(UnevenTables(layer.problem, machine))) > 5:
