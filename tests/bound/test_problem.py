@@ -67,6 +67,7 @@ def test_variables_and_limits_have_names() -> None:
     assert {"area_mm2", "pe_count"} <= {constraint.label for constraint in limited.constraints}
 
 
+@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
 def test_a_problem_can_be_changed() -> None:
     """A further limit on a machine's size makes the layer cost no less."""
     certificate = prove(generic_space(), "energy")
