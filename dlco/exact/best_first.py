@@ -140,7 +140,10 @@ class FrontSearch:
         labels: of the last pass; `left`: their pairs not yet done with.
         dropped: `[k, 2]` (pJ, cycles) bounds of labels that the pass left out.
         evaluated: mappings evaluated so far.
+        given: the mappings of the points known before, where they were given.
     """
+
+    given: tuple[Mapping, ...] = ()
 
     def __init__(
         self,
@@ -148,6 +151,7 @@ class FrontSearch:
         known: Frontier | None = None,
         ways: Ways | None = None,
         labels: Labels | None = None,
+        given: Sequence[Mapping] = (),
     ) -> None:
         """Begin.
 
@@ -157,8 +161,9 @@ class FrontSearch:
                 none, with an interest in some.
             ways: the only ways out of an array worth a look; all, where they are not given.
             labels: the problem's labels on an array, made here where they are not given.
+            given: the mappings of the points known; without them `mappings` leaves these out.
         """
-        self.tables = tables
+        self.tables, self.given = tables, tuple(given)
         self.bounds = Bounds(tables)
         self.outlook = Outlook(tables, self.bounds)
         columns = 3 * tables.levels
@@ -407,7 +412,12 @@ class FrontSearch:
         return np.append(self.left.energy * self.tables.macs, energy), np.append(self.left.cycles, cycles)
 
     def mappings(self) -> tuple[Mapping, ...]:
-        """The mappings of the front's points, but for those that others have found."""
+        """The mappings of the front's points; of those that others have found where they were given."""
+        own, firsts = iter(self._own_mappings()), self.front.rows[:, 0].tolist()
+        return tuple(self.given[-1 - row] if row < 0 else next(own) for row in firsts if row >= 0 or self.given)
+
+    def _own_mappings(self) -> tuple[Mapping, ...]:
+        """The mappings of the points that this search has found."""
         tables = self.tables
         factors, position = self.factors(self.front.rows[self.front.rows[:, 0] >= 0])
         position = tables.masks.places_of(position)

@@ -10,6 +10,7 @@ from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from dlco.design.budget import Budget
@@ -131,8 +132,17 @@ def optimal_layer(
     return found_by(search)
 
 
-def begin_search(case: Case) -> Search:
-    """The search for a case's front, ready to run. Raises as `optimal_layer`, but for names that no layer has."""
+def begin_search(case: Case, known: LayerFront | None = None) -> Search:
+    """The search for a case's front, ready to run.
+
+    Args:
+        case: of which mappings.
+        known: some of them that others have found among perfect factors: the more, the less is left to look at. Where
+            what levels keep is free, or mappings are to be uneven, the search finds its own.
+
+    Raises:
+        NotSupported: as `optimal_layer`; `InvalidInput` likewise, but for names that no layer has.
+    """
     problem, architecture = case.problem, case.architecture
     check_covered(case)
     search: Search
@@ -141,11 +151,20 @@ def begin_search(case: Case) -> Search:
     elif case.keep_free:
         search = KeepSearch(case)
     else:
-        search = FrontSearch(LayerTables(problem, architecture, case.constraints))
+        search = _begun(LayerTables(problem, architecture, case.constraints), known)
         if case.imperfect:
             search = CountSearch(CountTables(problem, architecture, case.constraints), search)
     check_begun(search, case)
     return search
+
+
+def _begun(tables: LayerTables, known: LayerFront | None) -> FrontSearch:
+    """The search among perfect factors, from the points known."""
+    if known is None:
+        return FrontSearch(tables)
+    rows = np.arange(len(known.cycles))[:, None]
+    front = Frontier.empty(1).joined(known.cycles.numpy(), known.energy_pj.numpy(), rows)
+    return FrontSearch(tables, front, given=[known.mappings[k] for k in front.rows[:, 0]])
 
 
 def check_covered(case: Case) -> None:

@@ -10,13 +10,14 @@ from dlco.design.network_cost import NetworkCost
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware.space import HardwareSpace
+from dlco.mapping.kept import STATED
 from dlco.nas.evaluator import Evaluator
 from dlco.nas.request import Candidate, CoRequest
 from dlco.optimize.finish import Costed
 
 
-def as_found(evaluator: Evaluator, best: Candidate, seed: int) -> Solution:
-    """A pair with the mappings that its evaluation chose.
+def as_found(evaluator: Evaluator, best: Candidate, seed: int, keep: str = STATED) -> Solution:
+    """A pair with the mappings that its evaluation chose, among those of what levels keep (`RunOptions.keep`).
 
     Raises:
         InvalidInput: it has none.
@@ -40,6 +41,8 @@ def as_found(evaluator: Evaluator, best: Candidate, seed: int) -> Solution:
         seed=seed,
         layers=tuple(layers),
         **vars(found),
+        imperfect=found.is_imperfect(layers),
+        keep=keep,
     )
 
 

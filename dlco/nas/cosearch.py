@@ -17,9 +17,11 @@ from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.interrupts import Interrupts, held
 from dlco.mapping.constraints import check_constraints, stated
+from dlco.mapping.kept import FREE
 from dlco.nas.answer import as_found, better, front_of, point_of, without_constraints
 from dlco.nas.checkpoint import identity
 from dlco.nas.evaluator import Evaluator, Exhausted
+from dlco.nas.exact_costs import ExactCosts, Wanted
 from dlco.nas.methods import find_method
 from dlco.nas.options import CoOptions, CosearchOptions
 from dlco.nas.oracles.accuracy import Accuracy, most_accurate
@@ -93,7 +95,7 @@ def cosearch(
         Infeasible: the oracle knows of no network that is so accurate.
     """
     given = CoOptions(**options)
-    given.refuse_free("cosearch")
+    given.refuse_fused("cosearch")
     machines = as_space(hardware)
     request = CoRequest(
         space,
@@ -117,7 +119,8 @@ def cosearch(
     mappings = costs.evaluations
     interrupted = False
     kept = given.checkpoint is not None or given.resume is not None
-    asked = (method, evaluations, given.queries, seed, effort, bound, given.device, given.imperfect, given.starts)
+    chosen = given.imperfect, given.keep, given.uneven
+    asked = (method, evaluations, given.queries, seed, effort, bound, given.device, *chosen, given.starts)
     with (
         held() as interrupts,
         listening(progress, text_of(request.objective)) as listener,
@@ -150,7 +153,7 @@ def cosearch(
             _evaluate_any(evaluator, method, seed, interrupts)
         best = evaluator.best
         assert best is not None
-        start = interrupts.insist(lambda: as_found(evaluator, best, seed))
+        start = interrupts.insist(lambda: as_found(evaluator, best, seed, given.keep))
         solution, solved = start, 0
         if not interrupted:
             try:
@@ -228,6 +231,9 @@ def _with(hardware: HardwareSpace, constraints: Constraints | None) -> HardwareS
 def _checked_costs(request: CoRequest, options: CoOptions, seed: int) -> LayerCosts:
     """Those given, or new ones."""
     costs = options.costs
+    if costs is None and request.machine is not None:
+        wanted = Wanted(options.imperfect, options.keep == FREE, options.uneven)
+        return ExactCosts(request.hardware, request.score, seed=seed, device=options.device, wanted=wanted)
     if costs is None:
         return LayerCosts(request.hardware, request.score, seed=seed, device=options.device)
     if not isinstance(costs, LayerCosts):

@@ -11,8 +11,10 @@ from dlco.workload.problem import check_positive_int
 class CosearchOptions(RunOptions, total=False):
     """What `cosearch` takes besides, by name; each may be left out.
 
-    `device` and `constraints` are of all searches of mappings; the layers' searches know perfect factors only, so that
-    `imperfect` is of the final solve, and so is `start`: layers of the pair that a solution has begin there. A
+    `device` and `constraints` are of all searches of mappings. On a given machine layers cost what their exact fronts
+    say, with `imperfect`, `keep` and `uneven` as in `solve`. Where machines are free, layers' searches know even
+    mappings of perfect factors that keep what is stated, so that these are of the final solve. So is `start`: layers
+    of the pair that a solution has begin there. A
     checkpoint also keeps the oracle's answers; the oracle that resumes it must be the same (one without a gradient is
     told apart from others by its class only).
 

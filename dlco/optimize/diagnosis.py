@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from dlco.bound import BoundEffort, lower_bound
+from dlco.bound import BoundEffort, compulsory_bound, lower_bound
 from dlco.design.budget import Budget, Conflict
 from dlco.design.objective import Objective
 from dlco.optimize.request import Request
@@ -75,6 +75,10 @@ def diagnose(
 
 def _least(request: Request, limit: str, budget: Budget, effort: BoundEffort | None) -> float:
     objective = Objective.limited_by(limit)
+    if request.is_wide:  # what no mapping avoids holds whatever levels keep
+        return objective.scale * compulsory_bound(
+            request.layers, request.hardware, objective, budget, request.free_levels
+        )
     certificate = lower_bound(
         request.layers,
         request.hardware,

@@ -52,6 +52,11 @@ def why_not_proved(request: Request) -> str | None:
         return "the machine is free"
     if min(request.objective.powers) < 0 or request.budget.power_w is not None:
         return "slower is better where mean power counts"
+    return why_no_fronts(request)
+
+
+def why_no_fronts(request: Request) -> str | None:
+    """Why the exact search has no fronts of a request's layers on its fixed machine, likewise."""
     reasons = (why_not_covered(_case(request, layer.problem)) for layer in request.layers)
     return next((reason for reason in reasons if reason), None)
 
@@ -89,7 +94,7 @@ def solve_exactly(
             state.interrupted = True
             log.warning("interrupted; returning the best design so far")
             fronts.begin(brief)
-        return state.interrupts.insist(lambda: _best_choice(fronts, effort, state))
+        return state.interrupts.insist(lambda: best_choice(fronts, effort, state))
 
 
 def solve_on(
@@ -107,15 +112,32 @@ def solve_on(
     Raises:
         KeyboardInterrupt: it was interrupted.
     """
-    asked = replace(request, hardware=machine, imperfect=False, keep_free=False, uneven=False, widens=False)
-    if why_not_proved(asked):
+    if why_not_proved(replace(request.plain, hardware=machine)):
+        return None
+    fronts = fronts_on(machine, request.plain, effort, journal, report)
+    return None if fronts is None else best_choice(fronts, effort, State(silent))
+
+
+def fronts_on(
+    machine: HardwareSpace,
+    request: Request,
+    effort: SolveEffort,
+    journal: Journal | None,
+    report: Callable[[], None],
+) -> "Fronts | None":
+    """The fronts of a request's layers on one machine of its hardware, of factors that divide the bounds.
+
+    None where the exact search does not cover one, or nothing fits. Arguments and errors as `solve_on`.
+    """
+    asked = replace(request, hardware=machine, imperfect=False, widens=False)
+    if not effort.exact or why_no_fronts(asked):
         return None
     fronts = Fronts(asked, effort.batches)
     try:
         fronts.search(journal, lambda share: report())
     except NotSupported:
         return None
-    return _best_choice(fronts, effort, State(silent))
+    return fronts
 
 
 @dataclass(frozen=True)
@@ -150,7 +172,7 @@ class Fronts:
             report(number / len(problems))
             search = partial(self._search, problem, partial(report, (number + 0.5) / len(problems)))
             asked = fingerprint((_case(self.request, problem), self.request.widens))
-            name, read = f"front {asked}", partial(_unpacked, problem, self.machine)
+            name, read = f"front {asked}", partial(unpacked, problem, self.machine)
             self.optima[problem] = recorded(journal, name, search, read)
 
     def _search(self, problem: Problem, report: Callable[[], None]) -> dict[str, Any]:
@@ -168,7 +190,7 @@ class Fronts:
         except KeyboardInterrupt:
             self.optima[problem] = found_by(search)
             raise
-        return _packed(problem, found_by(search))
+        return packed(problem, found_by(search))
 
     def begin(self, brief: Brief) -> None:
         """End the search here, with some mapping of each layer of which nothing is known."""
@@ -185,7 +207,7 @@ class Fronts:
             self.optima[layer.problem] = _begun(layer, self.request, mappings[layer.name])
 
 
-def _best_choice(fronts: Fronts, effort: SolveEffort, state: State) -> Solution | None:
+def best_choice(fronts: Fronts, effort: SolveEffort, state: State) -> Solution | None:
     """The best choice of a point a layer; None where the search went to its end and there is none."""
     request, machine, optima = fronts.request, fronts.machine, fronts.optima
     points = {problem: found.front for problem, found in optima.items()}
@@ -218,6 +240,11 @@ def _lower(fronts: Fronts) -> float | None:
     return least * request.objective.unit_of_product(machine.cycle_s) * (1 - 1e-12)
 
 
+def no_bounds() -> torch.Tensor:
+    """`[0, 2]` bounds of what is left where nothing is."""
+    return torch.zeros(0, 2, dtype=torch.float64)
+
+
 def _begun(layer: Layer, request: Request, mapping: Mapping) -> OptimalFront:
     """What is known of a layer before its search: some mapping, and the compulsory work."""
     cost = evaluate(layer, request.hardware.base, mapping)
@@ -226,7 +253,7 @@ def _begun(layer: Layer, request: Request, mapping: Mapping) -> OptimalFront:
     return OptimalFront(front, torch.tensor([[floor.energy, floor.cycles]], dtype=torch.float64))
 
 
-def _packed(problem: Problem, found: OptimalFront) -> dict[str, Any]:
+def packed(problem: Problem, found: OptimalFront) -> dict[str, Any]:
     """A front whose search ended as tensors and numbers."""
     front = found.front
     names = [space.name for space in problem.dataspaces]
@@ -244,8 +271,8 @@ def _packed(problem: Problem, found: OptimalFront) -> dict[str, Any]:
     }
 
 
-def _unpacked(problem: Problem, machine: Architecture, plain: dict[str, Any]) -> OptimalFront:
-    """The front that `_packed` made tensors of."""
+def unpacked(problem: Problem, machine: Architecture, plain: dict[str, Any]) -> OptimalFront:
+    """The front that `packed` made tensors of."""
     dims, n = len(problem.dimensions), len(plain["cycles"])
     spaces = [space.name for space in problem.dataspaces]
     for name in ("energy_pj", "cycles"):

@@ -13,7 +13,7 @@ from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.hardware.constraints import Constraints
 from dlco.journal import Journal, recording
-from dlco.mapping.kept import FREE, KEEPS, STATED
+from dlco.mapping.kept import KEEPS, STATED
 from dlco.workload.problem import check_count
 
 LARGEST_SEED = 2**63 - 1  # that torch's generators take
@@ -32,10 +32,12 @@ class RunOptions(TypedDict, total=False):
             (`dlco.exact.optimal.widened`).
         keep: what every level keeps: "stated" (the default), as the machine and the constraints say; or "free", a
             choice of each mapping: levels but the outermost may also bypass what they are stated to keep, unless a
-            constraint fixes what a level keeps or bypasses. For `solve`, where the exact search answers.
+            constraint fixes what a level keeps or bypasses. Proved on a given machine where the exact search answers;
+            else machines are searched as stated, and the best one's mappings then choose, by their exact fronts or by
+            a search that tries bypasses.
         uneven: whether each memory may cut each dataspace's loops elsewhere, so that its parts share its capacity
-            (`dlco.hardware.split`), and a dimension lie along both axes; False by default. `solve` searches these on a
-            fixed machine where its exact search covers it; Timeloop cannot run them.
+            (`dlco.hardware.split`), and a dimension lie along both axes; False by default. Found where the exact search
+            covers them: on a given machine, and on the best machine of a space. Timeloop cannot run them.
         fuse: whether results may stay on the chip until they are read, where the network says who reads them
             (`dlco.workload.Network`); False by default. For `solve`, on a fixed machine that its exact search covers.
         start: a solution to begin from, or several, beside what the search finds by itself.
@@ -92,12 +94,8 @@ class Options:
             return (self.start,)
         return tuple(self.start) if isinstance(self.start, Sequence) else self.start
 
-    def refuse_free(self, who: str) -> None:
-        """Raise `InvalidInput` where keeping is to be free or mappings uneven, for a run that does not do that."""
-        if self.keep == FREE:
-            raise InvalidInput(f"keep is {FREE!r}, which {who} does not search; allowed: {STATED} (solve has both)")
-        if self.uneven:
-            raise InvalidInput(f"uneven is True, which {who} does not search; allowed: False (solve has both)")
+    def refuse_fused(self, who: str) -> None:
+        """Raise `InvalidInput` where results may stay on the chip, for a run that does not search that."""
         if self.fuse:
             raise InvalidInput(f"fuse is True, which {who} does not search; allowed: False (solve has it)")
 

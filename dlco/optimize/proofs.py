@@ -56,7 +56,7 @@ class Proofs:
             imperfect=request.imperfect,
             effort=effort,
             tick=lambda share: self.report(),
-            proved=self.proved if hardware is request.hardware else None,
+            proved=self.proved if hardware is request.hardware and not request.is_wide else None,
         )
         log.info("bound: %s", proof.how)
         factors = {layer: torch.from_numpy(real) for layer, real in proof.real_factors.items()}

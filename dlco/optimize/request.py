@@ -52,6 +52,16 @@ class Request:
         """The levels whose keeping is a choice of each mapping."""
         return free_levels(self.hardware.base, self.constraints) if self.keep_free else frozenset()
 
+    @property
+    def plain(self) -> "Request":
+        """The same question of even mappings that keep what is stated, of factors that divide the bounds."""
+        return replace(self, imperfect=False, widens=False, keep_free=False, uneven=False)
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it lets mappings keep what they like, or be uneven: what no local search has moves for."""
+        return self.keep_free or self.uneven
+
     def asking(self, objective: str, budget: Budget, seed: int) -> "Request":
         """The same question for another objective, within another budget of the same limits on single levels.
 
@@ -103,7 +113,7 @@ def make_request(
     for layer in net:
         check_countable(layer.problem)
     check_loops(net)
-    _check_room(request)
+    check_room(request)
     if options.fuse:  # what each layer by itself must move to and from DRAM, a network need not
         _check_energies(request)
         return request
@@ -160,7 +170,7 @@ def _check_layer_names(request: Request) -> None:
             )
 
 
-def _check_room(request: Request) -> None:
+def check_room(request: Request) -> None:
     """Refuse a level that cannot hold a word of each dataspace it keeps, and an outermost one too small for all."""
     hardware = request.hardware
     room = hardware.machine(hardware.high).capacity

@@ -17,6 +17,7 @@ from dlco.bound import compulsory_bound
 from dlco.design.solution import Solution
 from dlco.interrupts import held
 from dlco.optimize.finish import finish
+from dlco.optimize.phases.free import choose_freely
 from dlco.optimize.phases.imperfect import allow_imperfect
 from dlco.optimize.phases.prove import prove
 from dlco.optimize.phases.reasons import find_reasons
@@ -56,11 +57,14 @@ def _work(run: Run, bound: bool, reasons: bool) -> None:
     """All phases; what they find is in the state."""
     request, state = run.request, run.state
     searched = SEARCHING if bound else 1.0
-    state.part = 0.0, searched * (REFINING if request.imperfect else 1.0)
+    state.part = 0.0, searched * (REFINING if request.imperfect or request.is_wide else 1.0)
     search(run)
     if request.imperfect:
         state.part = state.part[1], searched
         allow_imperfect(run)
+    if request.is_wide:
+        state.part = state.part[1], searched
+        choose_freely(run)
     if run.best().broken(request.budget):
         state.diagnosis = find_reasons(run) if reasons else None
     elif bound:
@@ -95,6 +99,7 @@ def _find_any(run: Run) -> None:
 def _finished(run: Run, bound: bool) -> Solution:
     request, lower = run.request, run.state.lower
     if bound and lower is None and run.state.diagnosis is None:
-        lower = compulsory_bound(request.layers, request.hardware, request.objective, request.budget) or None
+        free = request.free_levels
+        lower = compulsory_bound(request.layers, request.hardware, request.objective, request.budget, free) or None
     evaluations = run.designs.evaluations
     return finish(request, run.effort, run.state, run.best(), lower=lower, evaluations=evaluations)

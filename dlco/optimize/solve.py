@@ -10,18 +10,17 @@ from dlco.design.budget import Budget
 from dlco.design.solution import Solution
 from dlco.errors import Infeasible, NotSupported
 from dlco.hardware.architecture import Architecture
-from dlco.hardware.space import HardwareSpace
+from dlco.hardware.space import HardwareSpace, as_space
 from dlco.interrupts import held
 from dlco.journal import Journal
 from dlco.mapping.constraints import announce
-from dlco.mapping.kept import STATED
 from dlco.mapping.mapping import Mapping
 from dlco.optimize.effort import SolveEffort
-from dlco.optimize.fixed import solve_exactly, why_not_proved
+from dlco.optimize.fixed import solve_exactly, why_no_fronts, why_not_proved
 from dlco.optimize.fused import check_fused, solve_fused
 from dlco.optimize.options import Options, RunOptions, check_effort, check_flag
 from dlco.optimize.phases.shared import make_run
-from dlco.optimize.request import Request, make_request, some_mapping
+from dlco.optimize.request import Request, check_room, make_request, some_mapping
 from dlco.optimize.run import search_design
 from dlco.progress import Listener, silent
 from dlco.progress_bar import listening
@@ -101,29 +100,51 @@ def solve(
             assert isinstance(layers, Network)
             fused = noted(solve_fused(layers, request, effort, listener))
             return fused if bound else replace(fused, lower_bound=None)
-        reason = refused = why_not_proved(request) if effort.exact else "the effort leaves it out"
-        if refused is None:
-            try:
-                proved = solve_exactly(request, effort, listener, journal, partial(_briefly, request))
-            except NotSupported as error:  # the search ends on the nearest there is and says what it breaks
-                proved, reason = None, str(error)
-            if proved is not None:
-                if proved.status == "solved" and proved.gap and not (request.keep_free or request.uneven):
-                    starts = (*others.starts, proved)
-                    run = make_run(request, replace(effort, exact=False), starts, listener, journal)
-                    proved = _better(proved, search_design(run, bound=False))
-                return noted(proved) if bound else noted(proved, lower_bound=None)
-        reason = reason or "no mapping keeps the budget"
-        log.info("searching, as the exact search does not answer this: %s", reason)
-        if request.keep_free:
-            log.warning("what levels keep stays as stated, as the exact search alone chooses it: %s", reason)
-            request = replace(request, keep_free=False)
-            if refused is not None:  # else it is proved that nothing answers, and the search says why
-                request = make_request(net, hardware, objective, budget, seed, replace(others, keep=STATED))
-        if request.uneven:
-            log.warning("uneven is True, but even mappings alone are searched: %s", reason)
-        run = make_run(request, effort, others.starts, listener, journal)
-        return noted(search_design(run, bound=bound))
+        return noted(_answer(request, effort, others.starts, bound=bound, listener=listener, journal=journal))
+
+
+def _answer(
+    request: Request,
+    effort: SolveEffort,
+    starts: tuple[Solution, ...],
+    *,
+    bound: bool,
+    listener: Listener,
+    journal: Journal | None,
+) -> Solution:
+    """The best design of a request: proved where the exact search answers it, else searched for."""
+    reason = refused = why_not_proved(request) if effort.exact else "the effort leaves it out"
+    if refused is None:
+        try:
+            proved = solve_exactly(request, effort, listener, journal, partial(briefly, request))
+        except NotSupported as error:  # the search ends on the nearest there is and says what it breaks
+            proved, reason = None, str(error)
+        if proved is not None:
+            if proved.status == "solved" and proved.gap and not request.is_wide:
+                run = make_run(request, replace(effort, exact=False), (*starts, proved), listener, journal)
+                proved = _better(proved, search_design(run, bound=False))
+            return proved if bound else replace(proved, lower_bound=None)
+        request = replace(request, keep_free=False, uneven=False)  # as is proved, nothing answers: the search says why
+    reason = reason or "no mapping keeps the budget"
+    log.info("searching, as the exact search does not answer this: %s", reason)
+    if request.is_wide:
+        _announce_choice(request, reason)
+        check_room(replace(request, keep_free=False))  # as stated is where the search begins
+    run = make_run(request, effort, starts, listener, journal)
+    return search_design(run, bound=bound)
+
+
+def _announce_choice(request: Request, reason: str) -> None:
+    """Say that mappings are chosen freely at the end of a search alone, or, of uneven ones, where they are not."""
+    if request.keep_free:
+        log.warning("what levels keep is searched for on the best machine alone, and not proved: %s", reason)
+        return
+    machine = replace(request, hardware=as_space(request.hardware.base))
+    uncovered = why_no_fronts(machine)
+    if uncovered:
+        log.warning("uneven is True, but even mappings alone are searched: %s", uncovered)
+    else:
+        log.warning("uneven mappings are searched for on the best machine alone, and not proved: %s", reason)
 
 
 def _better(known: Solution, found: Solution) -> Solution:
@@ -162,10 +183,10 @@ def solve_again(
     except Infeasible as error:
         log.info("no mapping keeps the limits: %s", error)
         return start
-    return search_design(make_run(request, effort, (start, *options.starts), listener, journal), bound=bound)
+    return _answer(request, effort, (start, *options.starts), bound=bound, listener=listener, journal=journal)
 
 
-def _briefly(request: Request, layers: tuple[Layer, ...]) -> dict[str, Mapping]:
+def briefly(request: Request, layers: tuple[Layer, ...]) -> dict[str, Mapping]:
     """Some mapping of each of these layers on the request's machine, by name, after a search of a second or so."""
     asked = replace(request, layers=layers, budget=Budget())
     return search_design(make_run(asked, BRIEF), bound=False, reasons=False).mappings

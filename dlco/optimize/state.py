@@ -21,8 +21,8 @@ class State:
         history: the moments of the run; `improvements`: (seconds, objective) of each better design within the limits.
         best: the best design so far, None before the first.
         pool: mappings found for different machines, which steps of the sizes start from too.
-        imperfect: the best design's mappings by layer name, where such were found whose factors need not divide the
-            bounds.
+        mappings: the best design's by layer name, where others are known for it than a design can hold: of factors
+            that need not divide the bounds, of other bypasses, uneven ones.
         lower: what is proved that no design goes below, None before a proof; `proof`: how, in words.
         diagnosis: why no design keeps the budget, where that was looked for.
         part: shares of the whole run between which its present part lies.
@@ -36,7 +36,7 @@ class State:
         self.improvements: list[tuple[float, float]] = []
         self.best: Design | None = None
         self.pool: list[Starts] = []
-        self.imperfect: dict[str, Mapping] | None = None
+        self.mappings: dict[str, Mapping] | None = None
         self.lower: float | None = None
         self.proof = ""
         self.diagnosis: Diagnosis | None = None
@@ -55,8 +55,10 @@ class State:
 
     def keep(self, design: Design, value: float) -> None:
         """Take a design, of this objective, where it is better than the best."""
+        if self.mappings is not None and not (design.score < BROKEN and value < self.least):
+            return
         if self.best is None or design.score < self.best.score:
-            self.best = design
+            self.best, self.mappings = design, None
             if design.score < BROKEN:
                 self.improve(value)
 

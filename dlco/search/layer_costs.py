@@ -19,7 +19,6 @@ from torch import Tensor
 
 from dlco.cost.shape import structure
 from dlco.design.dominance import unbeaten
-from dlco.design.objective import Objective
 from dlco.hardware.architecture import Architecture, Machine
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
@@ -138,10 +137,13 @@ class LayerCosts:
         """The mapping of one of the points."""
         problem = layer.problem if isinstance(layer, Layer) else layer
         points = self.points(problem, machine)
+        return self._coded(problem, points.coding[chosen], points.position[chosen])
+
+    def _coded(self, problem: Problem, units: Tensor, position: Tensor) -> Mapping:
+        """The mapping of a problem that a row of its table stands for."""
         group = self._group(problem)
-        units = points.coding[chosen]
         units = torch.nn.functional.pad(units, (0, group.primes.shape[1] - len(units)))  # layers came since
-        return group.mapping(self._place[problem], units, points.position[chosen])
+        return group.mapping(self._place[problem], units, position)
 
     def networks(
         self, networks: Sequence[Sequence[Layer]], machines: Sequence[MachineIndex]
@@ -154,9 +156,10 @@ class LayerCosts:
         """
         if not networks:
             return ()
-        self.search([(layer.problem, m) for layers, m in zip(networks, machines, strict=True) for layer in layers])
         width = max(len(layers) for layers in networks)
-        shape = (len(networks), width, POINTS)
+        pairs = [(layer.problem, m) for layers, m in zip(networks, machines, strict=True) for layer in layers]
+        self.search(pairs)
+        shape = (len(networks), width, max(len(self._known[pair].cycles) for pair in pairs) or 1)
         energy = torch.ones(shape, dtype=torch.float64)
         cycles = torch.ones(shape, dtype=torch.float64)
         counts = torch.zeros(shape[:2], dtype=torch.float64)  # 0 for what fills short networks up
@@ -297,8 +300,7 @@ class LayerCosts:
         """The best of one pair's mappings `[pairs, n, ...]`; those that fit in no way are left out."""
         found = found.each(lambda column: column[pair])
         fits = (found.merit < UNFIT).nonzero()[:, 0]
-        powered = self.score.objective is Objective.POWER or self.score.budget.power_w is not None
-        order = fits[unbeaten(found.energy_pj[fits], found.cycles[fits], slow=powered)]
+        order = fits[unbeaten(found.energy_pj[fits], found.cycles[fits], slow=self.score.powered)]
         if len(order) > POINTS:
             order = order[torch.linspace(0, len(order) - 1, POINTS).round().long()]
         return found.each(lambda column: column[order])

@@ -38,6 +38,11 @@ class Score:
         object.__setattr__(self, "objective", Objective.parse(self.objective))
 
     @property
+    def powered(self) -> bool:
+        """Whether mean power counts: then slower may be better."""
+        return self.objective is Objective.POWER or self.budget.power_w is not None
+
+    @property
     def power_cap(self) -> float | None:
         """The limit on power, pJ a cycle."""
         return None if self.budget.power_w is None else self.budget.power_w * self.cycle_s * (1 / JOULES)

@@ -134,8 +134,6 @@ def test_what_is_not_covered_is_searched_evenly_or_refused(caplog):
     found = dlco.solve([layer], dlco.hardware.gemmini_like(), uneven=True, bound=False, effort=QUICK)
     assert "even mappings alone are searched: accumulator has a fan-out" in caplog.text
     assert not found.uneven
-    with pytest.raises(InvalidInput, match="uneven is True, which pareto does not search"):
-        dlco.pareto([layer], generic(), uneven=True)
 
 
 def test_a_machine_in_parts_is_solved_by_search():

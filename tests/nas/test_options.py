@@ -128,7 +128,7 @@ def test_a_start_is_where_the_final_solve_begins():
         ({"device": "tpu"}, "device is 'tpu'"),
         ({"constraints": 3}, "constraints is 3"),
         ({"imperfect": 1}, "imperfect is 1"),
-        ({"keep": "free"}, "keep is 'free', which cosearch does not search"),
+        ({"fuse": True}, "fuse is True, which cosearch does not search"),
         ({"start": 3}, "start is 3"),
         ({"budget": Budget(capacity={"shared_glb": 1e9})}, "budget capacity is set"),
     ],

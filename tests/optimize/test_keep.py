@@ -5,9 +5,11 @@ from itertools import combinations, product
 
 import pytest
 
-from dlco import Architecture, Budget, InvalidInput, Solution, conv2d, evaluate, matmul, networks, pareto, solve
+from dlco import Architecture, Budget, HardwareSpace, InvalidInput, Solution, conv2d, evaluate, matmul, networks, solve
 from dlco.hardware import generic
 from dlco.hardware.architecture import Level
+from dlco.hardware.parameter import Parameter
+from dlco.hardware.technology import TECHNOLOGY_45NM
 from dlco.mapping import Constraints
 from dlco.optimize import enumerate_network, sensitivities
 from dlco.optimize.effort import EFFORTS
@@ -89,11 +91,24 @@ def test_timeloop_is_told_what_each_level_keeps(tmp_path):
         assert cost.cycles.item() == found.layer_costs[layer.name].cycles
 
 
-def test_where_the_exact_search_does_not_answer_it_stays_as_stated(caplog):
-    found = solve(TINY[1:], SMALL, keep="free", imperfect=True, seed=1)
-    assert found.keep == "stated"
-    assert "stays as stated, as the exact search alone chooses it: factors need not divide" in caplog.text
-    assert not any(any(mapping.bypass) for mapping in found.mappings.values())
+@pytest.mark.parametrize("asked", [{"imperfect": True}, {"effort": replace(EFFORTS["low"], exact=False)}])
+def test_where_the_exact_search_does_not_answer_bypasses_are_searched(caplog, asked):
+    stated, proved = solve(TINY[1:], SMALL), solve(TINY[1:], SMALL, keep="free")
+    found = solve(TINY[1:], SMALL, keep="free", seed=1, **asked)
+    assert (found.status, found.keep) == ("solved", "free")
+    assert "what levels keep is searched for on the best machine alone" in caplog.text
+    assert found.value < stated.value
+    assert found.value <= proved.value * 1.02
+    assert 0 < found.lower_bound <= proved.value
+    assert any(any(mapping.bypass) for mapping in found.mappings.values())
+
+
+def test_on_a_space_the_winner_keeps_what_it_likes(caplog):
+    space = HardwareSpace(SMALL, (Parameter("Buffer", "fanout_x", (2, 3)),), TECHNOLOGY_45NM)
+    found = solve(TINY[1:], space, "energy", keep="free", effort=EFFORTS["low"])
+    assert "and not proved: the machine is free" in caplog.text
+    assert found.value == solve(TINY[1:], found.architecture, "energy", keep="free").value
+    assert 0 < found.lower_bound <= found.value
 
 
 @pytest.mark.parametrize("calls", [1, 2, 4])
@@ -114,8 +129,6 @@ def test_cut_short_it_returns_the_best_so_far_with_a_bound_that_holds(calls):
 
 
 def test_what_does_not_search_it_says_so():
-    with pytest.raises(InvalidInput, match="keep is 'free', which pareto does not search; allowed: stated"):
-        pareto(TINY, SMALL, "latency", "energy", keep="free")
     with pytest.raises(InvalidInput, match="keep of the solution is 'free'"):
         sensitivities(solve(TINY, SMALL, keep="free"))
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from dlco.bound import compulsory_bound
 from dlco.design.budget import Budget
 from dlco.design.dominance import Values
 from dlco.design.front import FrontPoint
@@ -11,11 +12,13 @@ from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.fixed import Fronts, best_choice, why_no_fronts
 from dlco.optimize.front.request import FrontRequest
 from dlco.optimize.front.visited import Visited
 from dlco.optimize.phases.shared import Run, make_run
-from dlco.optimize.request import some_mapping
+from dlco.optimize.request import Request, some_mapping
 from dlco.optimize.run import search_design
+from dlco.optimize.state import State
 from dlco.progress import Listener
 from dlco.search.designs import Design
 from dlco.search.score import Score
@@ -54,7 +57,7 @@ def solve_from(
     *,
     seed: int,
     progress: Listener,
-) -> Answer:
+) -> Answer | None:
     """The solver of a question: the least of one objective, searched for from designs found before.
 
     Args:
@@ -68,13 +71,32 @@ def solve_from(
         seed: of this solve.
         progress: called with every report.
 
+    Returns:
+        What it finds; None where it proves that no design keeps the limits.
+
     Raises:
         InvalidInput: as `solve`.
     """
     asked = request.common.asking(objective, budget, seed)
+    if request.fronts is not None:
+        return _looked_up(request.fronts, asked, effort, request.bound, progress)
     visited = Visited(request.axes, Score(objective, front_budget, asked.hardware.base.cycle_s), known)
-    run = make_run(asked, effort, starts, progress, on_candidates=visited)
-    return answer_of(run, visited, request.bound, front_budget)
+    aside = asked.is_wide and effort.exact and why_no_fronts(asked) is None  # mappings are chosen at the front's end
+    searched = replace(asked, keep_free=False, uneven=False) if aside else asked
+    run = make_run(searched, effort, starts, progress, on_candidates=visited)
+    answer = answer_of(run, visited, request.bound and not aside, front_budget)
+    if not (aside and request.bound):
+        return answer
+    least = compulsory_bound(asked.layers, asked.hardware, objective, budget, asked.free_levels) or None
+    return replace(answer, solution=replace(answer.solution, lower_bound=least))
+
+
+def _looked_up(fronts: Fronts, asked: Request, effort: SolveEffort, bound: bool, progress: Listener) -> Answer | None:
+    """The proved answer to a question on a fixed machine, None where no mapping keeps the limits."""
+    found = best_choice(replace(fronts, request=asked), effort, State(progress))
+    if found is None or bound:
+        return None if found is None else Answer(found)
+    return Answer(replace(found, lower_bound=None))
 
 
 def answer_of(run: Run, visited: Visited, bound: bool, budget: Budget) -> Answer:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import joblib
@@ -16,13 +17,25 @@ from dlco.design.dominance import Values, logs, nondominated
 from dlco.design.front import Front, FrontPoint
 from dlco.design.objective import Objective
 from dlco.design.solution import Solution
+from dlco.errors import NotSupported
 from dlco.interrupts import Interrupts, held
 from dlco.journal import Journal
+from dlco.optimize.fixed import Fronts, why_not_proved
 from dlco.optimize.front.answer import Answer, Solver, solve_from
+from dlco.optimize.front.polish import Polish
 from dlco.optimize.front.request import FrontRequest
 from dlco.optimize.front.visited import cell_of
+from dlco.optimize.solve import briefly
 from dlco.progress import Listener, Progress, silent
-from dlco.tasks import derive_seed, run_tasks
+from dlco.tasks import derive_seed, run_tasks, single_thread
+
+
+def why_not_looked_up(request: FrontRequest) -> str | None:
+    """Why the designs of a front are not best choices among proved fronts of layers, in words that follow "because"."""
+    if not request.effort.ends.exact:
+        return "the effort leaves it out"
+    asked = [replace(request.common, objective=axis) for axis in request.axes]
+    return next((reason for reason in map(why_not_proved, asked) if reason), None)
 
 
 @dataclass(frozen=True)
@@ -70,11 +83,43 @@ class Attempts:
         interrupted = False
         with held() as self.interrupts:  # what is long within hears Ctrl-C
             try:
+                self._look_up()
                 if self.ends():
                     search(self)
+                if self.request.fronts is None:
+                    self._polish()
             except KeyboardInterrupt:
                 interrupted = True
             return self.interrupts.insist(lambda: self._front(interrupted))
+
+    def _look_up(self) -> None:
+        """Search the fronts of all layers, where every answer then is a best choice of their points."""
+        if why_not_looked_up(self.request) is not None:
+            return
+        fronts = Fronts(self.request.common, self.request.effort.ends.batches)
+        try:
+            with self.interrupts.heard(), single_thread():
+                fronts.search(self.journal, lambda share: self._report(0.0))
+        except NotSupported:  # nothing fits, which the search for the nearest says
+            return
+        except KeyboardInterrupt:  # what is known until then has its ends too
+            self.interrupts.insist(lambda: fronts.begin(partial(briefly, self.request.common)))
+            self.request = replace(self.request, fronts=fronts)
+            self.interrupts.insist(self.ends)
+            raise
+        if all(front.proved for front in fronts.optima.values()):
+            self.request = replace(self.request, fronts=fronts)
+
+    def _polish(self) -> None:
+        """Choose the mappings of the front's designs anew."""
+        polish = Polish(self.request, self.journal, lambda: self._report(0.0))
+        with self.interrupts.heard(), single_thread():
+            for point in self.front:
+                better = polish(point, self.budget)
+                self.evaluations += polish.evaluations
+                polish.evaluations = 0
+                if better is not None:
+                    self.answers.append(self._point(better, point.limits))
 
     def _front(self, interrupted: bool) -> Front:
         return Front.of(

@@ -6,6 +6,7 @@ a point is to lie. Every solve starts from the designs found at neighbouring lim
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from math import dist, exp, hypot, inf, isqrt, log
 from typing import Any, Unpack
@@ -21,15 +22,16 @@ from dlco.hardware.space import HardwareSpace
 from dlco.interrupts import held
 from dlco.mapping.constraints import announce
 from dlco.optimize.front.answer import STARTS, Answer, first_machines, solve_from
-from dlco.optimize.front.attempts import Attempts, Question
+from dlco.optimize.front.attempts import Attempts, Question, why_not_looked_up
+from dlco.optimize.front.polish import TIE
 from dlco.optimize.front.request import FrontEffort, front_request
 from dlco.optimize.options import Options, RunOptions
+from dlco.optimize.request import check_room
 from dlco.progress import Listener
 from dlco.progress_bar import listening
 from dlco.workload.layer import Layer
 
 NARROW = 0.01  # gaps below this, in logs, are not searched any further
-TIE = 1 + 1e-10  # what a limit at a figure already reached leaves to rounding
 
 
 def pareto(
@@ -61,6 +63,10 @@ def pareto(
     Least power alone would mean a machine that takes for ever: where power is an objective and the budget has no
     latency, latency is limited to `span` times the least.
 
+    On a fixed machine whose layers the exact search covers, every point is the proved optimum within its limits, unless
+    power is among the objectives. Otherwise each design's mappings are chosen anew at the end, among the exact fronts
+    of its machine's layers; with `keep="free"` or `uneven` these are then of all such mappings.
+
     Independent solves go through joblib: under `joblib.parallel_config(n_jobs=2)` two run at once, with the same
     result.
 
@@ -77,8 +83,8 @@ def pareto(
         bound: whether to compute a lower bound on y for every design searched for, given its limits.
         progress: True for a progress bar (where stderr is a terminal), or a callable that takes `Progress`.
         effort: how hard the solves try.
-        **options: device, constraints, imperfect, start, checkpoint, resume: see `RunOptions`. Both ends are searched
-            for from the solutions to start from.
+        **options: device, constraints, imperfect, keep, uneven, start, checkpoint, resume: see `RunOptions`. Both
+            ends are searched for from the solutions to start from.
 
     Returns:
         A `Front`. Its status is "interrupted" after Ctrl-C; it then has what was found until then.
@@ -90,11 +96,13 @@ def pareto(
         if axis == Objective.EDP:
             raise InvalidInput(f"{name} is {axis!r}, which no budget limits; allowed: {', '.join(LIMITED)}")
     others = Options(**options)
-    others.refuse_free("pareto")
+    others.refuse_fused("pareto")
     axes = (x, y) if z is None else (x, y, z)
     request = front_request(layers, hardware, axes, points, budget, seed, bound, effort, span, others)
     question = request.common
     announce(question.hardware.base, question.layers, question.constraints)
+    if question.is_wide and why_not_looked_up(request) is not None:  # as stated is where the searches begin
+        check_room(replace(question, keep_free=False))
     with held(), listening(progress) as listener, others.recording(("pareto", request)) as journal:
         return Attempts(request, listener, journal).run(_pair if z is None else _triple)
 

@@ -9,6 +9,7 @@ from dlco.design.objective import Objective
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
 from dlco.optimize.effort import SolveEffort
+from dlco.optimize.fixed import Fronts
 from dlco.optimize.options import Options, check_effort, check_flag
 from dlco.optimize.request import Request, make_request
 from dlco.search.evolution import EvolutionEffort
@@ -65,6 +66,8 @@ class FrontRequest:
         common: the least y within the front's budget; its solves have all of it in common but the objective, further
             limits and the seed.
         starts: solutions that the ends of the front are searched for from.
+        fronts: the proved fronts of all layers on a fixed machine, None where there are none: its solves look the
+            best choice up in them.
         axes, points, bound, effort, span: as in `pareto`; the minimised axis is the second.
     """
 
@@ -75,6 +78,7 @@ class FrontRequest:
     bound: bool
     effort: FrontEffort
     span: float
+    fronts: Fronts | None = None
 
     def __post_init__(self) -> None:
         check_positive_int("points", self.points)

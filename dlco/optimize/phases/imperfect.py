@@ -22,7 +22,7 @@ def allow_imperfect(run: Run) -> None:
             run.score,
             run.generator("imperfect"),
             constraints=run.request.constraints,
-            keep=lambda better: _keep(run, better),
+            keep=run.take,
             tick=lambda share: run.state.report("refine", share),
         )
         return {"tables": to_tables(refined), "evaluated": evaluated}
@@ -34,13 +34,4 @@ def allow_imperfect(run: Run) -> None:
 
     refined, evaluated = recorded(run.journal, "imperfect", search, read)
     run.designs.evaluations += evaluated
-    _keep(run, refined)
-
-
-def _keep(run: Run, mappings: dict[str, Mapping]) -> None:
-    """Take imperfect mappings of the best design, which are no worse than its own."""
-    run.state.imperfect = mappings
-    found = run.best()
-    value = found.value(run.request.objective)
-    if not found.broken(run.request.budget) and value < run.state.least:
-        run.state.improve(value)
+    run.take(refined)

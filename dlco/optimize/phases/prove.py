@@ -17,12 +17,12 @@ def prove(run: Run) -> None:
     """Bound the objective over all machines; the bound is in the state, and what is better than the best so far.
 
     By exact searches in boxes of machines, where they cover the layers; unless these prove what was asked for, by
-    geometric programs too. Cut short, what is proved until then is kept.
+    geometric programs too. Cut short, what is proved until then is kept. Where mappings may keep what they like, or be
+    uneven, neither holds: then the work that no mapping avoids bounds them.
     """
     state = run.state
     state.report("bound", 0.0)
-    plain = not (run.request.keep_free or run.request.uneven)
-    if run.effort.exact and plain and _search_machines(run):
+    if run.request.is_wide or (run.effort.exact and _search_machines(run)):
         return
     other = run.proofs(run.hardware, run.effort.bound)
     if other.value > (state.lower or 0.0):  # 0 says nothing

@@ -112,7 +112,15 @@ class Run:
     def best(self) -> Costed:
         """The best design so far."""
         assert self.state.best is not None
-        return self.costed(self.state.best, self.state.imperfect)
+        return self.costed(self.state.best, self.state.mappings)
+
+    def take(self, mappings: dict[str, Mapping]) -> None:
+        """Take other mappings of the best design, which are no worse than its own."""
+        self.state.mappings = mappings
+        found = self.best()
+        value = found.value(self.request.objective)
+        if not found.broken(self.request.budget) and value < self.state.least:
+            self.state.improve(value)
 
     def _mappings(self, design: Design) -> dict[str, Mapping]:
         """The mapping of every layer by its name."""

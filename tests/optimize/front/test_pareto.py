@@ -44,7 +44,7 @@ def test_every_point_is_the_optimum_at_its_limits(front: Front, product_layer: L
 
 def test_the_ends_begin_from_the_solutions_given() -> None:
     layers, machine = [dlco.conv2d("conv", C=16, M=32, P=14, Q=14, R=3, S=3)], dlco.hardware.generic()
-    blind = replace(SMALL, starts=0, fit=Effort(rounds=1, population=1, neighbours=1), polishes=0)
+    blind = replace(SMALL, starts=0, fit=Effort(rounds=1, population=1, neighbours=1), polishes=0, exact=False)
     asked = {"points": 2, "effort": FrontEffort(blind, blind)}
     best = dlco.solve(layers, machine, "energy", bound=False)  # proved
     alone = pareto(layers, machine, "latency", "energy", **asked)
