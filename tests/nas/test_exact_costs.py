@@ -5,7 +5,7 @@ import logging
 import pytest
 
 import dlco
-from dlco import Budget, conv2d, evaluate
+from dlco import Budget, conv2d, evaluate, matmul
 from dlco.exact import optimal_layer
 from dlco.hardware import get_hardware
 from dlco.journal import recording
@@ -52,7 +52,7 @@ def test_a_layer_costs_what_solve_proves(name: str, kinds: list[str]) -> None:
 
 
 def test_a_layer_that_searches_price_at_random_costs_the_same_for_every_seed() -> None:
-    layer, machine = conv2d("layer", C=184, M=352, P=7, Q=1, R=1, S=1, groups=8), get_hardware("eyeriss")
+    layer, machine = conv2d("layer", C=184, M=352, P=7, Q=7, R=1, S=1, groups=8), get_hardware("eyeriss")
     fast, plain = score(machine, "latency"), Wanted(imperfect=False)
     exact = [float(ExactCosts(machine, fast, seed=s, wanted=plain).points(layer, ()).cycles.min()) for s in (0, 1)]
     searched = [float(LayerCosts(machine, fast, seed=s).points(layer, ()).cycles.min()) for s in range(4)]
@@ -62,7 +62,7 @@ def test_a_layer_that_searches_price_at_random_costs_the_same_for_every_seed() -
 
 @pytest.mark.parametrize("asked", [{"keep_free": True}, {"uneven": True}, {"imperfect": True}])
 def test_options_are_those_of_solve(asked: dict[str, bool]) -> None:
-    layer, machine = conv2d("layer", C=4, M=6, P=3, Q=3, R=3, S=1), dlco.hardware.generic()
+    layer, machine = matmul("layer", M=10, K=6, N=4), dlco.hardware.generic()
     points = ExactCosts(machine, score(machine), wanted=Wanted(**asked)).points(layer, ())
     front = optimal_layer(layer, machine, **asked).front
     assert points.energy_pj.tolist() == pytest.approx(front.energy_pj.tolist())

@@ -94,9 +94,9 @@ def solve_from(
 def _looked_up(fronts: Fronts, asked: Request, effort: SolveEffort, bound: bool, progress: Listener) -> Answer | None:
     """The proved answer to a question on a fixed machine, None where no mapping keeps the limits."""
     found = best_choice(replace(fronts, request=asked), effort, State(progress))
-    if found is None or bound:
-        return None if found is None else Answer(found)
-    return Answer(replace(found, lower_bound=None))
+    if found is None:
+        return None
+    return Answer(replace(found, lower_bound=found.lower_bound if bound else None, evaluations=0))
 
 
 def answer_of(run: Run, visited: Visited, bound: bool, budget: Budget) -> Answer:

@@ -104,10 +104,11 @@ class Attempts:
             return
         except KeyboardInterrupt:  # what is known until then has its ends too
             self.interrupts.insist(lambda: fronts.begin(partial(briefly, self.request.common)))
-            self.request = replace(self.request, fronts=fronts)
-            self.interrupts.insist(self.ends)
+            self.request, self.listener = replace(self.request, fronts=fronts), silent
+            self.ends()
             raise
-        if all(front.proved for front in fronts.optima.values()):
+        self.evaluations += sum(found.front.evaluated for found in fronts.optima.values())
+        if all(found.proved for found in fronts.optima.values()):
             self.request = replace(self.request, fronts=fronts)
 
     def _polish(self) -> None:
