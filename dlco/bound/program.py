@@ -217,6 +217,7 @@ class _Drafting:
             for level in space.kept:
                 own, (reads, writes) = m.costs.levels[level], moves[level]
                 content = received * m.distinct(node, range(below + 1, level + 1), t)
+                content = content.scaled(self.surely_asked(range(below + 2, level + 1), t))
                 used = Sum.monomial(1.0, m.instances(level))
                 top = level == space.kept[-1]
                 if not top:
@@ -247,6 +248,16 @@ class _Drafting:
                     received, source = words, at
                 below = level
         return moves
+
+    def surely_asked(self, levels: Sequence[int], space: int) -> float:
+        """Least share of what means say is asked for, through levels that bypass a dataspace, over children of others.
+
+        1 but for imperfect factors of strided dimensions: they count as means, n > f / 2 of f children.
+        """
+        m = self.model
+        strided = {d for own in m.spaces for rank in own.ranks for d, c in rank if c > 1}
+        fans = sum(m.costs.levels[level].fanout is not None for level in levels)
+        return 0.5 ** (fans * len(strided.intersection(m.irrelevant(space)))) if m.imperfect else 1.0
 
     def surely_kept(self, level: int, space: int) -> float:
         """Least share of the innermost level's visits of an output that are not first visits."""

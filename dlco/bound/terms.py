@@ -20,6 +20,9 @@ model's at each of them (default counting rules). What is exact and what is boun
 * First visits. An output's reads and refills are less by W J, J the instances that share a sum: -exp(J) is concave and
   lies above its chord over the node's range of J.
 * Children with different data of a window: at least n + m - 1 of n x m offsets.
+* Imperfect factors: extents are those of whole tiles, cut at the bound, and the outermost loop has what they leave, a
+  fraction. No count of tiles, children or visits is less: of those that come the last, cut one has its share or more.
+  Dimensions with strides, whose chords rise, have mean extents and loops.
 """
 
 from collections.abc import Sequence

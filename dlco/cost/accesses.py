@@ -57,7 +57,7 @@ def count_accesses(
         arithmetic: exact or smooth.
         supplies: with neighbour forwarding, `[levels][spaces]` from `dlco.cost.forwarding`.
     """
-    distinct, received, surplus, linked = (
+    distinct, asked, served, linked = (
         _served(nest, kept, rules, arithmetic) if supplies is None else _forwarded(nest, supplies)
     )
     reads: Table = [[0 for _ in row] for row in kept]
@@ -65,17 +65,20 @@ def count_accesses(
     updates: Table = [[0 for _ in row] for row in kept]
     drains: Table = [[0 for _ in row] for row in kept]
     for s, space in enumerate(nest.shape.spaces):
-        top = max((level for level in range(nest.levels) if kept[level][s]), default=None)
-        if top is None:
+        keepers = [level for level in range(nest.levels) if kept[level][s]]
+        if not keepers:
             raise InvalidMapping(f"{space.name} is kept at no level; at least one must keep it")
-        content: Row = nest.cycles if supplies is None else received_by_macs(supplies, s, nest)
+        top = keepers[-1]
+        content: Row = (
+            nest.asked_by_macs(space, keepers[0]) if supplies is None else received_by_macs(supplies, s, nest)
+        )
         part = _partitions(nest.of_space(s), s, arithmetic) if space.read_write else [0] * nest.levels
         for level in range(top + 1):
             content = product((distinct[level][s], content))
             if not kept[level][s]:
                 continue
             peer = linked[level][s] if level < top else 0
-            arriving = product((received[level][s], surplus[level][s])) + peer if level < top else peer
+            arriving = served[level][s] + peer if level < top else peer
             reads[level][s] = _row(content + peer, nest)
             filled[level][s] = _row(arriving, nest)
             if space.read_write:
@@ -84,7 +87,7 @@ def count_accesses(
                 if level < top:
                     drains[level][s] = filled[level][s]
                     filled[level][s] = _less(filled[level][s], part[level], space)
-            content = received[level][s]
+            content = asked[level][s]
         if supplies is not None:
             for level in range(top + 1):
                 if level < top and not space.read_write and kept[level][s]:
@@ -111,7 +114,10 @@ def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
         if dense:  # the children split the words evenly
             split = product(nest.across[level + 1][d] for d in space.relevant)
             part = part if is_one(split) else arithmetic.quotient(part, split)
-        elif not is_one(nest.fanout[level + 1]):
+            others = (d for d in nest.shape.live if d not in space.relevant)
+            parts.append(product((part, *(nest.repeats(level, d, {}, level) for d in others))))
+            continue
+        if not is_one(nest.fanout[level + 1]):
             union = product(nest.box(space, nest.spread[level + 1]))
             part = arithmetic.share(part, nest.words[level][index], union)
         parts.append(part)
@@ -144,12 +150,16 @@ Served = tuple[Sequence[Sequence[Row]], Sequence[Sequence[Row]], Sequence[Sequen
 
 
 def _served(nest: Nest, kept: Kept, rules: CountingRules, arithmetic: Arithmetic) -> Served:
-    """(distinct children, words served to each tile, tiles that take them, none from peers) without forwarding."""
-    return distinct_children(nest, arithmetic), *fills(nest, rules, arithmetic), [[0 for _ in row] for row in kept]
+    """(distinct children, words a tile asks for, words it is served, none from peers) without forwarding."""
+    return (
+        distinct_children(nest, arithmetic),
+        *fills(nest, kept, rules, arithmetic),
+        [[0 for _ in row] for row in kept],
+    )
 
 
 def _forwarded(nest: Nest, supplies: Sequence[Sequence[Supply]]) -> Served:
-    """(distinct children, words received by each tile from its parent, 1, words from its peers) with forwarding."""
+    """(distinct children, words each tile takes from its parent, the same, words from its peers) with forwarding."""
     distinct: Table = []
     received: Table = []
     linked: Table = []
@@ -160,7 +170,7 @@ def _forwarded(nest: Nest, supplies: Sequence[Sequence[Supply]]) -> Served:
             received.append(list(shares))
             linked.append([one.linked / torch.as_tensor(nest.instances[level - 1]) for one in row])
     nothing: list[Row] = [0] * len(nest.shape.spaces)
-    return distinct, [*received, nothing], [[1.0 for _ in row] for row in supplies], [*linked, nothing]
+    return distinct, [*received, nothing], [*received, nothing], [*linked, nothing]
 
 
 def _round(x: Row) -> Row:

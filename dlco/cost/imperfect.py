@@ -10,34 +10,33 @@ mean: n_k = N_(k-1) / N_k children a tile, so that tiles reach over B / N_k and 
 access energies, are counted here, by the formulas of perfect factors. Loops of different dimensions do not know of
 each other, so a sum over all tiles of a product over dimensions is the product of the sums, and a sum is had from its
 mean: the number of tiles walked is the product of the n_k of the loops that are walked, and the words of a tile are
-linear in the extent of every single dimension, a window's overlap included. Two things are not means, and are put
-right: a loop that leaves a tile in place (or slides it) over children of its own dimension has filled all f children
-that are used at some time, not the mean n (`MeanNest.idle`: f / n); and children lie where whole tiles put them
-(`PlacedNest`). Hence words moved, summed over all instances, are exact; per instance they are means. Estimates,
-never below what is moved, are only
-  - the first visits of a result (read without being written before): counted for the mean number of instances
-    that share a word along a reduction, though all of them see it at some time; so a few reads too many;
-  - windows (two dimensions of one rank) under a stride whose filter is cut short (max(0, .) is not linear), or whose
-    dimensions lie on children, of which some need the same words at once or idle while others slide on.
+linear in the extent of every single dimension, a window's overlap included (where it ends, a mean over whole and cut
+tiles). Children lie where whole tiles put them (`PlacedNest`). Along a dimension that does not move the words, loops
+may be passed by:
 
-Where a level bypasses a dataspace, and it or the next that keeps it spreads over children a dimension that the words do
-not depend on, children who share their words also differ in how often they ask: their requests are counted as means,
-though those of the busiest are what is read. Such counts may be off to either side (`dlco.simulate.count_accesses`
-executes them).
+    a temporal loop that leaves the tile in place      whoever works at all does so in its first iteration
+    children that share the words, served together     whoever asks, the first of them asks too
+    a level's own instances, for first visits          those that work in the first iteration see the word
 
-busy: what the busiest instances do, those that always get the first child of every spatial loop. W_k tiles of slot k
-come their way; going inwards, full tiles a and the cut one b (0 or 1) become
+so of such a loop the first child alone counts, of all others every child. Going inwards, full tiles a and the cut one
+b (0 or 1) become, W = a + b being their number,
 
-    temporal: a' = a f_k + b (m_k - 1), b' = b;      spatial: a' = a + b [m_k > 1], b' = b [m_k = 1];    W = a + b,
+    counted: a' = a f_k + b (m_k - 1), b' = b;      first alone: a' = a + b [m_k > 1], b' = b [m_k = 1]
 
-and the temporal loop has W_(k-1) / W_k iterations, the spatial one f_k. Others wait for them, so compute cycles are
+(`Walk`). Hence words moved, summed over all instances, are exact; per instance they are means. Estimates are only
+  - windows (two dimensions of one rank) both of whose dimensions lie on children: which of these need the same words
+    at once is counted for their mean numbers, and some may idle while others slide on;
+  - results whose words have gaps between them or lie in windows (transposed convolutions): their first visits.
+
+busy: what the busiest instances do, those that always get the first child of every spatial loop, by the same walk. The
+temporal loop has W_(k-1) / W_k iterations, the spatial one f_k. Others wait for them, so compute cycles are
 W_-1 over all dimensions: exactly the steps of the executed nest. Bandwidths are charged with this nest, whose words
 are never fewer than those of any instance; so is leakage, with all instances that are ever used.
 
 Where factors multiply to the bounds all three nests are the same integers, and every figure is that of perfect factors.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -47,9 +46,9 @@ from dlco.cost.accesses import Accesses, count_accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.cost import Cost
 from dlco.cost.crossing import crossing_of
-from dlco.cost.nest import Axes, Nest, Row, build_nest, is_one, loops_of, positions, product
+from dlco.cost.nest import Axes, Flag, Nest, Row, build_nest, is_one, loops_of, positions, product, where
 from dlco.cost.performance import Performance, performance
-from dlco.cost.shape import Shape, bounds_row, compile_problem
+from dlco.cost.shape import Coefficient, Operand, Shape, bounds_row, compile_problem
 from dlco.cost.sparse import Zeros
 from dlco.cost.tabulate import tabulate, tabulate_counts
 from dlco.errors import NotSupported
@@ -97,8 +96,67 @@ class PlacedNest(Nest):
 
 
 @dataclass(frozen=True)
+class Walk:
+    """Tiles of one dimension that come by on the way inwards: `full` ones, and the cut one, which comes or not."""
+
+    full: Row
+    cut: Row
+
+    @property
+    def visits(self) -> Row:
+        """Their number."""
+        return self.full + self.cut
+
+    def inwards(self, n: Row, m: Row, counted: Flag) -> "Walk":
+        """Their children, of n and m: all of them if `counted`, else the first of each."""
+        if is_one(n):
+            return self
+        if not isinstance(counted, bool):
+            every, first = self.inwards(n, m, True), self.inwards(n, m, False)
+            return Walk(where(counted, every.full, first.full), where(counted, every.cut, first.cut))
+        if counted:
+            return Walk(self.full * n + self.cut * (m - 1), self.cut)
+        return Walk(self.full + self.cut * (m > 1), self.cut * (m == 1))
+
+
+@dataclass(frozen=True)
 class MeanNest(PlacedNest):
-    """Mean numbers of children."""
+    """Mean numbers of children. `last`: the loops of the last tiles, m_k children each."""
+
+    last: Nest
+
+    def repeats(self, level: int, d: int, counted: Mapping[int, Flag], among: int) -> Row:
+        """As `Nest` says, the visits of the children that come to an instance of level `among` counted one by one."""
+        if all(is_one(self.across[outer][d]) for outer in range(level + 1, self.levels)):
+            return super().repeats(level, d, counted, among)
+        walk = Walk(self.zero, self.one)
+        for outer in reversed(range(level + 1, self.levels)):
+            walk = walk.inwards(self.whole.temporal[outer][d], self.last.temporal[outer][d], counted.get(outer, False))
+            for whole, last in zip(
+                reversed(self.whole.spatial[outer]), reversed(self.last.spatial[outer]), strict=True
+            ):
+                walk = walk.inwards(whole[d], last[d], outer > among)
+        instances = product(self.across[outer][d] for outer in range(among + 1, self.levels))
+        return walk.visits if is_one(instances) else walk.visits / instances
+
+    def overlap(self, level: int, rank: Sequence[tuple[int, Coefficient]], d: int, shared: Row) -> torch.Tensor:
+        """As `Nest` says: the mean over the tiles of the rank's other dimensions, whole ones and those cut short."""
+        others = [(e, c) for e, c in rank if e != d and not is_one(self.tile[level][e])]
+        if not others:
+            return super().overlap(level, rank, d, shared)
+        (e, c), *rest = others
+        mean, whole, bound = self.tile[level][e], self.whole.tile[level][e], self.whole.bounds[..., e]
+        tiles = (bound / mean).round()
+        last = bound - (tiles - 1) * whole
+        full, cut = (self.overlap(level, [(d, 1), *rest], d, shared + c * (extent - mean)) for extent in (whole, last))
+        return (full * (tiles - 1) + cut) / tiles
+
+    def asked_by_macs(self, space: Operand, among: int) -> Row:
+        """As `Nest` says."""
+        every = dict.fromkeys(range(self.levels), True)
+        others = [d for d in self.shape.live if d not in space.relevant]
+        moves = (self.temporal[level][d] for level in range(self.levels) for d in space.relevant)
+        return product((*moves, *(self.repeats(-1, d, every, among) for d in others)))
 
     @cached_property
     def idle(self) -> tuple[tuple[Row, ...], ...]:
@@ -138,7 +196,7 @@ def imperfect_nests(
         axes: which spatial loops there may be; all, where it is not given.
     """
     bounds = bounds.to(factors.dtype).expand(*factors.shape[:-3], factors.shape[-1])
-    mean, busy = torch.empty_like(factors), torch.empty_like(factors)
+    mean, busy, cut_short = (torch.empty_like(factors) for _ in range(3))
     reach = factors.flatten(-3, -2).prod(-2)
     tiles = torch.ones_like(bounds)  # N_k; beyond the outermost slot there is one tile
     full, cut = torch.zeros_like(bounds), torch.ones_like(bounds)
@@ -149,6 +207,7 @@ def imperfect_nests(
             children = (bounds / reach).ceil()
             last = children - (tiles - 1) * n
             mean[..., level, axis, :] = children / tiles
+            cut_short[..., level, axis, :] = last
             if axis == TEMPORAL:
                 before, full = full + cut, full * n + cut * (last - 1)
                 busy[..., level, axis, :] = (full + cut) / before
@@ -160,7 +219,7 @@ def imperfect_nests(
     whole = WholeNest(**nests[0], bounds=bounds)
     return (
         whole,
-        MeanNest(**nests[1], whole=whole),
+        MeanNest(**nests[1], whole=whole, last=build_nest(shape, cut_short, position, axes)),
         BusyNest(**nests[2], whole=whole, steps_run=(full + cut).prod(-1)),
     )
 

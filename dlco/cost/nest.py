@@ -6,7 +6,7 @@ level without fan-out); products skip such ones, so a batch pays only for the lo
 same number and gradient, and is exact on integers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from dlco.cost.shape import Coefficient, Operand, Shape
 
 Row = torch.Tensor | float  # what is no tensor is a whole number, so that rows of integers stay integers
 Position = torch.Tensor | int
+Flag = torch.Tensor | bool  # a plain value while it is one for the whole batch, as fixed orders make it
 
 Axes = Sequence[tuple[bool, bool]]  # for each level, whether there may be loops over its children along X and Y
 
@@ -35,6 +36,13 @@ def product(rows: Iterable[Row]) -> Row:
         if not is_one(row):
             result = row if is_one(result) else result * row
     return result
+
+
+def where(flag: Flag, yes: Row, no: Row) -> Row:
+    """One row where a flag is set, another elsewhere."""
+    if isinstance(flag, bool):
+        return yes if flag else no
+    return torch.where(flag, yes, no)
 
 
 def extent(rank: Sequence[tuple[int, Coefficient]], extents: Sequence[Row]) -> Row:
@@ -149,9 +157,29 @@ class Nest:
         """`[levels][dims]` children used at some time over those used on average; None where factors divide bounds."""
         return None
 
+    def repeats(self, level: int, d: int, counted: Mapping[int, Flag], among: int) -> Row:
+        """How often loops over a dimension repeat what a tile takes that they do not move.
+
+        Args:
+            level: of the tile.
+            d: the dimension.
+            counted: by outer level, whether its temporal loop repeats it; one that does not is passed in place.
+            among: tiles within one instance of this level share what they take; the result is per instance of it. The
+                same for all where factors divide bounds.
+        """
+        return product(where(flag, self.temporal[outer][d], self.one) for outer, flag in counted.items())
+
+    def asked_by_macs(self, space: Operand, among: int) -> Row:
+        """How often an instance of a level is asked for words of a dataspace by MACs, for each that it serves apart."""
+        return self.cycles
+
     def slide_step(self, level: int, outer: int, d: int) -> Row:
         """By how much a temporal loop of level `outer` over dimension `d` moves the tile of level `level`."""
         return self.spread[outer][d]
+
+    def overlap(self, level: int, rank: Sequence[tuple[int, Coefficient]], d: int, shared: Row) -> torch.Tensor:
+        """Extent along a rank that a level's tile keeps as a loop over `d` slides it: `shared`, 0 where below that."""
+        return torch.as_tensor(shared).clamp(min=0)
 
     @cached_property
     def fanout(self) -> tuple[Row, ...]:

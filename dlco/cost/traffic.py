@@ -11,34 +11,35 @@ order fixed F is a monomial (times the window's factor): one row of the matrix f
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import torch
 
 from dlco.cost.arithmetic import Arithmetic
-from dlco.cost.nest import NOWHERE, Nest, Position, Row, is_one, product
+from dlco.cost.nest import NOWHERE, Flag, Nest, Position, Row, is_one, product, where
 from dlco.cost.restarts import restart_savings
 from dlco.cost.shape import Operand
 from dlco.errors import NotSupported
+from dlco.mapping.kept import Kept
 from dlco.mapping.rules import CountingRules
-
-Flag = torch.Tensor | bool
 
 MOST_OFFSETS = 2**20  # children that are listed one by one
 
 
 def fills(
-    nest: Nest, rules: CountingRules, arithmetic: Arithmetic
+    nest: Nest, kept: Kept, rules: CountingRules, arithmetic: Arithmetic
 ) -> tuple[tuple[tuple[Row, ...], ...], tuple[tuple[Row, ...], ...]]:
-    """(words served to one instance's tile over the execution, instances filled over instances used on average).
+    """Words of one instance's tile over the execution: (asked of the level that fills it, served to it).
 
-    `[levels][spaces]` both. The second is 1 but where an imperfect loop leaves the tile in place while some of the
-    instances lie idle in its last iteration: they were filled all the same, by the same words.
+    `[levels][spaces]` both; the plain 0 where no level further out has the words, or the level does not keep them. They
+    are the same but where imperfect loops give instances that share their words different things to do: then the
+    first is that of the busiest of them, and the second their mean.
     """
-    spaces = [_space_fills(nest.of_space(s), s, rules, arithmetic) for s in range(len(nest.shape.spaces))]
+    spaces = [_space_fills(nest.of_space(s), s, kept, rules, arithmetic) for s in range(len(nest.shape.spaces))]
     return (
-        tuple(zip(*(rows for rows, _ in spaces), strict=True)),
-        tuple(zip(*(surplus for _, surplus in spaces), strict=True)),
+        tuple(zip(*(asked for asked, _ in spaces), strict=True)),
+        tuple(zip(*(served for _, served in spaces), strict=True)),
     )
 
 
@@ -53,83 +54,82 @@ def distinct_children(nest: Nest, arithmetic: Arithmetic) -> tuple[tuple[Row, ..
     )
 
 
-def _space_fills(nest: Nest, index: int, rules: CountingRules, arithmetic: Arithmetic) -> tuple[list[Row], list[Row]]:
+def _space_fills(
+    nest: Nest, index: int, kept: Kept, rules: CountingRules, arithmetic: Arithmetic
+) -> tuple[list[Row], list[Row]]:
     space = nest.shape.spaces[index]
-    others = [d for d in nest.shape.live if d not in space.relevant]
     reuse = [_reuse(nest, level, space, arithmetic) for level in range(nest.levels)]
-    rows: list[Row] = []
-    surplus: list[Row] = []
-    for level in range(nest.levels):
-        words = nest.words[level][index]
-        idle = _Idle(nest, level, others, arithmetic)
-        repeats: list[Row] = []  # their product is prod_{i>=k} n_i
-        slide: Row = 1  # n_k where k slides
-        whole: Row = 1  # tiles of a slide that are fetched whole: 1, or more where instances take turns
-        overlap: Row = 0
-        moved: Flag = False  # whether a loop further in, but outside the tile, moves it
-        for outer in range(level + 1, nest.levels):
-            n, here = nest.temporal[outer], reuse[outer]
-            repeats.append(here.relevant)
-            repeats += [_where(_either(moved, flag), n[d], nest.one) for d, flag in here.inside.items()]
-            repeats += idle.passing(outer, {d: _either(moved, flag) for d, flag in here.inside.items()})
-            for rank, d, coefficient in space.sliding:
-                innermost = _both(_negate(moved), here.innermost.get(d, False))
-                if innermost is False:
-                    continue
-                box = nest.boxes[level][index][rank]
-                kept = torch.as_tensor(box - coefficient * nest.slide_step(level, outer, d))
-                kept = arithmetic.quotient(words, box) * kept.clamp(min=0)  # the box divides the tile's words
-                slide = _where(innermost, n[d], nest.one if is_one(slide) else slide)
-                if nest.idle is not None:
-                    filled = product(nest.idle[lv][d] for lv in range(level + 1, outer + 1))
-                    whole = _where(innermost, filled, nest.one if is_one(whole) else whole)
-                overlap = _where(innermost, kept, overlap if isinstance(overlap, torch.Tensor) else nest.zero)
-            moved = _either(moved, here.moves)
-        row = product((*repeats, words))
-        if isinstance(overlap, torch.Tensor):
-            again = slide - whole
-            again = again if nest.idle is None else torch.as_tensor(again).clamp(min=0)
-            row = arithmetic.quotient(product(repeats), slide) * (words * slide - overlap * again)
-        if rules.restart != "refetch" and space.sliding and level + 1 < nest.levels:
-            row = row - restart_savings(nest, level, index, rules.restart)
-        rows.append(row)
-        surplus.append(idle.surplus())
-    return rows, surplus
+    asked: list[Row] = [0] * nest.levels
+    served: list[Row] = [0] * nest.levels
+    for level, parent in pairwise(level for level in range(nest.levels) if kept[level][index]):
+        fetches = _fetches(nest, level, index, reuse, arithmetic)
+        served[level] = fetches.words_of(level, arithmetic)
+        if rules.restart != "refetch" and space.sliding:
+            served[level] = served[level] - restart_savings(nest, level, index, rules.restart)
+        asked[level] = served[level] if nest.idle is None else fetches.words_of(parent, arithmetic)
+    return asked, served
 
 
-class _Idle:
-    """Instances that lie idle in the last iteration of a loop that leaves their tile in place, but were filled.
+@dataclass(frozen=True)
+class _Fetches:
+    """When one tile of a dataspace is fetched, and how much of it.
 
-    Per instance in use on average, such a loop over children further in serves more fills, by f / n at every level of
-    children that it passes: f are filled, n are in use on average. Children of the tile's own parent share one read;
-    only their fills count each (`surplus`).
+    Attributes:
+        nest: the loops; `level`: of the tile; `words`: its size.
+        moves: their product is prod_{i>=k} n_i over the loops that move the tile.
+        counted: for every dimension that does not, whether its loop at an outer level repeats the traffic.
+        slide: n_k where k slides; `again`: steps of it that fetch what is new alone; `overlap`: words they leave out,
+            None where no loop may slide.
     """
 
-    def __init__(self, nest: Nest, level: int, others: list[int], arithmetic: Arithmetic) -> None:
-        self.nest, self.arithmetic = nest, arithmetic
-        self.parent = level + 1
-        self.idle = nest.idle or ()
-        self.others = [d for d in others if any(not is_one(row[d]) for row in self.idle[level + 1 :])]
-        self.pending: dict[int, Row] = dict.fromkeys(self.others, 1.0)
-        self.stayed: dict[int, Flag] = dict.fromkeys(self.others, False)
+    nest: Nest
+    level: int
+    words: Row
+    moves: list[Row]
+    counted: dict[int, dict[int, Flag]]
+    slide: Row
+    again: Row
+    overlap: torch.Tensor | None
 
-    def passing(self, outer: int, counted: dict[int, Flag]) -> list[Row]:
-        """What the loops of level `outer`, those `counted` repeating the traffic, multiply it by."""
-        found: list[Row] = []
-        for d in self.others:
-            if outer > self.parent:
-                self.pending[d] = product((self.pending[d], self.idle[outer][d]))
-            if d not in counted:
+    def words_of(self, among: int, arithmetic: Arithmetic) -> Row:
+        """Words fetched, those that tiles within an instance of level `among` share once, over its instances."""
+        nest = self.nest
+        repeats = product((*self.moves, *(nest.repeats(self.level, d, on, among) for d, on in self.counted.items())))
+        if self.overlap is None:
+            return product((repeats, self.words))
+        return arithmetic.quotient(repeats, self.slide) * (self.words * self.slide - self.overlap * self.again)
+
+
+def _fetches(nest: Nest, level: int, index: int, reuse: "list[_Reuse]", arithmetic: Arithmetic) -> _Fetches:
+    space, words = nest.shape.spaces[index], nest.words[level][index]
+    moves: list[Row] = []
+    counted: dict[int, dict[int, Flag]] = {d: {} for d in nest.shape.live if d not in space.relevant}
+    slide: Row = 1
+    whole: Row = 1  # tiles of a slide that are fetched whole: 1, or more where instances take turns
+    overlap: torch.Tensor | None = None
+    moved: Flag = False  # whether a loop further in, but outside the tile, moves it
+    for outer in range(level + 1, nest.levels):
+        n, here = nest.temporal[outer], reuse[outer]
+        moves.append(here.relevant)
+        for d, flag in here.inside.items():
+            counted[d][outer] = _either(moved, flag)
+        for rank, d, coefficient in space.sliding:
+            innermost = _both(_negate(moved), here.innermost.get(d, False))
+            if innermost is False:
                 continue
-            stays = _both(self.arithmetic.exists(self.nest.temporal[outer][d]), _negate(counted[d]))  # type: ignore[arg-type]
-            found.append(_where(stays, self.pending[d], self.nest.one))
-            self.pending[d] = _where(stays, self.nest.one, self.pending[d])
-            self.stayed[d] = _either(self.stayed[d], stays)
-        return found
-
-    def surplus(self) -> Row:
-        """Instances filled over instances in use, among the children of one parent."""
-        return product(_where(self.stayed[d], self.idle[self.parent][d], self.nest.one) for d in self.others)
+            box = nest.boxes[level][index][rank]
+            shared = box - coefficient * nest.slide_step(level, outer, d)
+            shared = nest.overlap(level, space.ranks[rank], d, shared)
+            kept = arithmetic.quotient(words, box) * shared  # the box divides the tile's words
+            slide = where(innermost, n[d], nest.one if is_one(slide) else slide)
+            if nest.idle is not None:
+                filled = product(nest.idle[lv][d] for lv in range(level + 1, outer + 1))
+                whole = where(innermost, filled, nest.one if is_one(whole) else whole)
+            overlap = torch.as_tensor(where(innermost, kept, nest.zero if overlap is None else overlap))
+        moved = _either(moved, here.moves)
+    again = slide - whole
+    again = again if nest.idle is None else torch.as_tensor(again).clamp(min=0)
+    return _Fetches(nest, level, words, moves, counted, slide, again, overlap)
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,8 @@ def _count_offsets(loops: list[tuple[Row, Row]]) -> Row:
 
     Raises `NotSupported` where there are too many of them to list.
     """
-    rows = torch.broadcast_tensors(*(torch.as_tensor(v).detach().ceil().long() for pair in loops for v in pair))
+    given = torch.broadcast_tensors(*(torch.as_tensor(v).detach() for pair in loops for v in pair))
+    rows = [row.ceil().long() for row in given]
     counts = []
     for values in torch.stack([row.reshape(-1) for row in rows], dim=-1).tolist():
         if prod(values[::2]) > MOST_OFFSETS:
@@ -219,17 +220,12 @@ def _count_offsets(loops: list[tuple[Row, Row]]) -> Row:
         for n, step in zip(values[::2], values[1::2], strict=True):
             offsets = {o + i * step for o in offsets for i in range(n)}
         counts.append(len(offsets))
-    like = next(n for n, _ in loops if isinstance(n, torch.Tensor))
-    return torch.tensor(counts, dtype=like.dtype, device=like.device).reshape(rows[0].shape)
+    bounds = torch.stack(given[::2])
+    listed = torch.tensor(counts, dtype=bounds.dtype, device=bounds.device).reshape(bounds.shape[1:])
+    return torch.where((bounds > 1).sum(0) > 1, listed, bounds.prod(0))  # one loop alone is its own number
 
 
 # Flags and positions are plain values while the order is one for the whole batch, so that a fixed order costs nothing.
-
-
-def _where(flag: Flag, yes: Row, no: Row) -> Row:
-    if isinstance(flag, bool):
-        return yes if flag else no
-    return torch.where(flag, yes, no)
 
 
 def _either(a: Flag, b: Flag) -> Flag:

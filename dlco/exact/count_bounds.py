@@ -140,11 +140,13 @@ class CountBounds(Bounds):
         mean = tables.extents[reached] / tables.extents[labels.reached[label]]  # children in use
         alike = tables.alone(mean)
         crossing = overlapped(tables, 1 / alike, mean, pitch)
-        cost = tables.fill_pj + tables.serve_pj * np.where(tables.crosses, crossing[:, tables.space_of], 1.0)
+        served = np.where(tables.crosses, crossing[:, tables.space_of], 1.0)
+        served = np.where(tables.through, served * tables.asked(pitch, factors)[:, tables.space_of], served)
+        cost = tables.fill_pj + tables.serve_pj * served
         fills, loose = self.at_best(labels.fills[label], labels.is_open[label], labels.states[label], reached)
         held = self.by_space(labels.is_open[label] * fills * cost)
         inside = np.arange(tables.levels)[:, None] < tables.shared
-        seen = np.where(inside, alike[:, None, tables.results], 1.0)
+        seen = np.where(inside, tables.alone(factors)[:, None, tables.results], 1.0)
         constant = tables.architecture.mac_pj - (seen * tables.saved_pj).sum((1, 2))
         crossing = overlapped(tables, tables.distinct[vector], factors, pitch)
         share = np.where(tables.crosses, crossing[:, tables.space_of], 1.0)
@@ -176,7 +178,7 @@ class CountBounds(Bounds):
         np.minimum.at(least, self.labels.reached, inner)
         on = np.isin(np.arange(len(tables.spaces)), some)
         saved = np.where(on, self.visits_pj - self._first_fills, self.visits_pj) / tables.irrelevant[-1]
-        most = np.minimum(tables.irrelevant, tables.children.max())
+        most = np.minimum(tables.alone(tables.lattice.largest), tables.children.max())
         follows = beyond - most @ saved
         least = lattice.least_of_sources(least) + follows
         return Coarse(inner, beyond, least, lattice.least_of_multiples(follows), saved)

@@ -5,7 +5,7 @@ allowed to leave; the labels that may cost so little inside a processing element
 the state that it reaches, a sum of one number a dimension, at which the rest of the bound is looked up.
 
 Spatial factors larger than the least that leave as many groups of children are dropped, but where the last tile is cut
-short and alone in its group.
+short and alone in its group, and where more children that add up a result read back fewer of its words.
 """
 
 from functools import cached_property, lru_cache
@@ -19,7 +19,7 @@ from dlco.exact.count_bounds import CountBounds
 from dlco.exact.count_tables import CountTables
 from dlco.exact.counts import tile_count
 from dlco.exact.frontier import Frontier
-from dlco.exact.lattice import Floats, Ints
+from dlco.exact.lattice import Bools, Floats, Ints
 
 SHRUNK = 0.8  # share of labels below which the others are forgotten
 FIRST, STEP = 16, 256  # vectors of spatial factors between two looks at what is allowed
@@ -168,6 +168,11 @@ class PairScan:
             good |= inner[position] + beyond[reached] < limits + saved
         return self.label[position[good]], reached[good].astype(np.int64)
 
+    @cached_property
+    def _sums(self) -> Bools:
+        """`[dims]` whether results kept inside processing elements are added up along a dimension."""
+        return np.any(~self.tables.relevant[self.bounds.visits_pj > 0], axis=0)
+
     def _column(self, d: int, factor: int) -> NDArray[np.int32]:
         """`[labels]` what a dimension adds to the number of the state reached."""
         tables, bound = self.tables, self.tables.lattice.bounds[d]
@@ -175,7 +180,7 @@ class PairScan:
         tiles = tile_count(bound, whole)
         groups = tile_count(tiles, factor)
         cut = (factor > 1) & (tiles % factor == 1) & (tiles * tables.largest(whole, d) > bound)
-        useful = (factor <= tiles) & ((tile_count(tiles, groups) == factor) | cut)
+        useful = (factor <= tiles) & ((tile_count(tiles, groups) == factor) | cut | self._sums[d])
         adds = np.where(useful, tables.lattice.digit_of[d][groups] * tables.lattice.stride[d], NONE)
         return adds.astype(np.int32)[self.whole[d]]
 

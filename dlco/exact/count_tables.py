@@ -1,6 +1,6 @@
 """A layer on a fixed machine as tables where factors need not divide the bounds.
 
-Costs are those of `LayerTables` over the lattice of numbers of tiles (`counts`), but for three things.
+Costs are those of `LayerTables` over the lattice of numbers of tiles (`counts`), but for four things.
 
 * N tiles over spatial factors s leave ceil(N / s) groups of n = N / ceil(N / s) children on average. Energies are
   counted with n children; ports, leakage and what must fit with all s.
@@ -8,6 +8,8 @@ Costs are those of `LayerTables` over the lattice of numbers of tiles (`counts`)
   that one tile alone, what the others leave: B - (N - groups) T.
 * A loop that leaves tiles in place over children that idle in its last iteration fills all s of them; and tiles slide
   by whole ones. Both cost more than n children would, and are left to the cost model: bounds do without.
+* Of a result, s children see a word for the first time. And through levels further in that bypass the words, children
+  ask as often as the first of them: that is less than the mean where the last tile is alone (`asked`).
 
 At a port, words of the busiest instance are at least their mean over all s instances. Only a window whose dimension has
 its last tile alone in a group may be filled with less, by rounding of overlaps: those words are not counted there.
@@ -25,6 +27,7 @@ from dlco.exact.fanouts import FanOut
 from dlco.exact.labels import Labels, make_labels
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tables import LayerTables
+from dlco.hardware.network import MACS
 
 SAME = 1e-12  # relative difference of words that are the same but for rounding
 
@@ -125,6 +128,21 @@ class CountTables(ArrayTables):
     def _bounds_of(self, d: int | None) -> Ints:
         bounds = np.array(self.lattice.bounds, dtype=np.int64)
         return bounds if d is None else bounds[d]
+
+    @cached_property
+    def through(self) -> Bools:
+        """`[K]` whether a term's words come over the fan-out through levels further in that bypass them."""
+        return self.crosses & (self.level_of + 1 < self.shared)
+
+    def asked(self, whole: Ints, spread: Ints) -> Floats:
+        """`[n, T]` how often the first of the children with the same words asks for them over their mean, at least.
+
+        Less than 1 where the last tile is alone in its group. Arguments as `steps`.
+        """
+        bounds = self._bounds_of(None)
+        tiles = tile_count(bounds, whole)
+        mean = bounds * tile_count(tiles, spread) / tiles
+        return self.alone(np.minimum(self.least_steps(whole, spread) / mean, 1.0))
 
     def even(self, whole: Ints, spread: Ints) -> Bools:
         """`[n, T]` whether a port sees no fewer words of a dataspace than its instances do on average."""
@@ -228,6 +246,28 @@ class InsideTables(LayerTables):
     def fits(self) -> Bools:
         """`[states, levels]` whether a level holds such a tile of all that it keeps."""
         return self.held(self.words_of(self.whole))
+
+    def asked_apart(self, labels: Labels) -> list[Ints]:
+        """As `LayerTables` has it: extents at which the runs of terms end that come through levels that bypass them.
+
+        What their parent serves is asked for by first children, along every dimension by itself less often where the
+        extent is larger; means say so of the product alone.
+        """
+        found, level = [], labels.states.shape[1] - 1
+        for term in self.terms:
+            if term.level == MACS or term.level >= level or term.parent < self.shared:
+                continue
+            space, tile = term.space, self.whole[labels.states[:, term.level]]
+            runs = np.ones(len(labels), dtype=bool)
+            for outer in range(term.level + 1, level + 1):
+                states, row = labels.states[:, outer], labels.rows[:, outer]
+                code = self.loops(labels.states[:, outer - 1], states)
+                moves = (code & self.moving[space]) > 0
+                still = np.where(moves, self.classes[outer - 1].still[row, space], code)
+                tile = np.where(runs[:, None] & ((still[:, None] & self.bits) > 0), self.whole[states], tile)
+                runs &= ~moves
+            found += [-tile[:, d] for d in np.flatnonzero(~self.relevant[space])]
+        return found
 
     def whole_words(self, fills: Floats) -> Floats:
         """Numbers that compare as words do, which are no whole ones here."""

@@ -68,6 +68,12 @@ class CountLattice(Lattice):
         return tile_count(np.array(self.bounds, dtype=np.int64), self.entries)
 
     @cached_property
+    def largest(self) -> Ints:
+        """`[states, dims]` the largest factors that leave so many."""
+        bounds = np.array(self.bounds, dtype=np.int64)
+        return np.where(self.entries > 1, (bounds - 1) // np.maximum(self.entries - 1, 1), bounds)
+
+    @cached_property
     def _multiples(self) -> tuple[tuple[Ints, ...], ...]:
         """For each dimension and number of tiles the indices of the numbers that some factor leaves of it."""
         tables = []

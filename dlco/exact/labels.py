@@ -156,7 +156,8 @@ def make_labels(tables: LayerTables, spare: Floats | None = None) -> Labels:
         if most:
             excess = _excess(tables, level, grown.fills, grown.is_open, grown.reached)
             grown = grown.pick(excess <= most[level][grown.reached])
-        labels = grown.pick(_unbeaten(grown.reached, tables.whole_words(grown.fills), grown.is_open))
+        words = np.column_stack([tables.whole_words(grown.fills), *tables.asked_apart(grown)])
+        labels = grown.pick(_unbeaten(grown.reached, words, grown.is_open))
     return labels
 
 
@@ -171,7 +172,7 @@ def _excess(tables: LayerTables, level: int, fills: Floats, is_open: Bools, reac
 
 
 def _unbeaten(group: Ints, words: Floats, is_open: Bools) -> Ints:
-    """Indices of the rows that no other of their `group` `[n]` beats, by `words` `[n, K]`; of equal ones the first."""
+    """Indices of the rows that none of their `group` `[n]` beats, by `words` `[n, ...]`; of equal ones the first."""
     order = np.lexsort((*is_open.T, *words.T, group))
     same = np.zeros(len(order), dtype=bool)
     same[1:] = np.all([np.diff(one[order]) == 0 for one in (group, *words.T, *is_open.astype(np.int8).T)], 0)

@@ -384,6 +384,10 @@ class LayerTables(Tiles):
         """Words `[n, K]` of terms `[n, K]` a MAC, without rounding errors: numbers that compare as the terms do."""
         return np.rint(fills * self.macs)
 
+    def asked_apart(self, labels: Any) -> list[Ints]:
+        """What else, beside its words, is to be no larger of a label that beats another, `[n]` each."""
+        return []
+
     def step(
         self, level: int, fills: Floats, is_open: Bools, inner: Ints, outer: Ints, tiles: Ints, row: Ints
     ) -> tuple[Floats, Bools]:

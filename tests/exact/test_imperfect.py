@@ -206,6 +206,26 @@ def test_words_of_first_visits_are_not_saved_twice_where_a_run_goes_on():
     assert np.allclose(points(found.front), points(enumerate_layer(layer, machine, imperfect=True)), rtol=1e-9)
 
 
+def test_more_children_that_add_up_a_result_may_be_better_where_as_many_groups_are_left():
+    """Five iterations over four elements and over three take two turns both; four of them read back less."""
+
+    def level(name: str, *pj: float, **fields: object) -> Level:
+        return Level(name, **dict(zip(("read_pj", "write_pj", "update_pj"), pj, strict=True)), **fields)
+
+    machine = Architecture(
+        (
+            level("L0", 2, 50, 50, capacity=40),
+            level("L1", 50, 50, 50, capacity=3),
+            level("Shared", 5, 2, 50, capacity=60, fanout_x=3, fanout_y=4, bypass=frozenset({"Outputs", "Weights"})),
+            level("DRAM", 50, 50, 50, kind="DRAM"),
+        )
+    )
+    layer = matmul("mm", M=5, K=5, N=2)
+    found = optimal_layer(layer, machine, imperfect=True)
+    assert np.allclose(points(found.front), points(enumerate_layer(layer, machine, imperfect=True)), rtol=1e-9)
+    assert any(4 in (*m.spatial_x[2], *m.spatial_y[2]) for m in found.front.mappings)
+
+
 @pytest.mark.parametrize("bound", [1, 2, 3, 4, 12, 49, 50, 97, 360])
 def test_numbers_of_tiles_are_those_of_all_tiles(bound):
     every = {tile_count(bound, tile) for tile in range(1, bound + 1)}
