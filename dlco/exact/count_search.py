@@ -5,8 +5,8 @@ factors are then excluded by what they cost at best, and most labels with the ot
 a pair is formed.
 
 Whole tiles are the least of which there are so many. Larger ones serve only where the last tile is cut short and alone
-in its group of children: then the busiest child has less to do. Such chains of tiles are tried where a pair is
-completed; its bound on cycles has them already.
+in its group of children: then the busiest child has less to do, and asks less often. Such chains of tiles are tried
+where a pair is completed; its bound on cycles has them already.
 """
 
 from collections.abc import Callable, Sequence

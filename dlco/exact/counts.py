@@ -2,7 +2,8 @@
 
 With tiles of T iterations a dimension of bound B has N = ceil(B / T) of them, B / N iterations each on average, and a
 factor f further out leaves ceil(N / f), as ceil(ceil(B / T) / f) = ceil(B / (T f)). Every mean count of
-`dlco.cost.imperfect` is that of perfect factors with tiles of B / N. So the search needs the numbers N only, some
+`dlco.cost.imperfect` is that of perfect factors with tiles of B / N (what children share or add up aside, of which
+`dlco.exact.count_tables` speaks). So the search needs the numbers N only, some
 2 sqrt(B) of a dimension, in place of divisors. What must fit, cycles, and where children lie depend on T itself:
 `WholeTiles` lists those that lie inside a processing element.
 """
