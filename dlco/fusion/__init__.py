@@ -1,6 +1,7 @@
-"""Networks on fixed machines with results that stay on the chip between layers: the proved optimum over all choices."""
+"""Networks on fixed machines with results that stay on the chip between layers: the best over all choices."""
 
+from dlco.fusion.chains import Fused, candidates_of
 from dlco.fusion.plan import Plan, best_plan
 from dlco.fusion.tensors import Tensor, tensors_of
 
-__all__ = ["Plan", "Tensor", "best_plan", "tensors_of"]
+__all__ = ["Fused", "Plan", "Tensor", "best_plan", "candidates_of", "tensors_of"]

@@ -1,72 +1,87 @@
 """The best choice of what stays on the chip, with the best mappings under it: dynamic programming over the course.
 
-While a step runs, what is retained there decides its layer's exact front (`retained`); nothing else of the choices
-does. So the states between two steps are the sets of tensors that are retained and still to be read, with the memory
-of each, and a step leads from one to the next with the points of its front. Of the sums (energy, cycles) that lead to
-a state those are kept that no other beats in both and that may still become the best: whatever is to come, it lies in
-the lower convex hull of all that the state may lead to, which is had by going backwards.
+Fronts of steps that run by themselves are all searched. Those of chains in tiles are many: a part whose front is not
+known yet counts with its compulsory work, which no mapping goes below. The best way through the course under these
+bounds says which fronts to search next; once it needs none that is not known it is the proved best, and before that its
+objective is what no choice goes below.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
 from math import inf
 
-import numpy as np
 import torch
 
 from dlco.bound.region import TotalLimits
-from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput, NotSupported
-from dlco.exact.combine import SUMS, Choice, still_open
 from dlco.exact.layer_front import LayerFront, least_of
-from dlco.exact.optimal import NoMapping, OptimalFront
-from dlco.exact.sums import Hull
+from dlco.exact.optimal import OptimalFront
+from dlco.fusion.chains import Floors, Fused, Part
+from dlco.fusion.course import Course, Move
 from dlco.fusion.retained import Fronts, Residence
+from dlco.fusion.sums import Found, Points, best_way
 from dlco.fusion.tensors import Tensor, tensors_of
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping
 from dlco.workload.graph import Network
+from dlco.workload.problem import Problem
 
-STATES = 4096  # of the choices between two steps, at most
+KINDS = ("front", "guess", "floor")
+SAME = 1e-9  # relative: what is no better than that is no better
 
-State = tuple[tuple[int, str], ...]
-"""(tensor by index, memory) of what is retained and still to be read."""
+
+@dataclass(frozen=True)
+class Stretch:
+    """One step by itself, or a chain in tiles.
+
+    Attributes:
+        first, last: positions of its steps.
+        parts: what runs, tiles of one shape as one.
+        mappings: of every part.
+        fused: where it is a chain in tiles.
+    """
+
+    first: int
+    last: int
+    parts: tuple[Part, ...]
+    mappings: tuple[Mapping, ...]
+    fused: Fused | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A choice of what stays on the chip, and a mapping of every step under it.
+    """A choice of what stays on the chip, and a mapping of everything that runs under it.
 
     Attributes:
         energy_pj, cycles: the network's totals.
-        residents: (tensor, memory) of what is retained.
-        mappings: of every step.
-        residences: what is retained while every step runs.
+        residents: (tensor, memory) of what is retained whole.
+        stretches: what runs, in its order.
         lower: no choice goes below this, as `least_of` of pJ and cycles.
         proved: whether no choice is better.
         evaluated: mappings evaluated to find it.
+        untried: chains in tiles of which it is not known what they cost in full.
     """
 
     energy_pj: float
     cycles: float
     residents: tuple[tuple[Tensor, str], ...]
-    mappings: tuple[Mapping, ...]
-    residences: tuple[Residence, ...]
+    stretches: tuple[Stretch, ...]
     lower: float
     proved: bool
     evaluated: int
+    untried: int = 0
 
+    @property
+    def mappings(self) -> tuple[Mapping, ...]:
+        """Of every part of every stretch."""
+        return tuple(mapping for stretch in self.stretches for mapping in stretch.mappings)
 
-@dataclass(frozen=True)
-class Move:
-    """A step from one state to the next: states by index, and what is retained meanwhile."""
-
-    before: int
-    after: int
-    residence: Residence
+    @property
+    def residences(self) -> tuple[Residence, ...]:
+        """What is retained while every part of every stretch runs."""
+        return tuple(part.residence for stretch in self.stretches for part in stretch.parts)
 
 
 def best_plan(
@@ -78,7 +93,10 @@ def best_plan(
     *,
     fronts: Fronts | None = None,
     retain: bool = True,
+    fused: Sequence[Fused] = (),
+    searches: int | None = None,
     report: Callable[[float], None] = lambda share: None,
+    improved: Callable[[Plan], None] = lambda plan: None,
 ) -> Plan | None:
     """The choice of what stays on the chip, and of mappings, with the least objective within limits.
 
@@ -89,12 +107,15 @@ def best_plan(
         limits: on the network's cycles and energy.
         constraints: on mappings, beside the machine's.
         fronts: known fronts on the same machine under the same constraints, which grow.
-        retain: whether anything may stay on the chip.
-        report: told the share of the steps whose fronts are known.
+        retain: whether anything may stay on the chip whole.
+        fused: chains that may be executed in tiles, as `candidates_of` lists them.
+        searches: of fronts of their tiles at most; without end where it is None.
+        report: told the share of the work that is done, about.
+        improved: told every better plan on the way; what that one claims is not proved.
 
     Returns:
         The plan, whose totals are no worse than those of any other choice where it is proved; None where no choice
-        keeps the limits.
+        that was found keeps the limits.
 
     Raises:
         InvalidInput: the network has no graph, or another objective.
@@ -114,229 +135,171 @@ def best_plan(
         raise InvalidInput(f"network {network.name!r} has no graph: it is not known which layer reads whose result")
     fronts = fronts or Fronts(architecture, constraints)
     tensors = tensors_of(network, architecture, constraints) if retain else ()
-    course = _Course(network, architecture, tensors, fronts, report)
-    return course.best(goal, limits)
+    course, steps = Course(network, tensors, fused, fronts), len(network.graph.steps)
+    for step in range(steps):
+        report((0.5 if fused else 1.0) * step / steps)
+        course.advance()
+    course.prune()
+    search = _Search(course, fronts, goal, limits, improved)
+    if fused:
+        search.refine(searches, lambda share: report(0.5 + 0.5 * share))
+    return search.plan
 
 
-class _Course:
-    """The states before and after every step, and the moves between them."""
+class _Search:
+    """The best plan so far, and what is known of the moves that may lead to a better one.
+
+    Attributes:
+        plan: the best; None before one keeps the limits.
+    """
 
     def __init__(
         self,
-        network: Network,
-        architecture: Architecture,
-        tensors: Sequence[Tensor],
+        course: Course,
         fronts: Fronts,
-        report: Callable[[float], None],
+        objective: Objective,
+        limits: TotalLimits,
+        improved: Callable[[Plan], None],
     ) -> None:
-        self.network, self.architecture, self.tensors, self.fronts = network, architecture, tensors, fronts
-        self.states: list[list[State]] = [[()]]
-        self.moves: list[list[Move]] = []
-        for step in range(len(network.graph.steps)):
-            report(step / len(network.graph.steps))
-            self._advance(step)
-        self._prune()
+        self.course, self.fronts, self.objective, self.limits = course, fronts, objective, limits
+        self.improved = improved
+        self.floors = Floors(fronts.architecture)
+        self.points: dict[tuple[int, str], Points | None] = {}
+        self.moves = [move for some in course.moves for move in some]
+        self.users: dict[tuple[Problem, Residence], list[int]] = {}
+        for move in self.moves:
+            for part in move.parts:
+                self.users.setdefault((part.problem, part.residence), []).append(id(move))
+        self.ratios = [self._ratio(step) for step in range(len(course.moves))]
+        self.plan: Plan | None = None
+        self._better()
+        self._prove()
 
-    def _advance(self, step: int) -> None:
-        """List the states after a step and the moves to them."""
-        index: dict[State, int] = {}
-        moves, ways = [], []
-        born = [i for i, tensor in enumerate(self.tensors) if tensor.steps[0] == step]
-        for before, state in enumerate(self.states[-1]):
-            for chosen in product(*([None, *self.tensors[i].levels] for i in born)):
-                held = (*state, *((i, level) for i, level in zip(born, chosen, strict=True) if level is not None))
-                ways.append((before, held, self._residence(step, held)))
-        ways.sort(key=lambda way: sum(words for _, words in way[2].taken))  # what fits in little room fits in more
-        for before, held, residence in ways:
-            if self._front(step, residence) is not None:
-                left = tuple((i, level) for i, level in held if self.tensors[i].ends > step)
-                moves.append(Move(before, index.setdefault(left, len(index)), residence))
-        if not moves:
-            layer = self.network.layer_of(step)
-            raise NoMapping(
-                f"no mapping of layer {layer.name!r}, bounds {layer.problem.sizes}, fits {self.architecture.name!r}"
-            )
-        if len(index) > STATES:
-            raise NotSupported(
-                f"after step {step} there are {len(index):,} choices of what is retained; up to {STATES:,} are covered"
-            )
-        self.states.append(list(index))
-        self.moves.append(moves)
+    def refine(self, searches: int | None, report: Callable[[float], None]) -> None:
+        """Search fronts of tiles where the best way under estimates, then under bounds, needs them."""
+        before = self.fronts.searched
+        most = inf if searches is None else searches
+        for kind in KINDS[1:]:
+            while self.fronts.searched - before < most:
+                report((self.fronts.searched - before) / most if most < inf else 0.0)
+                ahead = self._best(kind)
+                if ahead is None or (self.plan and self._rank(ahead) >= self._rank(self.plan) * (1 - SAME)):
+                    break
+                open_moves = [move for move, _ in ahead.way if not all(map(self._is_known, move.parts))]
+                if not open_moves:
+                    break
+                for move in open_moves:
+                    self._search_one(move)
+                if any(all(map(self._is_known, move.parts)) for move in open_moves):
+                    self._better()
+        self._prove()
 
-    def _residence(self, step: int, held: State) -> Residence:
-        problem = self.network.layer_of(step).problem
-        taken: dict[str, int] = {}
-        homes = set()
-        for i, level in held:
-            tensor = self.tensors[i]
-            taken[level] = taken.get(level, 0) + tensor.words_at(step)
-            homes |= {(space, level) for space in tensor.role(step, problem)}
-        return Residence(tuple(sorted(homes)), tuple(sorted((name, words) for name, words in taken.items() if words)))
+    def _search_one(self, move: Move) -> None:
+        """Search the front of the part of a move that takes most and is not known."""
+        unknown = [part for part in move.parts if not self._is_known(part)]
+        part = max(unknown, key=lambda one: one.count * self.floors.of(one).energy)
+        self.fronts.of(part.problem, part.residence)
+        for move_id in self.users[part.problem, part.residence]:
+            for kind in KINDS:
+                self.points.pop((move_id, kind), None)
 
-    def _front(self, step: int, residence: Residence) -> OptimalFront | None:
-        return self.fronts.of(self.network.layer_of(step).problem, residence)
+    def _rank(self, found: "Found | Plan") -> float:
+        return least_of(self.objective, found.energy_pj, found.cycles)
 
-    def _prune(self) -> None:
-        """Leave out moves to states that lead nowhere, which a step had no room for."""
-        alive = {0} if self.states[-1] else set()
-        for step in reversed(range(len(self.moves))):
-            self.moves[step] = [move for move in self.moves[step] if move.after in alive]
-            alive = {move.before for move in self.moves[step]}
+    def _is_known(self, part: Part) -> bool:
+        return self.fronts.is_known(part.problem, part.residence)
 
-    def best(self, objective: Objective, limits: TotalLimits) -> Plan | None:
-        """The best plan within limits."""
-        found = self._least(objective, limits, lambda one: one.front)
-        if found is None:
-            return None
-        energy, cycles, way = found
-        used = [self._front(step, move.residence) for step, (move, _) in enumerate(way)]
-        floor = found if self.proved else self._least(objective, limits, lambda one: one.floor)
+    def _front(self, part: Part) -> OptimalFront | None:
+        return self.fronts.of(part.problem, part.residence)
+
+    def _ratio(self, step: int) -> tuple[float, float]:
+        """How much more energy and cycles the best mappings of a step by itself need than is compulsory."""
+        part = next(move for move in self.course.moves[step] if move.fused is None).parts[0]
+        front, floor = self._front(part), self.floors.of(part)
+        assert front is not None
+        energy, cycles = front.front.energy_pj.min().item(), front.front.cycles.min().item()
+        return (energy / floor.energy if floor.energy else 1.0), (cycles / floor.cycles if floor.cycles else 1.0)
+
+    def _best(self, kind: str) -> Found | None:
+        return best_way(self.course.moves, lambda move: self._points(move, kind), self.objective, self.limits)
+
+    def _points(self, move: Move, kind: str) -> Points | None:
+        """What a move may cost: "front" only where it is known, "floor" at least, "guess" about."""
+        key = id(move), kind
+        if key not in self.points:
+            self.points[key] = self._found(move, kind)
+        return self.points[key]
+
+    def _found(self, move: Move, kind: str) -> Points | None:
+        rows = []
+        for part in move.parts:
+            if self._is_known(part):
+                front = self._front(part)
+                if front is None:
+                    return None
+                some: LayerFront = front.floor if kind == "floor" else front.front
+                rows.append((some.energy_pj * part.count, some.cycles * part.count))
+            elif kind == "front":
+                return None
+            else:
+                energy, cycles = self.floors.total([part])
+                ratio = self.ratios[part.step] if kind == "guess" else (1.0, 1.0)
+                pair = torch.tensor([energy * ratio[0], cycles * ratio[1]], dtype=torch.float64)
+                rows.append((pair[:1], pair[1:]))
+        return Points.total(rows)
+
+    def _better(self) -> None:
+        """Take the best way through moves whose fronts are known."""
+        found = self._best("front")
+        if found is None or (self.plan and self._rank(found) >= self._rank(self.plan)):
+            return
+        stretches = []
+        for move, picks in found.way:
+            mappings = []
+            for part, at in zip(move.parts, picks, strict=True):
+                front = self._front(part)
+                assert front is not None
+                mappings.append(front.front.mappings[at])
+            last = move.fused.last if move.fused else move.start
+            stretches.append(Stretch(move.start, last, move.parts, tuple(mappings), move.fused))
+        self.plan = Plan(
+            found.energy_pj,
+            found.cycles,
+            self._residents(found),
+            tuple(stretches),
+            0.0,
+            proved=False,
+            evaluated=self.fronts.evaluated,
+        )
+        self.improved(self.plan)
+
+    def _prove(self) -> None:
+        """Say of the plan what no choice goes below."""
+        if self.plan is None:
+            return
+        sure = all(
+            self._is_known(part) and ((front := self._front(part)) is None or front.proved)
+            for move in self.moves
+            for part in move.parts
+        )
+        floor = self._best("floor")
         assert floor is not None
-        return Plan(
-            energy,
-            cycles,
-            self._residents(way),
-            tuple(front.front.mappings[k] for front, (_, k) in zip(used, way, strict=True) if front is not None),
-            tuple(move.residence for move, _ in way),
-            least_of(objective, *floor[:2]),
-            self.proved,
+        lower = min(self._rank(floor), self._rank(self.plan))
+        untried = {id(move.fused) for move in self.moves if move.fused and not all(map(self._is_known, move.parts))}
+        proved = sure or lower >= self._rank(self.plan) * (1 - SAME)
+        self.plan = Plan(
+            self.plan.energy_pj,
+            self.plan.cycles,
+            self.plan.residents,
+            self.plan.stretches,
+            self._rank(self.plan) if proved else lower,
+            proved,
             self.fronts.evaluated,
+            0 if proved else len(untried),
         )
 
-    @property
-    def proved(self) -> bool:
-        """Whether the fronts of all moves are."""
-        fronts = (self._front(step, move.residence) for step, moves in enumerate(self.moves) for move in moves)
-        return all(front is not None and front.proved for front in fronts)
-
-    def _residents(self, way: "Way") -> tuple[tuple[Tensor, str], ...]:
-        found = []
-        for step, (move, _) in enumerate(way):
-            for tensor in self.tensors:
-                if tensor.steps[0] == step:
-                    level = dict(move.residence.homes).get(tensor.role(step, self.network.layer_of(step).problem)[-1])
-                    found += [] if level is None else [(tensor, level)]
-        return tuple(found)
-
-    def _least(
-        self, objective: Objective, limits: TotalLimits, points: Callable[[OptimalFront], LayerFront]
-    ) -> "tuple[float, float, Way] | None":
-        """(pJ, cycles, moves with points) of the best choice within limits among points of fronts."""
-        steps = [self._weighed(step, points) for step in range(len(self.moves))]
-        hulls = self._hulls(steps)
-        start = hulls[0][0]
-        corners = [Choice(e, t, ()) for e, t in zip(start.energy.tolist(), start.cycles.tolist(), strict=True)]
-        known = min((c.rank(objective)[0] for c in corners if c.keeps(limits)), default=inf)
-        sums = {0: _Sums.start()}
-        trail: list[dict[int, _Sums]] = []
-        for step, (moves, ahead) in enumerate(zip(self.moves, hulls[1:], strict=True)):
-            reached: dict[int, list[_Sums]] = {}
-            for number, move in enumerate(moves):
-                if move.before in sums:
-                    energy, cycles = steps[step][move.residence]
-                    reached.setdefault(move.after, []).append(sums[move.before].plus(energy, cycles, number))
-            sums = {}
-            for after, parts in reached.items():
-                joined = _Sums.join(parts)
-                rest = torch.from_numpy(np.stack([ahead[after].energy, ahead[after].cycles], 1))
-                running = joined.pick(still_open(joined.energy, joined.cycles, rest, objective, limits, known))
-                if len(running.energy):
-                    sums[after] = running.pick(unbeaten(running.energy, running.cycles))
-            if sum(len(one.energy) for one in sums.values()) > SUMS:
-                raise InvalidInput(f"the network has over {SUMS:,} sums of layers in the running")
-            trail.append(sums)
-        if 0 not in sums:
-            return None
-        last = sums[0]
-        ranks = [
-            Choice(e, t, ()).rank(objective) for e, t in zip(last.energy.tolist(), last.cycles.tolist(), strict=True)
-        ]
-        at = min(range(len(ranks)), key=ranks.__getitem__)
-        return float(last.energy[at]), float(last.cycles[at]), self._traced(trail, at)
-
-    def _traced(self, trail: "Sequence[dict[int, _Sums]]", at: int) -> "Way":
-        way, state = [], 0
-        for step in reversed(range(len(trail))):
-            held, number, point = (int(row[at]) for row in trail[step][state].came)
-            move = self.moves[step][number]
-            way.append((move, point))
-            at, state = held, move.before
-        return tuple(reversed(way))
-
-    def _weighed(
-        self, step: int, points: Callable[[OptimalFront], LayerFront]
-    ) -> dict[Residence, tuple[torch.Tensor, torch.Tensor]]:
-        """(pJ, cycles) of the points that a step may have, by residence, all its runs together."""
-        count = self.network.graph.steps[step].count
-        found = {}
-        for residence in {move.residence for move in self.moves[step]}:
-            front = self._front(step, residence)
-            assert front is not None
-            some = points(front)
-            found[residence] = some.energy_pj * count, some.cycles * count
-        return found
-
-    def _hulls(self, steps: Sequence[dict[Residence, tuple[torch.Tensor, torch.Tensor]]]) -> list[dict[int, Hull]]:
-        """By position, then by state, the hull of all sums that it may lead to."""
-        ahead = {0: Hull(np.zeros(1), np.zeros(1))}
-        hulls = [ahead]
-        for moves, points in zip(reversed(self.moves), reversed(steps), strict=True):
-            own = {residence: Hull.of(e.numpy(), t.numpy()) for residence, (e, t) in points.items()}
-            parts: dict[int, list[Hull]] = {}
-            for move in moves:
-                parts.setdefault(move.before, []).append(Hull.total([own[move.residence], ahead[move.after]]))
-            ahead = {state: _together(some) for state, some in parts.items()}
-            hulls.append(ahead)
-        return hulls[::-1]
-
-
-Way = tuple[tuple[Move, int], ...]
-"""For every step the move and the point of its front."""
-
-
-def _together(hulls: Sequence[Hull]) -> Hull:
-    """The hull of several."""
-    return Hull.of(np.concatenate([h.energy for h in hulls]), np.concatenate([h.cycles for h in hulls]))
-
-
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """Sums `[n]` that lead to a state, and how.
-
-    Attributes:
-        energy, cycles: pJ, cycles.
-        came: `[n]` each: the sum of the state before, the move, the point.
-    """
-
-    energy: torch.Tensor
-    cycles: torch.Tensor
-    came: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-
-    @staticmethod
-    def start() -> "_Sums":
-        zero, none = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.long)
-        return _Sums(zero, zero, (none, none, none))
-
-    def plus(self, energy: torch.Tensor, cycles: torch.Tensor, move: int) -> "_Sums":
-        """All sums with a point `[m]` more."""
-        held, point = (
-            axis.flatten()
-            for axis in torch.meshgrid(torch.arange(len(self.energy)), torch.arange(len(energy)), indexing="ij")
-        )
-        came = held, torch.full_like(held, move), point
-        return _Sums(self.energy[held] + energy[point], self.cycles[held] + cycles[point], came)
-
-    @staticmethod
-    def join(parts: "Sequence[_Sums]") -> "_Sums":
-        """All of several."""
-        came = [torch.cat(rows) for rows in zip(*(part.came for part in parts), strict=True)]
-        return _Sums(
-            torch.cat([part.energy for part in parts]),
-            torch.cat([part.cycles for part in parts]),
-            (came[0], came[1], came[2]),
-        )
-
-    def pick(self, index: torch.Tensor) -> "_Sums":
-        """Some of them."""
-        a, b, c = self.came
-        return _Sums(self.energy[index], self.cycles[index], (a[index], b[index], c[index]))
+    def _residents(self, found: Found) -> tuple[tuple[Tensor, str], ...]:
+        kept: dict[int, str] = {}
+        for move, _ in found.way:
+            kept |= dict(move.held)
+        return tuple((self.course.tensors[i], level) for i, level in sorted(kept.items()))

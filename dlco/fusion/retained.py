@@ -3,7 +3,8 @@
 An operand that is retained in a memory lies there whole. Levels beyond it bypass the operand, so that the cost model
 charges nothing further out: no reads of DRAM, no fills of the memory; what lies inside is filled from it, however the
 loops of the levels beyond it step, as from any outermost level. What the memory has left for the tiles of the other
-operands is its capacity less all that it retains, of this layer or of others.
+operands is its capacity less all that it retains, of this layer or of others. An operand that is to be retained from
+this layer on is loaded: the levels beyond have no loop of it, so that its one tile in the memory is all of it.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +19,7 @@ from dlco.exact.layer_front import LayerFront
 from dlco.exact.optimal import NoMapping, OptimalFront, check_begun, check_covered, found_by, so_often
 from dlco.exact.tables import LayerTables
 from dlco.hardware.architecture import Architecture
-from dlco.hardware.constraints import Constraints
+from dlco.hardware.constraints import Constraints, SlotConstraint
 from dlco.mapping.mapping import Mapping
 from dlco.workload.problem import Problem
 
@@ -35,10 +36,12 @@ class Residence:
     Attributes:
         homes: of its own operands.
         taken: of every memory that retains anything, own operands included.
+        loaded: of its own operands, those that come from outside and are there whole afterwards; no part of `taken`.
     """
 
     homes: Homes = ()
     taken: Taken = ()
+    loaded: Homes = ()
 
     def machine(self, architecture: Architecture) -> Architecture | None:
         """The machine that is left for tiles, levels beyond a home bypassing what is retained there.
@@ -57,6 +60,14 @@ class Residence:
                 levels[at] = replace(levels[at], bypass=levels[at].bypass | {space})
         return replace(architecture, levels=tuple(levels))
 
+    def constraints(self, architecture: Architecture, more: Constraints | None = None) -> Constraints | None:
+        """Constraints on mappings, beside others, that operands be loaded whole."""
+        for space, name in self.loaded:
+            beyond = architecture.levels[architecture.index(name) + 1 :]
+            whole = Constraints(tuple(SlotConstraint(level.name, "temporal", without=(space,)) for level in beyond))
+            more = whole.joined(more)
+        return more
+
     def holds(self, problem: Problem, architecture: Architecture, mapping: Mapping) -> bool:
         """Whether the memories have room for a mapping's tiles beside all that is retained."""
         for name, taken in self.taken:
@@ -70,7 +81,8 @@ class Residence:
     def crowds(self, other: "Residence") -> bool:
         """Whether the same operands are retained as in another one, and no less room is taken anywhere."""
         taken = dict(self.taken)
-        return self.homes == other.homes and all(taken.get(name, 0) >= words for name, words in other.taken)
+        same = (self.homes, self.loaded) == (other.homes, other.loaded)
+        return same and all(taken.get(name, 0) >= words for name, words in other.taken)
 
     def bypass(self, architecture: Architecture) -> list[frozenset[str]]:
         """`[levels]` what each level bypasses since it is retained further in."""
@@ -124,6 +136,7 @@ def retained_front(
     machine = residence.machine(architecture)
     if machine is None:
         return None
+    constraints = residence.constraints(architecture, constraints)
     case = Case(problem, machine, constraints)
     check_covered(case)
     search = FrontSearch(RetainedTables(problem, machine, constraints, homes=residence.homes))
@@ -168,6 +181,10 @@ class Fronts:
         if residence not in known:
             known[residence] = self._found(problem, residence, known)
         return known[residence]
+
+    def is_known(self, problem: Problem, residence: Residence) -> bool:
+        """Whether the front has been asked for."""
+        return residence in self.known.get(problem, {})
 
     def _found(
         self, problem: Problem, residence: Residence, known: dict[Residence, OptimalFront | None]

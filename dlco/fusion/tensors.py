@@ -11,7 +11,7 @@ stands for, where a part of the operand that reads it comes from outside the net
 a loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from math import inf
 
@@ -96,7 +96,7 @@ def tensors_of(
         levels = tuple(
             name
             for name in shared_memories(architecture)
-            if _may_stay({space for _, space in roles}, name, architecture, stated(architecture, constraints))
+            if may_stay({space for _, space in roles}, name, architecture, stated(architecture, constraints))
             and most <= architecture.level(name).usable_capacity
         )
         if levels:
@@ -104,7 +104,7 @@ def tensors_of(
     return tuple(sorted(found, key=lambda tensor: tensor.steps))
 
 
-def _may_stay(spaces: set[str], level: str, architecture: Architecture, constraints: Constraints) -> bool:
+def may_stay(spaces: Set[str], level: str, architecture: Architecture, constraints: Constraints) -> bool:
     """Whether a memory may keep dataspaces, and all levels beyond it bypass them."""
     at = architecture.index(level)
     if spaces & architecture.levels[at].bypass or constraints.bypassed_of(level, sorted(spaces)):
@@ -144,11 +144,11 @@ def _words(network: Network, step: int) -> int:
     graph, problem = network.graph, network.layer_of(step).problem
     views = [problem.words(problem.result)]
     for edge in graph.outputs[step]:
-        if edge.space is not None and _alone(network, edge.target, edge.space):
+        if edge.space is not None and alone(network, edge.target, edge.space):
             views.append(network.layer_of(edge.target).problem.words(edge.space))
     return max(views)
 
 
-def _alone(network: Network, step: int, space: str) -> bool:
+def alone(network: Network, step: int, space: str) -> bool:
     """Whether a dataspace of a step is one step's result alone."""
     return sum(edge.space == space for edge in network.graph.inputs[step]) == 1

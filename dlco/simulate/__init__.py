@@ -3,6 +3,7 @@
 It shares no formula with `dlco.cost`, and knows nothing of it.
 """
 
+from dlco.simulate.chain import ChainExecution, execute_chain
 from dlco.simulate.counts import AccessCounts, count_accesses
 from dlco.simulate.engine import simulate_timing
 from dlco.simulate.execute import Execution, execute
@@ -15,6 +16,7 @@ from dlco.workload.density import Density
 
 __all__ = [
     "AccessCounts",
+    "ChainExecution",
     "Density",
     "Execution",
     "GemminiTime",
@@ -29,6 +31,7 @@ __all__ = [
     "chrome_trace",
     "count_accesses",
     "execute",
+    "execute_chain",
     "plot_timing",
     "simulate",
     "simulate_gemmini",

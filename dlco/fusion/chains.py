@@ -1,0 +1,253 @@
+"""Which chains of a network's steps may be executed tile by tile on a machine, and into what tiles they are cut.
+
+A chain is a stretch of the course all of whose results but the last are read within it alone, each by itself. Tiles are
+cut along one dimension or two of the last result that go through all of the chain: sizes are the divisors of the bound
+and its parts by powers of two, of two dimensions the latter alone. For every chain, cut, halo and home of the weights
+the few sizes are taken up that are likely best (`CROWDED`); `Candidates.listed` says how many fit in all.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations, product
+
+from dlco.bound.compulsory import Floor, problem_floor
+from dlco.errors import InvalidInput
+from dlco.fusion.retained import Homes, Residence, Taken
+from dlco.fusion.tensors import alone, may_stay, shared_memories
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
+from dlco.hardware.space import as_space
+from dlco.mapping.constraints import stated
+from dlco.workload.graph import Network
+from dlco.workload.problem import Problem
+from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, STREAMED, Chain, Link, Tiled, Tiling
+
+LAYERS = 8  # of a chain, at most
+CROWDED = (0.9, 0.5)  # shares of a memory that the chain itself may take: the tiles that move least, for each
+
+
+@dataclass(frozen=True)
+class Part:
+    """A problem that runs so often in a step, and what is retained meanwhile."""
+
+    step: int
+    problem: Problem
+    count: int
+    residence: Residence
+
+
+@dataclass(frozen=True)
+class Fused:
+    """A chain executed tile by tile.
+
+    Attributes:
+        first, last: positions of its steps in the course.
+        tiled: its layers and how they are cut.
+        level: the memory where its results stay.
+    """
+
+    first: int
+    last: int
+    tiled: Tiled
+    level: str
+
+    def loaded(self, retained: Iterable[tuple[int, str]] = ()) -> tuple[tuple[str, ...], ...]:
+        """`[layers]` the weights that stay from the first tile on; (step, dataspace) of what is retained anyway."""
+        if self.tiled.tiling.weights == STREAMED:
+            return ((),) * len(self.tiled.chain.problems)
+        known = set(retained)
+        return tuple(
+            tuple(space for space in self.tiled.weights(layer) if (self.first + layer, space) not in known)
+            for layer in range(len(self.tiled.chain.problems))
+        )
+
+    def room(self) -> int:
+        """Words of the level that the chain takes, whatever the mappings, while nothing else is retained."""
+        chain, tiled = self.tiled.chain, self.tiled
+        weights = [sum(map(problem.words, own)) for problem, own in zip(chain.problems, self.loaded(), strict=True)]
+        return sum(weights) + max(tiled.held(layer) for layer in range(len(chain.problems)))
+
+    def parts(self, homes: dict[tuple[int, str], str] | None = None, taken: Taken = ()) -> tuple[Part, ...]:
+        """All that runs, tiles of one shape as one.
+
+        Args:
+            homes: by (step, dataspace) the memories of what is retained whole while the chain runs.
+            taken: words that this takes there.
+        """
+        homes = homes or {}
+        chain, loaded = self.tiled.chain, self.loaded(homes)
+        weights = [
+            sum(problem.words(space) for space in spaces)
+            for problem, spaces in zip(chain.problems, loaded, strict=True)
+        ]
+        found: dict[tuple[int, Problem, Residence], int] = {}
+        for run, count in self.tiled.parts():
+            step, names = self.first + run.layer, [space.name for space in run.problem.dataspaces]
+            own = {space: homes[step, space] for space in names if (step, space) in homes}
+            own |= dict.fromkeys(chain.inner(run.layer), self.level)
+            loads: Homes = ()
+            words = self.tiled.held(run.layer) + sum(weights)
+            if run.first:
+                loads = tuple((space, self.level) for space in sorted(loaded[run.layer]))
+                words -= weights[run.layer]
+            else:
+                own |= dict.fromkeys(loaded[run.layer], self.level)
+            room = dict(taken)
+            room[self.level] = room.get(self.level, 0) + words
+            residence = Residence(tuple(sorted(own.items())), tuple(sorted(room.items())), loads)
+            key = step, run.problem, residence
+            found[key] = found.get(key, 0) + count
+        return tuple(Part(step, problem, count, residence) for (step, problem, residence), count in found.items())
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Chains in tiles.
+
+    Attributes:
+        chosen: those that are taken up.
+        listed: how many tilings fit in all.
+    """
+
+    chosen: tuple[Fused, ...]
+    listed: int
+
+
+def chains_of(network: Network, most: int = LAYERS) -> Iterator[tuple[int, int, Chain]]:
+    """(first step, last step, chain) of all stretches of up to so many steps that may be executed tile by tile."""
+    graph = network.graph
+    for first in range(len(graph.steps)):
+        for last in range(first + 1, min(first + most, len(graph.steps))):
+            within = range(first, last)
+            edges = [e for at in within for e in graph.outputs[at]]
+            if any(graph.steps[at].count > 1 for at in (*within, last)) or any(at in graph.results for at in within):
+                break
+            if any(e.space is None or not alone(network, e.target, e.space) for e in edges):
+                break
+            if any(e.target > last for e in edges):
+                continue
+            links = tuple(Link(e.source - first, e.target - first, str(e.space)) for e in edges)
+            problems = tuple(network.layer_of(at).problem for at in (*within, last))
+            try:
+                chain = Chain(problems, links)
+            except InvalidInput:  # shapes that do not match: something between them moves elements about
+                continue
+            if chain.axes:
+                yield first, last, chain
+
+
+def candidates_of(
+    network: Network,
+    architecture: Architecture,
+    constraints: Constraints | None = None,
+    *,
+    most: int = LAYERS,
+    every: bool = False,
+) -> Candidates:
+    """The chains of a network in tiles that a machine may have room for.
+
+    Args:
+        network: with its graph.
+        architecture: the machine.
+        constraints: on mappings, beside the machine's.
+        most: layers of a chain at most.
+        every: whether all sizes are taken up, not the likely best ones alone.
+    """
+    chosen: list[Fused] = []
+    listed = 0
+    fixed = stated(architecture, constraints)
+    for level in shared_memories(architecture):
+        room = architecture.level(level).usable_capacity
+        for first, last, chain in chains_of(network, most):
+            inner = frozenset().union(*(chain.inner(layer) for layer in range(len(chain.problems))))
+            if not may_stay(inner, level, architecture, fixed):
+                continue
+            for group in _groups(chain):
+                some = [Fused(first, last, Tiled(chain, tiling), level) for tiling in group]
+                outside = frozenset().union(*some[0].loaded())
+                if group[0].weights == RESIDENT and not (outside and may_stay(outside, level, architecture, fixed)):
+                    continue
+                fitting = [(words, one) for one in some if (words := one.room()) < room]
+                listed += len(fitting)
+                chosen += [one for _, one in fitting] if every else _likely(fitting, architecture)
+    return Candidates(tuple(chosen), listed)
+
+
+def _groups(chain: Chain) -> Iterator[list[Tiling]]:
+    """Tilings of the same cuts, halo and weights, each group with all its sizes."""
+    last = chain.problems[-1].sizes
+    whole = {dim: last[dim] for dim in chain.axes if last[dim] > 1}
+    slides = {dim for dim, axis in chain.axes.items() if any(w.span > w.step for w in axis.windows)}
+    cuts: list[tuple[str, ...]] = [(dim,) for dim in whole]
+    for pair in permutations(whole, 2):
+        if slides.issuperset(pair) or pair == tuple(dim for dim in whole if dim in pair):  # else the order is all one
+            cuts.append(pair)
+    for cut in cuts:
+        for halo in (KEPT, RECOMPUTED) if slides.intersection(cut) else (KEPT,):
+            if halo == RECOMPUTED and cut != tuple(dim for dim in whole if dim in cut):
+                continue
+            for weights in (STREAMED, RESIDENT):
+                grids = [_sizes(whole[dim], finely=len(cut) == 1) for dim in cut]
+                yield [Tiling(tuple(zip(cut, sizes, strict=True)), halo, weights) for sizes in product(*grids)]
+
+
+def _sizes(bound: int, *, finely: bool) -> list[int]:
+    """Extents of tiles: the bound by powers of two, rounded up, and where it is looked at finely all its divisors."""
+    found = {-(-bound // 2**k) for k in range(1, bound.bit_length() + 1)}
+    if finely:
+        found |= {n for n in range(1, bound) if bound % n == 0}
+    return sorted(found - {bound})
+
+
+def _likely(fitting: list[tuple[int, Fused]], architecture: Architecture) -> list[Fused]:
+    """Of (room, tiling) that differ in size alone, for every share of the memory the likely best."""
+    chosen: list[Fused] = []
+    guessed = [(_guess(one, architecture), words, one) for words, one in fitting]
+    for share in CROWDED:
+        inside = [
+            (guess, words)
+            for guess, words, one in guessed
+            if words <= share * architecture.level(one.level).usable_capacity
+        ]
+        if inside:
+            best = min(inside)
+            chosen += [one for guess, words, one in guessed if (guess, words) == best][:1]
+    return chosen[:1] if len(chosen) > 1 and chosen[0] is chosen[1] else chosen
+
+
+def _guess(one: Fused, architecture: Architecture) -> float:
+    """About the energy times cycles of a chain, by its MACs and what it moves beyond the chip; says what to try."""
+    outer, inner, tiled = architecture.levels[-1], architecture.levels[0], one.tiled
+    macs = words = 0
+    for layer, (problem, loaded) in enumerate(zip(tiled.chain.problems, one.loaded(), strict=True)):
+        macs += tiled.macs(layer)
+        for space in {space.name for space in problem.dataspaces} - tiled.chain.inner(layer):
+            words += problem.words(space) if space in loaded else tiled.words(layer, space)
+    energy = macs * (architecture.mac_pj + 3 * inner.read_pj) + words * outer.read_pj / outer.block_size
+    return energy * max(macs / architecture.macs, words / min(outer.read_bandwidth, outer.shared_bandwidth))
+
+
+@dataclass
+class Floors:
+    """What parts need at least on a machine, each computed once: pJ and cycles of one run."""
+
+    architecture: Architecture
+
+    def of(self, part: Part) -> Floor:
+        """The compulsory work of a part's problem where its operands are retained."""
+        key = part.problem, part.residence.homes
+        if key not in self._known:
+            machine = Residence(part.residence.homes).machine(self.architecture)
+            assert machine is not None
+            self._known[key] = problem_floor(part.problem, as_space(machine))
+        return self._known[key]
+
+    def total(self, parts: Iterable[Part]) -> tuple[float, float]:
+        """(pJ, cycles) of all runs of some parts."""
+        pairs = [(self.of(part), part.count) for part in parts]
+        return sum(f.energy * n for f, n in pairs), sum(f.cycles * n for f, n in pairs)
+
+    @cached_property
+    def _known(self) -> dict[tuple[Problem, Homes], Floor]:
+        return {}

@@ -1,0 +1,141 @@
+"""The states between the steps of a network, and the moves between them: one step each, or a chain in tiles.
+
+A state says which tensors are retained and still to be read, with the memory of each. A move leads from a state before
+a step to one after that step, or after the last step of a chain that is executed tile by tile. What is retained while
+something runs decides its exact front (`retained`); nothing else of the choices does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from dlco.errors import NotSupported
+from dlco.exact.optimal import NoMapping
+from dlco.fusion.chains import Fused, Part
+from dlco.fusion.retained import Fronts, Residence, Taken
+from dlco.fusion.tensors import Tensor
+from dlco.workload.graph import Network
+
+STATES = 4096  # of the choices between two steps, at most
+
+State = tuple[tuple[int, str], ...]
+"""(tensor by index, memory) of what is retained and still to be read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """What leads from one state to another: states by index.
+
+    Attributes:
+        start: the position of its first step; it ends where it is listed.
+        before, after: the states.
+        parts: what runs.
+        held: what is retained whole meanwhile.
+        fused: where it is a chain in tiles.
+    """
+
+    start: int
+    before: int
+    after: int
+    parts: tuple[Part, ...]
+    held: State
+    fused: Fused | None = None
+
+
+class Course:
+    """The states before and after every step, and the moves between them.
+
+    Attributes:
+        states: by position, 0 before the first step.
+        moves: `[steps]` those that end after each step.
+
+    Raises:
+        NotSupported: too many tensors are to be read at once; or (`NoMapping`) a step has no mapping that fits.
+    """
+
+    def __init__(self, network: Network, tensors: Sequence[Tensor], fused: Sequence[Fused], fronts: Fronts) -> None:
+        self.network, self.tensors, self.fused, self.fronts = network, tensors, fused, fronts
+        self.states: list[list[State]] = [[()]]
+        self.moves: list[list[Move]] = []
+
+    def advance(self) -> None:
+        """List the states after the next step and the moves that end there."""
+        step = len(self.moves)
+        ways = [*self._alone(step), *(way for one in self.fused if one.last == step for way in self._tiled(one))]
+        index: dict[State, int] = {}
+        moves = []
+        for start, before, held, parts, fused in ways:
+            left = tuple((i, level) for i, level in held if self.tensors[i].ends > step)
+            moves.append(Move(start, before, index.setdefault(left, len(index)), parts, held, fused))
+        if not any(move.fused is None for move in moves):
+            layer = self.network.layer_of(step)
+            raise NoMapping(
+                f"no mapping of layer {layer.name!r}, bounds {layer.problem.sizes}, fits "
+                f"{self.fronts.architecture.name!r}"
+            )
+        if len(index) > STATES:
+            raise NotSupported(
+                f"after step {step} there are {len(index):,} choices of what is retained; up to {STATES:,} are covered"
+            )
+        self.states.append(list(index))
+        self.moves.append(moves)
+
+    def _alone(self, step: int) -> "list[Way]":
+        """The ways of running a step by itself, of which a mapping fits each."""
+        count, problem = self.network.graph.steps[step].count, self.network.layer_of(step).problem
+        ways: list[Way] = []
+        for before, held in self._chosen(step, step):
+            homes, taken = self._held(step, step, held)
+            own = tuple(sorted((space, level) for (_, space), level in homes.items()))
+            parts = (Part(step, problem, count, Residence(own, taken)),)
+            ways.append((step, before, held, parts, None))
+        ways.sort(key=lambda way: sum(words for _, words in way[3][0].residence.taken))  # little room first
+        return [way for way in ways if self.fronts.of(problem, way[3][0].residence) is not None]
+
+    def _tiled(self, one: Fused) -> "list[Way]":
+        """The ways of running a chain in tiles for which there is room, as far as is known."""
+        ways: list[Way] = []
+        for before, held in self._chosen(one.first, one.last):
+            homes, taken = self._held(one.first, one.last, held)
+            parts = one.parts(homes, taken)
+            if all(self._has_room(part.residence.taken) for part in parts):
+                ways.append((one.first, before, held, parts, one))
+        return ways
+
+    def _has_room(self, taken: Taken) -> bool:
+        return all(words < self.fronts.architecture.level(name).usable_capacity for name, words in taken)
+
+    def _chosen(self, first: int, last: int) -> list[tuple[int, State]]:
+        """(state before steps, what is retained while they run), with all choices for what the last of them writes."""
+        born = [i for i, tensor in enumerate(self.tensors) if tensor.steps[0] == last]
+        found = []
+        for before, state in enumerate(self.states[first]):
+            for chosen in product(*([None, *self.tensors[i].levels] for i in born)):
+                new = ((i, level) for i, level in zip(born, chosen, strict=True) if level is not None)
+                found.append((before, (*state, *new)))
+        return found
+
+    def _held(self, first: int, last: int, held: State) -> tuple[dict[tuple[int, str], str], Taken]:
+        """(homes of operands by step and dataspace, words taken) while steps run with this retained."""
+        taken: dict[str, int] = {}
+        homes: dict[tuple[int, str], str] = {}
+        for i, level in held:
+            tensor = self.tensors[i]
+            words = max(tensor.words_at(step) for step in range(first, last + 1))
+            taken[level] = taken.get(level, 0) + words
+            for step in range(first, last + 1):
+                homes |= {(step, space): level for space in tensor.role(step, self.network.layer_of(step).problem)}
+        return homes, tuple(sorted((name, words) for name, words in taken.items() if words))
+
+    def prune(self) -> None:
+        """Leave out moves to states that lead nowhere, which a step had no room for."""
+        alive: list[set[int]] = [set() for _ in self.states]
+        alive[-1] = {0} if self.states[-1] else set()
+        for step in reversed(range(len(self.moves))):
+            self.moves[step] = [move for move in self.moves[step] if move.after in alive[step + 1]]
+            for move in self.moves[step]:
+                alive[move.start].add(move.before)
+
+
+Way = tuple[int, int, State, tuple[Part, ...], Fused | None]
+"""A move whose state after it has no index yet."""

@@ -1,0 +1,181 @@
+"""The best way through a course: sums of (energy, cycles) by state, pruned by what each state may lead to.
+
+Of the sums that lead to a state those are kept that no other beats in both and that may still become the best: whatever
+is to come, it lies in the lower convex hull of all that the state may lead to, which is had by going backwards.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+import torch
+
+from dlco.bound.region import TotalLimits
+from dlco.design.dominance import unbeaten
+from dlco.design.objective import Objective
+from dlco.errors import InvalidInput
+from dlco.exact.combine import SUMS, Choice, still_open
+from dlco.exact.sums import Hull
+from dlco.fusion.course import Move
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """What a move may cost, all its runs together.
+
+    Attributes:
+        energy, cycles: `[n]` pJ and cycles.
+        picks: `[n, parts]` the point of every part's front.
+    """
+
+    energy: torch.Tensor
+    cycles: torch.Tensor
+    picks: torch.Tensor
+
+    @staticmethod
+    def total(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> "Points":
+        """All sums of one point of each part, (pJ, cycles) `[n]`, that no other sum beats."""
+        energy = cycles = torch.zeros(1, dtype=torch.float64)
+        picks = torch.zeros(1, 0, dtype=torch.long)
+        for own_energy, own_cycles in parts:
+            held, point = _pairs(len(energy), len(own_energy))
+            energy, cycles = energy[held] + own_energy[point], cycles[held] + own_cycles[point]
+            keep = unbeaten(energy, cycles)
+            energy, cycles = energy[keep], cycles[keep]
+            picks = torch.cat([picks[held], point[:, None]], 1)[keep]
+        return Points(energy, cycles, picks)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best way through a course: its totals, and its moves with the point of each part."""
+
+    energy_pj: float
+    cycles: float
+    way: tuple[tuple[Move, tuple[int, ...]], ...]
+
+
+def best_way(
+    moves: Sequence[Sequence[Move]],
+    points: Callable[[Move], Points | None],
+    objective: Objective,
+    limits: TotalLimits,
+) -> Found | None:
+    """The way of least objective within limits; None where none keeps them.
+
+    Args:
+        moves: by the step after which they end.
+        points: what a move may cost; None for one that is left out.
+        objective: latency, energy or EDP.
+        limits: on totals.
+    """
+    costs = [[(move, own) for move in some if (own := points(move)) is not None] for some in moves]
+    hulls = _hulls(costs)
+    if 0 not in hulls[0]:
+        return None
+    start = hulls[0][0]
+    corners = [Choice(e, t, ()) for e, t in zip(start.energy.tolist(), start.cycles.tolist(), strict=True)]
+    known = min((c.rank(objective)[0] for c in corners if c.keeps(limits)), default=inf)
+    trail: list[dict[int, _Sums]] = [{0: _Sums.start()}]
+    for step, some in enumerate(costs):
+        reached: dict[int, list[_Sums]] = {}
+        for number, (move, own) in enumerate(some):
+            if move.before in trail[move.start] and move.after in hulls[step + 1]:
+                reached.setdefault(move.after, []).append(trail[move.start][move.before].plus(own, number))
+        sums = {}
+        for after, parts in reached.items():
+            joined = _Sums.join(parts)
+            ahead = hulls[step + 1][after]
+            rest = torch.from_numpy(np.stack([ahead.energy, ahead.cycles], 1))
+            running = joined.pick(still_open(joined.energy, joined.cycles, rest, objective, limits, known))
+            if len(running.energy):
+                sums[after] = running.pick(unbeaten(running.energy, running.cycles))
+        if sum(len(one.energy) for one in sums.values()) > SUMS:
+            raise InvalidInput(f"the network has over {SUMS:,} sums of layers in the running")
+        trail.append(sums)
+    if 0 not in trail[-1]:
+        return None
+    last = trail[-1][0]
+    ranks = [Choice(e, t, ()).rank(objective) for e, t in zip(last.energy.tolist(), last.cycles.tolist(), strict=True)]
+    at = min(range(len(ranks)), key=ranks.__getitem__)
+    return Found(float(last.energy[at]), float(last.cycles[at]), _traced(costs, trail, at))
+
+
+Costs = Sequence[Sequence[tuple[Move, Points]]]
+
+
+def _hulls(costs: Costs) -> list[Mapping[int, Hull]]:
+    """By position, then by state, the hull of all sums that it may lead to."""
+    parts: list[dict[int, list[Hull]]] = [{} for _ in range(len(costs) + 1)]
+    hulls: list[dict[int, Hull]] = [{} for _ in parts]
+    hulls[-1] = {0: Hull(np.zeros(1), np.zeros(1))}
+    for step in reversed(range(len(costs))):
+        for move, own in costs[step]:
+            if move.after in hulls[step + 1]:
+                hull = Hull.of(own.energy.numpy(), own.cycles.numpy())
+                parts[move.start].setdefault(move.before, []).append(Hull.total([hull, hulls[step + 1][move.after]]))
+        # all moves that start at this position end further on, and have been listed
+        hulls[step] = {state: _together(some) for state, some in parts[step].items()}
+    return list(hulls)
+
+
+def _traced(costs: Costs, trail: "Sequence[Mapping[int, _Sums]]", at: int) -> tuple[tuple[Move, tuple[int, ...]], ...]:
+    way, state, position = [], 0, len(costs)
+    while position:
+        held, number, point = (int(row[at]) for row in trail[position][state].came)
+        move, own = costs[position - 1][number]
+        way.append((move, tuple(own.picks[point].tolist())))
+        at, state, position = held, move.before, move.start
+    return tuple(reversed(way))
+
+
+def _together(hulls: Sequence[Hull]) -> Hull:
+    """The hull of several."""
+    return Hull.of(np.concatenate([h.energy for h in hulls]), np.concatenate([h.cycles for h in hulls]))
+
+
+def _pairs(one: int, other: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """All pairs of indices."""
+    held, point = torch.meshgrid(torch.arange(one), torch.arange(other), indexing="ij")
+    return held.flatten(), point.flatten()
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Sums `[n]` that lead to a state, and how.
+
+    Attributes:
+        energy, cycles: pJ, cycles.
+        came: `[n]` each: the sum of the state before, the move, the point.
+    """
+
+    energy: torch.Tensor
+    cycles: torch.Tensor
+    came: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+    @staticmethod
+    def start() -> "_Sums":
+        zero, none = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.long)
+        return _Sums(zero, zero, (none, none, none))
+
+    def plus(self, own: Points, move: int) -> "_Sums":
+        """All sums with a point more."""
+        held, point = _pairs(len(self.energy), len(own.energy))
+        came = held, torch.full_like(held, move), point
+        return _Sums(self.energy[held] + own.energy[point], self.cycles[held] + own.cycles[point], came)
+
+    @staticmethod
+    def join(parts: "Sequence[_Sums]") -> "_Sums":
+        """All of several."""
+        came = [torch.cat(rows) for rows in zip(*(part.came for part in parts), strict=True)]
+        return _Sums(
+            torch.cat([part.energy for part in parts]),
+            torch.cat([part.cycles for part in parts]),
+            (came[0], came[1], came[2]),
+        )
+
+    def pick(self, index: torch.Tensor) -> "_Sums":
+        """Some of them."""
+        a, b, c = self.came
+        return _Sums(self.energy[index], self.cycles[index], (a[index], b[index], c[index]))
