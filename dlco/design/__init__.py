@@ -4,6 +4,7 @@ from dlco.design.budget import Budget
 from dlco.design.codesign import CoDesign, CoPoint
 from dlco.design.dominance import hypervolume, knee, nondominated
 from dlco.design.front import Front, FrontPoint
+from dlco.design.fused_chain import FusedChain
 from dlco.design.network_cost import LayerCost, NetworkCost
 from dlco.design.objective import OBJECTIVES
 from dlco.design.resident import Resident
@@ -17,6 +18,7 @@ __all__ = [
     "CoPoint",
     "Front",
     "FrontPoint",
+    "FusedChain",
     "LayerCost",
     "NetworkCost",
     "Resident",

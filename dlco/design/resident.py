@@ -1,11 +1,11 @@
 """`Resident`: a result that stays on the chip between the steps of a network, and whether all of them fit."""
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 
 from dlco.design.codec import Count
+from dlco.design.fused_chain import FusedChain, check_chains, runs_of
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -56,12 +56,35 @@ def words_tiled(
     )
 
 
+@dataclass(frozen=True)
+class _Run:
+    """What runs in a step: all of a layer, or a part of it in a tile.
+
+    Attributes:
+        step: in the course; `steps`: during which what is there stays there.
+        layer: its name.
+        problem: what runs.
+        homes: by dataspace, where it stays.
+        loads: dataspaces that are there whole afterwards.
+        taken: (level, words) that a chain takes beside the run's tiles.
+    """
+
+    step: int
+    steps: range
+    layer: str
+    problem: Problem
+    homes: dict[str, str]
+    loads: tuple[str, ...] = ()
+    taken: tuple[str, int] = ("", 0)
+
+
 def check_residents(
     layers: Sequence[Layer],
     architecture: Architecture,
     mappings: Dict[str, Mapping],
     course: Sequence[str],
     residents: Sequence[Resident],
+    chains: Sequence[FusedChain] = (),
     constraints: Constraints | None = None,
 ) -> None:
     """Raise `InvalidInput` unless layers run as often as the course says, and all that is retained has its room.
@@ -71,42 +94,69 @@ def check_residents(
         architecture: the machine.
         mappings: by layer; levels beyond an operand's home bypass it.
         course: names of the layers in the order in which they run; empty where nothing is retained.
-        residents: what is retained.
+        residents: what is retained whole.
+        chains: what runs tile by tile.
         constraints: on mappings, beside the machine's.
     """
     by_name = {layer.name: layer for layer in layers}
-    if not course and not residents:
+    if not course and not residents and not chains:
         return
     for name in course:
         if name not in by_name:
             raise InvalidInput(f"course of the solution names layer {name!r}; it has {', '.join(by_name)}")
-    runs = Counter(course)
+    check_chains(by_name, course, chains)
+    runs = runs_of(course, chains)
     for layer in layers:
         if runs[layer.name] != layer.count:
             raise InvalidInput(
                 f"course of the solution runs layer {layer.name!r} {runs[layer.name]} times; its count is {layer.count}"
             )
-    homes = _homes(by_name, course, residents)
+    problems = [by_name[name].problem for name in course]
+    for one in chains:
+        problems[one.first : one.last + 1] = one.chain.problems
+    homes = _homes(problems, residents)
     fixed = stated(architecture, constraints)
+    for run in _runs(by_name, course, chains, homes):
+        mapping = mappings[run.layer]
+        for space in run.problem.dataspaces:
+            _check_home(space.name, architecture, mapping, run.step, run.homes.get(space.name), fixed)
+        _check_run(run, architecture, mapping, residents)
+
+
+def _runs(
+    layers: Dict[str, Layer], course: Sequence[str], chains: Sequence[FusedChain], homes: Homes
+) -> Iterator[_Run]:
+    """Everything that runs, tiles of one shape as one."""
+    inside = {step for one in chains for step in range(one.first, one.last + 1)}
     for step, name in enumerate(course):
-        for space in by_name[name].problem.dataspaces:
-            _check_home(space.name, architecture, mappings[name], step, homes.get((step, space.name)), fixed)
-        _check_step(by_name[name].problem, architecture, mappings[name], step, homes, residents)
+        if step not in inside:
+            problem = layers[name].problem
+            own = {space.name: homes[step, space.name] for space in problem.dataspaces if (step, space.name) in homes}
+            yield _Run(step, range(step, step + 1), name, problem, own)
+    for one in chains:
+        steps = range(one.first, one.last + 1)
+        whole = {(step - one.first, space): level for (step, space), level in homes.items() if step in steps}
+        for run, _, name in one.named():
+            keeps = one.tiled.keeps(run, whole.keys())
+            own = {space: level for (layer, space), level in whole.items() if layer == run.layer}
+            own |= dict.fromkeys(keeps.homes, one.level)
+            step = one.first + run.layer
+            yield _Run(step, steps, name, run.problem, own, keeps.loads, (one.level, keeps.words))
 
 
-def _homes(layers: Dict[str, Layer], course: Sequence[str], residents: Sequence[Resident]) -> Homes:
+def _homes(problems: Sequence[Problem], residents: Sequence[Resident]) -> Homes:
     """Where each operand of each step is retained."""
     homes: Homes = {}
     for one in residents:
-        if not one.first < one.last < len(course) or any(not one.first < step <= one.last for step, _ in one.reads):
+        if not one.first < one.last < len(problems) or any(not one.first < step <= one.last for step, _ in one.reads):
             raise InvalidInput(
                 f"resident of the solution is written by step {one.first} and read until step {one.last}; it must be "
-                f"read between these, and there are {len(course)} steps"
+                f"read between these, and there are {len(problems)} steps"
             )
-        for step, space in ((one.first, layers[course[one.first]].problem.result), *one.reads):
+        for step, space in ((one.first, problems[one.first].result), *one.reads):
             if homes.setdefault((step, space), one.level) != one.level:
                 raise InvalidInput(f"residents of the solution put {space} of step {step} in two memories")
-            words = layers[course[step]].problem.words(space)
+            words = problems[step].words(space)
             parts = sum((step, space) in other.reads for other in residents)
             if parts <= 1 and one.words < words:
                 raise InvalidInput(
@@ -136,21 +186,25 @@ def _check_home(
         )
 
 
-def _check_step(
-    problem: Problem,
-    architecture: Architecture,
-    mapping: Mapping,
-    step: int,
-    homes: Homes,
-    residents: Sequence[Resident],
-) -> None:
-    for level in {one.level for one in residents}:
-        taken = words_retained(residents, level, step)
-        own = {space.name for space in problem.dataspaces if homes.get((step, space.name)) == level}
-        tiles = words_tiled(problem, architecture, mapping, level, own)
+def _check_run(run: _Run, architecture: Architecture, mapping: Mapping, residents: Sequence[Resident]) -> None:
+    """Raise `InvalidInput` unless a run's tiles have room beside what is retained, and it loads what is to stay."""
+    levels = {one.level for one in residents} | ({run.taken[0]} if run.taken[0] else set())
+    for level in levels:
+        there = {number for step in run.steps for number, one in enumerate(residents) if one.is_there(step)}
+        taken = sum(residents[number].words for number in there if residents[number].level == level)
+        taken += run.taken[1] if run.taken[0] == level else 0
+        own = {space for space, home in run.homes.items() if home == level}
+        tiles = words_tiled(run.problem, architecture, mapping, level, own)
         room = architecture.level(level).usable_capacity
         if taken and taken + tiles > room:
             raise InvalidInput(
-                f"step {step} of the solution has {taken} words retained in {level} and {tiles} of tiles; there is "
+                f"step {run.step} of the solution has {taken} words retained in {level} and {tiles} of tiles; there is "
                 f"room for {room:g}"
+            )
+    for space in run.loads:
+        words = tile_words(run.problem, mapping)[run.taken[0]][space]
+        if words != run.problem.words(space):
+            raise InvalidInput(
+                f"step {run.step} of the solution loads {words} words of {space} into {run.taken[0]}; all "
+                f"{run.problem.words(space)} must stay there"
             )

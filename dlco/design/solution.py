@@ -13,6 +13,7 @@ from dlco.design.budget import SAME, Budget, Conflict, broken_limits
 from dlco.design.codec import Count, Figure, check_figure, check_word, decode
 from dlco.design.document import Document
 from dlco.design.frame import Rows, to_csv, to_frame
+from dlco.design.fused_chain import FusedChain
 from dlco.design.history import HistoryPoint
 from dlco.design.network_cost import LayerCost, NetworkCost, evaluate_network
 from dlco.design.objective import Objective
@@ -63,11 +64,13 @@ class Solution(Document):
         constraints: on mappings, that `solve` was given beside the hardware's own.
         course: where results may stay on the chip, names of the layers in the order in which they run; then a layer
             that runs under several mappings is several. Empty otherwise.
-        residents: what stays on the chip.
+        residents: what stays on the chip whole.
+        chains: what runs tile by tile, so that parts of results stay; then layers are parts, one for each shape of
+            them, which run as often as there are tiles of it.
     """
 
     KIND = "dlco solution"
-    LATER = frozenset("imperfect keep conflicts history effort space constraints proof course residents".split())
+    LATER = frozenset("imperfect keep conflicts history effort space constraints proof course residents chains".split())
 
     status: str
     message: str
@@ -93,6 +96,7 @@ class Solution(Document):
     proof: str = ""
     course: tuple[str, ...] = ()
     residents: tuple[Resident, ...] = ()
+    chains: tuple[FusedChain, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "objective", Objective.parse(self.objective))
@@ -211,7 +215,7 @@ class Solution(Document):
                 elif name == "network" and not part[name]["mesh"]:
                     del part[name]["mesh"]
         unsaid = [name for name in ("space", "constraints") if data[name] is None]
-        unsaid += [name for name in ("course", "residents") if not data[name]]
+        unsaid += [name for name in ("course", "residents", "chains") if not data[name]]
         return {name: value for name, value in data.items() if name not in unsaid}
 
     @classmethod
@@ -229,7 +233,8 @@ class Solution(Document):
         check_word("keep of the solution", self.keep, KEEPS)
         _check_complete(self)
         _check_figures(self, data.get("gap", self.gap))
-        check_residents(self.layers, self.architecture, self.mappings, self.course, self.residents, self.constraints)
+        stays = self.course, self.residents, self.chains
+        check_residents(self.layers, self.architecture, self.mappings, *stays, self.constraints)
         _check_limits(self)
         _check_history(self)
         _check_space(self)

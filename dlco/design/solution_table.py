@@ -82,6 +82,7 @@ def solution_tables(solution: Solution) -> list[Table]:
     """Totals, machine and layers; and what more of the machine is worth, where that is known."""
     tables = [_totals(solution), machine_table(solution.architecture), _layers(solution)]
     tables += [resident_table(solution)] if solution.course else []
+    tables += [chain_table(solution)] if solution.chains else []
     return tables + sensitivity_tables(solution.known_sensitivities)
 
 
@@ -169,6 +170,30 @@ def resident_table(solution: Solution) -> Table:
         rows,
         text_columns=frozenset({0, 3, 5}),
         note=f"Of {len(solution.course)} steps. All other results go through the outermost level.",
+    )
+
+
+def chain_table(solution: Solution) -> Table:
+    """A row for every chain that runs tile by tile."""
+    rows = tuple(
+        (
+            f"{one.first + 1} to {one.last + 1}",
+            clip(f"{solution.course[one.first]} ... {solution.course[one.last]}", SPATIAL_WIDTH),
+            " x ".join(f"{dim}{size}" for dim, size in one.tiling.cut),
+            f"{one.tiled.tiles:,}",
+            one.tiling.halo,
+            one.tiling.weights,
+            one.level,
+            f"{max(one.words(step) for step in range(one.first, one.last + 1)):,}",
+        )
+        for one in solution.chains
+    )
+    return Table(
+        "Tile by tile",
+        ("steps", "layers", "tile", "tiles", "halo", "weights", "stays in", "words"),
+        rows,
+        text_columns=frozenset({0, 1, 2, 4, 5, 6}),
+        note="Tiles of the last layer's result; words: what the chain takes beside the tiles of all other operands.",
     )
 
 

@@ -19,9 +19,10 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
 from dlco.mapping.constraints import stated
+from dlco.workload.chain import Chain, Link
 from dlco.workload.graph import Network
 from dlco.workload.problem import Problem
-from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, STREAMED, Chain, Link, Tiled, Tiling
+from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, STREAMED, Run, Tiled, Tiling
 
 LAYERS = 8  # of a chain, at most
 CROWDED = (0.9, 0.5)  # shares of a memory that the chain itself may take: the tiles that move least, for each
@@ -52,21 +53,9 @@ class Fused:
     tiled: Tiled
     level: str
 
-    def loaded(self, retained: Iterable[tuple[int, str]] = ()) -> tuple[tuple[str, ...], ...]:
-        """`[layers]` the weights that stay from the first tile on; (step, dataspace) of what is retained anyway."""
-        if self.tiled.tiling.weights == STREAMED:
-            return ((),) * len(self.tiled.chain.problems)
-        known = set(retained)
-        return tuple(
-            tuple(space for space in self.tiled.weights(layer) if (self.first + layer, space) not in known)
-            for layer in range(len(self.tiled.chain.problems))
-        )
-
     def room(self) -> int:
         """Words of the level that the chain takes, whatever the mappings, while nothing else is retained."""
-        chain, tiled = self.tiled.chain, self.tiled
-        weights = [sum(map(problem.words, own)) for problem, own in zip(chain.problems, self.loaded(), strict=True)]
-        return sum(weights) + max(tiled.held(layer) for layer in range(len(chain.problems)))
+        return max(self.tiled.keeps(Run(layer, p, False)).words for layer, p in enumerate(self.tiled.chain.problems))
 
     def parts(self, homes: dict[tuple[int, str], str] | None = None, taken: Taken = ()) -> tuple[Part, ...]:
         """All that runs, tiles of one shape as one.
@@ -75,28 +64,17 @@ class Fused:
             homes: by (step, dataspace) the memories of what is retained whole while the chain runs.
             taken: words that this takes there.
         """
-        homes = homes or {}
-        chain, loaded = self.tiled.chain, self.loaded(homes)
-        weights = [
-            sum(problem.words(space) for space in spaces)
-            for problem, spaces in zip(chain.problems, loaded, strict=True)
-        ]
+        whole = {(step - self.first, space): level for (step, space), level in (homes or {}).items()}
         found: dict[tuple[int, Problem, Residence], int] = {}
         for run, count in self.tiled.parts():
-            step, names = self.first + run.layer, [space.name for space in run.problem.dataspaces]
-            own = {space: homes[step, space] for space in names if (step, space) in homes}
-            own |= dict.fromkeys(chain.inner(run.layer), self.level)
-            loads: Homes = ()
-            words = self.tiled.held(run.layer) + sum(weights)
-            if run.first:
-                loads = tuple((space, self.level) for space in sorted(loaded[run.layer]))
-                words -= weights[run.layer]
-            else:
-                own |= dict.fromkeys(loaded[run.layer], self.level)
+            keeps = self.tiled.keeps(run, whole.keys())
+            own = {space: level for (layer, space), level in whole.items() if layer == run.layer}
+            own |= dict.fromkeys(keeps.homes, self.level)
+            loads = tuple((space, self.level) for space in sorted(keeps.loads))
             room = dict(taken)
-            room[self.level] = room.get(self.level, 0) + words
+            room[self.level] = room.get(self.level, 0) + keeps.words
             residence = Residence(tuple(sorted(own.items())), tuple(sorted(room.items())), loads)
-            key = step, run.problem, residence
+            key = self.first + run.layer, run.problem, residence
             found[key] = found.get(key, 0) + count
         return tuple(Part(step, problem, count, residence) for (step, problem, residence), count in found.items())
 
@@ -108,10 +86,35 @@ class Candidates:
     Attributes:
         chosen: those that are taken up.
         listed: how many tilings fit in all.
+        chains: all chains that may be cut, for what is to be said of tilings that are not taken up.
     """
 
     chosen: tuple[Fused, ...]
     listed: int
+    chains: tuple["Uncut", ...]
+
+
+@dataclass(frozen=True)
+class Uncut:
+    """A chain whose results stay in a memory, cut in any way: its parts are all of its layers, whatever the room.
+
+    No tiling needs less than the compulsory work of these: tiles compute every element once at least, and of what
+    comes from outside each word comes in once at least, with the weights, whether they stay or not.
+    """
+
+    first: int
+    last: int
+    chain: Chain
+    level: str
+
+    def parts(self, homes: dict[tuple[int, str], str]) -> tuple[Part, ...]:
+        """Every layer, with what is retained whole beside the chain's own results."""
+        found = []
+        for layer, problem in enumerate(self.chain.problems):
+            own = {space: level for (step, space), level in homes.items() if step == self.first + layer}
+            own |= dict.fromkeys(self.chain.inner(layer), self.level)
+            found.append(Part(self.first + layer, problem, 1, Residence(tuple(sorted(own.items())))))
+        return tuple(found)
 
 
 def chains_of(network: Network, most: int = LAYERS) -> Iterator[tuple[int, int, Chain]]:
@@ -155,6 +158,7 @@ def candidates_of(
         every: whether all sizes are taken up, not the likely best ones alone.
     """
     chosen: list[Fused] = []
+    chains: list[Uncut] = []
     listed = 0
     fixed = stated(architecture, constraints)
     for level in shared_memories(architecture):
@@ -163,15 +167,16 @@ def candidates_of(
             inner = frozenset().union(*(chain.inner(layer) for layer in range(len(chain.problems))))
             if not may_stay(inner, level, architecture, fixed):
                 continue
+            chains.append(Uncut(first, last, chain, level))
             for group in _groups(chain):
                 some = [Fused(first, last, Tiled(chain, tiling), level) for tiling in group]
-                outside = frozenset().union(*some[0].loaded())
+                outside = {space for layer in range(len(chain.problems)) for space in some[0].tiled.loaded(layer)}
                 if group[0].weights == RESIDENT and not (outside and may_stay(outside, level, architecture, fixed)):
                     continue
                 fitting = [(words, one) for one in some if (words := one.room()) < room]
                 listed += len(fitting)
                 chosen += [one for _, one in fitting] if every else _likely(fitting, architecture)
-    return Candidates(tuple(chosen), listed)
+    return Candidates(tuple(chosen), listed, tuple(chains))
 
 
 def _groups(chain: Chain) -> Iterator[list[Tiling]]:
@@ -220,8 +225,8 @@ def _guess(one: Fused, architecture: Architecture) -> float:
     """About the energy times cycles of a chain, by its MACs and what it moves beyond the chip; says what to try."""
     outer, inner, tiled = architecture.levels[-1], architecture.levels[0], one.tiled
     macs = words = 0
-    for layer, (problem, loaded) in enumerate(zip(tiled.chain.problems, one.loaded(), strict=True)):
-        macs += tiled.macs(layer)
+    for layer, problem in enumerate(tiled.chain.problems):
+        macs, loaded = macs + tiled.macs(layer), tiled.loaded(layer)
         for space in {space.name for space in problem.dataspaces} - tiled.chain.inner(layer):
             words += problem.words(space) if space in loaded else tiled.words(layer, space)
     energy = macs * (architecture.mac_pj + 3 * inner.read_pj) + words * outer.read_pj / outer.block_size

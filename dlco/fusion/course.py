@@ -11,7 +11,7 @@ from itertools import product
 
 from dlco.errors import NotSupported
 from dlco.exact.optimal import NoMapping
-from dlco.fusion.chains import Fused, Part
+from dlco.fusion.chains import Fused, Part, Uncut
 from dlco.fusion.retained import Fronts, Residence, Taken
 from dlco.fusion.tensors import Tensor
 from dlco.workload.graph import Network
@@ -48,26 +48,39 @@ class Course:
     Attributes:
         states: by position, 0 before the first step.
         moves: `[steps]` those that end after each step.
+        beyond: `[steps]` those of chains cut in any way, which are bounded alone.
 
     Raises:
         NotSupported: too many tensors are to be read at once; or (`NoMapping`) a step has no mapping that fits.
     """
 
-    def __init__(self, network: Network, tensors: Sequence[Tensor], fused: Sequence[Fused], fronts: Fronts) -> None:
+    def __init__(
+        self,
+        network: Network,
+        tensors: Sequence[Tensor],
+        fused: Sequence[Fused],
+        beyond: Sequence[Uncut],
+        fronts: Fronts,
+    ) -> None:
         self.network, self.tensors, self.fused, self.fronts = network, tensors, fused, fronts
+        self.uncut = beyond
         self.states: list[list[State]] = [[()]]
         self.moves: list[list[Move]] = []
+        self.beyond: list[list[Move]] = []
 
     def advance(self) -> None:
         """List the states after the next step and the moves that end there."""
         step = len(self.moves)
         ways = [*self._alone(step), *(way for one in self.fused if one.last == step for way in self._tiled(one))]
         index: dict[State, int] = {}
-        moves = []
-        for start, before, held, parts, fused in ways:
+
+        def move(start: int, before: int, held: State, parts: tuple[Part, ...], fused: Fused | None) -> Move:
             left = tuple((i, level) for i, level in held if self.tensors[i].ends > step)
-            moves.append(Move(start, before, index.setdefault(left, len(index)), parts, held, fused))
-        if not any(move.fused is None for move in moves):
+            return Move(start, before, index.setdefault(left, len(index)), parts, held, fused)
+
+        moves = [move(*way) for way in ways]
+        self.beyond.append([move(*way) for one in self.uncut if one.last == step for way in self._any(one)])
+        if not any(one.fused is None for one in moves):
             layer = self.network.layer_of(step)
             raise NoMapping(
                 f"no mapping of layer {layer.name!r}, bounds {layer.problem.sizes}, fits "
@@ -102,6 +115,13 @@ class Course:
                 ways.append((one.first, before, held, parts, one))
         return ways
 
+    def _any(self, one: Uncut) -> "list[Way]":
+        """The ways of running a chain cut in any way."""
+        return [
+            (one.first, before, held, one.parts(self._held(one.first, one.last, held)[0]), None)
+            for before, held in self._chosen(one.first, one.last)
+        ]
+
     def _has_room(self, taken: Taken) -> bool:
         return all(words < self.fronts.architecture.level(name).usable_capacity for name, words in taken)
 
@@ -133,7 +153,8 @@ class Course:
         alive[-1] = {0} if self.states[-1] else set()
         for step in reversed(range(len(self.moves))):
             self.moves[step] = [move for move in self.moves[step] if move.after in alive[step + 1]]
-            for move in self.moves[step]:
+            self.beyond[step] = [move for move in self.beyond[step] if move.after in alive[step + 1]]
+            for move in (*self.moves[step], *self.beyond[step]):
                 alive[move.start].add(move.before)
 
 

@@ -17,7 +17,7 @@ from dlco.design.objective import Objective
 from dlco.errors import InvalidInput, NotSupported
 from dlco.exact.layer_front import LayerFront, least_of
 from dlco.exact.optimal import OptimalFront
-from dlco.fusion.chains import Floors, Fused, Part
+from dlco.fusion.chains import Floors, Fused, Part, Uncut
 from dlco.fusion.course import Course, Move
 from dlco.fusion.retained import Fronts, Residence
 from dlco.fusion.sums import Found, Points, best_way
@@ -94,6 +94,7 @@ def best_plan(
     fronts: Fronts | None = None,
     retain: bool = True,
     fused: Sequence[Fused] = (),
+    beyond: Sequence[Uncut] = (),
     searches: int | None = None,
     report: Callable[[float], None] = lambda share: None,
     improved: Callable[[Plan], None] = lambda plan: None,
@@ -109,6 +110,7 @@ def best_plan(
         fronts: known fronts on the same machine under the same constraints, which grow.
         retain: whether anything may stay on the chip whole.
         fused: chains that may be executed in tiles, as `candidates_of` lists them.
+        beyond: chains whose every other tiling the bound is to hold for too; then the plan is seldom proved.
         searches: of fronts of their tiles at most; without end where it is None.
         report: told the share of the work that is done, about.
         improved: told every better plan on the way; what that one claims is not proved.
@@ -135,7 +137,7 @@ def best_plan(
         raise InvalidInput(f"network {network.name!r} has no graph: it is not known which layer reads whose result")
     fronts = fronts or Fronts(architecture, constraints)
     tensors = tensors_of(network, architecture, constraints) if retain else ()
-    course, steps = Course(network, tensors, fused, fronts), len(network.graph.steps)
+    course, steps = Course(network, tensors, fused, beyond, fronts), len(network.graph.steps)
     for step in range(steps):
         report((0.5 if fused else 1.0) * step / steps)
         course.advance()
@@ -244,9 +246,12 @@ class _Search:
             else:
                 energy, cycles = self.floors.total([part])
                 ratio = self.ratios[part.step] if kind == "guess" else (1.0, 1.0)
-                pair = torch.tensor([energy * ratio[0], cycles * ratio[1]], dtype=torch.float64)
-                rows.append((pair[:1], pair[1:]))
+                rows.append(_point(energy * ratio[0], cycles * ratio[1]))
         return Points.total(rows)
+
+    def _compulsory(self, move: Move) -> Points:
+        """What a move needs at least, whatever is known of its parts: those of a chain that is cut in any way."""
+        return Points.total([_point(*self.floors.total(move.parts))])
 
     def _better(self) -> None:
         """Take the best way through moves whose fronts are known."""
@@ -277,12 +282,16 @@ class _Search:
         """Say of the plan what no choice goes below."""
         if self.plan is None:
             return
-        sure = all(
+        sure = not any(self.course.beyond) and all(
             self._is_known(part) and ((front := self._front(part)) is None or front.proved)
             for move in self.moves
             for part in move.parts
         )
-        floor = self._best("floor")
+        moves = [[*some, *more] for some, more in zip(self.course.moves, self.course.beyond, strict=True)]
+        uncut = {id(move): self._compulsory(move) for some in self.course.beyond for move in some}
+        floor = best_way(
+            moves, lambda move: uncut.get(id(move)) or self._points(move, "floor"), self.objective, self.limits
+        )
         assert floor is not None
         lower = min(self._rank(floor), self._rank(self.plan))
         untried = {id(move.fused) for move in self.moves if move.fused and not all(map(self._is_known, move.parts))}
@@ -303,3 +312,7 @@ class _Search:
         for move, _ in found.way:
             kept |= dict(move.held)
         return tuple((self.course.tensors[i], level) for i, level in sorted(kept.items()))
+
+
+def _point(energy: float, cycles: float) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.tensor([energy], dtype=torch.float64), torch.tensor([cycles], dtype=torch.float64)

@@ -29,6 +29,7 @@ class SolveEffort:
             exact search covers them.
         batches: of such a search of one layer at most; more than what any layer of the networks takes on the presets.
         boxes: how far boxes of machines are searched in for that bound.
+        tiles: with `fuse`, fronts of tiles of chains that are searched for at most; what is left then is bounded.
     """
 
     starts: int = 4
@@ -47,11 +48,12 @@ class SolveEffort:
     exact: bool = True
     batches: int = 2000
     boxes: MachineEffort = field(default=MachineEffort())
+    tiles: int = 100
 
     def __post_init__(self) -> None:
         for name in ("machines", "roundings", "descents", "batches"):
             check_positive_int(f"{name} of the effort", getattr(self, name))
-        for name in ("starts", "relax_rounds", "survey", "steps", "polishes"):
+        for name in ("starts", "relax_rounds", "survey", "steps", "polishes", "tiles"):
             check_count(f"{name} of the effort", getattr(self, name))
         check_flag("exact of the effort", self.exact)
 
@@ -72,6 +74,7 @@ EFFORTS = {
         bound=BoundEffort(nodes=400, side=60, boxes=0),
         batches=500,
         boxes=MachineEffort(boxes=10),
+        tiles=25,
     ),
     "normal": SolveEffort(),
     "high": SolveEffort(
@@ -86,6 +89,7 @@ EFFORTS = {
         bound=BoundEffort(nodes=6000, side=500, boxes=8),
         batches=20_000,
         boxes=MachineEffort(boxes=400, gap=0.0),
+        tiles=1000,
     ),
 }
 """By name, as the command line has them: less than the defaults, these, and more."""

@@ -5,13 +5,16 @@ from dataclasses import replace
 from itertools import accumulate
 
 from dlco.bound.region import TotalLimits
+from dlco.design.fused_chain import FusedChain
 from dlco.design.objective import Objective
 from dlco.design.resident import Resident
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput, NotSupported
 from dlco.exact.case import Case
 from dlco.exact.covered import why_not_covered
-from dlco.fusion.plan import Plan, best_plan
+from dlco.exact.layer_front import least_of
+from dlco.fusion.chains import Candidates, candidates_of
+from dlco.fusion.plan import Plan, Stretch, best_plan
 from dlco.fusion.retained import Fronts
 from dlco.interrupts import held
 from dlco.mapping.mapping import Mapping
@@ -24,6 +27,7 @@ from dlco.progress import Listener
 from dlco.tasks import single_thread
 from dlco.workload.graph import Network
 from dlco.workload.layer import Layer
+from dlco.workload.problem import Problem
 
 OBJECTIVES = (Objective.LATENCY, Objective.ENERGY, Objective.EDP)
 
@@ -66,73 +70,180 @@ def check_fused(layers: Iterable[Layer], request: Request, options: Options) -> 
 
 
 def solve_fused(network: Network, request: Request, effort: SolveEffort, listener: Listener) -> Solution:
-    """The proved best of all choices of what stays on the chip, with all mappings.
+    """The best of all choices of what stays on the chip that are looked at, with all mappings.
 
     Args:
         network: the request's layers, and their course.
         request: that `check_fused` lets pass.
-        effort: its `batches`; kept with the solution.
+        effort: its `batches` and `tiles`; kept with the solution.
         listener: told how it gets on.
 
     Raises:
         NotSupported: a layer has no mapping that fits, or none was found.
-        KeyboardInterrupt: it was interrupted: before all fronts are known there is no plan.
+        KeyboardInterrupt: it was interrupted before all layers had a mapping.
     """
-    state, machine = State(listener), request.hardware.base
-    fronts = Fronts(machine, request.constraints, effort.batches)
-    limits = TotalLimits.of(request.budget, machine.cycle_s)
-
-    def searched(within: TotalLimits) -> Plan | None:
-        return best_plan(
-            network,
-            machine,
-            request.objective,
-            within,
-            request.constraints,
-            fronts=fronts,
-            report=lambda share: state.report("search", share),
+    state = State(listener)
+    search = _Search(network, request, effort, state)
+    with held() as state.interrupts, single_thread():
+        try:
+            with state.interrupts.heard():
+                search.run()
+        except KeyboardInterrupt:
+            if search.plan is None:
+                raise
+            state.interrupted = True
+        plan = search.plan
+        assert plan is not None
+        variants = _Variants(network, plan)
+        lower = None
+        if not state.interrupted:
+            lower = plan.lower * request.objective.unit_of_product(request.hardware.base.cycle_s) * (1 - 1e-12)
+            state.proof = search.looked_at
+        found = finish(
+            replace(request, layers=variants.layers),
+            effort,
+            state,
+            Costed.of(variants.layers, request.hardware.base, variants.mappings),
+            lower=lower,
+            evaluations=plan.evaluated,
+            proved=plan.proved and not state.interrupted,
+        )
+        return replace(
+            found,
+            course=tuple(variants.course),
+            residents=_residents(network, plan),
+            chains=tuple(variants.chains),
         )
 
-    with held() as state.interrupts, single_thread(), state.interrupts.heard():
-        plan = searched(limits) or searched(TotalLimits())
-    assert plan is not None
-    layers, mappings, course = _variants(network, plan)
-    lower = plan.lower * request.objective.unit_of_product(machine.cycle_s) * (1 - 1e-12)
-    found = finish(
-        replace(request, layers=layers),
-        effort,
-        state,
-        Costed.of(layers, machine, mappings),
-        lower=lower,
-        evaluations=plan.evaluated,
-        proved=plan.proved,
-    )
-    return replace(found, course=course, residents=_residents(network, plan))
+
+class _Search:
+    """Layer by layer first, then with all that may stay on the chip.
+
+    Attributes:
+        plan: the best so far; `looked_at`: among which tilings, in words.
+    """
+
+    def __init__(self, network: Network, request: Request, effort: SolveEffort, state: State) -> None:
+        self.network, self.request, self.effort, self.state = network, request, effort, state
+        self.machine = request.hardware.base
+        self.fronts = Fronts(self.machine, request.constraints, effort.batches)
+        self.plan: Plan | None = None
+        self.looked_at = ""
+
+    def run(self) -> None:
+        """Search, within the limits where they can be kept."""
+        limits = TotalLimits.of(self.request.budget, self.machine.cycle_s)
+        candidates = candidates_of(self.network, self.machine, self.request.constraints)
+        for within in (limits, TotalLimits()):
+            unit = self.request.objective.unit_of_product(self.machine.cycle_s) if within is limits else None
+            self._best(within, unit, 0.0, 0.2)
+            self._best(within, unit, 0.2, 1.0, candidates)
+            if self.plan is not None:
+                break
+        assert self.plan is not None
+        if candidates.listed:
+            searched = len(candidates.chosen) - self.plan.untried
+            self.looked_at = f"the bound holds for all tilings of chains; of {candidates.listed:,} that fit, "
+            self.looked_at += f"{len(candidates.chosen):,} were looked at and {searched:,} searched in full"
+
+    def _best(
+        self, within: TotalLimits, unit: float | None, begin: float, end: float, stays: Candidates | None = None
+    ) -> None:
+        """Look for a better plan: layer by layer, or with all that may stay. Values that count come with their unit."""
+
+        def improved(plan: Plan) -> None:
+            self.plan = plan
+            if unit is not None:
+                value = least_of(self.request.objective, plan.energy_pj, plan.cycles) * unit
+                if value < self.state.least:
+                    self.state.improve(value)
+
+        plan = best_plan(
+            self.network,
+            self.machine,
+            self.request.objective,
+            within,
+            self.request.constraints,
+            fronts=self.fronts,
+            retain=stays is not None,
+            fused=stays.chosen if stays else (),
+            beyond=stays.chains if stays else (),
+            searches=self.effort.tiles,
+            report=self.state.reports("search", begin, end),
+            improved=improved,
+        )
+        self.plan = plan or self.plan
 
 
-def _variants(network: Network, plan: Plan) -> tuple[tuple[Layer, ...], dict[str, Mapping], tuple[str, ...]]:
-    """(a layer for every mapping that the network's layers run under, mappings by name, names in the course)."""
-    runs: dict[tuple[str, Mapping], int] = {}
-    names: dict[tuple[str, Mapping], str] = {}
-    course: list[str] = []
-    taken = set(network.by_name)
-    for step, mapping in zip(network.graph.steps, plan.mappings, strict=True):
-        key = step.layer, mapping
-        if key not in names:
-            number = sum(layer == step.layer for layer, _ in names) + 1
-            name = step.layer if number == 1 else f"{step.layer}_{number}"
-            while number > 1 and name in taken:
+Key = tuple[str, Problem, Mapping]
+"""A layer, what of it runs, and how."""
+
+
+class _Variants:
+    """What runs under a plan as layers of a solution.
+
+    Attributes:
+        runs: how often each is run; `names`: of each.
+        course: names of what the steps run, in chains of the first part of each.
+        chains: what runs tile by tile.
+    """
+
+    def __init__(self, network: Network, plan: Plan) -> None:
+        self.network = network
+        self.runs: dict[Key, int] = {}
+        self.names: dict[Key, str] = {}
+        self.course: list[str] = []
+        self.chains: list[FusedChain] = []
+        for stretch in plan.stretches:
+            self._add(stretch)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """One for every part of a layer and every mapping that it runs under."""
+        by_name = self.network.by_name
+        return tuple(
+            replace(by_name[key[0]], name=self.names[key], problem=key[1], count=count)
+            for key, count in self.runs.items()
+        )
+
+    @property
+    def mappings(self) -> dict[str, Mapping]:
+        """By name."""
+        return {name: key[2] for key, name in self.names.items()}
+
+    def _add(self, stretch: Stretch) -> None:
+        first: dict[int, str] = {}
+        parts: dict[tuple[int, Problem, bool], str] = {}
+        for part, mapping in zip(stretch.parts, stretch.mappings, strict=True):
+            name = self._name((self.network.graph.steps[part.step].layer, part.problem, mapping))
+            self.runs[self._key[name]] = self.runs.get(self._key[name], 0) + part.count
+            first.setdefault(part.step, name)
+            parts[part.step, part.problem, bool(part.residence.loaded)] = name
+        if stretch.fused is None:
+            self.course += [name for name in first.values() for _ in range(stretch.parts[0].count)]
+            return
+        fused, begins = stretch.fused, len(self.course)
+        self.course += first.values()
+        steps = [(fused.first + run.layer, run.problem, run.first) for run, _ in fused.tiled.parts()]
+        names = tuple(parts.get(key) or parts[key[0], key[1], False] for key in steps)
+        self.chains.append(FusedChain(fused.level, begins, fused.tiled.chain, fused.tiled.tiling, names))
+
+    @property
+    def _key(self) -> dict[str, Key]:
+        return {name: key for key, name in self.names.items()}
+
+    def _name(self, key: Key) -> str:
+        """The layer's name, or one with a number where it runs under several mappings; of a part, one that says so."""
+        if key not in self.names:
+            layer, problem, _ = key
+            own = layer if problem == self.network.by_name[layer].problem else f"{layer}_tile"
+            taken = {*self.names.values(), *(name for name in self.network.by_name if name != own)}
+            number, name = 1, own
+            while name in taken:
                 number += 1
-                name = f"{step.layer}_{number}"
-            names[key] = name
-            taken.add(name)
-        runs[key] = runs.get(key, 0) + step.count
-        course += [names[key]] * step.count
-    layers = tuple(
-        replace(network.by_name[layer], name=names[layer, mapping], count=count)
-        for (layer, mapping), count in runs.items()
-    )
-    return layers, {names[key]: key[1] for key in names}, tuple(course)
+                name = f"{own}_{number}"
+            self.names[key] = name
+        return self.names[key]
 
 
 def _residents(network: Network, plan: Plan) -> tuple[Resident, ...]:

@@ -18,8 +18,9 @@ from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import Mapping
 from dlco.simulate.execute import execute
 from dlco.simulate.traffic import Traffic
+from dlco.workload.chain import Link
 from dlco.workload.problem import Dataspace, Problem
-from dlco.workload.tiling import RECOMPUTED, Link, Tiled
+from dlco.workload.tiling import RECOMPUTED, Tiled
 
 Word = tuple[int, ...]
 Ranges = dict[str, tuple[int, int]]

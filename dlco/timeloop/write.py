@@ -69,7 +69,7 @@ def write(solution: Solved, folder: Source, version: str = "0.3") -> list[Path]:
     for part in ("architecture", "mappings", "layers"):
         if not hasattr(solution, part):
             raise InvalidInput(f"solution is {type(solution).__name__} without {part!r}; it must be a dlco.Solution")
-    if getattr(solution, "residents", ()):
+    if getattr(solution, "residents", ()) or getattr(solution, "chains", ()):
         raise NotSupported("results of the solution stay on the chip between layers; Timeloop runs layers one by one")
     # its constraints were for the search: beside a mapping, timeloop-model's front end takes them for part of it
     bare = replace(without_wires(solution.architecture), constraints=Constraints())

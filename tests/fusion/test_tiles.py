@@ -15,7 +15,8 @@ from dlco.hardware import eyeriss_like, generic
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.mapping import TEMPORAL, MappingBatch
 from dlco.workload import Network, get_graph
-from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, Chain, Link, Tiled, Tiling
+from dlco.workload.chain import Chain, Link
+from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, Tiled, Tiling
 
 from ..exhaustive import every_mapping, front
 from .test_plan import VALUE, every_plan, machine_under, network_of, random_machine
@@ -102,6 +103,9 @@ def test_no_tiling_with_any_mappings_is_better(seed: int) -> None:
         assert cut is not None
         assert cut.lower <= least * (1 + 1e-9)
         assert VALUE[objective](cut.energy_pj, cut.cycles) <= min(VALUE[objective](*p) for p in apart) * (1 + 1e-9)
+    bounded = best_plan(network, machine, objective, beyond=chosen.chains)
+    assert bounded is not None
+    assert bounded.lower <= least * (1 + 1e-9)  # whatever the tiles are
     likely = candidates_of(network, machine)
     assert bool(likely.chosen) == bool(chosen.chosen)
     assert likely.listed == chosen.listed
@@ -150,7 +154,8 @@ def test_which_steps_are_chains() -> None:
     assert again.macs(0) == chain.problems[0].macs // 112 * (112 + 6)  # a row more for every tile but the first
     fused = get_graph("bert_base_block")
     assert (3, 6) in {(first, last) for first, last, _ in chains_of(fused)}  # scores, softmax, values: by head and row
-    loaded = {space for one in candidates_of(network, eyeriss_like()).chosen for own in one.loaded() for space in own}
+    tiled = [one.tiled for one in candidates_of(network, eyeriss_like()).chosen]
+    loaded = {space for one in tiled for layer in range(len(one.chain.problems)) for space in one.loaded(layer)}
     assert loaded == {"Inputs"}  # weights pass its buffer by; inputs stay where tiles are of channels
 
 

@@ -15,8 +15,9 @@ from dlco.hardware.architecture import Architecture, Level
 from dlco.mapping.mapping import Mapping
 from dlco.mapping.rules import CountingRules
 from dlco.simulate import count_accesses, execute_chain
+from dlco.workload.chain import Chain, Link
 from dlco.workload.problem import Problem
-from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, STREAMED, Chain, Link, Tiled, Tiling
+from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, STREAMED, Tiled, Tiling
 
 MACHINE = Architecture(
     (
@@ -66,9 +67,9 @@ def mapped(fused: Fused) -> dict[tuple[int, Problem, bool], Mapping]:
     for part in fused.parts():
         front = fronts.of(part.problem, part.residence)
         assert front is not None
-        loads = bool(part.residence.loaded) or not any(fused.loaded()[part.step])
+        loads = bool(part.residence.loaded) or not fused.tiled.loaded(part.step)
         found[part.step, part.problem, loads] = front.front.mappings[0]
-        if not any(fused.loaded()[part.step]):
+        if not fused.tiled.loaded(part.step):
             found[part.step, part.problem, False] = front.front.mappings[0]
     return found
 
@@ -117,7 +118,7 @@ def check_traffic(fused: Fused, mappings: dict, done: object) -> None:
                     counted[counter, level, space.name] += n * words * counts.instances[level]
     assert moved == counted
     for layer, problem in enumerate(fused.tiled.chain.problems):
-        for space in fused.loaded()[layer]:  # loaded once, by the first tile, and never read from outside again
+        for space in fused.tiled.loaded(layer):  # loaded once, by the first tile, and never read from outside again
             at = [s.name for s in problem.dataspaces].index(space)
             taken = [t.reads[2][at] for (own, *_), t in zip(order, done.traffic, strict=True) if own == layer]
             assert taken[0] == problem.words(space)

@@ -10,7 +10,7 @@ from dlco.design.machine_table import machine_table
 from dlco.design.objective import Objective
 from dlco.design.sensitivity_table import sensitivity_tables
 from dlco.design.solution import Solution
-from dlco.design.solution_table import LISTED, headline, layer_rows, resident_table
+from dlco.design.solution_table import LISTED, chain_table, headline, layer_rows, resident_table
 from dlco.design.table import Table
 from dlco.hardware.architecture import Architecture
 from dlco.mapping.kept import FREE
@@ -179,8 +179,9 @@ def budget_section(solution: Solution) -> str:
 
 
 def _residents(solution: Solution) -> str:
-    drawn = _drawn(plot_residents, solution, "residents") if solution.residents else ""
-    return drawn + table(resident_table(solution))
+    stays = bool(solution.residents or solution.chains)
+    drawn = _drawn(plot_residents, solution, "residents") if stays else ""
+    return drawn + table(resident_table(solution)) + (table(chain_table(solution)) if solution.chains else "")
 
 
 def _sensitivities(solution: Solution) -> str:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
+from dlco.design.fused_chain import FusedChain
 from dlco.design.resident import Resident, words_retained
 from dlco.design.solution import Solution
 from dlco.errors import InvalidInput
@@ -25,13 +26,14 @@ _COLOURS = (SKY, ORANGE, GREEN, PURPLE, BLUE, VERMILLION)
 def plot_residents(solution: Solution, path: str | os.PathLike[str] | None = None, *, title: str = "") -> Figure:
     """For every memory that retains results a timeline: which are there while each step runs, and how much they take.
 
+    Of chains that run tile by tile, what parts of their results and weights take there is hatched.
+
     Arguments, result and errors are those of `plot_solution`; by default the title says what is shown. A solution in
     which nothing stays on the chip is an `InvalidInput` too.
     """
     check_picture(path)
-    levels = [
-        level for level in solution.architecture.levels if any(one.level == level.name for one in solution.residents)
-    ]
+    used = {one.level for one in solution.residents} | {one.level for one in solution.chains}
+    levels = [level for level in solution.architecture.levels if level.name in used]
     if not levels:
         raise InvalidInput("nothing stays on the chip in this solution; there is no timeline of it")
     figure = new_figure(_EDGE + _PANEL * len(levels))
@@ -39,6 +41,7 @@ def plot_residents(solution: Solution, path: str | os.PathLike[str] | None = Non
     for axes, level in zip(panels, levels, strict=True):
         own = [one for one in solution.residents if one.level == level.name]
         _draw(axes, own, solution.course, _NAMED * level.usable_capacity)
+        _draw_chains(axes, own, [one for one in solution.chains if one.level == level.name])
         axes.axhline(level.usable_capacity, color=BLACK, lw=1.0)
         axes.annotate("capacity", (1, level.usable_capacity), (4, -3), textcoords="offset points", va="top", fontsize=8)
         axes.set_ylim(0, 1.05 * level.usable_capacity)
@@ -63,3 +66,14 @@ def _draw(axes: Axes, residents: Sequence[Resident], course: Sequence[str], name
             middle = words_retained(residents[:number], one.level, one.first) + one.words / 2
             at = one.first + 1 + (one.last - one.first) / 2
             axes.text(at, middle, plain(course[one.first]), rotation=90, ha="center", va="center", fontsize=7)
+
+
+def _draw_chains(axes: Axes, residents: Sequence[Resident], chains: Sequence[FusedChain]) -> None:
+    """A hatched bar for every step of a chain, on top of all that is there while the chain runs."""
+    for one in chains:
+        steps = range(one.first, one.last + 1)
+        below = sum(own.words for own in residents if any(own.is_there(step) for step in steps))
+        for step in steps:
+            bar = Rectangle((step + 0.5, below), 1, one.words(step), fc="none", ec=BLACK, lw=0, hatch="///")
+            axes.add_patch(bar)
+            set_hover(bar, f"steps {one.first + 1} to {one.last + 1} in tiles, {one.tiling}: {one.words(step):,} words")
