@@ -1,10 +1,12 @@
-"""Results that stay on the chip: networks on fixed machines, retained against layer by layer, both proved optimal.
+"""Results that stay on the chip: networks on fixed machines, whole or in tiles, against layer by layer.
 
-Every network is solved twice over its graph, with every operator that moves words a layer of its own (pooling, sums,
-normalisation, softmax): once with all results through DRAM, once with the best choice of those that stay in a memory of
-the chip between layers. Both are the optimum over all mappings (and choices) that divide the bounds. FSRCNN
-(d = 56, s = 12, m = 4, on an image of 560 x 960) has feature maps larger than any of these memories: only tiles of
-them could stay, which is not searched.
+Every network is solved three times over its graph, with every operator that moves words a layer of its own (pooling,
+sums, normalisation, softmax): with all results through DRAM; with the best choice of those that stay whole in a memory
+of the chip between layers (both the proved optimum over all mappings and choices that divide the bounds); and with
+chains of layers in tiles besides, of which up to a number of fronts of tiles are searched. The last gap is to a bound
+that holds for every tiling. FSRCNN (d = 56, s = 12, m = 4, on an image of 560 x 960) has feature maps larger than any
+of these memories: only tiles of them can stay. Results of the pair of products stay whole; it and the prefill stand
+for AccelForge's published cases (1.66 and 1.2 times less EDP on machines of its own, which are not these).
 """
 
 import argparse
@@ -18,6 +20,7 @@ from common import Stopwatch, save_results, show
 from torch import nn
 
 import dlco
+from dlco.fusion.chains import candidates_of
 from dlco.fusion.plan import Plan, best_plan
 from dlco.fusion.retained import Fronts
 from dlco.hardware import Architecture, get_hardware
@@ -47,6 +50,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
     "fsrcnn": fsrcnn,
     "matmul_pair": matmul_pair,
     "bert_base_block": lambda: get_graph("bert_base_block"),
+    "gpt2_small_prefill": lambda: get_graph("gpt2_small_prefill"),
 }
 
 
@@ -62,24 +66,30 @@ def larger(machine: Architecture) -> Architecture:
 def machines() -> list[Architecture]:
     """Presets with their published sizes, and with more room."""
     plain = [get_hardware(name, space=False, wires=False) for name in ("eyeriss", "generic")]
-    return [*plain, *map(larger, plain)]
+    return [*plain, *map(larger, plain), get_hardware("tpu", space=False, wires=False)]
 
 
-def row(name: str, network: Network, machine: Architecture) -> list[Any]:
+def row(name: str, network: Network, machine: Architecture, searches: int) -> list[Any]:
     """What a network gains on a machine."""
     fronts = Fronts(machine)
     with Stopwatch() as clock:
-        plans = [best_plan(network, machine, "edp", fronts=fronts, retain=retain) for retain in (False, True)]
-    apart, kept = plans
+        apart, kept = (best_plan(network, machine, "edp", fronts=fronts, retain=retain) for retain in (False, True))
+        stays = candidates_of(network, machine)
+        tiled = best_plan(
+            network, machine, "edp", fronts=fronts, fused=stays.chosen, beyond=stays.chains, searches=searches
+        )
     assert isinstance(apart, Plan)
     assert isinstance(kept, Plan)
-    edp = kept.energy_pj * kept.cycles / (apart.energy_pj * apart.cycles)
-    bound = kept.lower / (kept.energy_pj * kept.cycles)
-    shares = [round(kept.energy_pj / apart.energy_pj, 4), round(kept.cycles / apart.cycles, 4)]
-    held = f"{sum(len(tensor.steps) for tensor, _ in kept.residents)} of {len(network.graph.steps)}"
+    assert isinstance(tiled, Plan)
+    edp = [one.energy_pj * one.cycles for one in (apart, kept, tiled)]
+    shares = [round(tiled.energy_pj / apart.energy_pj, 4), round(tiled.cycles / apart.cycles, 4)]
+    chains = [one for one in tiled.stretches if one.fused]
+    held = f"{sum(len(tensor.steps) for tensor, _ in tiled.residents)} of {len(network.graph.steps)}"
+    print(*(f"  steps {one.first} to {one.last}: {one.fused.tiled.tiling}" for one in chains if one.fused), sep="\n")
     return [
-        *(machine.name, name, held, *shares, round(1 / edp, 3), round(100 * (1 - bound), 2)),
-        *(fronts.searched, round(clock.cpu_s, 1), round(clock.wall_s, 1)),
+        *(machine.name, name, round(edp[0] / edp[1], 3), round(100 * (1 - kept.lower / edp[1]), 2)),
+        *(held, sum(one.last - one.first + 1 for one in chains), *shares, round(edp[0] / edp[2], 3)),
+        *(round(100 * (1 - tiled.lower / edp[2]), 2), fronts.searched, round(clock.cpu_s, 1), round(clock.wall_s, 1)),
     ]
 
 
@@ -88,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", action="append", choices=NETWORKS, help="only these (may be repeated)")
     parser.add_argument("--machine", action="append", help="only these, by name (may be repeated)")
+    parser.add_argument("--searches", type=int, default=100, help="fronts of tiles, at most (100)")
     parser.add_argument("--no-save", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -97,20 +108,27 @@ def main() -> None:
         for machine in machines():
             if arguments.machine and machine.name not in arguments.machine:
                 continue
-            rows.append(row(name, network, machine))
+            rows.append(row(name, network, machine, arguments.searches))
             print(*rows[-1], flush=True)
-    head = ["machine", "network", "retained", "energy", "cycles", "EDP gain", "gap %", "fronts", "CPU s", "s"]
+    head = ["machine", "network", "whole: EDP gain", "gap %", "whole", "in tiles", "energy", "cycles"]
+    head += ["tiles: EDP gain", "gap %", "fronts", "CPU s", "s"]
     slowest = max((one[-2] for one in rows), default=inf)
     payload = {
         "title": "Results that stay on the chip",
         "text": __doc__.partition("\n\n")[2].replace("\n", " "),
-        "tables": [{"title": "Retained against layer by layer, EDP", "head": head, "rows": rows}],
+        "tables": [{"title": "What stays on the chip against layer by layer, EDP", "head": head, "rows": rows}],
         "targets": [
             {
-                "name": "gap of every row",
+                "name": "gap of what stays whole",
                 "target": "0 %",
-                "value": f"{max(one[6] for one in rows)} %",
-                "met": all(one[6] <= 1e-6 for one in rows),
+                "value": f"{max(one[3] for one in rows)} %",
+                "met": all(one[3] <= 1e-6 for one in rows),
+            },
+            {
+                "name": "gap with tiles",
+                "target": "10 %",
+                "value": f"{max(one[9] for one in rows)} %",
+                "met": all(one[9] <= 10 for one in rows),
             },
             {"name": "CPU time of a row", "target": "under 10 min", "value": f"{slowest:.0f} s", "met": slowest < 600},
         ],

@@ -197,8 +197,10 @@ class _Search:
         self._prove()
 
     def _search_one(self, move: Move) -> None:
-        """Search the front of the part of a move that takes most and is not known."""
+        """Search the front of the part of a move that takes most of those not known."""
         unknown = [part for part in move.parts if not self._is_known(part)]
+        if not unknown:  # another move had the same part
+            return
         part = max(unknown, key=lambda one: one.count * self.floors.of(one).energy)
         self.fronts.of(part.problem, part.residence)
         for move_id in self.users[part.problem, part.residence]:

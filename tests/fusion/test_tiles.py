@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dlco import conv2d, evaluate, linear
+from dlco import conv2d, depthwise_conv2d, evaluate, linear
 from dlco.cost.model import evaluate_many
 from dlco.errors import InvalidInput
 from dlco.fusion import Plan, best_plan, candidates_of
@@ -174,3 +174,22 @@ def test_what_is_no_chain_is_refused() -> None:
         Tiling((("N", 2),), "lost")
     with pytest.raises(InvalidInput, match="cut of the tiling is"):
         Tiling((("N", 2), ("N", 2)), KEPT)
+
+
+def test_blocks_alike_share_what_is_searched() -> None:
+    """The same three layers twice over: the last front that one block needs is what the other needs too."""
+    layers, shape = [], {"P": 32, "Q": 1, "R": 1, "S": 1}
+    for at in range(2):
+        layers += [conv2d(f"up{at}", C=1, M=8, **shape), depthwise_conv2d(f"mid{at}", C=8, **shape)]
+        layers += [conv2d(f"down{at}", C=8, M=1, **shape)]
+    network = network_of(layers, [(at, at + 1, "Inputs") for at in (0, 1, 3, 4)])
+    machine = generic()
+    buffer = replace(machine.level("GlobalBuffer"), capacity=200)
+    machine = replace(machine, levels=(machine.levels[0], buffer, machine.levels[2]))
+    chains = [(first, chain) for first, last, chain in chains_of(network) if (first, last) in {(0, 2), (3, 5)}]
+    fused = [Fused(at, at + 2, Tiled(chain, Tiling((("P", 8),))), "GlobalBuffer") for at, chain in chains]
+    plan = best_plan(network, machine, "energy", fused=fused)
+    assert plan is not None
+    assert plan.proved
+    assert [stretch.last - stretch.first for stretch in plan.stretches] == [2, 2]
+    check_costs(network, machine, plan)
