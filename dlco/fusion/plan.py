@@ -61,6 +61,7 @@ class Plan:
         lower: no choice goes below this, as `least_of` of pJ and cycles.
         proved: whether no choice is better.
         evaluated: mappings evaluated to find it.
+        whole: whether no choice of results that stay whole is better, as is proved.
         untried: chains in tiles of which it is not known what they cost in full.
     """
 
@@ -71,6 +72,7 @@ class Plan:
     lower: float
     proved: bool
     evaluated: int
+    whole: bool = False
     untried: int = 0
 
     @property
@@ -213,6 +215,10 @@ class _Search:
     def _is_known(self, part: Part) -> bool:
         return self.fronts.is_known(part.problem, part.residence)
 
+    def _is_sure(self, part: Part) -> bool:
+        """Whether all is known of a part."""
+        return self._is_known(part) and ((front := self._front(part)) is None or front.proved)
+
     def _front(self, part: Part) -> OptimalFront | None:
         return self.fronts.of(part.problem, part.residence)
 
@@ -284,11 +290,8 @@ class _Search:
         """Say of the plan what no choice goes below."""
         if self.plan is None:
             return
-        sure = not any(self.course.beyond) and all(
-            self._is_known(part) and ((front := self._front(part)) is None or front.proved)
-            for move in self.moves
-            for part in move.parts
-        )
+        whole = all(self._is_sure(part) for move in self.moves if move.fused is None for part in move.parts)
+        sure = whole and not any(self.course.beyond) and all(self._is_sure(p) for m in self.moves for p in m.parts)
         moves = [[*some, *more] for some, more in zip(self.course.moves, self.course.beyond, strict=True)]
         uncut = {id(move): self._compulsory(move) for some in self.course.beyond for move in some}
         floor = best_way(
@@ -306,6 +309,7 @@ class _Search:
             self._rank(self.plan) if proved else lower,
             proved,
             self.fronts.evaluated,
+            whole,
             0 if proved else len(untried),
         )
 

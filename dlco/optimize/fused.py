@@ -143,7 +143,8 @@ class _Search:
         assert self.plan is not None
         if candidates.listed:
             searched = len(candidates.chosen) - self.plan.untried
-            self.looked_at = f"the bound holds for all tilings of chains; of {candidates.listed:,} that fit, "
+            self.looked_at = "no choice of results that stay whole is better; " if self.plan.whole else ""
+            self.looked_at += f"the bound holds for all tilings of chains; of {candidates.listed:,} that fit, "
             self.looked_at += f"{len(candidates.chosen):,} were looked at and {searched:,} searched in full"
 
     def _best(

@@ -32,6 +32,7 @@ def fused(network: Network) -> dlco.Solution:
 def test_nothing_goes_to_dram_that_need_not(network: Network, fused: dlco.Solution) -> None:
     assert fused.status == "solved"
     assert fused.gap is not None
+    assert fused.proof.startswith("no choice of results that stay whole is better; the bound holds for all tilings of")
     assert 0 <= fused.gap < 0.2  # of chains in tiles it is known what they need at least, not what the best needs
     assert [(one.level, one.words, one.first, one.last, one.reads) for one in fused.residents] == [
         ("GlobalBuffer", 512, 0, 1, ((1, "Inputs"),)),
