@@ -101,7 +101,7 @@ def test_gets_better_than_its_first_designs(method: str) -> None:
     layers = dlco.networks.resnet18()[1:3]
     found = run(
         method,
-        Task.of(layers, eyeriss_space(), "edp", Budget(area_mm2=1.5)),
+        Task.of(layers, eyeriss_space(wires=False), "edp", Budget(area_mm2=1.5)),
         0,
         evaluations=evaluations,
     )
@@ -173,7 +173,7 @@ def test_the_evaluator_agrees_with_evaluate(network: list[Layer], space: Hardwar
 
 @given(seed=st.integers(0, 2**31))
 def test_what_is_moved_out_fits_and_what_fits_stays(seed: int) -> None:
-    task = Task.of(dlco.networks.resnet18()[:4], eyeriss_space())
+    task = Task.of(dlco.networks.resnet18()[:4], eyeriss_space(wires=False))
     generator = torch.Generator().manual_seed(seed)
     index = task.draw_machines(2, generator)
     for g, group in enumerate(task.groups):
@@ -201,7 +201,7 @@ def test_every_mapping_of_a_tiny_layer_can_be_drawn(product_layer: Layer, machin
 
 
 def test_a_machine_is_reduced_to_the_area_limit() -> None:
-    task = Task.of(dlco.networks.resnet18(), eyeriss_space(), "edp", Budget(area_mm2=0.8))
+    task = Task.of(dlco.networks.resnet18(), eyeriss_space(wires=False), "edp", Budget(area_mm2=0.8))
     index = task.within_area(task.lengths - 1)
     assert task.architecture(index).area_mm2 <= 0.8
     assert torch.equal(task.within_area(index), index)
