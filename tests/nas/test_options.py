@@ -110,7 +110,7 @@ def test_a_start_is_where_the_final_solve_begins():
     """Of one network on one machine, so that the start is of the same layers."""
     only = {"network": (1, 1, 1), "machine": (1, 1), "evaluations": 1}
     long = search(**only, effort=SolveEffort(starts=1, polishes=2))
-    brief = SolveEffort(starts=0, polishes=0, fit=Effort(rounds=1, population=1, neighbours=1))
+    brief = SolveEffort(starts=0, polishes=0, exact=False, fit=Effort(rounds=1, population=1, neighbours=1))
     costs = LayerCosts(
         HARDWARE,
         CoRequest(SPACE, Linear(SPACE), HARDWARE, "energy").score,
