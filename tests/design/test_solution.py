@@ -23,7 +23,7 @@ from dlco.hardware.space import HardwareSpace
 from dlco.optimize.proofs import Proofs
 from dlco.search.local_search import Effort
 
-from ..efforts import EVOLUTION, FEW_BOXES
+from ..efforts import EVOLUTION, NO_BOXES
 
 QUICK = SolveEffort(
     starts=2,
@@ -37,7 +37,7 @@ QUICK = SolveEffort(
     step=Effort(rounds=5, patience=3),
     polish=Effort(rounds=10, patience=5, islands=2),
     polishes=1,
-    boxes=FEW_BOXES,
+    boxes=NO_BOXES,
 )
 
 

@@ -15,7 +15,7 @@ from dlco.cli.arguments import make_parser
 from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 
-from ..efforts import FEW_BOXES
+from ..efforts import NO_BOXES
 from .pages import DOCS, blocks, run
 
 PAGES = sorted(page for page in DOCS.rglob("*.md") if blocks(page))
@@ -32,7 +32,7 @@ BRIEF = dlco.SolveEffort(
     polish=SEARCH,
     polishes=1,
     bound=BoundEffort(nodes=6, side=2, rounds=1, boxes=0),
-    boxes=FEW_BOXES,
+    boxes=NO_BOXES,
 )
 
 

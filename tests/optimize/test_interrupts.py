@@ -25,7 +25,7 @@ from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 from dlco.workload import Layer
 
-from ..efforts import FEW_BOXES
+from ..efforts import NO_BOXES
 
 FEW = Effort(rounds=4, patience=4, islands=2)
 BRIEF = SolveEffort(
@@ -44,7 +44,7 @@ BRIEF = SolveEffort(
         generations=1, machines=2, near_bound=4, mappings=Effort(rounds=2), longer=Effort(rounds=2)
     ),
     bound=BoundEffort(nodes=4, side=2, rounds=0, boxes=0),
-    boxes=FEW_BOXES,
+    boxes=NO_BOXES,
 )
 SEARCH = replace(BRIEF, exact=False)
 

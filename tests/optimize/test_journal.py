@@ -390,13 +390,14 @@ import sys
 from dlco import Budget, SolveEffort, solve, conv2d
 from dlco.hardware import eyeriss_space
 from dlco.bound import BoundEffort
+from dlco.exact import MachineEffort
 from dlco.search.evolution import EvolutionEffort
 from dlco.search.local_search import Effort
 layers = [conv2d(f"conv{i}", C=8 * i, M=16, P=14, Q=14, R=3, S=3) for i in range(1, 4)]
 effort = SolveEffort(starts=1, relax_rounds=1, survey=2, machines=2, descents=1, steps=3, polishes=1,
                      evolution=EvolutionEffort(generations=3, machines=4, near_bound=8, mappings=Effort(rounds=4),
                                        longer=Effort(rounds=6, islands=2)),
-                     bound=BoundEffort(nodes=60, side=20, boxes=0),
+                     bound=BoundEffort(nodes=60, side=20, boxes=0), boxes=MachineEffort(boxes=0),
                      polish=Effort(rounds=20, population=8, neighbours=8, islands=4))
 print("ready", flush=True)
 file = {sys.argv[1]: sys.argv[2]} if len(sys.argv) > 2 else {}

@@ -12,7 +12,7 @@ from dlco.errors import Infeasible
 from dlco.hardware import Architecture, HardwareSpace, eyeriss_like, eyeriss_space
 from dlco.workload import Layer
 
-from ..efforts import EVOLUTION, FEW_BOXES
+from ..efforts import EVOLUTION, NO_BOXES
 from ..exhaustive import every_choice, machines_of, optimum
 
 PAIR = [conv2d("one", C=16, M=32, P=14, Q=14, R=3, S=3), conv2d("two", C=32, M=16, P=14, Q=14, R=1, S=1)]
@@ -51,7 +51,7 @@ LIGHT = SolveEffort(
     steps=3,
     polishes=1,
     evolution=EVOLUTION,
-    boxes=FEW_BOXES,
+    boxes=NO_BOXES,
 )
 
 

@@ -22,7 +22,7 @@ from dlco.search.group import make_groups
 from dlco.search.layer_costs import LayerCosts
 from dlco.search.local_search import Effort
 from dlco.search.score import Score
-from tests.efforts import EVOLUTION, FEW_BOXES
+from tests.efforts import EVOLUTION, NO_BOXES
 from tests.nas.small import FAST, Linear, make_hardware, make_space
 
 NET = [dlco.matmul("one", M=8, K=4, N=4), dlco.conv2d("two", C=2, M=4, P=4, Q=2, R=3, S=1, count=2)]
@@ -35,7 +35,7 @@ EFFORT = SolveEffort(
     step=BRIEF,
     polish=BRIEF,
     bound=BoundEffort(nodes=200, side=40),
-    boxes=FEW_BOXES,
+    boxes=NO_BOXES,
 )
 A, B, C = "GlobalBuffer.capacity", "RegisterFile.capacity", "GlobalBuffer.fanout_x"
 SPACE = HardwareSpace(

@@ -9,7 +9,7 @@ import torch
 
 import dlco
 from dlco import Budget, InvalidInput, Layer, Progress, Solution, SolveEffort, conv2d, linear, matmul, networks
-from dlco.bound import compulsory_bound
+from dlco.bound import BoundEffort, compulsory_bound
 from dlco.design.objective import OBJECTIVES
 from dlco.hardware import eyeriss_like, eyeriss_space, generic, generic_space
 from dlco.hardware.architecture import Architecture, Level
@@ -18,7 +18,7 @@ from dlco.hardware.space import HardwareSpace, Parameter
 from dlco.mapping.checks import check_mapping
 from dlco.search.local_search import Effort
 
-from ..efforts import EVOLUTION, FEW_BOXES
+from ..efforts import EVOLUTION, NO_BOXES
 from ..exhaustive import optimum
 
 QUICK = SolveEffort(
@@ -33,7 +33,9 @@ QUICK = SolveEffort(
     step=Effort(rounds=6, patience=3, population=3, neighbours=8),
     polish=Effort(rounds=15, patience=6, islands=2),
     polishes=1,
-    boxes=FEW_BOXES,
+    bound=BoundEffort(nodes=60, side=20, boxes=0),
+    boxes=NO_BOXES,
+    batches=50,
 )
 
 
@@ -271,7 +273,7 @@ NETWORKS: dict[str, Callable[[], list[Layer]]] = {
 @pytest.mark.parametrize("name", NETWORKS)
 def test_networks_of_mixed_structures(name: str) -> None:
     network = NETWORKS[name]()
-    solution = dlco.solve(network, eyeriss_like(), effort=QUICK)
+    solution = dlco.solve(network, eyeriss_like(), effort=replace(QUICK, starts=1))
     hold(solution)
     assert solution.status == "solved"
     assert list(solution.mappings) == [layer.name for layer in network]

@@ -95,7 +95,9 @@ def test_the_wheel_of_the_source_archive_is_the_same(
 @pytest.mark.slow
 def test_readme_example_runs_from_the_wheel_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     (example,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-    (tmp_path / "example.py").write_text(example)
+    brief = example.replace("budget=budget)", "budget=budget, bound=False)")  # a proof takes most of the time
+    assert brief != example
+    (tmp_path / "example.py").write_text(brief)
     binaries = tmp_path / "environment" / "bin"
     place = wheel.parent
 
