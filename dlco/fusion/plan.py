@@ -7,7 +7,7 @@ objective is what no choice goes below.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import torch
@@ -189,12 +189,12 @@ class _Search:
                 ahead = self._best(kind)
                 if ahead is None or (self.plan and self._rank(ahead) >= self._rank(self.plan) * (1 - SAME)):
                     break
-                open_moves = [move for move, _ in ahead.way if not all(map(self._is_known, move.parts))]
+                open_moves = [move for move, _ in ahead.way if not self._is_tried(move)]
                 if not open_moves:
                     break
                 for move in open_moves:
                     self._search_one(move)
-                if any(all(map(self._is_known, move.parts)) for move in open_moves):
+                if any(map(self._is_tried, open_moves)):
                     self._better()
         self._prove()
 
@@ -214,6 +214,10 @@ class _Search:
 
     def _is_known(self, part: Part) -> bool:
         return self.fronts.is_known(part.problem, part.residence)
+
+    def _is_tried(self, move: Move) -> bool:
+        """Whether the fronts of all its parts are known."""
+        return all(map(self._is_known, move.parts))
 
     def _is_sure(self, part: Part) -> bool:
         """Whether all is known of a part."""
@@ -299,18 +303,15 @@ class _Search:
         )
         assert floor is not None
         lower = min(self._rank(floor), self._rank(self.plan))
-        untried = {id(move.fused) for move in self.moves if move.fused and not all(map(self._is_known, move.parts))}
+        untried = {id(move.fused) for move in self.moves if move.fused and not self._is_tried(move)}
         proved = sure or lower >= self._rank(self.plan) * (1 - SAME)
-        self.plan = Plan(
-            self.plan.energy_pj,
-            self.plan.cycles,
-            self.plan.residents,
-            self.plan.stretches,
-            self._rank(self.plan) if proved else lower,
-            proved,
-            self.fronts.evaluated,
-            whole,
-            0 if proved else len(untried),
+        self.plan = replace(
+            self.plan,
+            lower=self._rank(self.plan) if proved else lower,
+            proved=proved,
+            evaluated=self.fronts.evaluated,
+            whole=whole,
+            untried=0 if proved else len(untried),
         )
 
     def _residents(self, found: Found) -> tuple[tuple[Tensor, str], ...]:

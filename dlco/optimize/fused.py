@@ -216,8 +216,9 @@ class _Variants:
         first: dict[int, str] = {}
         parts: dict[tuple[int, Problem, bool], str] = {}
         for part, mapping in zip(stretch.parts, stretch.mappings, strict=True):
-            name = self._name((self.network.graph.steps[part.step].layer, part.problem, mapping))
-            self.runs[self._key[name]] = self.runs.get(self._key[name], 0) + part.count
+            key = self.network.graph.steps[part.step].layer, part.problem, mapping
+            name = self._name(key)
+            self.runs[key] = self.runs.get(key, 0) + part.count
             first.setdefault(part.step, name)
             parts[part.step, part.problem, bool(part.residence.loaded)] = name
         if stretch.fused is None:
@@ -228,10 +229,6 @@ class _Variants:
         steps = [(fused.first + run.layer, run.problem, run.first) for run, _ in fused.tiled.parts()]
         names = tuple(parts.get(key) or parts[key[0], key[1], False] for key in steps)
         self.chains.append(FusedChain(fused.level, begins, fused.tiled.chain, fused.tiled.tiling, names))
-
-    @property
-    def _key(self) -> dict[str, Key]:
-        return {name: key for key, name in self.names.items()}
 
     def _name(self, key: Key) -> str:
         """The layer's name, or one with a number where it runs under several mappings; of a part, one that says so."""

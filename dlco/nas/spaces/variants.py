@@ -35,8 +35,8 @@ class Variants(FactoredSpace):
         if not spaces:
             raise InvalidInput("spaces is empty; it must hold at least one")
         self.spaces = dict(spaces)
-        variants = list(self.spaces.values())
-        first = variants[0]
+        self._variants = tuple(self.spaces.values())
+        first = self._variants[0]
         shape = [factor.decisions for factor in first.factors()]
         for text, one in self.spaces.items():
             if one.decisions != first.decisions or [factor.decisions for factor in one.factors()] != shape:
@@ -47,7 +47,7 @@ class Variants(FactoredSpace):
                 {(i, *chosen): layers for i, one in enumerate(some) for chosen, layers in one.layers.items()},
                 {(i, *chosen): words for i, one in enumerate(some) for chosen, words in one.beside.items()},
             )
-            for some in zip(*(one.factors() for one in variants), strict=True)
+            for some in zip(*(one.factors() for one in self._variants), strict=True)
         ]
         decisions = [Decision(name, tuple(self.spaces)), *first.decisions]
         super().__init__(f"{first.name} by {name}", decisions, factors)
@@ -55,17 +55,16 @@ class Variants(FactoredSpace):
     def variant(self, network: Network) -> FactoredSpace:
         """The space that a network is of; `InvalidInput` for none of these."""
         self.check(network)
-        return list(self.spaces.values())[network[0]]
+        return self._variants[network[0]]
 
     def is_valid(self, network: Network) -> bool:
         """Whether this is a variant's index and a network of that space."""
-        return super().is_valid(network) and list(self.spaces.values())[network[0]].is_valid(network[1:])
+        return super().is_valid(network) and self._variants[network[0]].is_valid(network[1:])
 
     def sample(self, n: int, generator: torch.Generator) -> list[Network]:
         """`n` networks, each of a variant drawn uniformly, and drawn as that space does."""
         drawn = torch.randint(len(self.spaces), (n,), generator=generator).tolist()
-        spaces = list(self.spaces.values())
-        return [(i, *spaces[i].sample(1, generator)[0]) for i in drawn]
+        return [(i, *self._variants[i].sample(1, generator)[0]) for i in drawn]
 
     def parse(self, text: str) -> Network:
         """The network of a text "variant: network", the latter as its space writes it; `InvalidInput` for another."""
