@@ -199,7 +199,7 @@ def imperfect_nests(
     mean, busy, cut_short = (torch.empty_like(factors) for _ in range(3))
     reach = factors.flatten(-3, -2).prod(-2)
     tiles = torch.ones_like(bounds)  # N_k; beyond the outermost slot there is one tile
-    full, cut = torch.zeros_like(bounds), torch.ones_like(bounds)
+    walk = Walk(torch.zeros_like(bounds), torch.ones_like(bounds))
     for level in reversed(range(factors.shape[-3])):
         for axis in reversed(OUTWARDS):
             n = factors[..., level, axis, :]
@@ -208,19 +208,15 @@ def imperfect_nests(
             last = children - (tiles - 1) * n
             mean[..., level, axis, :] = children / tiles
             cut_short[..., level, axis, :] = last
-            if axis == TEMPORAL:
-                before, full = full + cut, full * n + cut * (last - 1)
-                busy[..., level, axis, :] = (full + cut) / before
-            else:
-                busy[..., level, axis, :] = torch.minimum(n, children)
-                full, cut = full + cut * (last > 1), cut * (last == 1)
+            before, walk = walk.visits, walk.inwards(n, last, axis == TEMPORAL)
+            busy[..., level, axis, :] = walk.visits / before if axis == TEMPORAL else torch.minimum(n, children)
             tiles = children
     nests = [loops_of(build_nest(shape, table, position, axes)) for table in (factors, mean, busy)]
     whole = WholeNest(**nests[0], bounds=bounds)
     return (
         whole,
         MeanNest(**nests[1], whole=whole, last=build_nest(shape, cut_short, position, axes)),
-        BusyNest(**nests[2], whole=whole, steps_run=(full + cut).prod(-1)),
+        BusyNest(**nests[2], whole=whole, steps_run=torch.as_tensor(walk.visits).prod(-1)),
     )
 
 

@@ -44,6 +44,7 @@ _XML = (  # of every dataspace
     *("utilized_instances", "partition_size", "energy"),
 )
 _NETWORK = ("Energy (total)", "Link transfer energy (total)", "Spatial Reduction Energy (total)")
+_GROUP = re.compile(r"^ {4}(\S[^:\n]*):\s*$", re.MULTILINE)  # what begins a dataspace's figures
 _LINE = re.compile(r"\s*(?P<key>\S.*?)\s*:\s+(?P<value>[-+]?\d[\d.]*(?:e[-+]?\d+)?)\b", re.ASCII | re.IGNORECASE)
 
 
@@ -102,7 +103,7 @@ def _networks(text: str) -> dict:
 
 def _groups(stats: str) -> Iterator[tuple[str, str]]:
     """(dataspace, what is printed of it)."""
-    parts = re.split(r"^ {4}(\S[^:\n]*):\s*$", stats, flags=re.MULTILINE)
+    parts = _GROUP.split(stats)
     return zip(parts[1::2], parts[2::2], strict=True)
 
 
@@ -137,7 +138,7 @@ def _level(body: str) -> dict:
         title: {_DATASPACE[key]: value for key, value in _pairs(group) if key in _DATASPACE}
         for title, group in _groups(stats)
     }
-    whole = re.split(r"^ {4}\S[^:\n]*:\s*$", stats, maxsplit=1, flags=re.MULTILINE)[0]
+    whole = _GROUP.split(stats, maxsplit=1)[0]
     return result | {_LEVEL[key]: value for key, value in _pairs(specs + whole) if key in _LEVEL}
 
 
