@@ -107,7 +107,7 @@ def partition_sizes(nest: Nest, arithmetic: Arithmetic) -> Table:
 
 def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
     space = nest.shape.spaces[index]
-    dense = _is_dense(space)
+    dense = is_dense(space)
     part: Row = nest.words[-1][index]
     parts = [part]
     for level in range(nest.levels - 2, -1, -1):
@@ -121,10 +121,12 @@ def _partitions(nest: Nest, index: int, arithmetic: Arithmetic) -> list[Row]:
             union = product(nest.box(space, nest.spread[level + 1]))
             part = arithmetic.share(part, nest.words[level][index], union)
         parts.append(part)
-    return parts[::-1]
+    if dense:
+        return parts[::-1]
+    return [nest.first_visits(space, level, one) for level, one in enumerate(reversed(parts))]
 
 
-def _is_dense(space: Operand) -> bool:
+def is_dense(space: Operand) -> bool:
     """Whether tiles have neither gaps nor overlaps, so that children split them evenly."""
     coefficients = [c for rank in space.ranks for _, c in rank]
     return not space.sliding and not any(isinstance(c, torch.Tensor) or c != 1 for c in coefficients)
@@ -133,7 +135,7 @@ def _is_dense(space: Operand) -> bool:
 def _less(words: Row, first_visits: Row, space: Operand) -> Row:
     """Visits after the first ones. The partition also counts gaps that nothing visits: never below 0."""
     rest = words - first_visits
-    return rest if _is_dense(space) else torch.as_tensor(rest).clamp(min=0)
+    return rest if is_dense(space) else torch.as_tensor(rest).clamp(min=0)
 
 
 def _row(words: Row, nest: Nest) -> Row:

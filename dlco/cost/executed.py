@@ -22,7 +22,8 @@ from dlco.cost.accesses import Accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.cost import Cost, Counts
 from dlco.cost.forwarding import check_children
-from dlco.cost.imperfect import WholeNest, covers, paced
+from dlco.cost.imperfect import covers, paced
+from dlco.cost.mean_nest import WholeNest
 from dlco.cost.nest import Row, build_nest, loops_of, positions
 from dlco.cost.performance import performance
 from dlco.cost.residual import CutNest, Tally, Walk

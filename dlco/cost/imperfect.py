@@ -23,22 +23,23 @@ b (0 or 1) become, W = a + b being their number,
 
     counted: a' = a f_k + b (m_k - 1), b' = b;      first alone: a' = a + b [m_k > 1], b' = b [m_k = 1]
 
-(`Walk`). Hence words moved, summed over all instances, are exact; per instance they are means. Estimates are only
-  - windows (two dimensions of one rank) both of whose dimensions lie on children: which of these need the same words
-    at once is counted for their mean numbers, and some may idle while others slide on;
-  - results whose words have gaps between them or lie in windows (transposed convolutions): their first visits.
+(`Walk`). Two things no sums of means tell, and they are counted of whole and cut tiles where they occur: which children
+need the same words of windows (two dimensions of one rank) both of whose dimensions lie on children
+(`dlco.cost.windows`), and which words of a result an instance sees where these have gaps between them or lie in windows,
+as in transposed convolutions (`dlco.cost.listing`). Hence words moved, summed over all instances, are exact; per
+instance they are means.
 
 busy: what the busiest instances do, those that always get the first child of every spatial loop, by the same walk. The
 temporal loop has W_(k-1) / W_k iterations, the spatial one f_k. Others wait for them, so compute cycles are
 W_-1 over all dimensions: exactly the steps of the executed nest. Bandwidths are charged with this nest, whose words
 are never fewer than those of any instance; so is leakage, with all instances that are ever used.
 
-Where factors multiply to the bounds all three nests are the same integers, and every figure is that of perfect factors.
+Where factors multiply to the bounds all three nests are the same integers, and every figure is that of perfect factors
+(of results with gaps or windows, Timeloop's estimate of the words that an instance sees).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import torch
 
@@ -46,9 +47,10 @@ from dlco.cost.accesses import Accesses, count_accesses
 from dlco.cost.arithmetic import EXACT
 from dlco.cost.cost import Cost
 from dlco.cost.crossing import crossing_of
-from dlco.cost.nest import Axes, Flag, Nest, Row, build_nest, is_one, loops_of, positions, product, where
+from dlco.cost.mean_nest import MeanNest, PlacedNest, Walk, WholeNest
+from dlco.cost.nest import Axes, Row, build_nest, loops_of, positions, product
 from dlco.cost.performance import Performance, performance
-from dlco.cost.shape import Coefficient, Operand, Shape, bounds_row, compile_problem
+from dlco.cost.shape import Shape, bounds_row, compile_problem
 from dlco.cost.sparse import Zeros
 from dlco.cost.tabulate import tabulate, tabulate_counts
 from dlco.errors import NotSupported
@@ -57,114 +59,6 @@ from dlco.mapping.kept import Kept
 from dlco.mapping.mapping import OUTWARDS, TEMPORAL, MappingBatch
 from dlco.mapping.rules import DEFAULT_RULES
 from dlco.workload.problem import Problem
-
-
-@dataclass(frozen=True)
-class WholeNest(Nest):
-    """Loops as they stand; a tile ends where its dimension does. `bounds`: `[..., dims]`."""
-
-    bounds: torch.Tensor
-
-    @cached_property
-    def tile(self) -> tuple[tuple[Row, ...], ...]:
-        """`[levels][dims]` extents of each level's largest tile."""
-        return tuple(
-            tuple(n if is_one(n) else torch.minimum(n, self.bounds[..., d]) for d, n in enumerate(row))  # type: ignore[arg-type]
-            for row in super().tile
-        )
-
-    @property
-    def reach(self) -> tuple[tuple[Row, ...], ...]:
-        """`[levels][dims]` extents of tiles, beyond the bounds or not."""
-        return super().tile
-
-
-@dataclass(frozen=True)
-class PlacedNest(Nest):
-    """Loops of other bounds whose children lie where the `whole` nest puts them."""
-
-    whole: WholeNest
-
-    @property
-    def pitch(self) -> tuple[tuple[Row, ...], ...]:
-        """`[levels][dims]` extents that a level's spatial loops step by."""
-        return ((1.0,) * self.shape.dims, *self.whole.reach[:-1])
-
-    def slide_step(self, level: int, outer: int, d: int) -> Row:
-        """How far a loop moves a tile of this nest's extents, so that as much is left between tiles as in `whole`."""
-        return self.tile[level][d] + (self.whole.spread[outer][d] - self.whole.reach[level][d])
-
-
-@dataclass(frozen=True)
-class Walk:
-    """Tiles of one dimension that come by on the way inwards: `full` ones, and the cut one, which comes or not."""
-
-    full: Row
-    cut: Row
-
-    @property
-    def visits(self) -> Row:
-        """Their number."""
-        return self.full + self.cut
-
-    def inwards(self, n: Row, m: Row, counted: Flag) -> "Walk":
-        """Their children, of n and m: all of them if `counted`, else the first of each."""
-        if is_one(n):
-            return self
-        if not isinstance(counted, bool):
-            every, first = self.inwards(n, m, True), self.inwards(n, m, False)
-            return Walk(where(counted, every.full, first.full), where(counted, every.cut, first.cut))
-        if counted:
-            return Walk(self.full * n + self.cut * (m - 1), self.cut)
-        return Walk(self.full + self.cut * (m > 1), self.cut * (m == 1))
-
-
-@dataclass(frozen=True)
-class MeanNest(PlacedNest):
-    """Mean numbers of children. `last`: the loops of the last tiles, m_k children each."""
-
-    last: Nest
-
-    def repeats(self, level: int, d: int, counted: Mapping[int, Flag], among: int) -> Row:
-        """As `Nest` says, the visits of the children that come to an instance of level `among` counted one by one."""
-        if all(is_one(self.across[outer][d]) for outer in range(level + 1, self.levels)):
-            return super().repeats(level, d, counted, among)
-        walk = Walk(self.zero, self.one)
-        for outer in reversed(range(level + 1, self.levels)):
-            walk = walk.inwards(self.whole.temporal[outer][d], self.last.temporal[outer][d], counted.get(outer, False))
-            for whole, last in zip(
-                reversed(self.whole.spatial[outer]), reversed(self.last.spatial[outer]), strict=True
-            ):
-                walk = walk.inwards(whole[d], last[d], outer > among)
-        instances = product(self.across[outer][d] for outer in range(among + 1, self.levels))
-        return walk.visits if is_one(instances) else walk.visits / instances
-
-    def overlap(self, level: int, rank: Sequence[tuple[int, Coefficient]], d: int, shared: Row) -> torch.Tensor:
-        """As `Nest` says: the mean over the tiles of the rank's other dimensions, whole ones and those cut short."""
-        others = [(e, c) for e, c in rank if e != d and not is_one(self.tile[level][e])]
-        if not others:
-            return super().overlap(level, rank, d, shared)
-        (e, c), *rest = others
-        mean, whole, bound = self.tile[level][e], self.whole.tile[level][e], self.whole.bounds[..., e]
-        tiles = (bound / mean).round()
-        last = bound - (tiles - 1) * whole
-        full, cut = (self.overlap(level, [(d, 1), *rest], d, shared + c * (extent - mean)) for extent in (whole, last))
-        return (full * (tiles - 1) + cut) / tiles
-
-    def asked_by_macs(self, space: Operand, among: int) -> Row:
-        """As `Nest` says."""
-        every = dict.fromkeys(range(self.levels), True)
-        others = [d for d in self.shape.live if d not in space.relevant]
-        moves = (self.temporal[level][d] for level in range(self.levels) for d in space.relevant)
-        return product((*moves, *(self.repeats(-1, d, every, among) for d in others)))
-
-    @cached_property
-    def idle(self) -> tuple[tuple[Row, ...], ...]:
-        """`[levels][dims]` children that are used at some time over those used on average."""
-        return tuple(
-            tuple(n if is_one(n) else all_ / n for all_, n in zip(most, used, strict=True))
-            for most, used in zip(self.whole.across, self.across, strict=True)
-        )
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,32 @@ def where(flag: Flag, yes: Row, no: Row) -> Row:
     return torch.where(flag, yes, no)
 
 
+# Flags and positions are plain values while the order is one for the whole batch, so that a fixed order costs nothing.
+
+
+def either(a: Flag, b: Flag) -> Flag:
+    """Whether one of two flags is set."""
+    if isinstance(a, bool):
+        return True if a else b
+    if isinstance(b, bool):
+        return True if b else a
+    return a | b
+
+
+def both(a: Flag, b: Flag) -> Flag:
+    """Whether both are."""
+    if isinstance(a, bool):
+        return b if a else False
+    if isinstance(b, bool):
+        return a if b else False
+    return a & b
+
+
+def negate(a: Flag) -> Flag:
+    """Whether a flag is not set."""
+    return not a if isinstance(a, bool) else ~a
+
+
 def extent(rank: Sequence[tuple[int, Coefficient]], extents: Sequence[Row]) -> Row:
     """Extent of a rank over a box of the given dimension extents: 1 + sum of coefficient * (extent - 1)."""
     result: Row = 1
@@ -74,6 +100,21 @@ class Crossing:
 
     ranks: tuple[int, ...]
     places: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Slide:
+    """A loop that may slide a dataspace's tiles.
+
+    Attributes:
+        rank: along which; `d`: its dimension; `outer`: its level.
+        on: whether it does.
+    """
+
+    rank: int
+    d: int
+    outer: int
+    on: Flag
 
 
 @dataclass(frozen=True)
@@ -153,9 +194,9 @@ class Nest:
         return ((1.0,) * self.shape.dims, *self.tile[:-1])
 
     @property
-    def idle(self) -> tuple[tuple[Row, ...], ...] | None:
-        """`[levels][dims]` children used at some time over those used on average; None where factors divide bounds."""
-        return None
+    def even(self) -> bool:
+        """Whether all instances of a level have the same to do, as where factors divide the bounds."""
+        return True
 
     def repeats(self, level: int, d: int, counted: Mapping[int, Flag], among: int) -> Row:
         """How often loops over a dimension repeat what a tile takes that they do not move.
@@ -172,6 +213,25 @@ class Nest:
     def asked_by_macs(self, space: Operand, among: int) -> Row:
         """How often an instance of a level is asked for words of a dataspace by MACs, for each that it serves apart."""
         return self.cycles
+
+    def shared(self, space: Operand, level: int, among: int, slides: Sequence[Slide]) -> Row:
+        """What children that take the same words make of those that an instance is asked for, beside the mean.
+
+        Args:
+            space: the dataspace.
+            level: of the tiles; -1 are MACs.
+            among: of the instance.
+            slides: loops that may slide the tiles.
+        """
+        return 1
+
+    def begun(self, level: int, outer: int, d: int) -> Row:
+        """How many tiles are fetched whole where a temporal loop of level `outer` slides them, for one run of it."""
+        return 1
+
+    def first_visits(self, space: Operand, level: int, estimate: Row) -> Row:
+        """Words of a result that an instance of a level sees, given Timeloop's `estimate`."""
+        return estimate
 
     def slide_step(self, level: int, outer: int, d: int) -> Row:
         """By how much a temporal loop of level `outer` over dimension `d` moves the tile of level `level`."""

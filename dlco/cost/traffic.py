@@ -10,6 +10,7 @@ O is zero but for sliding windows. Whether an unrelated loop multiplies F depend
 order fixed F is a monomial (times the window's factor): one row of the matrix form.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -17,9 +18,9 @@ from math import prod
 import torch
 
 from dlco.cost.arithmetic import Arithmetic
-from dlco.cost.nest import NOWHERE, Flag, Nest, Position, Row, is_one, product, where
+from dlco.cost.nest import NOWHERE, Flag, Nest, Position, Row, Slide, both, either, is_one, negate, product, where
 from dlco.cost.restarts import restart_savings
-from dlco.cost.shape import Operand
+from dlco.cost.shape import Coefficient, Operand
 from dlco.errors import NotSupported
 from dlco.mapping.kept import Kept
 from dlco.mapping.rules import CountingRules
@@ -47,7 +48,7 @@ def distinct_children(nest: Nest, arithmetic: Arithmetic) -> tuple[tuple[Row, ..
     """`[levels][spaces]` number of children with different data; identical data is multicast."""
     return tuple(
         tuple(
-            product(_distinct_steps(nest.of_space(s), level, rank, arithmetic) for rank in space.ranks)
+            product(distinct_steps(nest.of_space(s), level, rank, arithmetic) for rank in space.ranks)
             for s, space in enumerate(nest.shape.spaces)
         )
         for level in range(nest.levels)
@@ -66,7 +67,11 @@ def _space_fills(
         served[level] = fetches.words_of(level, arithmetic)
         if rules.restart != "refetch" and space.sliding:
             served[level] = served[level] - restart_savings(nest, level, index, rules.restart)
-        asked[level] = served[level] if nest.idle is None else fetches.words_of(parent, arithmetic)
+        asked[level] = served[level]
+        if not nest.even:
+            asked[level] = product(
+                (fetches.words_of(parent, arithmetic), nest.shared(space, level, parent, fetches.slides))
+            )
     return asked, served
 
 
@@ -79,7 +84,7 @@ class _Fetches:
         moves: their product is prod_{i>=k} n_i over the loops that move the tile.
         counted: for every dimension that does not, whether its loop at an outer level repeats the traffic.
         slide: n_k where k slides; `again`: steps of it that fetch what is new alone; `overlap`: words they leave out,
-            None where no loop may slide.
+            None where no loop may slide; `slides`: the loops that may, where instances have different things to do.
     """
 
     nest: Nest
@@ -90,6 +95,7 @@ class _Fetches:
     slide: Row
     again: Row
     overlap: torch.Tensor | None
+    slides: list[Slide]
 
     def words_of(self, among: int, arithmetic: Arithmetic) -> Row:
         """Words fetched, those that tiles within an instance of level `among` share once, over its instances."""
@@ -107,14 +113,15 @@ def _fetches(nest: Nest, level: int, index: int, reuse: "list[_Reuse]", arithmet
     slide: Row = 1
     whole: Row = 1  # tiles of a slide that are fetched whole: 1, or more where instances take turns
     overlap: torch.Tensor | None = None
+    slides: list[Slide] = []
     moved: Flag = False  # whether a loop further in, but outside the tile, moves it
     for outer in range(level + 1, nest.levels):
         n, here = nest.temporal[outer], reuse[outer]
         moves.append(here.relevant)
         for d, flag in here.inside.items():
-            counted[d][outer] = _either(moved, flag)
+            counted[d][outer] = either(moved, flag)
         for rank, d, coefficient in space.sliding:
-            innermost = _both(_negate(moved), here.innermost.get(d, False))
+            innermost = both(negate(moved), here.innermost.get(d, False))
             if innermost is False:
                 continue
             box = nest.boxes[level][index][rank]
@@ -122,14 +129,12 @@ def _fetches(nest: Nest, level: int, index: int, reuse: "list[_Reuse]", arithmet
             shared = nest.overlap(level, space.ranks[rank], d, shared)
             kept = arithmetic.quotient(words, box) * shared  # the box divides the tile's words
             slide = where(innermost, n[d], nest.one if is_one(slide) else slide)
-            if nest.idle is not None:
-                filled = product(nest.idle[lv][d] for lv in range(level + 1, outer + 1))
-                whole = where(innermost, filled, nest.one if is_one(whole) else whole)
+            if not nest.even:
+                whole = where(innermost, nest.begun(level, outer, d), nest.one if is_one(whole) else whole)
+                slides.append(Slide(rank, d, outer, innermost))
             overlap = torch.as_tensor(where(innermost, kept, nest.zero if overlap is None else overlap))
-        moved = _either(moved, here.moves)
-    again = slide - whole
-    again = again if nest.idle is None else torch.as_tensor(again).clamp(min=0)
-    return _Fetches(nest, level, words, moves, counted, slide, again, overlap)
+        moved = either(moved, here.moves)
+    return _Fetches(nest, level, words, moves, counted, slide, slide - whole, overlap, slides)
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def _reuse(nest: Nest, level: int, space: Operand, arithmetic: Arithmetic) -> _R
         moves = False
         for d in sorted(loops, key=lambda d: place[d]):
             inside[d] = moves
-            moves = _either(moves, exists.get(d, False))
+            moves = either(moves, exists.get(d, False))
     else:
         first = _first_relevant(nest, level, exists)
         inside = {d: first < place[d] for d in loops}
@@ -169,7 +174,7 @@ def _reuse(nest: Nest, level: int, space: Operand, arithmetic: Arithmetic) -> _R
     return _Reuse(
         relevant=product(n[d] for d in relevant),
         inside={d: inside[d] for d in loops if d not in space.relevant},
-        innermost={d: _both(exists[d], _negate(inside[d])) for d in sliding},
+        innermost={d: both(exists[d], negate(inside[d])) for d in sliding},
         moves=moves,
     )
 
@@ -184,7 +189,7 @@ def _first_relevant(nest: Nest, level: int, exists: dict[int, Flag]) -> Position
     return first
 
 
-def _distinct_steps(nest: Nest, level: int, rank: tuple, arithmetic: Arithmetic) -> Row:
+def distinct_steps(nest: Nest, level: int, rank: Sequence[tuple[int, Coefficient]], arithmetic: Arithmetic) -> Row:
     """Distinct offsets along one rank over the children of a level.
 
     Two loops with steps a and b, on a common grid g, meet wherever they differ by (b/g, -a/g); of n x m children
@@ -196,7 +201,8 @@ def _distinct_steps(nest: Nest, level: int, rank: tuple, arithmetic: Arithmetic)
         return product(n for n, _ in loops)
     if len(loops) > 2:
         return _count_offsets(loops)
-    (n, a), (m, b) = ((n, torch.as_tensor(step, dtype=n.dtype, device=n.device)) for n, step in loops)
+    (n, a), (m, b) = ((torch.as_tensor(n), step) for n, step in loops)
+    a, b = (torch.as_tensor(step, dtype=n.dtype, device=n.device) for step in (a, b))
     grid = arithmetic.common_step(a, b)
     apart = (arithmetic.quotient(b, grid), arithmetic.quotient(a, grid))
     return n * m - torch.clamp(n - apart[0], min=0) * torch.clamp(m - apart[1], min=0)
@@ -223,26 +229,3 @@ def _count_offsets(loops: list[tuple[Row, Row]]) -> Row:
     bounds = torch.stack(given[::2])
     listed = torch.tensor(counts, dtype=bounds.dtype, device=bounds.device).reshape(bounds.shape[1:])
     return torch.where((bounds > 1).sum(0) > 1, listed, bounds.prod(0))  # one loop alone is its own number
-
-
-# Flags and positions are plain values while the order is one for the whole batch, so that a fixed order costs nothing.
-
-
-def _either(a: Flag, b: Flag) -> Flag:
-    if isinstance(a, bool):
-        return True if a else b
-    if isinstance(b, bool):
-        return True if b else a
-    return a | b
-
-
-def _both(a: Flag, b: Flag) -> Flag:
-    if isinstance(a, bool):
-        return b if a else False
-    if isinstance(b, bool):
-        return a if b else False
-    return a & b
-
-
-def _negate(a: Flag) -> Flag:
-    return not a if isinstance(a, bool) else ~a

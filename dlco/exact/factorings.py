@@ -15,7 +15,7 @@ from functools import cached_property
 import torch
 
 from dlco.cost.crossing import crossing_of
-from dlco.cost.imperfect import WholeNest
+from dlco.cost.mean_nest import WholeNest
 from dlco.cost.nest import Crossing, Nest, Position, Row, loops_of
 from dlco.cost.shape import Shape, bounds_row, compile_problem
 from dlco.cost.tabulate import overflow

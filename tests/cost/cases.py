@@ -165,6 +165,7 @@ def cases(
     primes: tuple[int, ...] = (2, 3),
     steps: tuple[int, ...] = (1, 1, 2, 3),
     bypass: bool = True,
+    spatial: bool = False,
 ) -> Case:
     """A layer of some hundred MACs, split at random over two to four levels that are large enough for it.
 
@@ -173,6 +174,7 @@ def cases(
         primes: what loop bounds multiply from.
         steps: strides and dilations.
         bypass: whether levels may bypass dataspaces.
+        spatial: whether most loops lie over children.
     """
     name = draw(st.sampled_from(families))
     dims, family = FAMILIES[name]
@@ -180,7 +182,10 @@ def cases(
     count = draw(st.integers(2, 4))
     favoured = dims + 2 * "".join(d for d in dims if d in WINDOWED)  # windows are where the difficulty lies
     loop = st.tuples(
-        st.sampled_from(favoured), st.integers(0, count - 1), st.sampled_from("tttxy"), st.sampled_from(primes)
+        st.sampled_from(favoured),
+        st.integers(0, count - 1),
+        st.sampled_from("txxyy" if spatial else "tttxy"),
+        st.sampled_from(primes),
     )
     slots: list[dict[str, Sizes]] = [{"t": {}, "x": {}, "y": {}} for _ in range(count)]
     for dim, level, slot, prime in draw(st.lists(loop, min_size=5, max_size=8)):
