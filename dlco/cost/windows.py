@@ -73,19 +73,14 @@ class Line:
         def begun(until: torch.Tensor) -> torch.Tensor:
             return begins * (until / turns).ceil()
 
-        return Situations(
-            children=torch.stack([n, working, working, working - 1]),
-            last=torch.stack([self.extent, self.extent, cut, self.extent]),
-            comes=torch.stack([(groups - 1) * inner, last - 1, torch.ones_like(last), inner - last]),
-            first=torch.stack(
-                [
-                    firsts(groups - 1, *slid) * (inner / turns).ceil(),
-                    begun(last - 1),
-                    begun(last) - begun(last - 1),
-                    begun(inner) - begun(last),
-                ]
-            ),
-        )
+        rows = [
+            (n, self.extent, (groups - 1) * inner, firsts(groups - 1, *slid) * (inner / turns).ceil()),
+            (working, cut, torch.ones_like(last), begun(last) - begun(last - 1)),
+        ]
+        if bool((inner > 1).any()):
+            rows.append((working, self.extent, last - 1, begun(last - 1)))
+            rows.append((working - 1, self.extent, inner - last, begun(inner) - begun(last)))
+        return Situations(*(torch.stack(column) for column in zip(*rows, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -118,19 +113,22 @@ def firsts(count: torch.Tensor, stride: torch.Tensor, period: torch.Tensor) -> t
 def asked_share(a: Line, b: Line) -> torch.Tensor:
     """Words that children ask for together over those that they receive, `[k]`; at most one of the lines slides."""
     one, other = a.situations.laid(1), b.situations.laid(0)
-    asked, received = _words(a, one, b, other, slides=False)
+    asked, received = words_at(a, one, b, other, slides=False)
     often = one.first * other.first
     asked, received = (asked * often).sum((0, 1)), (received * often).sum((0, 1))
     for line, own, across, rest in ((a, one, b, other), (b, other, a, one)):
         if bool((line.period > 1).any()):
             often = (own.comes - own.first) * rest.comes
-            more, every = _words(line, own, across, rest, slides=True)
+            more, every = words_at(line, own, across, rest, slides=True)
             asked, received = asked + (more * often).sum((0, 1)), received + (every * often).sum((0, 1))
     return asked / received
 
 
-def _words(a: Line, one: Situations, b: Line, other: Situations, *, slides: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """(words that children ask for together, words that they receive) at a step at which `a` slides, or at others."""
+def words_at(a: Line, one: Situations, b: Line, other: Situations, *, slides: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """(words that children ask for together, words that they receive) at a step at which tiles slide along `a`, or not.
+
+    Of all pairs of the lines' situations, `laid` against each other.
+    """
     cut_a, cut_b = (one.last < a.extent).to(a.extent), (other.last < b.extent).to(b.extent)
     many_a, many_b = one.children - cut_a, other.children - cut_b  # with whole tiles
     box = 1 + a.coefficient * (a.extent - 1) + b.coefficient * (b.extent - 1)

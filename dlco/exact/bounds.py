@@ -219,11 +219,12 @@ class Bounds:
     def best_slide(self, space: int, tile: Ints, reached: Ints) -> Floats:
         """`[n]` the least share of its words that a tile is filled with by a loop that slides it to the bound."""
         tables, best = self.tables, np.ones(len(tile))
+        whole = np.full(len(tile), tables.lattice.size - 1)
         for d in range(tables.dims):
             if (space, d) in tables.slide_of:
                 rank, step = tables.slide_of[space, d]
-                kept = np.maximum(rank.box[tile] - step * tables.extents[reached, d], 0.0)
-                best = np.minimum(best, 1 - kept / rank.box[tile] * (1 - tables.extents[reached, d] / tables.bounds[d]))
+                held = tables.held_over(rank, step, d, tile, reached) * tables.slid(d, tile, reached, whole)
+                best = np.minimum(best, 1 - held)
         return best
 
     def least_energy(self, terms: "PairTerms", reached: Ints) -> Floats:

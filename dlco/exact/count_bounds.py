@@ -6,13 +6,14 @@ what its words cost from there on at best, a function of the state that the pair
 t takes over the fan-out are, a MAC, at least 1 / irrelevant[t](state reached); where a window may slide, fewer.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 
 import numpy as np
 
 from dlco.exact.bounds import DOWN, Bounds, PairTerms, Single
 from dlco.exact.count_tables import CountLabels, CountTables
+from dlco.exact.count_windows import Sharing, least_share
 from dlco.exact.counts import tile_count
 from dlco.exact.fanouts import overlapped
 from dlco.exact.labels import Labels
@@ -138,9 +139,9 @@ class CountBounds(Bounds):
         tables = self.tables
         pitch, factors = labels.outermost[label], tables.factors[vector]
         mean = tables.extents[reached] / tables.extents[labels.reached[label]]  # children in use
-        alike = tables.alone(mean)
-        crossing = overlapped(tables, 1 / alike, mean, pitch)
-        served = np.where(tables.crosses, crossing[:, tables.space_of], 1.0)
+        served = np.where(tables.crosses, 1 / tables.alone(mean)[:, tables.space_of], 1.0)
+        for j, sharing in self._sharing:
+            served[:, j] *= sharing.of(label, vector)
         served = np.where(tables.through, served * tables.asked(pitch, factors)[:, tables.space_of], served)
         cost = tables.fill_pj + tables.serve_pj * served
         fills, loose = self.at_best(labels.fills[label], labels.is_open[label], labels.states[label], reached)
@@ -155,6 +156,19 @@ class CountBounds(Bounds):
         leak, compute = tables.leak_pj[vector], tables.compute[vector]
         total = constant + (fills * cost).sum(1)
         return PairTerms(share, cost, fills, loose, instances, spread, constant, leak, compute, total, held)
+
+    @cached_property
+    def _sharing(self) -> list[tuple[int, Sharing]]:
+        """What children share of windows, by the term whose words come over the fan-out."""
+        tables, labels, found = self.tables, self.labels, []
+        for j in np.flatnonzero(tables.crosses).tolist():
+            term, pitch = tables.terms[j], labels.outermost
+            tile = np.ones_like(pitch) if term.level == MACS else labels.whole[:, term.level]
+            for slide in (one for one in tables.slides if one.space == term.space):
+                a, b = dims = list(slide.dims)
+                bounds = tables.lattice.bounds[a], tables.lattice.bounds[b]
+                found.append((j, Sharing(slide, bounds, tile[:, dims], pitch[:, dims], tables.factors[:, dims])))
+        return found
 
     # all pairs at once
 
@@ -217,15 +231,15 @@ class CountBounds(Bounds):
             words[:, tables.space_of[j]] = tables.serve_pj[j]
             for slide in tables.slides:
                 if slide.space == tables.space_of[j]:
-                    words[:, slide.space] *= self._window(slide, tables.terms[j].level != MACS)
+                    words[:, slide.space] *= self._window(slide, tables.terms[j].level)
         return words / tables.irrelevant
 
-    def _window(self, slide: Slide, tiles: bool) -> Floats:
+    def _window(self, slide: Slide, level: int) -> Floats:
         """`[states]` least words over the fan-out of a rank with a window, over the iterations that need them.
 
-        The least over all tiles and spatial factors of the two dimensions that lead to a state. Tiles inside a
-        processing element that are smaller than its outermost, or slide there, are filled with no fewer words. Without
-        `tiles` every iteration takes its own.
+        The least over all tiles and spatial factors of the two dimensions that lead to a state. Tiles of a level inside
+        a processing element that are smaller than its outermost, or slide there, are filled with no fewer words. Of
+        MACs every iteration takes its own.
         """
         tables, lattice = self.tables, self.tables.lattice
         a, b = slide.dims
@@ -233,7 +247,7 @@ class CountBounds(Bounds):
         least = np.full((lattice.radix[a], lattice.radix[b]), np.inf)
         for start in range(0, len(ways.whole), max(1, WAYS // len(others.whole))):
             one = ways.some(slice(start, start + max(1, WAYS // len(others.whole))))
-            rate = _words_over(slide, one, others, tiles, inside=tables.shared > 1)
+            rate = _words_over(slide, one, others, level, outermost=tables.shared - 1)
             np.minimum.at(least, (one.digit, others.digit), rate)
         return least[lattice.digit[:, a], lattice.digit[:, b]]
 
@@ -247,7 +261,7 @@ class CountBounds(Bounds):
         tiles = tile_count(bound, whole)
         whole, spread, tiles = (row[spread <= tiles] for row in (whole, spread, tiles))
         left = tile_count(tiles, spread)
-        return Ways(whole, spread, left, tiles / left, bound / tiles, tables.lattice.digit_of[d][left])
+        return Ways(bound, whole, spread, tiles, left, tables.lattice.digit_of[d][left])
 
     @cached_property
     def _inner_pj(self) -> tuple[Floats, Floats, Floats]:
@@ -259,9 +273,9 @@ class CountBounds(Bounds):
         costs = labels.fills * (tables.fill_pj + np.where(tables.crosses, 0.0, tables.serve_pj))
         best = np.ones((len(labels), len(tables.spaces)))
         for (t, d), (rank, step) in tables.slide_of.items():
-            extent = tables.extents[labels.reached, d]
-            new = np.minimum(step * extent / rank.box[labels.reached], 1.0)
-            best[:, t] = np.minimum(best[:, t], np.where(extent < tables.bounds[d], new, 1.0))
+            new = 1 - tables.held_over(rank, step, d, labels.reached, labels.reached)
+            slides = tables.extents[labels.reached, d] < tables.bounds[d]
+            best[:, t] = np.minimum(best[:, t], np.where(slides, new, 1.0))
         costs = np.where(labels.is_open, costs * best[:, tables.space_of], costs)
         costs, held = self.by_space(costs), self.by_space(np.where(labels.is_open, costs, 0.0))
         return costs, held, (held * tables.irrelevant[labels.reached]).min(0)
@@ -295,40 +309,61 @@ class Ways:
     """Tiles `[n]` of a dimension inside a processing element, with spatial factors.
 
     Attributes:
-        whole: extents of the whole tiles; `spread`: spatial factors; `left`: groups of children.
-        children: of a group on average; `extent`: of tiles on average; `digit`: index of `left` in the lattice.
+        bound: of the dimension.
+        whole: extents of the whole tiles; `spread`: spatial factors; `tiles`: their number; `left`: groups of children.
+        digit: index of `left` in the lattice.
     """
 
+    bound: int
     whole: Ints
     spread: Ints
+    tiles: Ints
     left: Ints
-    children: Floats
-    extent: Floats
     digit: Ints
+
+    @property
+    def extent(self) -> Floats:
+        """Of tiles on average."""
+        return self.bound / self.tiles
+
+    @property
+    def last(self) -> Ints:
+        """Extent of the last tile."""
+        return self.bound - (self.tiles - 1) * self.whole
 
     def some(self, rows: slice) -> "Ways":
         """Some of them, `[n, 1]`."""
-        return Ways(*(getattr(self, field.name)[rows, None] for field in fields(self)))
+        kept = (self.whole, self.spread, self.tiles, self.left, self.digit)
+        return Ways(self.bound, *(row[rows, None] for row in kept))
 
 
-def _words_over(slide: Slide, one: Ways, other: Ways, tiles: bool, inside: bool) -> Floats:
+def _words_over(slide: Slide, one: Ways, other: Ways, level: int, outermost: int) -> Floats:
     """`[n, m]` words that a rank's tiles of two dimensions take over the fan-out at best, over iterations.
 
     Args:
         slide: the dimensions.
         one: `[n, 1]` of the first.
         other: `[m]` of the second.
-        tiles: whether there are tiles; else every iteration takes one word.
-        inside: whether tiles may have slid further in.
+        level: of the tiles; of MACs every iteration takes one word.
+        outermost: the outermost level inside a processing element; tiles may have slid further in.
     """
-    (c, k), n, m = slide.steps, one.children, other.children
-    step_a, step_b = c * one.whole, k * other.whole
-    grid = np.gcd(step_a, step_b)
-    distinct = n * m - np.maximum(n - step_b // grid, 0) * np.maximum(m - step_a // grid, 0)
-    if not tiles:
-        return distinct / (n * m)
+    both = (one.spread > 1) & (other.spread > 1)
+    share = np.ones(both.shape)
+    whole = np.stack(np.broadcast_arrays(one.whole, other.whole), -1)[both]
+    spread = np.stack(np.broadcast_arrays(one.spread, other.spread), -1)[both]
+    if level in (MACS, outermost):
+        tile = np.ones_like(whole) if level == MACS else whole
+        share[both] = least_share(slide, (one.bound, other.bound), tile, whole, spread)
+    else:  # tiles of any extent: no more children have the same words than lie along either dimension
+        share[both] = 1 / spread.min(1)
+    if level == MACS:
+        return share
+    c, k = slide.steps
     box = 1 + c * (one.extent - 1) + k * (other.extent - 1)
-    for step, way in ((c, one), (k, other)):
-        new = step * (way.extent + (0 if inside else way.whole * (way.spread - 1)))
-        box = np.where(inside | (way.left > 1), np.minimum(box, new), box)
-    return box * distinct / (one.extent * n * other.extent * m)
+    least = box
+    for step, way, across, far in ((c, one, other, k), (k, other, one, c)):
+        new = step * (way.extent + (0 if outermost else way.whole * (way.spread - 1)))
+        full, cut = (np.minimum(1 + step * (way.extent - 1) + far * (n - 1), new) for n in (across.whole, across.last))
+        slid = (full * (across.tiles - 1) + cut) / across.tiles
+        least = np.where((outermost > 0) | (way.left > 1), np.minimum(least, slid), least)
+    return least * share / (one.extent * other.extent)

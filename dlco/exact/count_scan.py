@@ -5,10 +5,13 @@ allowed to leave; the labels that may cost so little inside a processing element
 the state that it reaches, a sum of one number a dimension, at which the rest of the bound is looked up.
 
 Spatial factors larger than the least that leave as many groups of children are dropped, but where the last tile is cut
-short and alone in its group, and where more children that add up a result read back fewer of its words.
+short and alone in its group, where more children that add up a result read back fewer of its words, and where windows
+lie or slide over them.
 """
 
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from itertools import permutations
 from typing import Protocol
 
 import numpy as np
@@ -146,7 +149,7 @@ class PairScan:
         factors = tables.factors[spatial].tolist()
         reached = np.ones(len(self.label), dtype=np.int32)  # the state, and 1
         for d, factor in enumerate(factors):
-            reached += self.column(d, factor)
+            reached += self.column(d, factor, self._beside(d, factors))
         good = self.good.take(reached, mode="clip")
         if self.cycles[spatial] < fastest:  # whatever is faster than all points is a better one
             steps = np.ones(len(self.label), dtype=np.float32)
@@ -173,14 +176,23 @@ class PairScan:
         """`[dims]` whether results kept inside processing elements are added up along a dimension."""
         return np.any(~self.tables.relevant[self.bounds.visits_pj > 0], axis=0)
 
-    def _column(self, d: int, factor: int) -> NDArray[np.int32]:
-        """`[labels]` what a dimension adds to the number of the state reached."""
+    def _beside(self, d: int, factors: Sequence[int]) -> bool:
+        """Whether another dimension of a window of `d` lies over children, too."""
+        return any(factors[e] > 1 for slide in self.tables.slides if d in slide.dims for e in slide.dims if e != d)
+
+    def _column(self, d: int, factor: int, beside: bool) -> NDArray[np.int32]:
+        """`[labels]` what a dimension adds to the number of the state reached; `beside`: as `_beside` has it."""
         tables, bound = self.tables, self.tables.lattice.bounds[d]
         whole = np.arange(1, bound + 1)
         tiles = tile_count(bound, whole)
         groups = tile_count(tiles, factor)
         cut = (factor > 1) & (tiles % factor == 1) & (tiles * tables.largest(whole, d) > bound)
-        useful = (factor <= tiles) & ((tile_count(tiles, groups) == factor) | cut | self._sums[d])
+        every = beside or self._sums[d]
+        for slide in self.tables.slides:
+            for (a, c), (b, k) in permutations(zip(slide.dims, slide.steps, strict=True)):
+                if a == d:  # tiles that slide over children keep some of their words
+                    every |= k * (tables.lattice.bounds[b] - 1) + 1 > c * (whole * (factor - 1) + 1)
+        useful = (factor <= tiles) & ((tile_count(tiles, groups) == factor) | cut | every)
         adds = np.where(useful, tables.lattice.digit_of[d][groups] * tables.lattice.stride[d], NONE)
         return adds.astype(np.int32)[self.whole[d]]
 

@@ -46,6 +46,8 @@ class CountSearch(FrontSearch):
     Attributes:
         perfect: the search among perfect factors, which comes first.
         chains: `[n, m, dims]` whole tiles of every level inside a processing element: those of the labels, then others.
+        turns: `[n, dims]` temporal factors of the shared level that are larger than they need be; the first stand for
+            the least.
     """
 
     tables: CountTables
@@ -115,6 +117,7 @@ class CountSearch(FrontSearch):
         self.labels = labels = self.tables.labels()
         self.bounds = CountBounds(self.tables, labels)
         self.chains = labels.whole
+        self.turns = np.zeros((1, self.tables.dims), dtype=np.int64)
         self._scan = PairScan(self.tables, self.bounds, self)
 
     def _look_at(self, label: Ints, spatial: Ints, reached: Ints) -> None:
@@ -227,7 +230,41 @@ class CountSearch(FrontSearch):
         assert isinstance(pairs, CountPairs)
         rows = super()._rows(pairs, tile, row, top)
         rows[:, : self.tables.shared] = pairs.chain[:, None]
+        rows[:, self.tables.levels - 1] = 0
         return rows
+
+    def _join(self, rows: Ints, cycles: Floats, energy: Floats) -> None:
+        """As `FrontSearch` has it, with larger temporal factors of the shared level, too, where that may be better."""
+        shared, spread = self.tables.shared, self.tables.factors[rows[:, self.tables.levels + self.tables.shared]]
+        inner = self._outermost(rows[:, 0]) * spread
+        bounds, left = np.array(self.tables.lattice.bounds), self.tables.lattice.entries[rows[:, shared]]
+        groups = tile_count(tile_count(bounds, self._outermost(rows[:, 0])), spread)
+        least, most = tile_count(groups, left), np.where(left > 1, (groups - 1) // np.maximum(left - 1, 1), 0)
+        last_first = self.tables.windows & (spread > 1) & ((groups - 1) % np.maximum(left - 1, 1) == 0)
+        uneven = self._uneven(left)
+        more = (most > least) & (last_first | uneven)
+        parts = [(rows, cycles, energy)]
+        for i in np.flatnonzero(more.any(1)).tolist():
+            ends = [range(n + 1, m + 1) if u else (m,) for n, m, u in zip(least[i], most[i], uneven[i], strict=True)]
+            options = [(0, *map(int, some)) if on else (0,) for some, on in zip(ends, more[i], strict=True)]
+            turns = np.array(list(product(*options))[1:], dtype=np.int64)
+            turns = turns[self._fits_shared(inner[i] * np.maximum(turns, least[i]))]
+            others = np.repeat(rows[i : i + 1], len(turns), axis=0)
+            others[:, shared + 1] = len(self.turns) + np.arange(len(turns))
+            self.turns = np.concatenate([self.turns, turns])
+            parts.append((others, np.full(len(turns), cycles[i]), np.full(len(turns), energy[i])))
+        super()._join(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    def _uneven(self, left: Ints) -> Bools:
+        """`[n, dims]` whether what the outermost loops keep of the shared tiles depends on the whole extents of these.
+
+        They keep nothing of the last tile where their step, of more than one word, is wider than its window.
+        """
+        tables, uneven = self.tables, np.zeros(left.shape, dtype=bool)
+        for slide in (slide for slide in tables.slides if tables.filled[slide.space]):
+            for (a, b), step in zip((slide.dims, slide.dims[::-1]), slide.steps, strict=True):
+                uneven[:, b] |= (step > 1) & (left[:, a] > 1)
+        return uneven
 
     @cached_property
     def _covered(self) -> torch.Tensor:
@@ -247,7 +284,8 @@ class CountSearch(FrontSearch):
             loops.append(np.where(whole < bounds, whole // below, tiles))
             below, tiles = whole, tile_count(bounds, whole)
         tiles, left = tile_count(tiles, spread[:, tables.shared]), tables.lattice.entries[states[:, tables.shared]]
-        return np.stack([*loops, tile_count(tiles, left), left], 1)
+        turns = np.maximum(tile_count(tiles, left), self.turns[states[:, tables.shared + 1]])
+        return np.stack([*loops, turns, left], 1)
 
 
 def _chains_like(bound: int, chain: Sequence[int]) -> list[tuple[int, ...]]:

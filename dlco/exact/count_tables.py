@@ -27,6 +27,7 @@ from dlco.exact.fanouts import FanOut
 from dlco.exact.labels import Labels, make_labels
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.tables import LayerTables
+from dlco.exact.tiles import Slide
 from dlco.hardware.network import MACS
 
 SAME = 1e-12  # relative difference of words that are the same but for rounding
@@ -167,13 +168,27 @@ class CountTables(ArrayTables):
         counted = share > 0
         return super().port_needs(fills * counted, loose * counted, share, instances, spread, shared_fills)
 
+    def held_over(self, rank: Slide, step: int, d: int, tile: Ints, inner: Ints) -> Floats:
+        """As `Tiles` has it; tiles of the rank's other dimension as uneven as so many of them can be."""
+        return held_over(self, rank, step, d, tile, inner, self.lattice.largest)
+
+    def slid(self, d: int, tile: Ints, inner: Ints, outer: Ints) -> Floats:
+        """As `Tiles` has it; groups of as many children as leave so many."""
+        tiles, groups, left = (self.lattice.entries[states, d] for states in (tile, inner, outer))
+        most = np.where(groups > 1, (tiles - 1) // np.maximum(groups - 1, 1), tiles)
+        return (groups - left) * most / tiles
+
+    @cached_property
+    def windows(self) -> Bools:
+        """`[dims]` whether a dimension shares a rank with another."""
+        return np.isin(np.arange(self.dims), [d for slide in self.slides for d in slide.dims])
+
     # inside a processing element
 
     @cached_property
     def growth(self) -> tuple[Growth, ...]:
         """How the whole tiles of each dimension grow; where windows overlap between children, in every way."""
-        windows = {d for slide in self.slides for d in slide.dims}
-        return tuple(Growth(bound, d in windows) for d, bound in enumerate(self.lattice.bounds))
+        return tuple(Growth(bound, bool(self.windows[d])) for d, bound in enumerate(self.lattice.bounds))
 
     @cached_property
     def inside(self) -> "InsideTables":
@@ -247,6 +262,10 @@ class InsideTables(LayerTables):
         """`[states, levels]` whether a level holds such a tile of all that it keeps."""
         return self.held(self.words_of(self.whole))
 
+    def held_over(self, rank: Slide, step: int, d: int, tile: Ints, inner: Ints) -> Floats:
+        """As `Tiles` has it, exactly."""
+        return held_over(self, rank, step, d, tile, inner, self.whole)
+
     def asked_apart(self, labels: Labels) -> list[Ints]:
         """As `LayerTables` has it: extents at which the runs of terms end that come through levels that bypass them.
 
@@ -267,11 +286,34 @@ class InsideTables(LayerTables):
                 tile = np.where(runs[:, None] & ((still[:, None] & self.bits) > 0), self.whole[states], tile)
                 runs &= ~moves
             found += [-tile[:, d] for d in np.flatnonzero(~self.relevant[space])]
+            own = self.whole[labels.states[:, term.level]]
+            for d in {d for slide in self.slides if slide.space == space for d in slide.dims}:
+                found += [own[:, d], -own[:, d]]  # what children share of windows depends on their tiles
         return found
 
     def whole_words(self, fills: Floats) -> Floats:
         """Numbers that compare as words do, which are no whole ones here."""
         return np.rint(np.log(np.maximum(fills, 1e-300)) / SAME)
+
+
+def held_over(tables: LayerTables, rank: Slide, step: int, d: int, tile: Ints, inner: Ints, whole: Ints) -> Floats:
+    """`[n]` share of its words that a tile holds already, of tiles of the rank's other dimension, the last cut short.
+
+    Args:
+        tables: the problem.
+        rank: as in `Tiles.held_over`.
+        step: as there.
+        d: as there.
+        tile: as there.
+        inner: as there.
+        whole: `[states, dims]` extents of whole tiles.
+    """
+    (other, c), *_ = [(e, c) for e, c in zip(rank.dims, rank.steps, strict=True) if e != d]
+    bound, extent = tables.lattice.bounds[other], whole[tile, other]
+    tiles = tile_count(bound, extent)
+    begins = step * (tables.extents[tile, d] - tables.extents[inner, d] - 1) + 1
+    full, cut = (np.maximum(begins + c * (n - 1), 0.0) for n in (extent, bound - (tiles - 1) * extent))
+    return (full * (tiles - 1) + cut) / tiles / rank.box[tile]
 
 
 def _crossed(rows: Ints, d: int, options: Ints) -> Ints:

@@ -188,7 +188,16 @@ class Tiles:
             fills = fills / np.where(still[:, None] & self.bits, ratio, 1.0).prod(1)
         for (of, d), (rank, step) in self.slide_of.items():
             on = np.flatnonzero(np.broadcast_to((slide == d) & (of == space), len(fills)))
-            box = rank.box[tile[on]]
-            kept = np.maximum(box - step * self.extents[inner[on], d], 0.0)
-            fills[on] *= 1 - kept / box * (1 - 1 / ratio[on, d])
+            fills[on] *= 1 - self.held_over(rank, step, d, tile[on], inner[on]) * self.slid(
+                d, tile[on], inner[on], outer[on]
+            )
         return fills
+
+    def held_over(self, rank: Slide, step: int, d: int, tile: Ints, inner: Ints) -> Floats:
+        """`[n]` share of its words that a tile holds already, at the most, where a loop outside `inner` slides it."""
+        box = rank.box[tile]
+        return np.maximum(box - step * self.extents[inner, d], 0.0) / box
+
+    def slid(self, d: int, tile: Ints, inner: Ints, outer: Ints) -> Floats:
+        """`[n]` share of its steps, at the most, at which a loop that leads from `inner` to `outer` slides a tile."""
+        return 1 - self.extents[inner, d] / self.extents[outer, d]
