@@ -141,8 +141,11 @@ class FrontSearch:
         dropped: `[k, 2]` (pJ, cycles) bounds of labels that the pass left out.
         evaluated: mappings evaluated so far.
         given: the mappings of the points known before, where they were given.
+        kind: of the labels; `most`: pairs completed at once.
     """
 
+    kind: type[Labels] = Labels
+    most = MOST
     given: tuple[Mapping, ...] = ()
 
     def __init__(
@@ -190,7 +193,7 @@ class FrontSearch:
         if not self._widths:
             return False
         try:
-            labels, dropped = Growth(self.outlook, self.front, self._widths[0], go_on).run()
+            labels, dropped = Growth(self.outlook, self.front, self._widths[0], go_on, self.kind).run()
         except Stopped:
             return False
         self._widths = self._widths[1:]
@@ -206,7 +209,7 @@ class FrontSearch:
             rest = np.ones(len(self.left.label), dtype=bool)
             rest[todo] = False
             self.left = self._open(self.left.pick(rest))
-            size = min(GROWTH * size, MOST)
+            size = min(GROWTH * size, self.most)
         energy, cycles = self.dropped.T
         self.dropped = self.dropped[~self.front.excludes(cycles, energy)]
 
@@ -229,9 +232,9 @@ class FrontSearch:
     def _pairs(self, ways: Iterator[tuple[Ints, Ints]]) -> Pairs:
         """All pairs among some that the front leaves, once the best of every chunk has joined it."""
         tables, labels, bounds, found = self.tables, self.labels, self.bounds, [Pairs.none()]
-        vectors = tables.fans[tables.shared].vectors
+        fan = tables.fans[tables.shared]
         for label, vector in ways:
-            reached = tables.lattice.times(labels.reached[label], vectors[vector])
+            reached = fan.after(labels.reached[label], vector)
             good = np.flatnonzero((reached >= 0) & np.isfinite(bounds.free[reached]))
             label, vector, reached = label[good], vector[good], reached[good]
             terms = bounds.energies(labels, label, vector, reached)
@@ -269,7 +272,9 @@ class FrontSearch:
         some = some.pick(at)
         its, tiles = terms.pick(some.pair), self.labels.states[pairs.label[some.pair]]
         whole = np.full(len(at), tables.lattice.size - 1)
-        all_fills, _ = tables.step(tables.levels - 1, some.fills, some.is_open, some.tile, whole, tiles, top)
+        last = tables.levels - 1
+        all_fills, _ = tables.step(last, some.fills, some.is_open, some.tile, whole, tiles, top)
+        all_fills = self._passed(pairs, replace(some, fills=all_fills), some, last, some.tile, top).fills
         shared = bounds.shared_fills(some.tile, top)
         energy = its.constant + (all_fills * its.cost).sum(1) + shared @ tables.shared_pj
         some = some.slower(
@@ -328,7 +333,13 @@ class FrontSearch:
         some, reached = some.pick(at), reached[at]
         tiles = self.labels.states[pairs.label[some.pair]]
         fills, is_open = tables.step(m, some.fills, some.is_open, reached, some.tile, tiles, row)
-        return replace(some, row=row, fills=fills, is_open=is_open)
+        return self._passed(pairs, replace(some, row=row, fills=fills, is_open=is_open), some, m, reached, row)
+
+    def _passed(
+        self, pairs: Pairs, some: Completions, before: Completions, level: int, inner: Ints, row: Ints
+    ) -> Completions:
+        """Completions after the loops of a level, from states `[n]` on in orders `[n]`; here they are as they are."""
+        return some
 
     def _join(self, rows: Ints, cycles: Floats, energy: Floats) -> None:
         """Evaluate mappings of at least these cycles and pJ, the most promising first, and let them join the front."""

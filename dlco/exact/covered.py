@@ -6,6 +6,7 @@ from dlco.cost.shape import compile_problem
 from dlco.exact.array import why_no_array
 from dlco.exact.case import Case
 from dlco.exact.count_tables import CountTables
+from dlco.exact.hierarchy import HierarchyTables
 from dlco.exact.tiles import Tiles
 from dlco.mapping.kept import free_levels
 
@@ -24,7 +25,6 @@ def why_not_covered(case: Case) -> str | None:
     if reason:
         return reason
     asked = {
-        "factors need not divide the bounds": case.imperfect,
         "what levels keep is free": case.keep_free,
         "mappings are to be uneven": case.uneven,
     }
@@ -72,13 +72,16 @@ def _why_not_imperfect(case: Case) -> str | None:
         return f"factors need not divide the bounds, and {how}"
     if any(slot.exact or slot.at_most or slot.rest for slot in case.resolved.slots):
         return "factors need not divide the bounds, and some are constrained"
-    tables = CountTables(case.problem, case.architecture, case.constraints)
+    several = why_no_array(case) is not None
+    kind, most = (HierarchyTables if several else CountTables), MAX_COUNTS
+    tables = kind(case.problem, case.architecture, case.constraints)
     if max(tables.lattice.bounds, default=1) > MAX_BOUND:
         return f"a bound is {max(tables.lattice.bounds):,}; up to {MAX_BOUND:,} are covered"
-    if tables.lattice.size > MAX_COUNTS:
-        return f"its bounds have {tables.lattice.size:,} numbers of tiles; up to {MAX_COUNTS:,} are covered"
-    if len(tables.fan(tables.shared).listed(MAX_FACTORS)) > MAX_FACTORS:
-        return f"the fan-out has more than {MAX_FACTORS:,} vectors of spatial factors"
-    if len(tables.whole_tiles(MAX_WHOLE)) > MAX_WHOLE:
+    if tables.lattice.size > most:
+        return f"its bounds have {tables.lattice.size:,} numbers of tiles; up to {most:,} are covered"
+    for level in range(tables.shared + 1):
+        if len(tables.fan(level).listed(MAX_FACTORS)) > MAX_FACTORS:
+            return f"a fan-out has more than {MAX_FACTORS:,} vectors of spatial factors"
+    if isinstance(tables, CountTables) and len(tables.whole_tiles(MAX_WHOLE)) > MAX_WHOLE:
         return f"a processing element holds more than {MAX_WHOLE:,} tiles"
     return None

@@ -7,7 +7,7 @@ from math import gcd
 import numpy as np
 
 from dlco.exact.lattice import Bools, Floats, Ints, Lattice
-from dlco.exact.tiles import Tiles
+from dlco.exact.tiles import Slide, Tiles
 from dlco.mapping.factors import divisors
 
 
@@ -82,6 +82,10 @@ class FanOut:
     def distinct(self) -> Floats:
         """`[S, T]` children with different words over children, where windows do not overlap."""
         return 1 / self.irrelevant
+
+    def after(self, states: Ints, vector: Ints) -> Ints:
+        """`[n]` states that factors, rows of `vectors`, lead to; -1 where they do not lead to any."""
+        return self.tiles.lattice.times(states, self.vectors[vector])
 
     def share(self, vector: Ints, inner: Ints) -> Floats:
         """`[n, T]` children with different words over children, for factors over children of given tiles.
@@ -192,11 +196,17 @@ def overlapped(tiles: Tiles, share: Floats, children: Floats | Ints, pitch: Ints
     """
     share = share.copy()
     for slide in tiles.slides:
-        (a, b), (c, k) = slide.dims, slide.steps
+        a, b = slide.dims
         both = np.flatnonzero((children[:, a] > 1) & (children[:, b] > 1))
-        n, m = children[both, a], children[both, b]
-        step_a, step_b = (step * pitch[both, d] for step, d in ((c, a), (k, b)))
-        grid = np.gcd(step_a, step_b)
-        repeated = np.maximum(n - step_b // grid, 0) * np.maximum(m - step_a // grid, 0)
-        share[both, slide.space] *= 1 - repeated / (n * m)
+        share[both, slide.space] *= apart(slide, children[both], pitch[both])
     return share
+
+
+def apart(slide: Slide, children: Floats | Ints, pitch: Ints) -> Floats:
+    """`[n]` the same of one window; arguments as `overlapped`."""
+    (a, b), (c, k) = slide.dims, slide.steps
+    n, m = children[:, a], children[:, b]
+    step_a, step_b = c * pitch[:, a], k * pitch[:, b]
+    grid = np.gcd(step_a, step_b)
+    repeated = np.maximum(n - step_b // grid, 0) * np.maximum(m - step_a // grid, 0)
+    return 1 - repeated / (n * m)

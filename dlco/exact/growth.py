@@ -8,7 +8,7 @@ import torch
 
 from dlco.design.dominance import unbeaten
 from dlco.exact.frontier import Frontier
-from dlco.exact.labels import Labels, unbeaten_labels
+from dlco.exact.labels import Labels
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.outlook import Outlook
 
@@ -37,7 +37,7 @@ class Bounded:
     @staticmethod
     def join(parts: "list[Bounded]") -> "Bounded":
         """All of several, at least one."""
-        labels = Labels.join([part.labels for part in parts])
+        labels = type(parts[0].labels).join([part.labels for part in parts])
         return Bounded(labels, *(np.concatenate([getattr(p, name) for p in parts]) for name in ("energy", "cycles")))
 
 
@@ -49,16 +49,19 @@ class Growth:
         front: cycles and pJ that labels must be able to better.
         width: most labels of a level that are grown further.
         go_on: asked before every chunk of labels; where it says no, `run` raises `Stopped`.
+        kind: of the labels.
     """
 
-    def __init__(self, outlook: Outlook, front: Frontier, width: int, go_on: Callable[[], bool]) -> None:
-        self.outlook, self.tables = outlook, outlook.tables
+    def __init__(
+        self, outlook: Outlook, front: Frontier, width: int, go_on: Callable[[], bool], kind: type[Labels] = Labels
+    ) -> None:
+        self.outlook, self.tables, self.kind = outlook, outlook.tables, kind
         self.front, self.width, self.go_on = front, width, go_on
         self._dropped: list[Floats] = [np.zeros((0, 2))]
 
     def run(self) -> tuple[Labels, Floats]:
         """(labels of all levels inside level m, `[k, 2]` (pJ, cycles) bounds of what was left out for the width)."""
-        labels = Labels.start(self.tables)
+        labels = self.kind.start(self.tables)
         last = self.tables.shared - 1
         for level in range(self.tables.shared):
             if not self.tables.fans[level].is_given and len(labels):
@@ -129,11 +132,11 @@ class Growth:
                 found = [self._narrowed(self._thinned(Bounded.join(found)), max(width, CROWD // 2))]
                 count = len(found[0].labels)
         if not found:
-            return Labels.none(self.tables, level + 1)
+            return self.kind.none(self.tables, level + 1)
         return self._narrowed(self._thinned(Bounded.join(found)), width).labels
 
     def _thinned(self, some: Bounded) -> Bounded:
-        return some.pick(unbeaten_labels(self.tables, some.labels, some.energy * some.cycles))
+        return some.pick(some.labels.unbeaten(self.tables, some.energy * some.cycles))
 
     def _narrowed(self, some: Bounded, width: int) -> Bounded:
         """At most `width` of them; the bounds of the others are kept."""

@@ -1,5 +1,6 @@
 """Partial tilings, from the MACs outwards: labels, the steps that make them grow, and which of them can be dropped."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Self
 
@@ -37,23 +38,23 @@ class Labels:
     instances: Floats
     spread: Floats
 
-    @staticmethod
-    def start(tables: LayerTables) -> "Labels":
+    @classmethod
+    def start(cls, tables: LayerTables) -> Self:
         """One MAC."""
         operands = np.array([[1.0 if term.level == MACS else 0.0 for term in tables.terms]])
         none = np.zeros((1, 0), dtype=np.int64)
-        return Labels(
+        return cls(
             *(none, none, none, np.zeros(1, dtype=np.int64)),
             *(operands, np.zeros(operands.shape, dtype=bool), np.ones(operands.shape)),
             *(np.ones((1, 1)), np.ones((1, 0, len(tables.results)))),
         )
 
-    @staticmethod
-    def none(tables: LayerTables, levels: int) -> "Labels":
+    @classmethod
+    def none(cls, tables: LayerTables, levels: int) -> Self:
         """No labels of so many levels."""
         ints = np.zeros((0, levels), dtype=np.int64)
         words = np.zeros((0, len(tables.terms)))
-        return Labels(
+        return cls(
             *(ints, ints, ints, np.zeros(0, dtype=np.int64)),
             *(words, words > 0, words),
             *(np.zeros((0, 1 + levels)), np.zeros((0, levels, len(tables.results)))),
@@ -66,16 +67,29 @@ class Labels:
         """Some of them, or some several times."""
         return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
 
-    @staticmethod
-    def join(parts: "list[Labels]") -> "Labels":
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
         """All of several, at least one."""
-        return Labels(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Labels)))
+        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
-    def spread_over_one(self) -> "Labels":
+    @property
+    def port_share(self) -> Floats:
+        """`[n, K]` words that a term's parent serves over its fills, as far as its ports are known to be asked."""
+        return self.share
+
+    def passing(self, tables: LayerTables, at: Ints) -> Floats:
+        """`[n, T]` by how much loops up to other states that leave a dataspace in place lower its fills, at most."""
+        return tables.irrelevant[at] / tables.irrelevant[self.reached]
+
+    def unbeaten(self, tables: LayerTables, merit: Floats) -> Ints:
+        """Indices of labels of one level, without most of those that another beats; `merit` as `unbeaten_labels`."""
+        return unbeaten_labels(tables, self, merit)
+
+    def spread_over_one(self) -> Self:
         """Under a level that has no spatial factors: as its one child."""
         return replace(self, vectors=np.column_stack([self.vectors, np.zeros(len(self), dtype=np.int64)]))
 
-    def spread_over(self, tables: LayerTables, level: int, vector: Ints) -> "Labels":
+    def spread_over(self, tables: LayerTables, level: int, vector: Ints) -> Self:
         """With spatial factors `[n]` of the next level, rows of its fan-out's vectors, which lead to a state."""
         fan = tables.fans[level]
         share, crosses = fan.share(vector, self.reached), tables.crosses_at(level)
@@ -83,13 +97,13 @@ class Labels:
         return replace(
             self,
             vectors=np.column_stack([self.vectors, vector]),
-            reached=tables.lattice.times(self.reached, fan.vectors[vector]),
+            reached=fan.after(self.reached, vector),
             share=self.share * np.where(crosses, share[:, tables.space_of], 1.0),
             instances=self.instances * children[:, None],
             spread=self.spread * fan.irrelevant[vector][:, None, tables.results],
         )
 
-    def tiled(self, tables: LayerTables, level: int, tile: Ints, row: Ints) -> "Labels":
+    def tiled(self, tables: LayerTables, level: int, tile: Ints, row: Ints) -> Self:
         """With the temporal loops of the level whose fan-out was decided, up to tiles `[n]` in orders `[n]`."""
         if level:
             fills, is_open = tables.step(level, self.fills, self.is_open, self.reached, tile, self.states, row)
@@ -197,22 +211,46 @@ def unbeaten_labels(tables: LayerTables, labels: Labels, merit: Floats) -> Ints:
     MACs at work would do as well, but for rounding errors of the cycles that ports need, which depend on them; and
     instances decide what whole blocks and ports of each count.
 
-    In every round the best label of each group that has not been one is held against the others.
-
     Args:
         tables: the problem on the machine.
         labels: of one level.
         merit: `[n]` small for labels that are likely to beat others.
     """
-    group = labels.reached
-    for column in labels.instances.T:
+    more = -labels.spread.reshape(len(labels), labels.spread[0].size)
+    words = np.column_stack([labels.fills, labels.fills * labels.share, more, ~labels.is_open])
+    windows = _windows(tables, labels)
+
+    def beats(rival: Ints, rows: Ints) -> Bools:
+        beaten = np.ones(len(rows), dtype=bool)
+        for column in words.T:
+            beaten &= column[rival] <= column[rows]
+        for column in windows.T:
+            beaten &= (column[rival] == column[rows]) | (column[rows] == 0)
+        return beaten
+
+    return unbeaten_of_groups(grouped(labels.reached, labels.instances), merit, beats)
+
+
+def grouped(states: Ints, columns: Floats) -> Ints:
+    """`[n]` numbers of groups whose members have the same state and columns `[n, ...]`."""
+    group = states
+    for column in columns.T:
         values, place = np.unique(column, return_inverse=True)
         group = group * len(values) + place
+        group = np.unique(group, return_inverse=True)[1]
+    return group
+
+
+def unbeaten_of_groups(group: Ints, merit: Floats, beats: Callable[[Ints, Ints], Bools]) -> Ints:
+    """Indices without most of those that another of their group beats: in rounds, the best are held against the others.
+
+    Args:
+        group: `[n]` numbers.
+        merit: `[n]` small for what is likely to beat others.
+        beats: of indices `[k]` each, whether the one is no worse than the other.
+    """
     order = np.lexsort((merit, group))
     group = np.unique(group[order], return_inverse=True)[1]
-    more = -labels.spread.reshape(len(labels), labels.spread[0].size)
-    words = np.column_stack([labels.fills, labels.fills * labels.share, more, ~labels.is_open])[order]
-    windows = _windows(tables, labels)[order]
     left, tried = np.arange(len(order)), np.zeros(len(order), dtype=bool)
     for _ in range(ROUNDS):
         fresh = left[~tried[left]]
@@ -225,13 +263,8 @@ def unbeaten_labels(tables: LayerTables, labels: Labels, merit: Floats) -> Ints:
         rival = of_group[group[left]]
         others = (rival >= 0) & (rival != left)
         rival, rows = rival[others], left[others]
-        beaten = np.ones(len(rows), dtype=bool)
-        for column in words.T:
-            beaten &= column[rival] <= column[rows]
-        for column in windows.T:
-            beaten &= (column[rival] == column[rows]) | (column[rows] == 0)
         gone = np.zeros(len(order), dtype=bool)
-        gone[rows[beaten]] = True
+        gone[rows[beats(order[rival], order[rows])]] = True
         left = left[~gone[left]]
     return np.sort(order[left])
 

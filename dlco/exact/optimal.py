@@ -17,6 +17,7 @@ from dlco.design.budget import Budget
 from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.errors import NotSupported
+from dlco.exact.array import why_no_array
 from dlco.exact.best_first import FrontSearch
 from dlco.exact.case import Case
 from dlco.exact.combine import best_points
@@ -24,6 +25,8 @@ from dlco.exact.count_search import CountSearch
 from dlco.exact.count_tables import CountTables
 from dlco.exact.covered import why_not_covered
 from dlco.exact.frontier import Frontier, Interest
+from dlco.exact.hierarchy import HierarchyTables
+from dlco.exact.hierarchy_search import HierarchySearch
 from dlco.exact.keeping import KeepSearch
 from dlco.exact.labels import Labels, make_labels
 from dlco.exact.lattice import Floats
@@ -40,6 +43,8 @@ from dlco.workload.problem import Problem
 log = logging.getLogger("dlco")
 IDLE = 1.05  # times the least cycles, that perfect factors may take before others are tried by default
 QUICK = 150_000  # vectors of numbers of tiles up to which that is done
+MUCH, MANY = 1.25, 600_000  # the same where several levels fan out
+WORTH = 0.99  # of the least EDP that there is, with bounds left open
 
 
 class Search(Protocol):
@@ -153,9 +158,17 @@ def begin_search(case: Case, known: LayerFront | None = None) -> Search:
     else:
         search = _begun(LayerTables(problem, architecture, case.constraints), known)
         if case.imperfect:
-            search = CountSearch(CountTables(problem, architecture, case.constraints), search)
+            search = _among_all(case, search)
     check_begun(search, case)
     return search
+
+
+def _among_all(case: Case, perfect: FrontSearch, brief: bool = False) -> CountSearch | HierarchySearch:
+    """The search among all factors that cover the bounds, from one among perfect ones on."""
+    problem, architecture, constraints = case.problem, case.architecture, case.constraints
+    if why_no_array(case):
+        return HierarchySearch(HierarchyTables(problem, architecture, constraints), perfect, brief=brief)
+    return CountSearch(CountTables(problem, architecture, constraints), perfect, brief=brief)
 
 
 def _begun(tables: LayerTables, known: LayerFront | None) -> FrontSearch:
@@ -208,23 +221,31 @@ def widened(case: Case, search: Search, go_on: Callable[[], bool] = lambda: True
     """The search among all factors after one among perfect ones has been run, itself run where worth it; else that.
 
     It is where perfect factors alone keep the layer from what its work takes at least, by `IDLE` or more, where its
-    bounds have few numbers of tiles, and where the search ends soon: then most end within a second or two.
+    bounds have few numbers of tiles, and where the search ends soon: then most end within a second or two. Where
+    several levels fan out (`MUCH`, `MANY`) it rarely ends; what is better is taken, and the rest stays open.
     """
-    if not isinstance(search, FrontSearch) or search.front.cycles[0] <= IDLE * search.tables.compulsory_cycles:
+    if not isinstance(search, FrontSearch):
+        return search
+    several = why_no_array(case) is not None
+    idle, most = (MUCH, MANY) if several else (IDLE, QUICK)
+    if search.front.cycles[0] <= idle * search.tables.compulsory_cycles:
         return search
     reason = why_not_covered(replace(case, imperfect=True))
     if not reason:
-        tables = CountTables(case.problem, case.architecture, case.constraints)
-        wider = CountSearch(tables, search, brief=True)
-        if tables.lattice.size <= QUICK:
+        wider = _among_all(case, search, brief=True)
+        if wider.tables.lattice.size <= most:
             wider.run(go_on)
-        if not len(wider.open_bounds()[0]):
+        if not len(wider.open_bounds()[0]) or (several and _least_edp(wider) < WORTH * _least_edp(search)):
             return wider
-        reason = "to look at all others takes long"
+        reason = "nothing better was found soon" if several else "to look at all others takes long"
     log.info(
         "perfect factors alone are tried of bounds %s, though they leave much idle: %s", case.problem.sizes, reason
     )
     return search
+
+
+def _least_edp(search: Search) -> float:
+    return float((search.front.energy * search.front.cycles).min())
 
 
 def found_by(search: Search) -> OptimalFront:

@@ -182,7 +182,7 @@ class Outlook:
         instances = np.column_stack([labels.instances[:, 1:], np.ones(len(labels))])
         most = self.ahead[ahead].spread[x][:, None]
         spread = np.concatenate([labels.spread * most, np.ones((len(labels), 1, len(tables.results))) * most], 1)
-        ports = tables.port_cycles(*self._at_best(labels, x), labels.share, instances, spread)
+        ports = tables.port_cycles(*self._at_best(labels, x), labels.port_share, instances, spread)
         return energy + self._leakage(labels, np.zeros(len(labels))), np.maximum(compute, ports)
 
     def with_tiles(self, energy: Floats, steps: Floats, level: int, tile: Ints) -> tuple[Floats, Floats]:
@@ -212,7 +212,7 @@ class Outlook:
                 instances[:, level] *= beyond.children[at]
                 spread[:, level] *= beyond.spread[at]
         fills, loose = self._at_best(labels, at)
-        share = labels.share * self._shares(ahead, near)[at]
+        share = labels.port_share * self._shares(ahead, near)[at]
         return whole_cycles(tables.port_cycles(fills, loose, share, instances, spread))
 
     def _leakage(self, labels: Labels, cycles: Floats) -> Floats:
@@ -250,7 +250,7 @@ class Outlook:
                 energy += cycles * leak
                 row, vector = np.nonzero(~front.excludes_all(cycles, energy * tables.macs))
                 label = some[row]
-                to = tables.lattice.times(reached[label], fan.vectors[vector])
+                to = fan.after(reached[label], vector)
                 energy = energy[row, vector] + free[to] - relaxed[label]
                 good = (to >= 0) & room[to] & ~front.excludes(cycles[row, vector], energy * tables.macs)
                 good &= np.isfinite(energy)
@@ -297,10 +297,11 @@ class Outlook:
         tables, x = self.tables, labels.reached
         fills, loose = labels.fills.copy(), np.zeros(labels.fills.shape)
         moved = (tables.loops(x, at)[:, None] & tables.moving) > 0
+        rest = 1 / labels.passing(tables, at)
         for j in np.flatnonzero((tables.level_of >= 0) & (tables.level_of < labels.states.shape[1])):
             t, opened = tables.space_of[j], labels.is_open[:, j]
             fills[:, j] *= np.where(opened, self.bounds.best_slide(t, labels.states[:, tables.level_of[j]], x), 1.0)
-            run = tables.irrelevant[x, t] / np.where(moved[:, t], tables.irrelevant[at, t], tables.irrelevant[-1, t])
+            run = np.where(moved[:, t], rest[:, t], tables.irrelevant[x, t] / tables.irrelevant[-1, t])
             loose[:, j] = np.where(opened, fills[:, j] * (1 - run), 0.0)
         return fills, loose
 

@@ -120,7 +120,8 @@ def _answer(
         except NotSupported as error:  # the search ends on the nearest there is and says what it breaks
             proved, reason = None, str(error)
         if proved is not None:
-            if proved.status == "solved" and proved.gap and not request.is_wide:
+            as_found = request.is_wide or (proved.imperfect and request.widens)
+            if proved.status == "solved" and proved.gap and not as_found:
                 run = make_run(request, replace(effort, exact=False), (*starts, proved), listener, journal)
                 proved = _better(proved, search_design(run, bound=False))
             return proved if bound else replace(proved, lower_bound=None)

@@ -11,9 +11,11 @@ import torch
 import dlco
 from dlco import conv2d, depthwise_conv2d, evaluate, matmul
 from dlco.errors import NotSupported
-from dlco.exact import enumerate_layer, optimal_layer
+from dlco.exact import enumerate_layer, hierarchy_search, optimal_layer
+from dlco.exact.array import why_no_array
 from dlco.exact.case import Case
 from dlco.exact.counts import CountLattice, Growth, tile_count, tile_counts
+from dlco.exact.last_tiles import ways
 from dlco.exact.optimal import begin_search, found_by
 from dlco.hardware import generic
 from dlco.hardware.architecture import Architecture, Level
@@ -21,7 +23,7 @@ from dlco.mapping import Constraints, SlotConstraint
 from dlco.mapping.checks import is_imperfect
 from dlco.workload import Layer
 
-from .test_optimal import check, points, random_machine
+from .test_optimal import check, points, random_hierarchy, random_machine
 
 
 def random_layer(rng: random.Random, most: int) -> Layer:
@@ -236,3 +238,83 @@ def test_numbers_of_tiles_are_those_of_all_tiles(bound):
 def test_large_bounds_are_refused_at_once():
     with pytest.raises(NotSupported, match="a bound is 2,147,483,647; up to 1,048,576 are covered"):
         optimal_layer(matmul("m", M=2**31 - 1, K=2, N=1), two_levels(4, 12), imperfect=True)
+
+
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+@pytest.mark.parametrize("few", [False, True])
+def test_the_front_of_any_hierarchy_is_that_of_every_chain_of_factors_listed(levels, few, monkeypatch):
+    if few:  # so that passes drop labels and the next ones take them up again
+        monkeypatch.setattr(hierarchy_search, "WIDTHS", (3, 40, 10**9))
+    rng, done = random.Random(60 + levels), 0
+    while done < (3, 3, 2, 1)[levels - 1]:
+        layer, machine = random_layer(rng, (1000, 200, 40, 20)[levels - 1]), random_hierarchy(rng, levels)
+        if why_no_array(Case.of(layer, machine)):
+            done += check(layer, machine, imperfect=True, limit=10_000)
+
+
+def arrays(inner: int, outer: int, **fields: object) -> Architecture:
+    """A machine with two fan-outs, one around registers of their weights."""
+    return Architecture(
+        (
+            Level("Registers", capacity=1, bypass=frozenset({"Inputs", "Outputs"}), read_pj=1, write_pj=1),
+            Level("Sums", capacity=16, fanout_y=inner, bypass=frozenset({"Inputs", "Weights"}), read_pj=2, update_pj=2),
+            Level("Buffer", capacity=400, fanout_x=outer, read_pj=6, write_pj=6, update_pj=6, **fields),
+            Level("DRAM", kind="DRAM", read_pj=200, write_pj=200, update_pj=200),
+        ),
+        mac_pj=1.0,
+    )
+
+
+def test_columns_of_an_array_are_proved_and_used_better():
+    layer, machine = matmul("mm", M=5, K=7, N=2), arrays(3, 2)
+    found = optimal_layer(layer, machine, imperfect=True)
+    listed = enumerate_layer(layer, machine, imperfect=True, limit=200_000)
+    assert found.proved
+    assert np.allclose(points(found.front), points(listed), rtol=1e-9)
+    assert found.front.cycles.min() < optimal_layer(layer, machine).front.cycles.min()
+
+
+def test_a_search_of_several_fan_outs_that_is_stopped_leaves_bounds_that_hold():
+    layer, machine = matmul("mm", M=5, K=7, N=2), arrays(3, 2)
+    whole = optimal_layer(layer, machine, imperfect=True)
+    for most in (0, 1, 4, 9):
+        search = begin_search(Case.of(layer, machine, imperfect=True))
+        with suppress(KeyboardInterrupt):
+            search.run(stopping(most))
+        stopped = found_by(search)
+        known = np.concatenate([points(stopped.front), stopped.open.numpy()[:, ::-1]])
+        for cycles, energy in points(whole.front):
+            assert ((known[:, 0] <= cycles) & (known[:, 1] <= energy * (1 + 1e-9))).any(), most
+        search.run()
+        assert np.allclose(points(found_by(search).front), points(whole.front))
+
+
+def test_solve_takes_them_where_several_levels_fan_out_and_much_is_idle():
+    layer, machine = matmul("odd", M=7, K=11, N=5), arrays(4, 4)
+    perfect, default = (dlco.solve([layer], machine, imperfect=how) for how in (False, None))
+    assert (perfect.imperfect, default.imperfect) == (False, True)
+    assert default.value < 0.5 * perfect.value
+    assert default.lower_bound <= default.value
+    assert is_imperfect(layer.problem, default.mappings["odd"])
+
+
+@pytest.mark.parametrize("spatial", [(1, 1), (2, 3), (3, 2)])
+@pytest.mark.parametrize("left", [(9, 2), (5, 2), (4, 1), (3, 3), (10, 4)])
+def test_ways_are_among_all_factors_that_leave_these_numbers(spatial, left):
+    bound = 23
+    inner = range(1, bound + 1)
+    every = [
+        (a, b)
+        for a in inner
+        for b in inner
+        if (n := tile_count(tile_count(bound, spatial[0]), a)) == left[0]
+        and tile_count(tile_count(n, spatial[1]), b) == left[1]
+        and b <= tile_count(n, spatial[1])
+        and a <= tile_count(bound, spatial[0])
+    ]
+    if not every:
+        return
+    assert {way for way, _ in ways(bound, spatial, left, 2)} == set(every)
+    some = [way for way, _ in ways(bound, spatial, left, 0)]
+    assert some[0] == min(every)
+    assert set(some) <= set(every)

@@ -7,6 +7,8 @@ import pytest
 
 from dlco import conv2d, evaluate, solve
 from dlco.exact import optimal_layer
+from dlco.exact.array import why_no_array
+from dlco.exact.case import Case
 from dlco.hardware import Architecture, Network, get_hardware
 from dlco.hardware.box import Box, Boxes
 
@@ -93,3 +95,12 @@ def test_the_front_of_factors_that_need_not_divide_is_that_of_every_mapping_list
     while done < 3:
         layer, machine = random_odd_layer(rng, (600, 150, 60)[inside]), wired(random_machine(rng, inside), rng)
         done += check(layer, machine, imperfect=True, limit=40_000)
+
+
+@pytest.mark.parametrize("levels", [2, 3])
+def test_the_front_of_any_hierarchy_with_such_factors_is_that_of_every_mapping_listed(levels: int) -> None:
+    rng, done = random.Random(95 + levels), 0
+    while done < 3:
+        layer, machine = random_odd_layer(rng, (300, 60)[levels - 2]), wired(random_hierarchy(rng, levels), rng)
+        if why_no_array(Case.of(layer, machine)):
+            done += check(layer, machine, imperfect=True, limit=20_000)
