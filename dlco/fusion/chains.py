@@ -164,8 +164,7 @@ def candidates_of(
     for level in shared_memories(architecture):
         room = architecture.level(level).usable_capacity
         for first, last, chain in chains_of(network, most):
-            inner = frozenset().union(*(chain.inner(layer) for layer in range(len(chain.problems))))
-            if not may_stay(inner, level, architecture, fixed):
+            if not may_stay(chain.within, level, architecture, fixed):
                 continue
             chains.append(Uncut(first, last, chain, level))
             for group in _groups(chain):

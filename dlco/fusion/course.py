@@ -5,16 +5,18 @@ a step to one after that step, or after the last step of a chain that is execute
 something runs decides its exact front (`retained`); nothing else of the choices does.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 from dlco.errors import NotSupported
 from dlco.exact.optimal import NoMapping
 from dlco.fusion.chains import Fused, Part, Uncut
-from dlco.fusion.retained import Fronts, Residence, Taken
+from dlco.fusion.retained import Residence, Taken
 from dlco.fusion.tensors import Tensor
+from dlco.hardware.architecture import Architecture
 from dlco.workload.graph import Network
+from dlco.workload.problem import Problem
 
 STATES = 4096  # of the choices between two steps, at most
 
@@ -31,7 +33,7 @@ class Move:
         before, after: the states.
         parts: what runs.
         held: what is retained whole meanwhile.
-        fused: where it is a chain in tiles.
+        fused: where it is a chain in tiles; `uncut`: where it is one that is cut in any way.
     """
 
     start: int
@@ -40,10 +42,19 @@ class Move:
     parts: tuple[Part, ...]
     held: State
     fused: Fused | None = None
+    uncut: Uncut | None = None
 
 
 class Course:
     """The states before and after every step, and the moves between them.
+
+    Args:
+        network: with its graph.
+        architecture: the machine.
+        tensors: that may stay whole.
+        fused: chains in tiles.
+        beyond: chains cut in any way.
+        fits: whether some mapping of a problem fits the machine under a residence.
 
     Attributes:
         states: by position, 0 before the first step.
@@ -57,13 +68,14 @@ class Course:
     def __init__(
         self,
         network: Network,
+        architecture: Architecture,
         tensors: Sequence[Tensor],
         fused: Sequence[Fused],
         beyond: Sequence[Uncut],
-        fronts: Fronts,
+        fits: Callable[[Problem, Residence], bool],
     ) -> None:
-        self.network, self.tensors, self.fused, self.fronts = network, tensors, fused, fronts
-        self.uncut = beyond
+        self.network, self.architecture, self.tensors = network, architecture, tensors
+        self.fused, self.uncut, self.fits = fused, beyond, fits
         self.states: list[list[State]] = [[()]]
         self.moves: list[list[Move]] = []
         self.beyond: list[list[Move]] = []
@@ -79,12 +91,13 @@ class Course:
             return Move(start, before, index.setdefault(left, len(index)), parts, held, fused)
 
         moves = [move(*way) for way in ways]
-        self.beyond.append([move(*way) for one in self.uncut if one.last == step for way in self._any(one)])
+        self.beyond.append(
+            [replace(move(*way), uncut=one) for one in self.uncut if one.last == step for way in self._any(one)]
+        )
         if not any(one.fused is None for one in moves):
             layer = self.network.layer_of(step)
             raise NoMapping(
-                f"no mapping of layer {layer.name!r}, bounds {layer.problem.sizes}, fits "
-                f"{self.fronts.architecture.name!r}"
+                f"no mapping of layer {layer.name!r}, bounds {layer.problem.sizes}, fits {self.architecture.name!r}"
             )
         if len(index) > STATES:
             raise NotSupported(
@@ -103,7 +116,7 @@ class Course:
             parts = (Part(step, problem, count, Residence(own, taken)),)
             ways.append((step, before, held, parts, None))
         ways.sort(key=lambda way: sum(words for _, words in way[3][0].residence.taken))  # little room first
-        return [way for way in ways if self.fronts.of(problem, way[3][0].residence) is not None]
+        return [way for way in ways if self.fits(problem, way[3][0].residence)]
 
     def _tiled(self, one: Fused) -> "list[Way]":
         """The ways of running a chain in tiles for which there is room, as far as is known."""
@@ -123,7 +136,7 @@ class Course:
         ]
 
     def _has_room(self, taken: Taken) -> bool:
-        return all(words < self.fronts.architecture.level(name).usable_capacity for name, words in taken)
+        return all(words < self.architecture.level(name).usable_capacity for name, words in taken)
 
     def _chosen(self, first: int, last: int) -> list[tuple[int, State]]:
         """(state before steps, what is retained while they run), with all choices for what the last of them writes."""

@@ -14,13 +14,14 @@ import torch
 
 from dlco.bound.region import TotalLimits
 from dlco.design.objective import Objective
-from dlco.errors import InvalidInput, NotSupported
+from dlco.errors import InvalidInput
 from dlco.exact.layer_front import LayerFront, least_of
 from dlco.exact.optimal import OptimalFront
+from dlco.exact.sums import Goal
 from dlco.fusion.chains import Floors, Fused, Part, Uncut
 from dlco.fusion.course import Course, Move
 from dlco.fusion.retained import Fronts, Residence
-from dlco.fusion.sums import Found, Points, best_way
+from dlco.fusion.sums import Found, Points, best_way, hull_of_ways
 from dlco.fusion.tensors import Tensor, tensors_of
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -107,7 +108,8 @@ def best_plan(
         network: with its graph.
         architecture: the machine.
         objective: "latency", "energy" or "edp".
-        limits: on the network's cycles and energy.
+        limits: on the network's cycles, energy and mean power. Of mappings that are slower for no less energy none is
+            searched, though these need less power: within such a limit nothing is proved but the bound.
         constraints: on mappings, beside the machine's.
         fronts: known fronts on the same machine under the same constraints, which grow.
         retain: whether anything may stay on the chip whole.
@@ -133,13 +135,19 @@ def best_plan(
     """
     goal = Objective.parse(objective, allowed=(Objective.LATENCY, Objective.ENERGY, Objective.EDP))
     limits = limits or TotalLimits()
-    if limits.power < inf:
-        raise NotSupported("limits hold one on mean power; with results on the chip, cycles and energy are covered")
     if not network.graph.steps:
         raise InvalidInput(f"network {network.name!r} has no graph: it is not known which layer reads whose result")
     fronts = fronts or Fronts(architecture, constraints)
     tensors = tensors_of(network, architecture, constraints) if retain else ()
-    course, steps = Course(network, tensors, fused, beyond, fronts), len(network.graph.steps)
+    course = Course(
+        network,
+        architecture,
+        tensors,
+        fused,
+        beyond,
+        lambda problem, residence: fronts.of(problem, residence) is not None,
+    )
+    steps = len(network.graph.steps)
     for step in range(steps):
         report((0.5 if fused else 1.0) * step / steps)
         course.advance()
@@ -263,7 +271,7 @@ class _Search:
 
     def _compulsory(self, move: Move) -> Points:
         """What a move needs at least, whatever is known of its parts: those of a chain that is cut in any way."""
-        return Points.total([_point(*self.floors.total(move.parts))])
+        return Points.one(*self.floors.total(move.parts))
 
     def _better(self) -> None:
         """Take the best way through moves whose fronts are known."""
@@ -294,15 +302,13 @@ class _Search:
         """Say of the plan what no choice goes below."""
         if self.plan is None:
             return
-        whole = all(self._is_sure(part) for move in self.moves if move.fused is None for part in move.parts)
+        known = all(self._is_sure(part) for move in self.moves if move.fused is None for part in move.parts)
+        whole = known and self.limits.power == inf
         sure = whole and not any(self.course.beyond) and all(self._is_sure(p) for m in self.moves for p in m.parts)
         moves = [[*some, *more] for some, more in zip(self.course.moves, self.course.beyond, strict=True)]
         uncut = {id(move): self._compulsory(move) for some in self.course.beyond for move in some}
-        floor = best_way(
-            moves, lambda move: uncut.get(id(move)) or self._points(move, "floor"), self.objective, self.limits
-        )
-        assert floor is not None
-        lower = min(self._rank(floor), self._rank(self.plan))
+        least = self._least(moves, lambda move: uncut.get(id(move)) or self._points(move, "floor"))
+        lower = min(least, self._rank(self.plan))
         untried = {id(move.fused) for move in self.moves if move.fused and not self._is_tried(move)}
         proved = sure or lower >= self._rank(self.plan) * (1 - SAME)
         self.plan = replace(
@@ -313,6 +319,16 @@ class _Search:
             whole=whole,
             untried=0 if proved else len(untried),
         )
+
+    def _least(self, moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None]) -> float:
+        """What no way of these moves goes below."""
+        if self.limits.power < inf:  # whatever takes longer may need less power
+            hull = hull_of_ways(moves, points)
+            assert hull is not None
+            return Goal(self.objective, self.limits).least(hull)
+        floor = best_way(moves, points, self.objective, self.limits)
+        assert floor is not None
+        return self._rank(floor)
 
     def _residents(self, found: Found) -> tuple[tuple[Tensor, str], ...]:
         kept: dict[int, str] = {}

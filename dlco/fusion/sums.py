@@ -34,6 +34,13 @@ class Points:
     picks: torch.Tensor
 
     @staticmethod
+    def one(energy: float, cycles: float) -> "Points":
+        """A single one, of pJ and cycles."""
+        return Points.total(
+            [(torch.tensor([energy], dtype=torch.float64), torch.tensor([cycles], dtype=torch.float64))]
+        )
+
+    @staticmethod
     def total(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> "Points":
         """All sums of one point of each part, (pJ, cycles) `[n]`, that no other sum beats."""
         energy = cycles = torch.zeros(1, dtype=torch.float64)
@@ -71,6 +78,7 @@ def best_way(
         limits: on totals.
     """
     costs = [[(move, own) for move in some if (own := points(move)) is not None] for some in moves]
+    slow = limits.power < inf  # then more cycles for the same energy may be better
     hulls = _hulls(costs)
     if 0 not in hulls[0]:
         return None
@@ -90,7 +98,7 @@ def best_way(
             rest = torch.from_numpy(np.stack([ahead.energy, ahead.cycles], 1))
             running = joined.pick(still_open(joined.energy, joined.cycles, rest, objective, limits, known))
             if len(running.energy):
-                sums[after] = running.pick(unbeaten(running.energy, running.cycles))
+                sums[after] = running.pick(unbeaten(running.energy, running.cycles, slow))
         if sum(len(one.energy) for one in sums.values()) > SUMS:
             raise InvalidInput(f"the network has over {SUMS:,} sums of layers in the running")
         trail.append(sums)
@@ -100,6 +108,11 @@ def best_way(
     ranks = [Choice(e, t, ()).rank(objective) for e, t in zip(last.energy.tolist(), last.cycles.tolist(), strict=True)]
     at = min(range(len(ranks)), key=ranks.__getitem__)
     return Found(float(last.energy[at]), float(last.cycles[at]), _traced(costs, trail, at))
+
+
+def hull_of_ways(moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None]) -> Hull | None:
+    """The hull of the sums of all ways through a course; None where there is no way. Arguments as `best_way`."""
+    return _hulls([[(move, own) for move in some if (own := points(move)) is not None] for some in moves])[0].get(0)
 
 
 Costs = Sequence[Sequence[tuple[Move, Points]]]

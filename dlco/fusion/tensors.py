@@ -67,7 +67,10 @@ def shared_memories(architecture: Architecture) -> tuple[str, ...]:
 
 
 def tensors_of(
-    network: Network, architecture: Architecture, constraints: Constraints | None = None
+    network: Network,
+    architecture: Architecture,
+    constraints: Constraints | None = None,
+    memories: Sequence[str] | None = None,
 ) -> tuple[Tensor, ...]:
     """The tensors of a network that may stay on a machine's chip, in the order in which they are written.
 
@@ -77,8 +80,10 @@ def tensors_of(
             is large enough for the tensor alone.
         constraints: on mappings, beside the machine's; a tensor may stay only where they let its operands be kept, and
             bypassed further out.
+        memories: where they may stay; by default `shared_memories`.
     """
     graph = network.graph
+    memories = shared_memories(architecture) if memories is None else memories
     found = []
     for group in _read_together(network):
         if any(at in graph.results or graph.steps[at].count > 1 for at in group):
@@ -95,7 +100,7 @@ def tensors_of(
         most = max(one.words_at(step) for step in range(group[0], one.ends + 1))
         levels = tuple(
             name
-            for name in shared_memories(architecture)
+            for name in memories
             if may_stay({space for _, space in roles}, name, architecture, stated(architecture, constraints))
             and most <= architecture.level(name).usable_capacity
         )

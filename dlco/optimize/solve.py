@@ -98,9 +98,15 @@ def solve(
     ):
         if others.fuse:
             assert isinstance(layers, Network)
-            fused = noted(solve_fused(layers, request, effort, listener))
+            apart = partial(_apart, request, effort, others.starts)
+            fused = noted(solve_fused(layers, request, effort, listener, apart, bound=bound))
             return fused if bound else replace(fused, lower_bound=None)
         return noted(_answer(request, effort, others.starts, bound=bound, listener=listener, journal=journal))
+
+
+def _apart(request: Request, effort: SolveEffort, starts: tuple[Solution, ...], listener: Listener) -> Solution:
+    """The best machine for layers by themselves, nothing proved of it: where the search for a fused design begins."""
+    return search_design(make_run(request, replace(effort, polishes=0), starts, listener), bound=False, reasons=False)
 
 
 def _answer(

@@ -72,6 +72,11 @@ class Chain:
         return frozenset(read | ({self.problems[layer].result} if layer < len(self.problems) - 1 else set()))
 
     @cached_property
+    def within(self) -> frozenset[str]:
+        """The dataspaces of any layer that lie within the chain."""
+        return frozenset().union(*(self.inner(layer) for layer in range(len(self.problems))))
+
+    @cached_property
     def aligned(self) -> dict[Link, tuple[tuple[int, int], ...]]:
         """For every link (rank of the result, rank of the operand) pairs of those with more than one element."""
         return {link: _aligned(self, link) for link in self.links}

@@ -1,0 +1,76 @@
+"""What fused designs need at least, on a machine or on all machines of a box: compulsory work, whatever stays where.
+
+On the most optimistic machine of a box (`dlco.hardware.box`) every plan of its machines fits and takes no more energy
+and no more cycles. What no plan goes below there bounds them all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dlco.exact.sums import Hull
+from dlco.fusion.chains import Floors, Uncut, chains_of
+from dlco.fusion.course import Course, Move
+from dlco.fusion.sums import Points, hull_of_ways
+from dlco.fusion.tensors import may_stay, shared_memories, tensors_of
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.constraints import Constraints
+from dlco.mapping.constraints import stated
+from dlco.workload.chain import Chain
+from dlco.workload.graph import Network
+
+
+@dataclass(frozen=True, eq=False)
+class FusedFloor:
+    """The least that fused designs of a network need.
+
+    Attributes:
+        network: with its graph.
+        constraints: on mappings, beside the machines'.
+    """
+
+    network: Network
+    constraints: Constraints | None = None
+
+    def hull(self, machine: Architecture, memories: Sequence[str] | None = None) -> Hull | None:
+        """The hull of (pJ, cycles) that the network needs; None where a memory has no word for what must be there.
+
+        Args:
+            machine: one, or the most optimistic one of a box.
+            memories: where results may stay on any of its machines; by default those of the machine.
+        """
+        memories = shared_memories(machine) if memories is None else memories
+        tensors = tensors_of(self.network, machine, self.constraints, memories)
+        course = Course(
+            self.network,
+            machine,
+            tensors,
+            (),
+            self.uncut(machine, memories),
+            lambda problem, residence: residence.machine(machine) is not None,
+        )
+        for _ in self.network.graph.steps:
+            course.advance()
+        course.prune()
+        floors = Floors(machine)
+        moves = [[*some, *more] for some, more in zip(course.moves, course.beyond, strict=True)]
+        return hull_of_ways(moves, lambda move: _needed(move, floors))
+
+    def uncut(self, machine: Architecture, memories: Sequence[str]) -> list[Uncut]:
+        """The chains whose results may stay in memories of a machine."""
+        fixed = stated(machine, self.constraints)
+        return [
+            Uncut(first, last, chain, level)
+            for level in memories
+            for first, last, chain in self._chains
+            if may_stay(chain.within, level, machine, fixed)
+        ]
+
+    @cached_property
+    def _chains(self) -> list[tuple[int, int, Chain]]:
+        return list(chains_of(self.network))
+
+
+def _needed(move: Move, floors: Floors) -> Points:
+    """What a move needs at least: one point."""
+    return Points.one(*floors.total(move.parts))

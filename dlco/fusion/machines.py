@@ -1,0 +1,132 @@
+"""What no fused design on any machine of a space goes below, by boxes of machines.
+
+The boxes of one search cover the space. Each has a bound, the least objective of what fused designs need on its most
+optimistic machine (`dlco.fusion.floor`). The box of the least bound is cut in two, again and again: it says what no
+design goes below. A machine that was searched has a bound of its own.
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+
+import torch
+
+from dlco.bound.compulsory import layer_floors, network_floor
+from dlco.bound.region import TotalLimits
+from dlco.design.budget import Budget
+from dlco.design.objective import Objective
+from dlco.exact.layer_front import least_of
+from dlco.exact.sums import Goal
+from dlco.fusion.floor import FusedFloor
+from dlco.fusion.tensors import shared_memories
+from dlco.hardware.architecture import Architecture
+from dlco.hardware.box import Box, Boxes
+from dlco.hardware.constraints import Constraints
+from dlco.hardware.space import HardwareSpace
+from dlco.workload.graph import Network
+
+RISE = 1e-4  # relative: what a half is worth at least whose bound does not seem to rise
+
+
+class FusedMachines:
+    """The boxes of a space's machines, and what no fused design on them goes below.
+
+    Args:
+        network: with its graph.
+        space: the machines.
+        objective: latency, energy or EDP.
+        budget: limits; none on single layers.
+        constraints: on mappings, beside the machines'.
+
+    Attributes:
+        goal: what is asked of the network's totals.
+        boxes: of the space; `floor`: what designs need on one.
+        looked: boxes bounded so far.
+        done: what no machine goes below of those that cannot be cut any further.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        space: HardwareSpace,
+        objective: Objective,
+        budget: Budget,
+        constraints: Constraints | None = None,
+    ) -> None:
+        self.network, self.space = network, space
+        self.goal = Goal(objective, TotalLimits.of(budget, space.base.cycle_s))
+        self.boxes = Boxes(space, budget.area_mm2 or inf, budget.pe_count or inf)
+        self.floor = FusedFloor(network, constraints)
+        self.known: dict[tuple[int, ...], float] = {}
+        self.tickets, self.looked, self.done = count(), 0, inf
+        self.queue: list[tuple[float, int, Box]] = []
+        if self.boxes.whole is not None:
+            self.queue.append((0.0, next(self.tickets), self.boxes.whole))
+
+    @property
+    def lower(self) -> float:
+        """What no design within the budget goes below, as `Objective.product`; infinite where there is none."""
+        return min(self.done, self.queue[0][0] if self.queue else inf)
+
+    def settle(self, index: tuple[int, ...], lower: float) -> None:
+        """Know what no design on one machine goes below, at these positions of the grids."""
+        self.known[index] = max(lower, self.known.get(index, 0.0))
+
+    def run(self, best: float, boxes: int, tick: Callable[[float], None] = lambda share: None) -> None:
+        """Raise the bound, until it is the best known objective or so many boxes more were bounded.
+
+        Args:
+            best: as `Objective.product`, of a design within the budget; infinite where none is known.
+            boxes: how many to bound at most, or one more.
+            tick: told the share done; what it raises ends the search, and the bound holds.
+        """
+        end = self.looked + boxes
+        while self.queue and self.looked < end and self.lower < min(best, self.done):
+            tick(1 - (end - self.looked) / boxes)
+            value, _, box = self.queue[0]
+            if box.is_point:
+                heappop(self.queue)
+                self.done = min(self.done, max(value or self._value(box), self.known.get(box.low, 0.0)))
+                continue
+            halves = self._halves(box, value)  # the box is replaced once its halves are known
+            heappop(self.queue)
+            for half, bound in halves:
+                heappush(self.queue, (bound, next(self.tickets), half))
+
+    def _value(self, box: Box) -> float:
+        """What no design on a box's machines goes below; infinite where none keeps the limits."""
+        self.looked += 1
+        hull = self.floor.hull(self.boxes.optimistic(box), self._memories(box))
+        return inf if hull is None else self.goal.least(hull)
+
+    def _memories(self, box: Box) -> tuple[str, ...]:
+        """Where results may stay on any machine of a box: there is one of each where fan-outs are least."""
+        free = (
+            self.space
+            if not self.space.limits
+            else HardwareSpace(self.space.base, self.space.parameters, self.space.technology, self.space.curves)
+        )
+        return shared_memories(free.architecture_at(torch.tensor(box.low, dtype=torch.long)))
+
+    def _halves(self, box: Box, value: float) -> list[tuple[Box, float]]:
+        """The halves of a box and their bounds, cut where the compulsory work of both seems to rise most."""
+        middles = [(p, (low + high) // 2) for p, (low, high) in enumerate(zip(box.low, box.high, strict=True))]
+        ways = [
+            [half for half in map(self.boxes.trimmed, box.halves(p, at)) if half is not None]
+            for p, at in middles
+            if box.low[p] < box.high[p]
+        ]
+        whole = self._apart(self.boxes.optimistic(box))
+
+        def merit(halves: list[Box]) -> float:
+            rises = [self._apart(self.boxes.optimistic(half)) / whole - 1 for half in halves]
+            found = (rises[0] + RISE) * (rises[-1] + RISE) if rises else inf
+            return found if len(rises) == 2 else found + 1.0  # a half without machines is worth most
+
+        best = max(ways, key=merit)
+        return [(half, max(value, self._value(half))) for half in best]
+
+    def _apart(self, machine: Architecture) -> float:
+        """The compulsory work of the layers by themselves, which says where to cut."""
+        return least_of(self.goal.objective, *network_floor(self.network, layer_floors(self.network, machine)))
