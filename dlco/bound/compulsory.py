@@ -13,7 +13,7 @@ Proof, under the default counting rules (whole tiles fetched at restarts, no for
 Energy, latency and EDP follow: no access costs less than the cheapest, nothing moves faster than the widest port.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 from math import prod
@@ -54,9 +54,16 @@ def layer_floors(
     return [_floor(layer.problem, machines, space.base, free) for layer in layers]
 
 
-def problem_floor(problem: Problem, space: HardwareSpace) -> Floor:
-    """The compulsory energy and cycles of one problem on the machines of a space."""
-    return _floor(problem, _extremes(space), space.base)
+def problem_floor(problem: Problem, space: HardwareSpace, times: Mapping[str, int] | None = None) -> Floor:
+    """The compulsory energy and cycles of one problem on the machines of a space.
+
+    Args:
+        problem: the layer's.
+        space: the machines.
+        times: by dataspace how often each of its words comes in at least, where that is more than once: as where the
+            problem runs in parts each of which needs all of them.
+    """
+    return _floor(problem, _extremes(space), space.base, times=times)
 
 
 def network_floor(layers: Sequence[Layer], floors: Sequence[Floor]) -> tuple[float, float]:
@@ -113,8 +120,16 @@ def _extremes(space: HardwareSpace) -> Machine:
     return space.machine(torch.cat(sizes))
 
 
-def _floor(problem: Problem, machines: Machine, base: Architecture, free: Collection[str] = ()) -> Floor:
-    return Floor(_energy(problem, machines, base, free), _cycles(problem, machines, base))
+def _floor(
+    problem: Problem,
+    machines: Machine,
+    base: Architecture,
+    free: Collection[str] = (),
+    times: Mapping[str, int] | None = None,
+) -> Floor:
+    words = {space.name: used_words(problem, space) for space in problem.dataspaces}
+    words |= {name: count * words[name] for name, count in (times or {}).items()}
+    return Floor(_energy(problem, machines, base, words, free), _cycles(problem, machines, base, words))
 
 
 def _is_dense(space: Dataspace) -> bool:
@@ -122,7 +137,7 @@ def _is_dense(space: Dataspace) -> bool:
     return all(len(rank) == 1 and rank[0][1] == 1 for rank in space.projection)
 
 
-def _cycles(problem: Problem, machines: Machine, base: Architecture) -> float:
+def _cycles(problem: Problem, machines: Machine, base: Architecture, words: Mapping[str, int]) -> float:
     compute = problem.macs / float(machines.macs.max())
     outer = len(base.levels) - 1
     reads = writes = 0
@@ -130,9 +145,9 @@ def _cycles(problem: Problem, machines: Machine, base: Architecture) -> float:
         if outer not in kept:
             continue
         if space.read_write:
-            writes += used_words(problem, space)
+            writes += words[space.name]
         else:
-            reads += used_words(problem, space)
+            reads += words[space.name]
     return max(
         compute,
         reads / float(machines.read_bandwidth[:, outer].max()),
@@ -141,7 +156,9 @@ def _cycles(problem: Problem, machines: Machine, base: Architecture) -> float:
     )
 
 
-def _energy(problem: Problem, machines: Machine, base: Architecture, free: Collection[str]) -> float:
+def _energy(
+    problem: Problem, machines: Machine, base: Architecture, words: Mapping[str, int], free: Collection[str]
+) -> float:
     energy = problem.macs * float(machines.mac_pj.min())
     may = {base.index(name) for name in free}
     for space, kept in zip(problem.dataspaces, kept_levels(problem, base), strict=True):
@@ -149,18 +166,22 @@ def _energy(problem: Problem, machines: Machine, base: Architecture, free: Colle
         left_out = (set(out) for n in range(len(some) + 1) for out in combinations(some, n))
         choices = ([lv for lv in kept if lv not in out] for out in left_out)
         energy += min(
-            _moved(problem, machines, space, some) + _walked(problem, machines, base, space, some) for some in choices
+            _moved(problem, machines, space, some, words[space.name])
+            + _walked(problem, machines, base, space, some, words[space.name])
+            for some in choices
         )
     return energy
 
 
-def _walked(problem: Problem, machines: Machine, base: Architecture, space: Dataspace, kept: Sequence[int]) -> float:
+def _walked(
+    problem: Problem, machines: Machine, base: Architecture, space: Dataspace, kept: Sequence[int], words: int
+) -> float:
     """PJ of the sure words of a dataspace that these levels keep, over networks."""
     if not bool((machines.reach_pj != 0).any()):
         return 0.0
     table = [[level in kept] for level in range(len(base.levels))]
     below = (machines.fanout_x * machines.fanout_y)[:, : kept[0] + 1].prod(-1)
-    energy, words = 0.0, used_words(problem, space)
+    energy = 0.0
     for way in ways(table, (machines.step_pj != 0).any(0).tolist(), machines.ranks):
         served, taken = (problem.macs / float(below.max()), problem.macs) if way.child == MACS else (words, words)
         far, near = (machines.reach_pj[:, list(some)].sum(-1) for some in (way.far, way.near))
@@ -169,10 +190,9 @@ def _walked(problem: Problem, machines: Machine, base: Architecture, space: Data
     return energy
 
 
-def _moved(problem: Problem, machines: Machine, space: Dataspace, kept: Sequence[int]) -> float:
+def _moved(problem: Problem, machines: Machine, space: Dataspace, kept: Sequence[int], words: int) -> float:
     """PJ of the sure reads and writes of a dataspace that these levels keep."""
     least = {name: word.tolist() for name, word in _word_pj(machines).items()}
-    words = used_words(problem, space)
     inner, outer = kept[0], kept[-1]
     below = (machines.fanout_x * machines.fanout_y)[:, : inner + 1].prod(-1)
     served = problem.macs / float(below.max())

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations, product
+from math import ceil, inf
 
-from dlco.bound.compulsory import Floor, problem_floor
+from dlco.bound.compulsory import Floor, problem_floor, used_words
 from dlco.errors import InvalidInput
 from dlco.fusion.retained import Homes, Residence, Taken
 from dlco.fusion.tensors import alone, may_stay, shared_memories
@@ -30,12 +31,17 @@ CROWDED = (0.9, 0.5)  # shares of a memory that the chain itself may take: the t
 
 @dataclass(frozen=True)
 class Part:
-    """A problem that runs so often in a step, and what is retained meanwhile."""
+    """A problem that runs so often in a step, and what is retained meanwhile.
+
+    Attributes:
+        again: (dataspace, how often each of its words comes in at least), where it stands for parts of it.
+    """
 
     step: int
     problem: Problem
     count: int
     residence: Residence
+    again: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,25 +102,72 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Uncut:
-    """A chain whose results stay in a memory, cut in any way: its parts are all of its layers, whatever the room.
+    """A chain whose results stay in a memory, cut in any way: its parts are all of its layers.
 
     No tiling needs less than the compulsory work of these: tiles compute every element once at least, and of what
-    comes from outside each word comes in once at least, with the weights, whether they stay or not.
+    comes from outside each word comes in once at least, with the weights, whether they stay or not. Where the memory
+    has no room for all weights, they come in with every run of their layer; and a run's boxes of the chain's results,
+    which together are the results at least, lie in the memory at once, so that there are no fewer runs than it takes
+    to hold all of them.
+
+    Attributes:
+        first, last: positions of its steps in the course.
+        chain: its layers.
+        level: the memory where its results stay.
+        loadable: of the operands that every tile reads whole those that may stay there too.
     """
 
     first: int
     last: int
     chain: Chain
     level: str
+    loadable: frozenset[str]
 
-    def parts(self, homes: dict[tuple[int, str], str]) -> tuple[Part, ...]:
-        """Every layer, with what is retained whole beside the chain's own results."""
+    @staticmethod
+    def of(
+        chains: Iterable[tuple[int, int, Chain]],
+        memories: Iterable[str],
+        architecture: Architecture,
+        constraints: Constraints,
+    ) -> "Iterator[Uncut]":
+        """Those of (first step, last step, chain) whose results may stay in memories under a machine's constraints."""
+        listed = list(chains)
+        for level in memories:
+            for first, last, chain in listed:
+                if may_stay(chain.within, level, architecture, constraints):
+                    weights = {space for spaces in chain.never_cut for space in spaces}
+                    loadable = (space for space in weights if may_stay({space}, level, architecture, constraints))
+                    yield Uncut(first, last, chain, level, frozenset(loadable))
+
+    def parts(self, homes: dict[tuple[int, str], str], room: float = inf) -> tuple[Part, ...]:
+        """Every layer, with what is retained whole beside the chain's own results.
+
+        Args:
+            homes: by (step, dataspace) the memories of that.
+            room: words that it leaves of the chain's memory.
+        """
         found = []
+        whole = {(step - self.first, space) for step, space in homes}
+        weights = [
+            tuple(space for space in spaces if (layer, space) not in whole)
+            for layer, spaces in enumerate(self.chain.never_cut)
+        ]
+        words = sum(sum(map(p.words, own)) for p, own in zip(self.chain.problems, weights, strict=True))
+        stay = self.loadable.issuperset(space for own in weights for space in own) and words < room
         for layer, problem in enumerate(self.chain.problems):
             own = {space: level for (step, space), level in homes.items() if step == self.first + layer}
             own |= dict.fromkeys(self.chain.inner(layer), self.level)
-            found.append(Part(self.first + layer, problem, 1, Residence(tuple(sorted(own.items())))))
+            runs = 1 if stay else self._runs(layer, room)
+            again = tuple((space, runs) for space in weights[layer] if runs > 1)
+            found.append(Part(self.first + layer, problem, 1, Residence(tuple(sorted(own.items()))), again))
         return tuple(found)
+
+    def _runs(self, layer: int, room: float) -> int:
+        """In how many tiles a layer runs at least."""
+        problem, inner = self.chain.problems[layer], self.chain.inner(layer)
+        words = sum(used_words(problem, space) for space in problem.dataspaces if space.name in inner)
+        least = 2 if layer == len(self.chain.problems) - 1 else 1  # one tile is all of it: results that stay whole
+        return max(least, ceil(words / room))
 
 
 def chains_of(network: Network, most: int = LAYERS) -> Iterator[tuple[int, int, Chain]]:
@@ -158,24 +211,20 @@ def candidates_of(
         every: whether all sizes are taken up, not the likely best ones alone.
     """
     chosen: list[Fused] = []
-    chains: list[Uncut] = []
     listed = 0
     fixed = stated(architecture, constraints)
-    for level in shared_memories(architecture):
-        room = architecture.level(level).usable_capacity
-        for first, last, chain in chains_of(network, most):
-            if not may_stay(chain.within, level, architecture, fixed):
+    chains = tuple(Uncut.of(chains_of(network, most), shared_memories(architecture), architecture, fixed))
+    for one in chains:
+        room = architecture.level(one.level).usable_capacity
+        for group in _groups(one.chain):
+            some = [Fused(one.first, one.last, Tiled(one.chain, tiling), one.level) for tiling in group]
+            outside = {space for layer in range(len(one.chain.problems)) for space in some[0].tiled.loaded(layer)}
+            if group[0].weights == RESIDENT and not (outside and may_stay(outside, one.level, architecture, fixed)):
                 continue
-            chains.append(Uncut(first, last, chain, level))
-            for group in _groups(chain):
-                some = [Fused(first, last, Tiled(chain, tiling), level) for tiling in group]
-                outside = {space for layer in range(len(chain.problems)) for space in some[0].tiled.loaded(layer)}
-                if group[0].weights == RESIDENT and not (outside and may_stay(outside, level, architecture, fixed)):
-                    continue
-                fitting = [(words, one) for one in some if (words := one.room()) < room]
-                listed += len(fitting)
-                chosen += [one for _, one in fitting] if every else _likely(fitting, architecture)
-    return Candidates(tuple(chosen), listed, tuple(chains))
+            fitting = [(words, fused) for fused in some if (words := fused.room()) < room]
+            listed += len(fitting)
+            chosen += [fused for _, fused in fitting] if every else _likely(fitting, architecture)
+    return Candidates(tuple(chosen), listed, chains)
 
 
 def _groups(chain: Chain) -> Iterator[list[Tiling]]:
@@ -240,11 +289,11 @@ class Floors:
 
     def of(self, part: Part) -> Floor:
         """The compulsory work of a part's problem where its operands are retained."""
-        key = part.problem, part.residence.homes
+        key = part.problem, part.residence.homes, part.again
         if key not in self._known:
             machine = Residence(part.residence.homes).machine(self.architecture)
             assert machine is not None
-            self._known[key] = problem_floor(part.problem, as_space(machine))
+            self._known[key] = problem_floor(part.problem, as_space(machine), dict(part.again))
         return self._known[key]
 
     def total(self, parts: Iterable[Part]) -> tuple[float, float]:
@@ -253,5 +302,5 @@ class Floors:
         return sum(f.energy * n for f, n in pairs), sum(f.cycles * n for f, n in pairs)
 
     @cached_property
-    def _known(self) -> dict[tuple[Problem, Homes], Floor]:
+    def _known(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, int], ...]], Floor]:
         return {}

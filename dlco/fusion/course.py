@@ -130,10 +130,13 @@ class Course:
 
     def _any(self, one: Uncut) -> "list[Way]":
         """The ways of running a chain cut in any way."""
-        return [
-            (one.first, before, held, one.parts(self._held(one.first, one.last, held)[0]), None)
-            for before, held in self._chosen(one.first, one.last)
-        ]
+        ways: list[Way] = []
+        for before, held in self._chosen(one.first, one.last):
+            homes, taken = self._held(one.first, one.last, held)
+            room = self.architecture.level(one.level).usable_capacity - dict(taken).get(one.level, 0)
+            if room >= 1 and self._has_room(taken):
+                ways.append((one.first, before, held, one.parts(homes, room), None))
+        return ways
 
     def _has_room(self, taken: Taken) -> bool:
         return all(words < self.architecture.level(name).usable_capacity for name, words in taken)

@@ -12,7 +12,7 @@ from dlco.exact.sums import Hull
 from dlco.fusion.chains import Floors, Uncut, chains_of
 from dlco.fusion.course import Course, Move
 from dlco.fusion.sums import Points, hull_of_ways
-from dlco.fusion.tensors import may_stay, shared_memories, tensors_of
+from dlco.fusion.tensors import shared_memories, tensors_of
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.constraints import stated
@@ -58,13 +58,7 @@ class FusedFloor:
 
     def uncut(self, machine: Architecture, memories: Sequence[str]) -> list[Uncut]:
         """The chains whose results may stay in memories of a machine."""
-        fixed = stated(machine, self.constraints)
-        return [
-            Uncut(first, last, chain, level)
-            for level in memories
-            for first, last, chain in self._chains
-            if may_stay(chain.within, level, machine, fixed)
-        ]
+        return list(Uncut.of(self._chains, memories, machine, stated(machine, self.constraints)))
 
     @cached_property
     def _chains(self) -> list[tuple[int, int, Chain]]:

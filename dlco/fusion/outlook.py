@@ -8,6 +8,7 @@ and more by what they fetch again. Nothing is proved of it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 
 from dlco.exact.sums import Goal
 from dlco.fusion.chains import Candidates, Floors, Fused, Part, Uncut, candidates_of
@@ -59,7 +60,12 @@ class Sketch(Uncut):
             outside = {space.name for space in problem.dataspaces} - tiled.chain.inner(layer) - {*tiled.loaded(layer)}
             again.append(sum(tiled.words(layer, space) - problem.words(space) for space in outside))
         shares = tuple(tiled.macs(layer) / problem.macs for layer, problem in enumerate(tiled.chain.problems))
-        return Sketch(fused.first, fused.last, tiled.chain, fused.level, fused.room(), shares, tuple(again))
+        everything = frozenset(space.name for problem in tiled.chain.problems for space in problem.dataspaces)
+        return Sketch(fused.first, fused.last, tiled.chain, fused.level, everything, fused.room(), shares, tuple(again))
+
+    def parts(self, homes: dict[tuple[int, str], str], room: float = inf) -> tuple[Part, ...]:
+        """Every layer, each word coming in once: `again` has what comes in more often."""
+        return super().parts(homes, inf)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +99,7 @@ class Outlook:
         floors = Floors(machine)
         moves = [[*some, *more] for some, more in zip(course.moves, course.beyond, strict=True)]
         hull = hull_of_ways(moves, lambda move: self._cost(move, course, floors, ratios))
-        return self.goal.least(hull) if hull else float("inf")
+        return self.goal.least(hull) if hull else inf
 
     def candidates(self, machine: Architecture) -> Candidates:
         """Chains in tiles on a machine."""

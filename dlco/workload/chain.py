@@ -77,6 +77,16 @@ class Chain:
         return frozenset().union(*(self.inner(layer) for layer in range(len(self.problems))))
 
     @cached_property
+    def never_cut(self) -> tuple[tuple[str, ...], ...]:
+        """`[layers]` operands from outside the chain of which every tile reads all, however it is cut."""
+        found = []
+        for layer, problem in enumerate(self.problems):
+            cut, inner = {axis.dims[layer] for axis in self.axes.values()}, self.inner(layer)
+            spaces = (s for s in problem.dataspaces if not s.read_write and s.name not in inner)
+            found.append(tuple(space.name for space in spaces if not space.dimensions & cut))
+        return tuple(found)
+
+    @cached_property
     def aligned(self) -> dict[Link, tuple[tuple[int, int], ...]]:
         """For every link (rank of the result, rank of the operand) pairs of those with more than one element."""
         return {link: _aligned(self, link) for link in self.links}
