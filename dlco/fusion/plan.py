@@ -191,17 +191,25 @@ class _Search:
         """Search fronts of tiles where the best way under estimates, then under bounds, needs them."""
         before = self.fronts.searched
         most = inf if searches is None else searches
+
+        def share() -> float:
+            return (self.fronts.searched - before) / most if most < inf else 0.0
+
         for kind in KINDS[1:]:
             while self.fronts.searched - before < most:
-                report((self.fronts.searched - before) / most if most < inf else 0.0)
+                report(share())
                 ahead = self._best(kind)
                 if ahead is None or (self.plan and self._rank(ahead) >= self._rank(self.plan) * (1 - SAME)):
                     break
                 open_moves = [move for move, _ in ahead.way if not self._is_tried(move)]
                 if not open_moves:
                     break
-                for move in open_moves:
-                    self._search_one(move)
+                for move in open_moves:  # under guesses those begun are finished: others may always promise more
+                    parts = len(move.parts) if kind == "guess" else 1
+                    for _ in range(parts):
+                        if self.fronts.searched - before < most:
+                            self._search_one(move)
+                            report(share())
                 if any(map(self._is_tried, open_moves)):
                     self._better()
         self._prove()
