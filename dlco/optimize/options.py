@@ -39,7 +39,7 @@ class RunOptions(TypedDict, total=False):
             (`dlco.hardware.split`), and a dimension lie along both axes; False by default. Found where the exact search
             covers them: on a given machine, and on the best machine of a space. Timeloop cannot run them.
         fuse: whether results may stay on the chip until they are read, where the network says who reads them
-            (`dlco.workload.Network`); False by default. For `solve`, on a fixed machine that its exact search covers.
+            (`dlco.workload.Network`); False by default. For `solve`, on machines that its exact search covers.
         start: a solution to begin from, or several, beside what the search finds by itself.
         checkpoint: a new file, in which finished parts of the run are kept.
         resume: the checkpoint of an earlier run with the same arguments, to go on from where it was cut off; the

@@ -2,17 +2,22 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 import dlco
 from dlco.design.resident import Resident
 from dlco.errors import InvalidInput, NotSupported
-from dlco.hardware import Architecture, eyeriss_space, generic
+from dlco.exact import MachineEffort
+from dlco.hardware import Architecture, HardwareSpace, Parameter, eyeriss_space, generic
 from dlco.optimize import Budget, SolveEffort, sensitivities
 from dlco.progress import Progress
 from dlco.report import plot_residents, solution_page, solution_text
+from dlco.search.local_search import Effort
 from dlco.workload import Edge, Graph, Network, Step, get_graph
+
+from ..efforts import EVOLUTION
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +107,9 @@ def test_limits_hold_or_are_said_to_be_broken(network: Network, fused: dlco.Solu
         ({"imperfect": True}, "fuse is True and imperfect is given"),
         ({"keep": "free"}, "fuse is True and keep 'free' is given"),
         ({"uneven": True}, "fuse is True and uneven is given"),
-        ({"objective": "power"}, "mean power or area counts"),
-        ({"objective": "area"}, "mean power or area counts"),
-        ({"budget": Budget(power_w=9.0)}, "mean power or area counts"),
+        ({"objective": "power"}, "objective is power; allowed: latency, energy, edp"),
+        ({"objective": "area", "hardware": eyeriss_space()}, "objective is area; allowed"),
         ({"budget": Budget(layer_latency_s=9.0)}, "budget has layer_latency_s"),
-        ({"hardware": eyeriss_space()}, "sizes of the hardware are free"),
         ({"fuse": 1}, "fuse is 1; it must be True or False"),
     ],
 )
@@ -143,15 +146,35 @@ def test_a_network_with_a_graph_is_solved_as_its_list() -> None:
     assert one.mappings == other.mappings
 
 
+BRIEF = SolveEffort(
+    starts=1,
+    relax_rounds=1,
+    survey=2,
+    evolution=EVOLUTION,
+    machines=1,
+    steps=1,
+    fit=Effort(rounds=6),
+    step=Effort(rounds=2),
+    polishes=1,
+    tiles=12,
+    boxes=MachineEffort(boxes=3),
+)
+
+
 @pytest.fixture(scope="module")
-def tiled() -> dlco.Solution:
-    """A map of 16,384 words between two convolutions, and a buffer of 4,096."""
+def pair() -> Network:
+    """A map of 16,384 words between two convolutions."""
     layers = (
         dlco.conv2d("wide", C=2, M=64, P=16, Q=16, R=1, S=1),
         dlco.conv2d("narrow", C=64, M=2, P=16, Q=16, R=3, S=1),
     )
-    network = Network("pair", layers, Graph((Step("wide"), Step("narrow")), (Edge(0, 1, "Inputs"),), frozenset({1})))
-    return dlco.solve(network, hardware=small_buffer(), fuse=True, effort=SolveEffort(tiles=12))
+    return Network("pair", layers, Graph((Step("wide"), Step("narrow")), (Edge(0, 1, "Inputs"),), frozenset({1})))
+
+
+@pytest.fixture(scope="module")
+def tiled(pair: Network) -> dlco.Solution:
+    """On a machine with a buffer of 4,096 words."""
+    return dlco.solve(pair, hardware=small_buffer(), fuse=True, effort=SolveEffort(tiles=12))
 
 
 def small_buffer() -> Architecture:
@@ -201,6 +224,59 @@ def test_tiles_are_better_than_what_stays_whole(tiled: dlco.Solution) -> None:
     assert tiled.cost.edp < 0.9 * apart.cost.edp
     assert tiled.lower_bound is not None
     assert tiled.lower_bound <= tiled.cost.edp
+
+
+def test_a_limit_on_power_holds(network: Network, fused: dlco.Solution) -> None:
+    power = 0.9999 * fused.cost.power_w
+    within = dlco.solve(network, hardware=generic(), budget=Budget(power_w=power), fuse=True)
+    assert within.lower_bound is not None
+    assert within.lower_bound <= within.cost.edp
+    assert "no choice of results that stay whole is better" not in within.proof
+    if within.status == "solved":
+        assert fused.cost.edp <= within.cost.edp
+        assert within.cost.power_w <= power * (1 + 1e-9)
+
+
+SMALL = HardwareSpace(
+    generic(),
+    (
+        Parameter("GlobalBuffer", "fanout_x", (4, 8)),
+        Parameter("GlobalBuffer", "capacity", (1024, 2048, 4096, 16384)),
+        Parameter("RegisterFile", "capacity", (64, 256)),
+    ),
+)
+
+
+def test_the_machine_is_sized_with_it(pair: Network) -> None:
+    within = Budget(area_mm2=0.6)
+    steps: list[Progress] = []
+    found = dlco.solve(pair, hardware=SMALL, fuse=True, effort=BRIEF, budget=within, progress=steps.append)
+    assert found.status == "solved"
+    assert found.space == SMALL
+    assert found.cost.area_mm2 <= 0.6
+    assert found.chains or found.residents
+    assert found.lower_bound is not None
+    assert 0 < found.lower_bound <= found.cost.edp
+    assert "on all 16 machines" in found.proof
+    assert all(later.done >= step.done - 1e-9 for step, later in pairwise(steps))
+    assert [step.bound for step in steps if step.bound]
+    assert dlco.Solution.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert "What stays on the chip, step by step" in solution_page(found)
+    again = dlco.solve(pair, hardware=SMALL, fuse=True, effort=BRIEF, budget=within, bound=False)
+    assert (again.architecture, again.mappings, again.lower_bound) == (found.architecture, found.mappings, None)
+
+
+def test_sizing_is_interrupted_at_any_time(pair: Network) -> None:
+    for phase in ("explore", "bound"):
+
+        def stop(progress: Progress, phase: str = phase) -> None:
+            if progress.phase == phase:
+                raise KeyboardInterrupt
+
+        found = dlco.solve(pair, hardware=SMALL, fuse=True, effort=BRIEF, progress=stop)
+        assert found.status == "interrupted"
+        assert bool(found.course) == (phase != "explore")
+        assert found.lower_bound is None or found.lower_bound <= found.cost.edp
 
 
 def test_interrupted_it_brings_back_the_best_so_far(network: Network) -> None:

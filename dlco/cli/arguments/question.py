@@ -122,7 +122,7 @@ def add_mappings(parser: Group) -> None:
     parser.add_argument(
         "--fuse",
         action="store_true",
-        help="results may stay on the chip until they are read (of solve, on fixed hardware; not for Timeloop)",
+        help="results may stay on the chip until they are read (of solve; not for Timeloop)",
     )
 
 
