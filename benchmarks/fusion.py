@@ -110,7 +110,7 @@ def sized_row(name: str, network: Network) -> list[Any]:
 
     Both with the least effort that is named; the second machine's own fused gain tells the two apart.
     """
-    budget, space = dlco.Budget(area_mm2=AREA), get_hardware("generic", wires=False)
+    budget, space = dlco.Budget(area_mm2=AREA), get_hardware("generic", space=True, wires=False)
     effort = EFFORTS["low"]
     with Stopwatch() as clock:
         fused = dlco.solve(network, space, budget=budget, fuse=True, effort=effort)
