@@ -2,8 +2,9 @@
 
 Five networks on the two machines that timeloop-mapper's figures were recorded on and on dlco's presets, those with
 fan-outs at several levels among them, one process, one thread, search and proof together. Every mapping of the answers
-is priced again by `dlco.evaluate`. Then the same on the recorded machines where what levels keep is free, and where
-factors need not divide the bounds, on all machines of one fan-out.
+is priced again by `dlco.evaluate`. On the recorded machines every layer's whole front is proved by itself as well. Then
+the same on them where what levels keep is free, and where factors need not divide the bounds, on all machines of one
+fan-out.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import torch
 from common import Stopwatch, save_results, show
 from mapper import NETWORKS, RECORDED, costs
 from optimal_beside import Beside
+from optimal_fronts import Fronts
 from recorded import machine, mapper_figures
 
 import dlco
@@ -129,6 +131,7 @@ def payload(
     found: dict[tuple[str, str], dict[str, Any]],
     free: dict[tuple[str, str, str], dict[str, Any]],
     imperfect: dict[tuple[str, str, str], dict[str, Any]],
+    fronts: Fronts,
     beside_others: Beside | None = None,
 ) -> dict[str, Any]:
     """The results as `common` wants them."""
@@ -147,7 +150,8 @@ def payload(
             "target": "exactly 0",
             "value": max(one["gap"] for one in found.values()),
             "met": all(one["gap"] == 0 for one in found.values()),
-        }
+        },
+        *fronts.targets,
     ]
     for key, edp in EDP.items():
         if key in found:
@@ -188,6 +192,7 @@ def payload(
         "targets": targets,
         "tables": [
             {"title": "Networks", "head": head, "rows": rows},
+            fronts.table,
             {"title": "Beside timeloop-mapper's recorded search, ResNet-18", "head": mapper_head, "rows": beside},
             {"title": "What levels keep as a choice", "head": free_head, "rows": free_rows},
             {
@@ -211,7 +216,7 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="keep the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found, free, imperfect = {}, {}, {}
+    found, free, imperfect, fronts = {}, {}, {}, Fronts()
     for name in options.machines:
         for network in options.networks:
             try:
@@ -220,6 +225,8 @@ def main() -> None:
                 parser.error(str(error))
             one = found[name, network]
             print(f"{name} {network}: EDP {one['edp']:.6g}, gap {one['gap']}, {one['cpu_s']:.1f} CPU s", flush=True)
+            if name in RECORDED_ON:
+                fronts.network(architecture(name), name, network)
             for levels in ("shared", "all") if name in RECORDED_ON else ():
                 where = free_machine(name)
                 fixed = kept_inside(where) if levels == "shared" else None
@@ -237,7 +244,7 @@ def main() -> None:
             beside.network(architecture(name), name, network, one, name in RECORDED_ON)
             print(f"{name} {network}: search over the optimum {beside.rows[-1][-1]:.4f}", flush=True)
         beside.accelforge()
-    result = payload(found, free, imperfect, beside)
+    result = payload(found, free, imperfect, fronts, beside)
     show(result)
     if options.save:
         save_results("optimal", result)
