@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 from baselines import METHODS, Task, run
-from common import Stopwatch, save_results, show
+from common import Stopwatch, load_results, save_results, show
 from recorded import mapper_figures
 
 import dlco
@@ -251,9 +251,18 @@ def payload_of(
     bounds: dict[str, float],
     given_s: float | None,
     wall_s: float,
-    single: float,
+    singles: dict[str, float],
 ) -> dict[str, Any]:
-    """What `save_results` writes; `given_s` are the baselines' seconds where they are not solve's."""
+    """What `save_results` writes.
+
+    Args:
+        outcomes: of all arms and seeds.
+        figures: the limits.
+        bounds: by arm, what no design goes below.
+        given_s: the baselines' seconds where they are not solve's.
+        wall_s: of the whole run.
+        singles: by arm, single mappings a CPU second that `dlco.evaluate` priced when it was run.
+    """
     tables, targets = [], []
     for kind in dict.fromkeys(one.kind for one in outcomes if one.kind):
         for arm in dict.fromkeys(one.arm for one in outcomes):
@@ -267,14 +276,15 @@ def payload_of(
     limits = ", ".join(f"{value:.4g} {name}" for name, value in figures.items())
     seeds = len({one.seed for one in outcomes})
     seconds = "the CPU seconds that solve took" if given_s is None else f"{given_s:g} CPU seconds"
+    rates = " to ".join(f"{rate:.0f}" for rate in sorted({min(singles.values()), max(singles.values())}))
     return {
         "title": "Co-design of ResNet-18 against six baselines",
         "text": (
             f"ResNet-18 on the Eyeriss-like space. Limits are the published machine's own figures ({limits}; ResNet-18 "
             f"mapped on it for EDP). {seeds} seeds; each baseline has {seconds} for the same seed, on one "
             "thread. Batched, the baselines have the same batched cost model as solve; one at a time, the seconds "
-            f"are counted by single mappings, {single:.0f} a second as `dlco.evaluate` prices them; as published, "
-            f"at their tools' rates: {paces('random', single)['published']:.0f} a second for timeloop-mapper's "
+            f"are counted by single mappings, {rates} a second as `dlco.evaluate` prices them; as published, "
+            f"at their tools' rates: {paces('random', 0.0)['published']:.0f} a second for timeloop-mapper's "
             f"recorded search (valid mappings a CPU second), {TOOLS['descent']:.0f} for DOSA's gradient steps (layers "
             "a second, measured). solve runs at a reduced effort (generations of machines; no steps of single sizes, "
             "no polish, and no relaxed solve, which brings nothing in so few seconds: see the ablation) and without "
@@ -289,15 +299,36 @@ def payload_of(
             "limits": figures,
             "bounds": bounds,
             "wall_s": wall_s,
-            "evaluate_per_s": single,
+            "evaluate_per_s": singles,
             "outcomes": [asdict(one) for one in outcomes],
         },
     }
 
 
+def earlier(
+    arms: Sequence[str], figures: dict[str, float], seeds: int
+) -> dict[str, tuple[list[Outcome], float, float]]:
+    """By arm that is not run now: its outcomes, bound and rate in the last run's file, where limits and seeds agree."""
+    old = load_results("codesign")
+    data = old["payload"]["data"] if old else {}
+    if not isinstance(data.get("evaluate_per_s"), dict) or data["limits"] != figures:
+        return {}
+    kept: dict[str, list[Outcome]] = {}
+    for one in data["outcomes"]:
+        if one["arm"] not in arms:
+            kept.setdefault(one["arm"], []).append(Outcome(**one))
+    return {
+        arm: (found, data["bounds"][arm], data["evaluate_per_s"][arm])
+        for arm, found in kept.items()
+        if {one.seed for one in found} == set(range(1, seeds + 1))
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--arms", nargs="+", choices=tuple(LIMITS), default=list(LIMITS))
+    parser.add_argument(
+        "--arms", nargs="+", choices=tuple(LIMITS), default=list(LIMITS), help="others stay as the last run left them"
+    )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--kinds", nargs="+", choices=tuple(KINDS), default=list(KINDS), help="of evaluations")
     parser.add_argument("--seeds", type=int, default=5, help="how many, from 1 on")
@@ -319,7 +350,11 @@ def main() -> None:
             if kind in options.kinds
         ]
         outcomes = [*mine, *(job.result() for job in waiting)]
-    payload = payload_of(outcomes, figures, bounds, options.seconds, watch.wall_s, single)
+    singles = dict.fromkeys(options.arms, single)
+    for arm, (kept, bound, rate) in earlier(options.arms, figures, options.seeds).items():
+        outcomes, bounds[arm], singles[arm] = [*outcomes, *kept], bound, rate
+    outcomes.sort(key=lambda one: list(LIMITS).index(one.arm))
+    payload = payload_of(outcomes, figures, bounds, options.seconds, watch.wall_s, singles)
     show(payload)
     if not options.no_save:
         print(f"\nwritten to {save_results('codesign', payload)}")
