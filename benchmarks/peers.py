@@ -241,12 +241,19 @@ def measure(peer: str, network: str | None, few: int | None, recorded: bool) -> 
 
 
 def earlier_arms() -> dict[str, dict[str, Any]]:
-    """The arms of the last run's file, each with when, from which commit and by which command it was measured."""
+    """The arms of the last run's file, each with when, from which commit and by which command it was measured.
+
+    Those whose totals have other columns are left out: they are to be measured anew.
+    """
     old = load_results("peers")
     if old is None:
         return {}
     run = {key: old[key] for key in ("date", "commit", "command")}
-    return {name: {"run": run} | arm for name, arm in old["payload"]["data"]["arms"].items()}
+    return {
+        name: {"run": run} | arm
+        for name, arm in old["payload"]["data"]["arms"].items()
+        if all(len(row) == len(TOTALS) for row in arm["totals"])
+    }
 
 
 def payload_of(arms: dict[str, dict[str, Any]]) -> dict[str, Any]:
