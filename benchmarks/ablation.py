@@ -7,7 +7,6 @@ several spaces, and the three of codesign.py.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,19 +14,17 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from math import exp, log
 from multiprocessing import get_context
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 from codesign import LIMITS, budget_of, published
-from common import save_results, show
+from common import finished, save_results, show
 
 import dlco
 from dlco import Budget, Progress, SolveEffort
 from dlco.hardware import get_hardware
 
-WORK = Path(__file__).resolve().parents[1] / "out" / "ablation"  # finished runs, for --resume
 SPACES = ("eyeriss", "generic", "gemmini")
 NETWORKS = ("resnet18", "mobilenet_v2", "bert_base_block")
 AREAS = (1.0, 3.0)  # limits, times the area of the space's preset
@@ -251,13 +248,9 @@ def kept(question: Question, starts: int, seed: int, seconds: float, generations
     """One run, or what an earlier one with the same arguments kept."""
     words = "".join(x if x.isalnum() else "-" for x in question.name)
     some = "" if generations is None else f"-{generations}generations"
-    path = WORK / f"{words}-{starts}-{seed}-{seconds:g}{some}.json"
-    if resume and path.exists():
-        return Outcome(**json.loads(path.read_text(encoding="utf-8")))
-    found = answer(question, effort_of(starts, generations), seed, seconds)
-    WORK.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(found)), encoding="utf-8")
-    return found
+    path = f"ablation/{words}-{starts}-{seed}-{seconds:g}{some}"
+    effort = effort_of(starts, generations)
+    return Outcome(**finished(path, lambda: asdict(answer(question, effort, seed, seconds)), resume))
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +34,7 @@ from typing import Any, Self
 import torch
 
 RESULTS = Path(__file__).resolve().parent / "results"
+OUT = RESULTS.parents[1] / "out"  # parts of runs, for those that go on
 # Read when a benchmark imports this, so before its work.
 _LOAD_BEFORE = round(os.getloadavg()[0], 2)
 
@@ -130,6 +131,23 @@ def save_results(name: str, payload: Mapping[str, Any]) -> Path:
     part.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     part.replace(path)
     return path
+
+
+def finished(name: str, work: Callable[[], Any], resume: bool) -> Any:
+    """What a part of a benchmark gives, as plain JSON; kept in out/, so that a run that was cut goes on from there.
+
+    Args:
+        name: of the part, a file's name below out/ without its ending.
+        work: does it.
+        resume: whether to take what an earlier run kept.
+    """
+    path = OUT / f"{name}.json"
+    if resume and path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    found = _plain(work())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, allow_nan=False), encoding="utf-8")
+    return found
 
 
 def load_results(name: str) -> dict[str, Any] | None:

@@ -2,8 +2,8 @@
 
 Both search the same thing: the side of a weight-stationary array, its two buffers, and a mapping for every layer, for
 the network's EDP. DOSA descends by gradients from seven random machines; its recorded runs are the search as published,
-at the published number of steps. The enumerated optima are exact in the mapping (perfect factors, DOSA's three DRAM
-orders) on a grid of buffer sizes up to 2,048 KB. DOSA cannot be given an area; the enumeration and `solve` can.
+at the published number of steps. All use perfect factors. The enumerated optima are exact in the mapping (DOSA's three
+DRAM orders) on a grid of buffer sizes up to 2,048 KB. DOSA cannot be given an area; the enumeration and `solve` can.
 
 On the way the template is checked: the recorded mappings must have the recorded cycles here, and `solve` on Gemmini's
 default machine must come to the recorded optimum there.
@@ -12,7 +12,7 @@ default machine must come to the recorded optimum there.
 import argparse
 from typing import Any
 
-from common import Stopwatch, save_results, show
+from common import Stopwatch, finished, save_results, show
 from dosa_template import (
     CONSTRAINTS,
     NETWORKS,
@@ -69,7 +69,7 @@ def size_and_map(name: str, area_mm2: float | None, seed: int, enumerated: bool)
     layers = network(name)
     with Stopwatch() as watch:
         budget = dlco.Budget(area_mm2=area_mm2)
-        found = dlco.solve(layers, space(), "edp", budget, constraints=CONSTRAINTS, seed=seed)
+        found = dlco.solve(layers, space(), "edp", budget, constraints=CONSTRAINTS, seed=seed, imperfect=False)
     result = {
         "network": name,
         "area_mm2": area_mm2,
@@ -96,7 +96,8 @@ def map_default(name: str, seed: int) -> dict[str, Any]:
     """One network on Gemmini's default machine."""
     sizes = RECORDED["gemmini_default"]["machine"]
     with Stopwatch() as watch:
-        found = dlco.solve(network(name), machine(*sizes), "edp", constraints=CONSTRAINTS, seed=seed, bound=False)
+        given = {"constraints": CONSTRAINTS, "seed": seed, "bound": False, "imperfect": False}
+        found = dlco.solve(network(name), machine(*sizes), "edp", **given)
     return {"network": name, "edp": found.cost.edp / EDP_UNIT, "cpu_s": watch.cpu_s}
 
 
@@ -219,6 +220,9 @@ def main() -> None:
     parser.add_argument("--no-areas", action="store_true", help="leave out the runs within areas")
     parser.add_argument("--no-default", action="store_true", help="leave out Gemmini's default machine")
     parser.add_argument("--enumerate", action="store_true", help="also list all mappings of the machines found")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with what an earlier run kept of networks and areas"
+    )
     parser.add_argument("--save", action="store_true", help="write benchmarks/results/dosa.json")
     options = parser.parse_args()
     names = options.network or NETWORKS
@@ -227,9 +231,19 @@ def main() -> None:
     worst = max(abs(here / recorded - 1) for *_, here, recorded in mappings)
     if worst > MODEL_ERROR:
         raise SystemExit(f"a recorded mapping's cycles are {worst:.2%} off: this is not DOSA's machine")
-    free = [size_and_map(name, None, options.seed, options.enumerate) for name in names]
+
+    def sized(name: str, area: float | None) -> dict[str, Any]:
+        part = f"dosa/{name}-{area}-{options.seed}-{options.enumerate}"
+        one = finished(part, lambda: size_and_map(name, area, options.seed, options.enumerate), options.resume)
+        print(
+            f"{name}, area {area}: EDP {one['edp']:.4g}, gap {percent(one['gap'])}, {one['cpu_s']:.0f} CPU s",
+            flush=True,
+        )
+        return one
+
+    free = [sized(name, None) for name in names]
     limited = [
-        size_and_map(name, area, options.seed, options.enumerate)
+        sized(name, area)
         for name in AREA_NETWORKS
         if name in names and not options.no_areas
         for area, *_ in RECORDED["area_limited"][name]
