@@ -118,9 +118,9 @@ class AllPairs:
         first = [int((self.kind_of == k).nonzero()[0, 0]) for k in range(len(self.kinds))]
         self.layers = [space.to_layers(self.networks[i]) for i in first]
 
-    def figures(self, budget: Budget) -> dict[str, torch.Tensor]:
-        """`energy_pj`, `cycles`, `area_mm2` and `score`, each `[networks, machines]`, mappings chosen for EDP."""
-        costs = self.costs.for_score(Score("edp", budget, self.costs.hardware.base.cycle_s))
+    def figures(self, budget: Budget, objective: str = "edp") -> dict[str, torch.Tensor]:
+        """`energy_pj`, `cycles`, `area_mm2` and `score`, each `[networks, machines]`, by mappings for the objective."""
+        costs = self.costs.for_score(Score(objective, budget, self.costs.hardware.base.cycle_s))
         columns = []
         for machine in self.machines:
             found = costs.networks(self.layers, [machine] * len(self.layers))
