@@ -15,8 +15,8 @@ OBJECTIVES = ("latency", "energy", "edp", "power", "area")
 LIMITED = ("latency", "energy", "power", "area")  # objectives that a budget can limit too
 SPACES = ("ofa", "nasbench201", "mnasnet", "resnet", "digits")
 METHODS = (
-    *("relaxed", "surrogate", "evolutionary", "local-search", "two-stage", "fixed-network", "fixed-hardware"),
-    "random",
+    *("relaxed", "surrogate", "boshcode", "evolutionary", "local-search", "two-stage", "fixed-network"),
+    *("fixed-hardware", "random"),
 )
 PREDICTORS = ("ridge", "ensemble")
 EFFORTS = ("low", "normal", "high")

@@ -74,9 +74,9 @@ def cosearch(
         budget: hard limits: area, power, latency, energy, PEs.
         least_accuracy: hard limit on accuracy, percent.
         method: "relaxed" (the default: architecture, mapping and hardware in one nonlinear program, rounded, and
-            searched around; for spaces with factors), "surrogate" (learns from the pairs evaluated), "evolutionary"
-            (NSGA-II), "local-search", "two-stage" (first the network on the base machine, then the machine for it),
-            "fixed-network", "fixed-hardware", "random".
+            searched around; for spaces with factors), "surrogate" (learns from the pairs evaluated), "boshcode" (that
+            as published), "evolutionary" (NSGA-II), "local-search", "two-stage" (first the network on the base machine,
+            then the machine for it), "fixed-network", "fixed-hardware", "random".
         evaluations: pairs that may be evaluated; by default the search ends where `PATIENCE` in a row
             (`dlco.nas.evaluator`) bring no better pair.
         seed: the same seed gives the same design.

@@ -387,4 +387,4 @@ def test_fixed_hardware_is_a_space_of_one_machine():
 
 
 def test_all_methods_have_names():
-    assert set(JOINT) | {"two-stage", "fixed-network", "fixed-hardware"} == set(METHODS)
+    assert set(JOINT) | {"boshcode", "two-stage", "fixed-network", "fixed-hardware"} == set(METHODS)

@@ -19,6 +19,7 @@ Method = Callable[[CoRequest, Evaluator, int], None]
 METHODS = {
     "relaxed": "relaxed:search",
     "surrogate": "surrogate:search",
+    "boshcode": "surrogate:published",
     "evolutionary": "evolutionary:search",
     "local-search": "local_search:search",
     "two-stage": "baselines:two_stage",

@@ -28,6 +28,10 @@ class Designs(ABC, Generic[D]):
     def encode(self, designs: Sequence[D]) -> Tensor:
         """Their points, `[n, features]`, float32."""
 
+    def sides(self, features: int) -> tuple[int, ...]:
+        """How many of the features of a point each side of a design has."""
+        return (features,)
+
     @abstractmethod
     def project(self, points: Tensor) -> Tensor:
         """The nearest points of the region around all designs, `[n, features]`."""
@@ -205,6 +209,11 @@ class Pairs(Designs[Pair]):
         networks = self.networks.encode([pair.network for pair in designs])
         self._width = networks.shape[1]
         return torch.cat([networks, self.machines.encode([pair.machine for pair in designs])], dim=1)
+
+    def sides(self, features: int) -> tuple[int, ...]:
+        """The network's and the machine's; one alone where the other is pinned."""
+        assert self._width is not None, "encode some designs first"
+        return tuple(n for n in (self._width, features - self._width) if n) or (features,)
 
     def project(self, points: Tensor) -> Tensor:
         """Side by side."""

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from dlco.nas.surrogate.networks import NaturalNetwork, PlainNetwork, Student, Teacher, natural_loss, squared_loss
+from dlco.nas.surrogate.networks import (
+    NaturalNetwork,
+    PlainNetwork,
+    Sides,
+    Student,
+    Teacher,
+    natural_loss,
+    squared_loss,
+)
 
 RATE = 1e-2  # of AdamW
 PRIOR, FEW = 100.0, 20  # decay of weights: the first over the rows learned from, of which at least so many are assumed
@@ -39,22 +47,22 @@ class Surrogate:
     teacher's do not: where nothing holds its answers together they are to scatter.
 
     Args:
-        features: of an input.
+        sides: features of an input; of several sides each has a branch of its own.
         generator: of weights, batches and dropout.
         heteroscedastic: whether the prediction is a natural-parameter network; a plain one if not.
         student: whether doubt is the student's; the teacher's own, of fresh passes at every call, if not.
     """
 
     def __init__(
-        self, features: int, generator: torch.Generator, *, heteroscedastic: bool = True, student: bool = True
+        self, sides: Sides, generator: torch.Generator, *, heteroscedastic: bool = True, student: bool = True
     ) -> None:
         self.generator = generator
         self.network: NaturalNetwork | PlainNetwork
-        self.network = (NaturalNetwork if heteroscedastic else PlainNetwork)(features, generator)
+        self.network = (NaturalNetwork if heteroscedastic else PlainNetwork)(sides, generator)
         self._loss = natural_loss if heteroscedastic else squared_loss
-        self.teacher = Teacher(features, generator)
-        self.student = Student(features, generator) if student else None
-        self.shift, self.scale = torch.zeros(features), torch.ones(features)
+        self.teacher = Teacher(sides, generator)
+        self.student = Student(sides, generator) if student else None
+        self.shift, self.scale = torch.zeros(sum(sides)), torch.ones(sum(sides))
         self._steps = FIRST
 
     def standardise(self, inputs: Tensor) -> None:

@@ -30,14 +30,19 @@ class Settings:
         doubtful, distant: probabilities that a place of a round goes to the design most in doubt (uncertainty
             sampling), or to the one furthest from the known ones (diversity sampling), of some drawn at random.
         curiosity: what a unit of doubt takes off the belief, where lower is better.
-        caution: what a unit of noise adds to it once `stale` designs in a row have brought nothing better.
+        caution: what a unit of noise adds to it once `stale` designs in a row have brought nothing better; below 0 it
+            takes so much off.
         stale: how many that takes.
-        fresh, best: starts of a descent: designs drawn anew, and the best known.
+        fresh, best: starts of a descent: designs drawn anew, and the best known (0 for none).
         steps, rate: of a descent.
         pool: designs drawn to doubt, to be distant, and to teach the student at.
         around: designs that a round ranks in the end, about: those that the descent led to, and where these are known
             their neighbours.
         second_order, heteroscedastic, student: the three parts, each of which may be left out to see what it does.
+        ranks: whether the surrogate learns the order of merits (`normal_scores`), or else their standard scores.
+        neighbours: whether neighbours stand in for designs that a descent led to and that are known, the best one
+            included.
+        branches: whether networks and machines have a branch each of the surrogate's networks.
 
     Raises:
         InvalidInput: a count is not a positive integer, or the probabilities are none or exceed 1 together.
@@ -58,15 +63,36 @@ class Settings:
     second_order: bool = True
     heteroscedastic: bool = True
     student: bool = True
+    ranks: bool = True
+    neighbours: bool = True
+    branches: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("first", "stale", "fresh", "best", "steps", "pool", "around"):
+        for name in ("first", "stale", "fresh", "steps", "pool", "around"):
             check_positive_int(name, getattr(self, name))
+        if type(self.best) is not int or self.best < 0:
+            raise InvalidInput(f"best is {self.best!r}; it must be an integer, 0 or more")
         for name in ("doubtful", "distant"):
             if not 0 <= getattr(self, name) <= 1 or self.doubtful + self.distant > 1:
                 raise InvalidInput(
                     f"{name} is {getattr(self, name)!r}; it must be a probability, at most 1 with the other one"
                 )
+
+
+PUBLISHED = Settings(
+    first=5,
+    caution=-0.5,
+    stale=10,
+    fresh=10,
+    best=0,
+    steps=200,
+    pool=256,
+    ranks=False,
+    neighbours=False,
+    branches=True,
+)
+"""BOSHNAS and BOSHCODE (with `branches`) as published, in what `Settings` say: the upper confidence bound counts noise
+as it does doubt, descents begin at random and take 200 steps, and the nearest designs are proposed as they are."""
 
 
 class Proposer(Generic[D]):
@@ -79,16 +105,21 @@ class Proposer(Generic[D]):
 
     Attributes:
         known: merits of the designs told, lower is better.
-        surrogate: what it believes, in normal scores (`normal_scores`) of the merits.
+        surrogate: what it believes, in scores of the merits.
     """
 
     def __init__(self, designs: Designs[D], settings: Settings, generator: torch.Generator) -> None:
         self.designs, self.settings, self.generator = designs, settings, generator
         self.known: dict[D, float] = {}
         pool = designs.encode(designs.sample(settings.pool, generator))
+        features = pool.shape[1]
         self.surrogate = Surrogate(
-            pool.shape[1], generator, heteroscedastic=settings.heteroscedastic, student=settings.student
+            designs.sides(features) if settings.branches else (features,),
+            generator,
+            heteroscedastic=settings.heteroscedastic,
+            student=settings.student,
         )
+        self._scores = normal_scores if settings.ranks else standard_scores
         self.surrogate.standardise(pool)
         self._since = 0
 
@@ -118,7 +149,7 @@ class Proposer(Generic[D]):
     def _learn(self, pool: list[D]) -> None:
         inputs = self.designs.encode(list(self.known))
         elsewhere = self.designs.encode(pool) if pool else inputs
-        self.surrogate.fit(inputs, normal_scores(list(self.known.values())), elsewhere)
+        self.surrogate.fit(inputs, self._scores(list(self.known.values())), elsewhere)
 
     def acquisition(self, points: Tensor) -> Tensor:
         """What a descent makes low: belief less doubt, and plus noise where nothing better was found for long."""
@@ -129,7 +160,8 @@ class Proposer(Generic[D]):
     def _descended(self) -> list[D]:
         """New designs near where points descended to, best first.
 
-        Where the nearest design is known its neighbours stand in for it, and so for the best one known.
+        Where the nearest design is known its neighbours stand in for it, and so for the best one known, unless
+        settings leave that out.
         """
         settings = self.settings
         best = sorted(self.known, key=self.known.__getitem__)[: settings.best]
@@ -143,9 +175,11 @@ class Proposer(Generic[D]):
             generator=self.generator,
             second_order=settings.second_order,
         )
-        near = self._ranked(
-            list(dict.fromkeys(self.designs.nearest(ends, self.generator) + best[:1])), self.acquisition
-        )
+        nearest = self.designs.nearest(ends, self.generator)
+        if not settings.neighbours:
+            return self._ranked(self._new(nearest), self.acquisition)
+        leader = sorted(self.known, key=self.known.__getitem__)[:1]
+        near = self._ranked(list(dict.fromkeys(nearest + leader)), self.acquisition)
         found = dict.fromkeys(self._new(near))
         for design in near:
             if design in self.known and len(found) < settings.around:
@@ -189,6 +223,13 @@ def normal_scores(values: Sequence[float]) -> Tensor:
     last = counts.cumsum(0).double()
     rank = last - 0.5 * (counts - 1)
     return torch.special.ndtri((rank - 0.375) / (len(values) + 0.25))[kinds].float()
+
+
+def standard_scores(values: Sequence[float]) -> Tensor:
+    """Values less their mean, over their standard deviation: `[n]`, float32."""
+    found = torch.tensor(values, dtype=torch.float64)
+    deviation = found.std(correction=0)
+    return ((found - found.mean()) / (deviation if deviation > 0 else 1.0)).float()
 
 
 def round_size(limit: int) -> int:

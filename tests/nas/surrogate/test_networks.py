@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from dlco.nas.surrogate.model import Surrogate
-from dlco.nas.surrogate.networks import NaturalNetwork, Teacher, _rectified
-from dlco.nas.surrogate.proposer import normal_scores
+from dlco.nas.surrogate.networks import NaturalNetwork, PlainNetwork, Student, Teacher, _rectified
+from dlco.nas.surrogate.proposer import normal_scores, standard_scores
 
 
 def truth(x):
@@ -26,7 +26,7 @@ def fitted():
     inputs[:, 0] = 2 * torch.rand(240, generator=generator) - 1
     targets = truth(inputs) + noise(inputs) * torch.randn(240, generator=generator)
     around = 4 * torch.rand(200, 2, generator=generator) - 2
-    surrogate = Surrogate(2, generator)
+    surrogate = Surrogate((2,), generator)
     surrogate.standardise(around)
     for _ in range(4):
         surrogate.fit(inputs, targets, around)
@@ -87,7 +87,7 @@ def test_rectified_moments_are_those_of_samples():
 def test_a_natural_network_passes_on_the_moments_of_its_weights():
     """One hidden layer of them is exact where hidden units are independent; against sampled weights."""
     generator = torch.Generator().manual_seed(0)
-    network = NaturalNetwork(3, generator)
+    network = NaturalNetwork((3,), generator)
     inputs = torch.tensor([[1.0, -2.0, 0.5]])
     with torch.no_grad():
         mean, variance = network(inputs)
@@ -106,8 +106,22 @@ def test_a_natural_network_passes_on_the_moments_of_its_weights():
     assert variance.item() == pytest.approx(sampled.var().item(), rel=0.1)
 
 
+@pytest.mark.parametrize("kind", [NaturalNetwork, PlainNetwork, Student])
+def test_branches_know_nothing_of_each_other_until_they_meet(kind):
+    network = kind((3, 2), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        first = network.layers[0].kept(network.weights[0])
+        second = network.layers[1].kept(network.weights[1])
+    assert torch.equal(first != 0, torch.block_diag(torch.ones(3, 32), torch.ones(2, 32)) > 0)
+    assert torch.equal(second != 0, torch.block_diag(torch.ones(32, 32), torch.ones(32, 32)) > 0)
+    inputs = torch.randn(4, 5, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    answer = network(inputs)
+    (gradient,) = torch.autograd.grad((answer if kind is Student else answer[0]).sum(), inputs)
+    assert gradient.abs().amin() > 0
+
+
 def test_a_pass_drops_the_same_units_for_all_inputs():
-    teacher = Teacher(2, torch.Generator().manual_seed(0))
+    teacher = Teacher((2,), torch.Generator().manual_seed(0))
     same = torch.ones(5, 2)
     spread = teacher.spread(same, 10)
     assert torch.allclose(spread, spread[:1].expand(5))
@@ -121,3 +135,8 @@ def test_normal_scores_are_the_quantiles_of_ranks():
     assert scores[2] == pytest.approx(1.1798, abs=1e-3)  # the 0.881 quantile: (5 - 3/8) / 5.25
     tied = normal_scores([1.0, 1.0, 2.0])
     assert tied[0] == tied[1] < tied[2]
+
+
+def test_standard_scores_are_values_less_their_mean():
+    assert standard_scores([1.0, 2.0, 3.0]).tolist() == pytest.approx([-1.2247, 0.0, 1.2247], abs=1e-4)
+    assert standard_scores([5.0, 5.0]).tolist() == [0.0, 0.0]

@@ -11,6 +11,7 @@ from dlco.errors import InvalidInput
 from dlco.nas import GraphSpace, NasBench201
 from dlco.nas.cosearch import explore
 from dlco.nas.evaluator import Evaluator
+from dlco.nas.methods.surrogate import ConvexSum
 from dlco.nas.oracles import Counted, FunctionAccuracy
 from dlco.nas.request import CoRequest
 from dlco.nas.surrogate import Settings, boshnas
@@ -39,10 +40,10 @@ def costs():
     return found
 
 
-def searched(costs, seed=1, evaluations=40, **question):
+def searched(costs, seed=1, evaluations=40, method="surrogate", **question):
     request = CoRequest(SPACE, Linear(SPACE), HARDWARE, **({"objective": "energy"} | question))
     evaluator = Evaluator(request, costs.for_score(request.score), evaluations)
-    explore(request, evaluator, "surrogate", seed)
+    explore(request, evaluator, method, seed)
     return evaluator
 
 
@@ -88,7 +89,7 @@ def test_an_interrupted_search_keeps_what_it_asked():
 
 def test_every_part_can_be_left_out():
     oracle = FunctionAccuracy(CELLS, likeness)
-    parts = ({}, {"second_order": False}, {"heteroscedastic": False}, {"student": False})
+    parts = ({}, {"second_order": False}, {"heteroscedastic": False}, {"student": False}, {"ranks": False})
     found = [boshnas(CELLS, oracle, 20, settings=Settings(**part)) for part in parts]
     assert len({one.networks for one in found}) == len(parts)
     for one in found:
@@ -120,6 +121,17 @@ def test_pairs_come_near_the_best_of_all(costs):
     assert found.best.accuracy >= 87.0
     assert found.evaluations == 40
     assert found.best.merit <= best_of_all(costs, request) + 0.05
+
+
+def test_as_published_a_convex_sum_is_learned_and_limits_hold_all_the_same(costs):
+    budget = Budget(area_mm2=1.0)
+    found = searched(costs, evaluations=24, method="boshcode", objective="accuracy", budget=budget)
+    assert found.best.feasible
+    assert found.evaluations == 24
+    first = next(iter(found.candidates.values()))
+    request = CoRequest(SPACE, Linear(SPACE), HARDWARE, "accuracy", budget)
+    expected = (0.4 * (1 - first.accuracy / 100) + 0.1 * first.cost.area_mm2 / 1.0 + 0.2 + 0.5) / 1.2
+    assert ConvexSum(request)([first]) == [pytest.approx(expected)]
 
 
 def test_hard_limits_are_kept(costs):
@@ -182,7 +194,7 @@ def test_bad_input_is_refused(options, message):
 
 
 @pytest.mark.parametrize(
-    "field", [{"doubtful": 1.2}, {"distant": -0.1}, {"doubtful": 0.6, "distant": 0.6}, {"first": 0}]
+    "field", [{"doubtful": 1.2}, {"distant": -0.1}, {"doubtful": 0.6, "distant": 0.6}, {"first": 0}, {"best": -1}]
 )
 def test_settings_are_checked(field):
     with pytest.raises(InvalidInput, match=next(iter(field))):
