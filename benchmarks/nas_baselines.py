@@ -63,10 +63,11 @@ def ridge(oracle: Counted, queries: int, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     known = _first(oracle, generator)
     while oracle.queries < queries:
-        weights, intercept, _ = fit_ridge(oracle.space.encode(list(known)), torch.tensor(list(known.values())))
+        encoding = oracle.space.encode(list(known)).double()
+        weights, intercept, _ = fit_ridge(encoding, torch.tensor(list(known.values()), dtype=torch.float64))
 
         def value(networks: list[Network], weights: Tensor = weights, intercept: Tensor = intercept) -> Tensor:
-            return oracle.space.encode(networks) @ weights + intercept
+            return oracle.space.encode(networks).double() @ weights + intercept
 
         starts = [max(known, key=known.__getitem__), *oracle.space.sample(STARTS, generator)]
         tops = list(dict.fromkeys(_climbed(oracle, start, value) for start in starts))
