@@ -72,7 +72,7 @@ def ridge(oracle: Counted, queries: int, seed: int) -> None:
         starts = [max(known, key=known.__getitem__), *oracle.space.sample(STARTS, generator)]
         tops = list(dict.fromkeys(_climbed(oracle, start, value) for start in starts))
         near = [network for top in tops for network in (top, *oracle.space.neighbours(top))]
-        _ask(oracle, known, near, value, queries)
+        _ask(oracle, known, [*near, *oracle.space.sample(ROUND, generator)], value, queries)
 
 
 def bananas(oracle: Counted, queries: int, seed: int) -> None:
@@ -141,7 +141,7 @@ def _ensemble(inputs: Tensor, targets: Tensor, generator: torch.Generator) -> Ca
             hidden = torch.baddbmm(bias, hidden.relu() if number else hidden, weight)
         return hidden[..., 0]
 
-    optimiser = torch.optim.AdamW(parts, RATE, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(parts, RATE, weight_decay=0.01, fused=True)
     for _ in range(STEPS):
         optimiser.zero_grad()
         (answers(inputs) - targets).square().mean().backward()
