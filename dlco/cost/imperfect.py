@@ -23,11 +23,11 @@ b (0 or 1) become, W = a + b being their number,
 
     counted: a' = a f_k + b (m_k - 1), b' = b;      first alone: a' = a + b [m_k > 1], b' = b [m_k = 1]
 
-(`Walk`). Two things no sums of means tell, and they are counted of whole and cut tiles where they occur: which children
-need the same words of windows (two dimensions of one rank) both of whose dimensions lie on children
-(`dlco.cost.windows`), and which words of a result an instance sees where these have gaps between them or lie in windows,
-as in transposed convolutions (`dlco.cost.listing`). Hence words moved, summed over all instances, are exact; per
-instance they are means.
+(`Walk`). Two things are not told by sums of means, and are counted of whole and cut tiles where they occur: which
+children need the same words of windows (two dimensions of one rank) that lie over them both ways (`dlco.cost.windows`),
+and which words of a result an instance sees where these have gaps between them or lie in windows, as in transposed
+convolutions (`dlco.cost.listing`). Hence words moved, summed over all instances, are exact; per instance they are
+means.
 
 busy: what the busiest instances do, those that always get the first child of every spatial loop, by the same walk. The
 temporal loop has W_(k-1) / W_k iterations, the spatial one f_k. Others wait for them, so compute cycles are

@@ -124,7 +124,9 @@ def asked_share(a: Line, b: Line) -> torch.Tensor:
     return asked / received
 
 
-def words_at(a: Line, one: Situations, b: Line, other: Situations, *, slides: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def words_at(
+    a: Line, one: Situations, b: Line, other: Situations, *, slides: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(words that children ask for together, words that they receive) at a step at which tiles slide along `a`, or not.
 
     Of all pairs of the lines' situations, `laid` against each other.

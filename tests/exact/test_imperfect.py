@@ -3,13 +3,14 @@
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 import dlco
-from dlco import conv2d, depthwise_conv2d, evaluate, matmul
+from dlco import conv1d, conv2d, depthwise_conv2d, evaluate, matmul
 from dlco.errors import NotSupported
 from dlco.exact import enumerate_layer, hierarchy_search, optimal_layer
 from dlco.exact.array import why_no_array
@@ -47,6 +48,29 @@ def test_the_front_is_that_of_every_chain_of_factors_listed(inside):
     while done < (10, 6, 4, 4)[inside]:
         layer, machine = random_layer(rng, (1000, 150, 60, 30)[inside]), random_machine(rng, inside)
         done += check(layer, machine, imperfect=True, limit=40_000)
+
+
+@pytest.mark.parametrize("inside", [0, 1])
+def test_windows_that_lie_or_slide_over_children(inside):
+    rng, done = random.Random(inside), 0
+    while done < 6:
+        kernel, stride, dilation = rng.choice((2, 3, 4, 5)), rng.choice((1, 1, 2, 3)), rng.choice((1, 1, 2))
+        rows = {"P": rng.choice((5, 7, 9, 11)), "R": kernel, "stride": stride, "dilation": dilation}
+        machine = random_machine(rng, inside)
+        wide = replace(machine.levels[-2], fanout_x=rng.choice((3, 4)), fanout_y=rng.choice((2, 3)))
+        machine = replace(machine, levels=(*machine.levels[:-2], wide, machine.levels[-1]))
+        layer = conv1d("rows", C=1, M=rng.choice((1, 2)), **rows)
+        done += check(layer, machine, imperfect=True, limit=15_000)
+
+
+def test_groups_of_children_of_other_sizes_may_share_more_of_a_window():
+    """Found by chance: five rows of two filters' four, over nine elements."""
+    levels = (
+        Level("L0", capacity=12, read_pj=1, write_pj=1, update_pj=1),
+        Level("Shared", capacity=1000, fanout_x=3, fanout_y=3, read_pj=50, write_pj=5, update_pj=5),
+        Level("DRAM", kind="DRAM", read_pj=50, write_pj=50, update_pj=50),
+    )
+    assert check(conv1d("rows", C=1, M=2, P=5, R=4, stride=2), Architecture(levels), imperfect=True)
 
 
 def two_levels(fanout: int, registers: int) -> Architecture:
