@@ -99,7 +99,10 @@ def window(p: int, r: int, stride: int, *blocks: Block) -> Case:
         # slid along rows of which the last group's are at the first step again: they are fetched whole
         window(9, 6, 1, block(t={"R": 6}), block(x={"P": 4}, t={"P": 2}), block(t={"P": 2})),
         # what slides in for a cut filter begins where it does for another child's whole one
-        window(11, 7, 2, block(t={"P": 2, "R": 3}), block(x={"P": 3}, y={"R": 3}, t={"P": 2}), block()),
+        window(
+            11, 5, 1, block(t={"R": 3}), block(t={"P": 2}, bypass="Inputs"), block(x={"P": 3}, y={"R": 2}),
+            block(t={"P": 2}),
+        ),
         # children of children, the words bypassing the level between
         window(
             11, 7, 1, block(t={"R": 2}), block(x={"P": 3}, y={"R": 2}, bypass="Inputs"),
