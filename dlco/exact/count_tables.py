@@ -1,13 +1,15 @@
 """A layer on a fixed machine as tables where factors need not divide the bounds.
 
-Costs are those of `LayerTables` over the lattice of numbers of tiles (`counts`), but for four things.
+Costs are those of `LayerTables` over the lattice of numbers of tiles (`counts`), but for five things.
 
 * N tiles over spatial factors s leave ceil(N / s) groups of n = N / ceil(N / s) children on average. Energies are
   counted with n children; ports, leakage and what must fit with all s.
 * The busiest child gets the first tile of every group: groups x T steps of a dimension, or, where the last group has
   that one tile alone, what the others leave: B - (N - groups) T.
-* A loop that leaves tiles in place over children that idle in its last iteration fills all s of them; and tiles slide
-  by whole ones. Both cost more than n children would, and are left to the cost model: bounds do without.
+* A loop that leaves tiles in place over children that idle in its last iteration fills all s of them. That costs more
+  than n children would, and is left to the cost model: bounds do without.
+* What children share of windows, and how many of them slide, depends on s and T: bounds have the least (`held_over`,
+  `slid`, `count_windows`), and all s and T are tried where windows lie or slide over children.
 * Of a result, s children see a word for the first time. And through levels further in that bypass the words, children
   ask as often as the first of them: that is less than the mean where the last tile is alone (`asked`).
 
