@@ -104,7 +104,7 @@ def solve_fused(
             if found is None or found.plan is None:
                 if first is None:
                     raise
-                return replace(first, status="interrupted", message=STOPPED)
+                return first if first.status == "infeasible" else replace(first, status="interrupted", message=STOPPED)
             state.interrupted = True
             log.warning("interrupted; returning the best design so far")
         found = choice.best if choice else one

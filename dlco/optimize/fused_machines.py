@@ -53,7 +53,7 @@ class MachineChoice:
     Attributes:
         best: of the best machine so far; None before the first.
         machines: the boxes of the space, and what is proved of them.
-        searched: how many machines were searched in full.
+        searched: machines that were searched in full; `evaluated`: mappings evaluated for it.
     """
 
     def __init__(self, network: Network, request: Request, effort: SolveEffort, state: State) -> None:
@@ -64,7 +64,8 @@ class MachineChoice:
         self.glances: dict[Index, Glance | None] = {}
         self.best: PlanSearch | None = None
         self.index: Index = ()
-        self.searched = self.evaluated = 0
+        self.searched: set[Index] = set()
+        self.evaluated = 0
 
     def run(self, apart: Solution) -> None:
         """Search from the best machine of layers by themselves, for as many machines as the effort names."""
@@ -78,16 +79,15 @@ class MachineChoice:
         if glance is None:
             raise NotSupported(f"no layer-by-layer front of {apart.architecture.name!r} was found")
         self._search(own, glance)
-        queue: list[Index] = [base] if base != own and self._keeps(self.machine_at(base)) else []
+        also: list[Index] = [base] if base != own and self._keeps(self.machine_at(base)) else []
         for number in range(1, self.effort.machines + 1):
             self.state.part = begin + number * step, begin + (number + 1) * step
-            index = self._promising(queue)
+            index = self._promising(also if number == 1 else ())
             if index is None:
                 break
             found = self.glances[index]
             assert found is not None
             self._search(index, found)
-            queue = []
 
     def bound(self) -> None:
         """Prove what no design on any machine goes below, as far as the effort goes."""
@@ -115,7 +115,8 @@ class MachineChoice:
         """What the bound rests on, in words."""
         return (
             f"the bound holds for all tilings of chains on all {self.space.size:,} machines, "
-            f"{self.machines.looked:,} boxes of which were bounded; {self.searched:,} machines were searched for plans"
+            f"{self.machines.looked:,} boxes of which were bounded; {len(self.searched):,} machines were searched for "
+            "plans"
         )
 
     def machine_at(self, index: Index) -> Architecture:
@@ -137,7 +138,8 @@ class MachineChoice:
                     fresh.append((self.outlook.value(self.machine_at(index), glance.ratios), index))
             for _, index in sorted(fresh)[:GLANCES]:
                 self._glance(index)
-            open_ = [(one.value, index) for index, one in self.glances.items() if one and one.search.plan is None]
+            glanced = ((index, one) for index, one in self.glances.items() if index not in self.searched)
+            open_ = [(one.value, index) for index, one in glanced if one is not None]
             if open_:
                 value, index = min(open_)
                 if not self.best.is_within or value * scale < known * MARGIN:
@@ -163,13 +165,17 @@ class MachineChoice:
     def _search(self, index: Index, glance: Glance) -> None:
         """Search a machine in full, and take it where it is better than the best."""
         search = glance.search
+        self.searched.add(index)
         try:
             search.run()
+        except NotSupported:
+            if self.best is None:
+                raise
+            log.info("a machine is left out: its plans are not covered")
         finally:
             self.evaluated += search.fronts.evaluated
             if search.plan is not None and (self.best is None or self._rank(search) < self._rank(self.best)):
                 self.best, self.index = search, index
-        self.searched += 1
         if search.plan is not None:
             self.machines.settle(index, search.plan.lower)
 

@@ -52,7 +52,8 @@ def solve(
     and mappings together, from several starts; sizes are rounded to the grid and factors to exact factorisations.
     Where sizes are free, generations of machines follow, which hand their mappings on and are joined by others near
     their lower bounds; batched local search improves the mappings of the best machines, and steps their sizes. All
-    figures of the solution are the exact integer model's. Independent parts run through joblib: under
+    figures of the solution are the exact integer model's. With `fuse` machines near that one are searched for plans of
+    what stays on the chip (`dlco.fusion`), and all of them bounded. Independent parts run through joblib: under
     `joblib.parallel_config(backend="loky" | "dask" | "ray", n_jobs=...)` on several cores or a cluster, with the same
     result.
 
