@@ -123,22 +123,6 @@ class Uncut:
     level: str
     loadable: frozenset[str]
 
-    @staticmethod
-    def of(
-        chains: Iterable[tuple[int, int, Chain]],
-        memories: Iterable[str],
-        architecture: Architecture,
-        constraints: Constraints,
-    ) -> "Iterator[Uncut]":
-        """Those of (first step, last step, chain) whose results may stay in memories under a machine's constraints."""
-        listed = list(chains)
-        for level in memories:
-            for first, last, chain in listed:
-                if may_stay(chain.within, level, architecture, constraints):
-                    weights = {space for spaces in chain.never_cut for space in spaces}
-                    loadable = (space for space in weights if may_stay({space}, level, architecture, constraints))
-                    yield Uncut(first, last, chain, level, frozenset(loadable))
-
     def parts(self, homes: dict[tuple[int, str], str], room: float = inf) -> tuple[Part, ...]:
         """Every layer, with what is retained whole beside the chain's own results.
 
@@ -168,6 +152,22 @@ class Uncut:
         words = sum(used_words(problem, space) for space in problem.dataspaces if space.name in inner)
         least = 2 if layer == len(self.chain.problems) - 1 else 1  # one tile is all of it: results that stay whole
         return max(least, ceil(words / room))
+
+
+def uncut_chains(
+    chains: Iterable[tuple[int, int, Chain]],
+    memories: Iterable[str],
+    architecture: Architecture,
+    constraints: Constraints,
+) -> Iterator[Uncut]:
+    """Those of (first step, last step, chain) whose results may stay in memories under a machine's constraints."""
+    listed = list(chains)
+    for level in memories:
+        for first, last, chain in listed:
+            if may_stay(chain.within, level, architecture, constraints):
+                weights = {space for spaces in chain.never_cut for space in spaces}
+                loadable = (space for space in weights if may_stay({space}, level, architecture, constraints))
+                yield Uncut(first, last, chain, level, frozenset(loadable))
 
 
 def chains_of(network: Network, most: int = LAYERS) -> Iterator[tuple[int, int, Chain]]:
@@ -213,7 +213,7 @@ def candidates_of(
     chosen: list[Fused] = []
     listed = 0
     fixed = stated(architecture, constraints)
-    chains = tuple(Uncut.of(chains_of(network, most), shared_memories(architecture), architecture, fixed))
+    chains = tuple(uncut_chains(chains_of(network, most), shared_memories(architecture), architecture, fixed))
     for one in chains:
         room = architecture.level(one.level).usable_capacity
         for group in _groups(one.chain):

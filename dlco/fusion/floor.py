@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dlco.exact.sums import Hull
-from dlco.fusion.chains import Floors, Uncut, chains_of
+from dlco.fusion.chains import Floors, Uncut, chains_of, uncut_chains
 from dlco.fusion.course import Course, Move
 from dlco.fusion.sums import Points, hull_of_ways
 from dlco.fusion.tensors import shared_memories, tensors_of
@@ -58,7 +58,7 @@ class FusedFloor:
 
     def uncut(self, machine: Architecture, memories: Sequence[str]) -> list[Uncut]:
         """The chains whose results may stay in memories of a machine."""
-        return list(Uncut.of(self._chains, memories, machine, stated(machine, self.constraints)))
+        return list(uncut_chains(self._chains, memories, machine, stated(machine, self.constraints)))
 
     @cached_property
     def _chains(self) -> list[tuple[int, int, Chain]]:
