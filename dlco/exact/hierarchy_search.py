@@ -28,6 +28,7 @@ from dlco.mapping.mapping import TEMPORAL
 
 BRIEF = (100,)  # labels of a level grown further, where the search is to be brief
 ASKED, EVALUATED = 300, 100_000  # parts of a brief search, and mappings evaluated in it
+PARTS = 20  # of other searches, which take as long as one of this
 COARSE = 16.0  # between two kappas of the grid
 MADE = 1 << 12  # numbers of tiles of which all mappings are made at once
 
@@ -126,7 +127,7 @@ class HierarchySearch(FrontSearch):
         self._take_perfect()
 
     def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
-        """Search until the front is proved, or until `go_on`, asked now and then, says no."""
+        """Search until the front is proved, or until `go_on`, asked `PARTS` times a part, says no."""
         if not self._begun:
             try:
                 self.perfect.run(go_on)
@@ -136,7 +137,10 @@ class HierarchySearch(FrontSearch):
                 return
             self._begun = True
         asked, most = count(), self.evaluated + EVALUATED
-        super().run((lambda: go_on() and next(asked) < ASKED and self.evaluated < most) if self.brief else go_on)
+        if self.brief:
+            super().run(lambda: go_on() and next(asked) < ASKED and self.evaluated < most)
+        else:
+            super().run(lambda: all(go_on() for _ in range(PARTS)))
 
     def _take_perfect(self) -> None:
         """Make the front that of perfect factors."""

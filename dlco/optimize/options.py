@@ -28,8 +28,8 @@ class RunOptions(TypedDict, total=False):
         device: where batches are evaluated: "cpu" (the default), or "cuda" for a GPU.
         constraints: what is fixed of the mappings, beside what the hardware carries itself.
         imperfect: whether tiles need not divide the layer's bounds (the last one is then short). By default only where
-            that is proved at once: on a given machine, for layers of which perfect factors leave many MAC units idle
-            (`dlco.exact.optimal.widened`).
+            that is proved at once, or better where several levels fan out: on a given machine, for layers of which
+            perfect factors leave many MAC units idle (`dlco.exact.optimal.widened`).
         keep: what every level keeps: "stated" (the default), as the machine and the constraints say; or "free", a
             choice of each mapping: levels but the outermost may also bypass what they are stated to keep, unless a
             constraint fixes what a level keeps or bypasses. Proved on a given machine where the exact search answers;
