@@ -15,6 +15,7 @@ MAX_DIMS = 10  # of bound above 1: sets of loops are listed
 MAX_CHOICES = 4096  # of what all levels keep, where it is free
 MAX_BOUND = 1 << 20  # of a dimension: tables have an entry for every number up to it
 MAX_COUNTS = 1_500_000  # states of a lattice of counts
+MAX_COUNTS_SEVERAL = 600_000  # the same where several levels fan out: each has tables over them
 MAX_WHOLE = 200_000  # tiles that a processing element holds, whatever their numbers
 MAX_FACTORS = 100_000  # spatial factors, likewise
 
@@ -73,7 +74,7 @@ def _why_not_imperfect(case: Case) -> str | None:
     if any(slot.exact or slot.at_most or slot.rest for slot in case.resolved.slots):
         return "factors need not divide the bounds, and some are constrained"
     several = why_no_array(case) is not None
-    kind, most = (HierarchyTables if several else CountTables), MAX_COUNTS
+    kind, most = (HierarchyTables, MAX_COUNTS_SEVERAL) if several else (CountTables, MAX_COUNTS)
     tables = kind(case.problem, case.architecture, case.constraints)
     if max(tables.lattice.bounds, default=1) > MAX_BOUND:
         return f"a bound is {max(tables.lattice.bounds):,}; up to {MAX_BOUND:,} are covered"

@@ -43,7 +43,7 @@ from dlco.workload.problem import Problem
 log = logging.getLogger("dlco")
 IDLE = 1.05  # times the least cycles, that perfect factors may take before others are tried by default
 QUICK = 150_000  # vectors of numbers of tiles up to which that is done
-MUCH, MANY = 1.25, 600_000  # the same where several levels fan out
+MUCH = 1.25  # as `IDLE`, where several levels fan out
 WORTH = 0.99  # of the least EDP that there is, with bounds left open
 
 
@@ -222,18 +222,17 @@ def widened(case: Case, search: Search, go_on: Callable[[], bool] = lambda: True
 
     It is where perfect factors alone keep the layer from what its work takes at least, by `IDLE` or more, where its
     bounds have few numbers of tiles, and where the search ends soon: then most end within a second or two. Where
-    several levels fan out (`MUCH`, `MANY`) it rarely ends; what is better is taken, and the rest stays open.
+    several levels fan out (`MUCH`) it rarely ends; what is better is taken, and the rest stays open.
     """
     if not isinstance(search, FrontSearch):
         return search
     several = why_no_array(case) is not None
-    idle, most = (MUCH, MANY) if several else (IDLE, QUICK)
-    if search.front.cycles[0] <= idle * search.tables.compulsory_cycles:
+    if search.front.cycles[0] <= (MUCH if several else IDLE) * search.tables.compulsory_cycles:
         return search
     reason = why_not_covered(replace(case, imperfect=True))
     if not reason:
         wider = _among_all(case, search, brief=True)
-        if wider.tables.lattice.size <= most:
+        if several or wider.tables.lattice.size <= QUICK:
             wider.run(go_on)
         if not len(wider.open_bounds()[0]) or (several and _least_edp(wider) < WORTH * _least_edp(search)):
             return wider
