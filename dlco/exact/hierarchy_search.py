@@ -27,7 +27,7 @@ from dlco.hardware.space import as_space
 from dlco.mapping.mapping import TEMPORAL
 
 BRIEF = (100,)  # labels of a level grown further, where the search is to be brief
-ASKED, EVALUATED = 300, 100_000  # parts of a brief search, and mappings evaluated in it
+ASKED, EVALUATED = 300, 300_000  # parts of a brief search, and mappings evaluated in it
 PARTS = 20  # of other searches, which take as long as one of this
 COARSE = 16.0  # between two kappas of the grid
 MADE = 1 << 12  # numbers of tiles of which all mappings are made at once

@@ -43,7 +43,7 @@ from dlco.workload.problem import Problem
 log = logging.getLogger("dlco")
 IDLE = 1.05  # times the least cycles, that perfect factors may take before others are tried by default
 QUICK = 150_000  # vectors of numbers of tiles up to which that is done
-MUCH = 1.25  # as `IDLE`, where several levels fan out
+MUCH = 1.4  # as `IDLE`, where several levels fan out
 WORTH = 0.99  # of the least EDP that there is, with bounds left open
 
 
