@@ -141,11 +141,10 @@ class FrontSearch:
         dropped: `[k, 2]` (pJ, cycles) bounds of labels that the pass left out.
         evaluated: mappings evaluated so far.
         given: the mappings of the points known before, where they were given.
-        kind: of the labels; `most`: pairs completed at once.
+        kind: of the labels.
     """
 
     kind: type[Labels] = Labels
-    most = MOST
     given: tuple[Mapping, ...] = ()
 
     def __init__(
@@ -209,7 +208,7 @@ class FrontSearch:
             rest = np.ones(len(self.left.label), dtype=bool)
             rest[todo] = False
             self.left = self._open(self.left.pick(rest))
-            size = min(GROWTH * size, self.most)
+            size = min(GROWTH * size, MOST)
         energy, cycles = self.dropped.T
         self.dropped = self.dropped[~self.front.excludes(cycles, energy)]
 

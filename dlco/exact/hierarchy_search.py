@@ -107,7 +107,6 @@ class HierarchySearch(FrontSearch):
     tables: HierarchyTables
     labels: HierarchyLabels
     kind = HierarchyLabels
-    most = 32
 
     def __init__(self, tables: HierarchyTables, perfect: FrontSearch, *, brief: bool = False) -> None:
         """Begin.
