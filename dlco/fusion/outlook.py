@@ -52,20 +52,20 @@ class Sketch(Uncut):
     shares: tuple[float, ...]
     again: tuple[int, ...]
 
-    @staticmethod
-    def of(fused: Fused) -> "Sketch":
-        """That of a chain in tiles."""
-        tiled, again = fused.tiled, []
-        for layer, problem in enumerate(tiled.chain.problems):
-            outside = {space.name for space in problem.dataspaces} - tiled.chain.inner(layer) - {*tiled.loaded(layer)}
-            again.append(sum(tiled.words(layer, space) - problem.words(space) for space in outside))
-        shares = tuple(tiled.macs(layer) / problem.macs for layer, problem in enumerate(tiled.chain.problems))
-        everything = frozenset(space.name for problem in tiled.chain.problems for space in problem.dataspaces)
-        return Sketch(fused.first, fused.last, tiled.chain, fused.level, everything, fused.room(), shares, tuple(again))
-
     def parts(self, homes: dict[tuple[int, str], str], room: float = inf) -> tuple[Part, ...]:
         """Every layer, each word coming in once: `again` has what comes in more often."""
         return super().parts(homes, inf)
+
+
+def sketched(fused: Fused) -> Sketch:
+    """The sketch of a chain in tiles."""
+    tiled, again = fused.tiled, []
+    for layer, problem in enumerate(tiled.chain.problems):
+        outside = {space.name for space in problem.dataspaces} - tiled.chain.inner(layer) - {*tiled.loaded(layer)}
+        again.append(sum(tiled.words(layer, space) - problem.words(space) for space in outside))
+    shares = tuple(tiled.macs(layer) / problem.macs for layer, problem in enumerate(tiled.chain.problems))
+    everything = frozenset(space.name for problem in tiled.chain.problems for space in problem.dataspaces)
+    return Sketch(fused.first, fused.last, tiled.chain, fused.level, everything, fused.room(), shares, tuple(again))
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +109,7 @@ class Outlook:
         """Of the likely best tilings on machines of such memories, whatever else they are."""
         key = tuple((name, machine.level(name).usable_capacity) for name in shared_memories(machine))
         if key not in self._known:
-            self._known[key] = [Sketch.of(one) for one in self.candidates(machine).chosen]
+            self._known[key] = [sketched(one) for one in self.candidates(machine).chosen]
         return self._known[key]
 
     @cached_property
