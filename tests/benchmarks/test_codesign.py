@@ -7,7 +7,7 @@ from ablation import Beside, payload_of, questions
 from ablation import Outcome as Run
 from baselines import METHODS, Task, run
 from baselines.evaluator import Evaluator, Exhausted
-from codesign import KINDS, Outcome, paces
+from codesign import KINDS, Outcome, earlier, paces
 from codesign import payload_of as codesign_payload
 from common import check_payload
 
@@ -60,7 +60,7 @@ def test_every_kind_of_counting_has_its_tables_and_targets() -> None:
         for seed in (1, 2)
     ]
     figures = {"area_mm2": 1.0, "power_w": 1.0, "latency_s": 1.0}
-    payload = codesign_payload([*mine, *theirs], figures, {"latency": 5e-4}, None, 1.0, 900.0)
+    payload = codesign_payload([*mine, *theirs], figures, {"latency": 5e-4}, None, 1.0, {"latency": 900.0})
     check_payload(payload)
     assert len(payload["tables"]) == 2
     for kind, table, ratio in zip(("batched", "published"), payload["tables"], (2.0, 5.0), strict=True):
@@ -69,6 +69,17 @@ def test_every_kind_of_counting_has_its_tables_and_targets() -> None:
         assert rows["random"][4] == pytest.approx(ratio)
         assert rows["solve"][1] == pytest.approx(1.5)
     assert [one["name"] for one in payload["targets"] if one["name"].startswith("published")]
+
+
+def test_arms_that_are_not_run_stay_as_they_were_where_limits_and_seeds_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = {"area_mm2": 1.0, "power_w": 1.0, "latency_s": 1.0}
+    runs = [Outcome(arm, "solve", seed, 1.0, 0, 10.0, 5, []) for arm in ("latency", "power") for seed in (1, 2)]
+    bounds = {"latency": 0.5, "power": 0.6}
+    kept = codesign_payload(runs, figures, bounds, None, 1.0, {"latency": 900.0, "power": 800.0})
+    monkeypatch.setattr("codesign.load_results", lambda name: {"payload": kept})
+    assert earlier(["latency"], figures, 2) == {"power": (runs[2:], 0.6, 800.0)}
+    assert earlier(["latency"], figures, 3) == {}
+    assert earlier(["latency"], figures | {"area_mm2": 2.0}, 2) == {}
 
 
 def trace_of(seed: int, starts: int, *trace: tuple[float, float]) -> Run:
