@@ -27,10 +27,10 @@ def score(machine: dlco.Architecture, objective: str = "edp") -> Score:
     return Score(objective, Budget(), machine.cycle_s)
 
 
-@pytest.mark.parametrize(("name", "kinds"), [("eyeriss", ["1x1"]), ("gemmini", list(LAYERS))])
-def test_a_layer_costs_what_solve_proves(name: str, kinds: list[str]) -> None:
+@pytest.mark.parametrize(("name", "kinds", "imperfect"), [("eyeriss", ["1x1"], None), ("gemmini", list(LAYERS), False)])
+def test_a_layer_costs_what_solve_proves(name: str, kinds: list[str], imperfect: bool | None) -> None:
     machine = get_hardware(name)
-    costs = ExactCosts(machine, score(machine))
+    costs = ExactCosts(machine, score(machine), wanted=Wanted(imperfect=imperfect))
     costs.search([(LAYERS[kind].problem, ()) for kind in kinds])
     goals = ("latency", "energy", "edp")
     for at, kind in enumerate(kinds):
@@ -43,7 +43,8 @@ def test_a_layer_costs_what_solve_proves(name: str, kinds: list[str]) -> None:
             "energy": points.energy_pj,
             "edp": points.energy_pj * points.cycles,
         }
-        assert float(figures[goal].min()) == pytest.approx(dlco.solve([layer], machine, goal).value, rel=1e-12), kind
+        least = dlco.solve([layer], machine, goal, imperfect=imperfect).value
+        assert float(figures[goal].min()) == pytest.approx(least, rel=1e-12), kind
         for k, mapping in enumerate(proved.front.mappings):
             cost = evaluate(layer, machine, costs.mapping(layer, (), k))
             assert costs.mapping(layer, (), k) == mapping
