@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 from common import Stopwatch, save_results, show
-from nas_table import DATASETS, QUANTILES, TABLE, AllPairs, fill, grid, machines_of
+from nas_table import DATASETS, QUANTILES, TABLE, AllPairs, at_quantile, fill, grid, machines_of
 from scipy.stats import wilcoxon
 
 from dlco import Budget
@@ -130,13 +130,9 @@ class Board:
 
 def questions_of(pairs: AllPairs, every: dict[str, torch.Tensor], cycle_s: float) -> list[Question]:
     """Limits at three quantiles each over all pairs; an accuracy below the best within them."""
-
-    def at(values: torch.Tensor, quantile: float) -> float:
-        return float(values.flatten().sort().values[int(quantile * (values.numel() - 1))])
-
     found = []
-    for area in (at(every["area_mm2"], q) for q in QUANTILES.values()):
-        for latency in (at(every["cycles"], q) * cycle_s for q in QUANTILES.values()):
+    for area in (at_quantile(every["area_mm2"], q) for q in QUANTILES.values()):
+        for latency in (at_quantile(every["cycles"], q) * cycle_s for q in QUANTILES.values()):
             best = pairs.truth(Budget(area_mm2=area, latency_s=latency)).best
             found.append(Question(area, latency, best - BELOW_BEST))
     return found

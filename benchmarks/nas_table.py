@@ -147,16 +147,17 @@ class AllPairs:
         return points[::-1]
 
 
+def at_quantile(values: torch.Tensor, quantile: float) -> float:
+    """The value of which such a share of all others lies below."""
+    return float(values.flatten().sort().values[int(quantile * (values.numel() - 1))])
+
+
 def budget_at(figures: dict[str, torch.Tensor], quantile: float, cycle_s: float) -> Budget:
     """Limits at a quantile of every figure over all pairs."""
-
-    def at(values: torch.Tensor) -> float:
-        return float(values.flatten().sort().values[int(quantile * (values.numel() - 1))])
-
     return Budget(
-        energy_j=at(figures["energy_pj"]) * JOULES,
-        latency_s=at(figures["cycles"]) * cycle_s,
-        area_mm2=at(figures["area_mm2"]),
+        energy_j=at_quantile(figures["energy_pj"], quantile) * JOULES,
+        latency_s=at_quantile(figures["cycles"], quantile) * cycle_s,
+        area_mm2=at_quantile(figures["area_mm2"], quantile),
     )
 
 

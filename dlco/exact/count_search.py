@@ -11,14 +11,10 @@ where a pair is completed; its bound on cycles has them already.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import product
 
 import numpy as np
-import torch
 
-from dlco.bound.compulsory import problem_floor
-from dlco.cost.shape import bounds_row
 from dlco.exact.best_first import CHUNK, Completions, FrontSearch, Pairs
 from dlco.exact.bounds import PairTerms
 from dlco.exact.count_bounds import CountBounds
@@ -26,7 +22,7 @@ from dlco.exact.count_scan import PairScan
 from dlco.exact.count_tables import CountLabels, CountTables
 from dlco.exact.counts import tile_count
 from dlco.exact.lattice import Bools, Floats, Ints
-from dlco.hardware.space import as_space
+from dlco.exact.wider import WiderSearch
 from dlco.mapping.mapping import Mapping
 
 LEFT, BOUNDED = 1 << 15, 4_000_000  # pairs left over, or completions to be bounded in all, that are too many in brief
@@ -40,11 +36,10 @@ class CountPairs(Pairs):
     chain: Ints
 
 
-class CountSearch(FrontSearch):
+class CountSearch(WiderSearch):
     """The search of one problem on one machine; `run` it.
 
     Attributes:
-        perfect: the search among perfect factors, which comes first.
         chains: `[n, m, dims]` whole tiles of every level inside a processing element: those of the labels, then others.
         turns: `[n, dims]` temporal factors of the shared level that are larger than they need be; the first stand for
             the least.
@@ -73,11 +68,7 @@ class CountSearch(FrontSearch):
     def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Search until the front is proved, or until `go_on`, asked now and then, says no."""
         if self._scan is None:
-            try:
-                self.perfect.run(go_on)
-            finally:
-                self._take_perfect()
-            if not go_on():
+            if not self._run_perfect(go_on):
                 return
             self._prepare()
         assert self._scan is not None
@@ -103,8 +94,7 @@ class CountSearch(FrontSearch):
     def open_bounds(self) -> tuple[Floats, Floats]:
         """As `FrontSearch` has them; spatial factors that have not been looked at are among what is left."""
         if self._scan is None:
-            floor = problem_floor(self.tables.problem, as_space(self.tables.architecture))
-            return np.array([floor.energy]), np.array([floor.cycles])
+            return np.array([self._floor.energy]), np.array([self._floor.cycles])
         (energy, cycles), (more, times) = super().open_bounds(), self._scan.left
         return np.concatenate([energy, more]), np.concatenate([cycles, times])
 
@@ -265,10 +255,6 @@ class CountSearch(FrontSearch):
             for (a, b), step in zip((slide.dims, slide.dims[::-1]), slide.steps, strict=True):
                 uneven[:, b] |= (step > 1) & (left[:, a] > 1)
         return uneven
-
-    @cached_property
-    def _covered(self) -> torch.Tensor:
-        return bounds_row(self.tables.problem, self._machine.mac_pj)
 
     def mappings(self) -> tuple[Mapping, ...]:
         """The mappings of the front's points."""

@@ -71,8 +71,8 @@ class CountFan(FanOut):
 
 
 @dataclass(frozen=True, eq=False)
-class CountTables(ArrayTables):
-    """One problem on one machine, with tiles that need not divide the bounds; states are numbers of tiles."""
+class CountedTables(LayerTables):
+    """What tables over numbers of tiles have alike, whatever fans out."""
 
     @cached_property
     def lattice(self) -> CountLattice:
@@ -88,6 +88,28 @@ class CountTables(ArrayTables):
     def links(self) -> tuple[None, ...]:
         """No temporal loop is constrained."""
         return (None,) * self.levels
+
+    def held_over(self, rank: Slide, step: int, d: int, tile: Ints, inner: Ints) -> Floats:
+        """As `Tiles` has it; tiles of the rank's other dimension as uneven as so many of them can be."""
+        return held_over(self, rank, step, d, tile, inner, self.lattice.largest)
+
+    def port_needs(
+        self,
+        fills: Floats,
+        loose: Floats,
+        share: Floats,
+        instances: Floats,
+        spread: Floats,
+        shared_fills: Floats | None = None,
+    ) -> Floats:
+        """As `LayerTables` has it; words of terms without a `share` are not counted."""
+        counted = share > 0
+        return super().port_needs(fills * counted, loose * counted, share, instances, spread, shared_fills)
+
+
+@dataclass(frozen=True, eq=False)
+class CountTables(CountedTables, ArrayTables):
+    """One problem on one machine, with tiles that need not divide the bounds; states are numbers of tiles."""
 
     @property
     def shared_tiles(self) -> Bools:
@@ -156,23 +178,6 @@ class CountTables(ArrayTables):
         for slide in self.slides:
             even[:, slide.space] &= ~odd[:, list(slide.dims)].any(1)
         return even
-
-    def port_needs(
-        self,
-        fills: Floats,
-        loose: Floats,
-        share: Floats,
-        instances: Floats,
-        spread: Floats,
-        shared_fills: Floats | None = None,
-    ) -> Floats:
-        """As `LayerTables` has it; words of terms without a `share` are not counted."""
-        counted = share > 0
-        return super().port_needs(fills * counted, loose * counted, share, instances, spread, shared_fills)
-
-    def held_over(self, rank: Slide, step: int, d: int, tile: Ints, inner: Ints) -> Floats:
-        """As `Tiles` has it; tiles of the rank's other dimension as uneven as so many of them can be."""
-        return held_over(self, rank, step, d, tile, inner, self.lattice.largest)
 
     def slid(self, d: int, tile: Ints, inner: Ints, outer: Ints) -> Floats:
         """As `Tiles` has it; groups of as many children as leave so many."""

@@ -136,7 +136,7 @@ class FanOut:
         share = self.distinct.copy()
         for slide in self.tiles.slides:
             n, m = (self.factors[:, d].astype(float) for d in slide.dims)
-            share[:, slide.space] *= (n + m - 1) / (n * m)
+            share[:, slide.space] *= closest(n, m)
         return share
 
     @cached_property
@@ -180,6 +180,11 @@ class FanOut:
             least = small.least_of_multiples(least) if multiples else least
             share[:, slide.space] *= least[lattice.digit[:, a] * small.radix[1] + lattice.digit[:, b]]
         return share
+
+
+def closest(n: Floats, m: Floats) -> Floats:
+    """The least share of n x m children along a window's two dimensions with different words: all as near as can be."""
+    return (n + m - 1) / (n * m)
 
 
 def overlapped(tiles: Tiles, share: Floats, children: Floats | Ints, pitch: Ints) -> Floats:

@@ -17,11 +17,10 @@ from functools import cached_property
 
 import numpy as np
 
-from dlco.exact.count_tables import CountFan, held_over
-from dlco.exact.counts import CountLattice, tile_count
+from dlco.exact.count_tables import CountedTables, CountFan
+from dlco.exact.counts import tile_count
+from dlco.exact.fanouts import closest
 from dlco.exact.lattice import Bools, Floats, Ints
-from dlco.exact.tables import LayerTables
-from dlco.exact.tiles import Slide
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,33 +59,18 @@ class HierarchyFan(CountFan):
         share = np.ones((self.tiles.lattice.size, len(self.tiles.spaces)))
         for slide in self.tiles.slides:
             n, m = (self.factors[:, d].astype(float) for d in slide.dims)
-            share[:, slide.space] *= ((n + m - 1) / (n * m)).min()
+            share[:, slide.space] *= closest(n, m).min()
         return share
 
 
 @dataclass(frozen=True, eq=False)
-class HierarchyTables(LayerTables):
+class HierarchyTables(CountedTables):
     """One problem on one machine, with tiles that need not divide the bounds; states are numbers of tiles."""
-
-    @cached_property
-    def lattice(self) -> CountLattice:
-        """The lattice of numbers of tiles."""
-        return CountLattice(tuple(self.problem.bounds[d] for d in self.shape.live))
 
     @cached_property
     def whole(self) -> Ints:
         """`[dims]` the bounds, as integers."""
         return np.array(self.lattice.bounds, dtype=np.int64)
-
-    @cached_property
-    def fits(self) -> Bools:
-        """`[states, levels]` whether a level holds the least whole tiles of all that it keeps."""
-        return self.held(self.words_of(self.lattice.least))
-
-    @property
-    def links(self) -> tuple[None, ...]:
-        """No temporal loop is constrained."""
-        return (None,) * self.levels
 
     @cached_property
     def shared_tiles(self) -> Bools:
@@ -114,10 +98,6 @@ class HierarchyTables(LayerTables):
         most = self.most(inner, outer)
         return np.where((left > 1) & (n - (left - 1) * most == 1), most, n / left)
 
-    def held_over(self, rank: Slide, step: int, d: int, tile: Ints, inner: Ints) -> Floats:
-        """As `Tiles` has it; tiles of the rank's other dimension as uneven as so many of them can be."""
-        return held_over(self, rank, step, d, tile, inner, self.lattice.largest)
-
     @cached_property
     def fanned(self) -> Bools:
         """`[levels]` whether a level or one further out has spatial factors to choose."""
@@ -129,16 +109,3 @@ class HierarchyTables(LayerTables):
         moves = (code[:, None] & self.moving[self.space_of]) > 0
         still = np.where(moves, classes.still[row][:, self.space_of] & code[:, None], code[:, None])
         return np.where(is_open & (self.level_of < level), still, 0)
-
-    def port_needs(
-        self,
-        fills: Floats,
-        loose: Floats,
-        share: Floats,
-        instances: Floats,
-        spread: Floats,
-        shared_fills: Floats | None = None,
-    ) -> Floats:
-        """As `LayerTables` has it; words of terms without a `share` are not counted."""
-        counted = share > 0
-        return super().port_needs(fills * counted, loose * counted, share, instances, spread, shared_fills)

@@ -20,7 +20,7 @@ from typing import Self
 import numpy as np
 
 from dlco.exact.counts import tile_count
-from dlco.exact.fanouts import apart
+from dlco.exact.fanouts import apart, closest
 from dlco.exact.hierarchy import HierarchyTables
 from dlco.exact.labels import Labels, grouped, unbeaten_of_groups
 from dlco.exact.lattice import Bools, Floats, Ints
@@ -161,7 +161,7 @@ class HierarchyLabels(Labels):
             for slide in tables.slides:
                 if slide.space == term.space:
                     n, m = (children[:, d] for d in slide.dims)
-                    least = (n + m - 1) / (n * m)
+                    least = closest(n, m)
                     at = np.flatnonzero(np.all(sure[:, list(slide.dims)], axis=1) & (least < 1))
                     least[at] = apart(slide, children[at], self.whole[at])
                     share[:, j] *= least

@@ -10,10 +10,7 @@ from functools import cached_property, lru_cache, partial
 from itertools import count
 
 import numpy as np
-import torch
 
-from dlco.bound.compulsory import problem_floor
-from dlco.cost.shape import bounds_row
 from dlco.exact.best_first import WIDTHS, Completions, FrontSearch, Pairs
 from dlco.exact.bounds import Bounds, PairTerms
 from dlco.exact.counts import tile_count
@@ -23,7 +20,7 @@ from dlco.exact.labels import Labels
 from dlco.exact.last_tiles import ways
 from dlco.exact.lattice import Bools, Floats, Ints
 from dlco.exact.outlook import Outlook
-from dlco.hardware.space import as_space
+from dlco.exact.wider import WiderSearch
 from dlco.mapping.mapping import TEMPORAL
 
 BRIEF = (100,)  # labels of a level grown further, where the search is to be brief
@@ -97,12 +94,8 @@ class HierarchyBounds(Bounds):
         return PairTerms(some.port_share, cost, fills, loose, instances, spread, constant, leak, compute, total, held)
 
 
-class HierarchySearch(FrontSearch):
-    """The search of one problem on one machine; `run` it. Rows of the front end with all temporal factors.
-
-    Attributes:
-        perfect: the search among perfect factors, which comes first.
-    """
+class HierarchySearch(WiderSearch):
+    """The search of one problem on one machine; `run` it. Rows of the front end with all temporal factors."""
 
     tables: HierarchyTables
     labels: HierarchyLabels
@@ -120,19 +113,14 @@ class HierarchySearch(FrontSearch):
         self.bounds = HierarchyBounds(tables)
         self.outlook = Outlook(tables, self.bounds)
         self.labels, self._widths = HierarchyLabels.none(tables, tables.shared), BRIEF if brief else WIDTHS
-        floor = problem_floor(tables.problem, as_space(tables.architecture))
-        self.left, self.dropped = Pairs.none(), np.array([[floor.energy, floor.cycles]])
+        self.left, self.dropped = Pairs.none(), np.array([[self._floor.energy, self._floor.cycles]])
         self._begun = False
         self._take_perfect()
 
     def run(self, go_on: Callable[[], bool] = lambda: True) -> None:
         """Search until the front is proved, or until `go_on`, asked `PARTS` times a part, says no."""
         if not self._begun:
-            try:
-                self.perfect.run(go_on)
-            finally:
-                self._take_perfect()
-            if not go_on():
+            if not self._run_perfect(go_on):
                 return
             self._begun = True
         asked, most = count(), self.evaluated + EVALUATED
@@ -179,10 +167,6 @@ class HierarchySearch(FrontSearch):
         return replace(some, fills=fills)
 
     # what the points are
-
-    @cached_property
-    def _covered(self) -> torch.Tensor:
-        return bounds_row(self.tables.problem, self._machine.mac_pj)
 
     def _join(self, rows: Ints, cycles: Floats, energy: Floats) -> None:
         """As `FrontSearch` has it: with the least factors first, then with all that may matter."""

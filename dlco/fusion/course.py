@@ -80,6 +80,11 @@ class Course:
         self.moves: list[list[Move]] = []
         self.beyond: list[list[Move]] = []
 
+    @property
+    def every(self) -> list[list[Move]]:
+        """`[steps]` the moves that end after each, of chains cut in any way too."""
+        return [[*some, *more] for some, more in zip(self.moves, self.beyond, strict=True)]
+
     def advance(self) -> None:
         """List the states after the next step and the moves that end there."""
         step = len(self.moves)

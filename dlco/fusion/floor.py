@@ -10,9 +10,9 @@ from functools import cached_property
 
 from dlco.exact.sums import Hull
 from dlco.fusion.chains import Floors, Uncut, chains_of, uncut_chains
-from dlco.fusion.course import Course, Move
+from dlco.fusion.course import Course
 from dlco.fusion.sums import Points, hull_of_ways
-from dlco.fusion.tensors import shared_memories, tensors_of
+from dlco.fusion.tensors import Tensor, shared_memories, tensors_of
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.constraints import stated
@@ -41,20 +41,8 @@ class FusedFloor:
         """
         memories = shared_memories(machine) if memories is None else memories
         tensors = tensors_of(self.network, machine, self.constraints, memories)
-        course = Course(
-            self.network,
-            machine,
-            tensors,
-            (),
-            self.uncut(machine, memories),
-            lambda problem, residence: residence.machine(machine) is not None,
-        )
-        for _ in self.network.graph.steps:
-            course.advance()
-        course.prune()
-        floors = Floors(machine)
-        moves = [[*some, *more] for some, more in zip(course.moves, course.beyond, strict=True)]
-        return hull_of_ways(moves, lambda move: _needed(move, floors))
+        course, floors = unsearched(self.network, machine, tensors, self.uncut(machine, memories)), Floors(machine)
+        return hull_of_ways(course.every, lambda move: Points.one(*floors.total(move.parts)))
 
     def uncut(self, machine: Architecture, memories: Sequence[str]) -> list[Uncut]:
         """The chains whose results may stay in memories of a machine."""
@@ -65,6 +53,10 @@ class FusedFloor:
         return list(chains_of(self.network))
 
 
-def _needed(move: Move, floors: Floors) -> Points:
-    """What a move needs at least: one point."""
-    return Points.one(*floors.total(move.parts))
+def unsearched(network: Network, machine: Architecture, tensors: Sequence[Tensor], uncut: Sequence[Uncut]) -> Course:
+    """The whole course where what fits is told by what must be there alone, without a search for mappings."""
+    course = Course(network, machine, tensors, (), uncut, lambda _, residence: residence.machine(machine) is not None)
+    for _ in network.graph.steps:
+        course.advance()
+    course.prune()
+    return course

@@ -13,6 +13,7 @@ from math import inf
 from dlco.exact.sums import Goal
 from dlco.fusion.chains import Candidates, Floors, Fused, Part, Uncut, candidates_of
 from dlco.fusion.course import Course, Move
+from dlco.fusion.floor import unsearched
 from dlco.fusion.retained import Fronts, Residence
 from dlco.fusion.sums import Points, hull_of_ways
 from dlco.fusion.tensors import shared_memories, tensors_of
@@ -85,20 +86,8 @@ class Outlook:
     def value(self, machine: Architecture, ratios: Ratios) -> float:
         """About the least objective on a machine, as `Objective.product`; infinite where limits seem out of reach."""
         tensors = tensors_of(self.network, machine, self.constraints)
-        course = Course(
-            self.network,
-            machine,
-            tensors,
-            (),
-            self._sketches(machine),
-            lambda problem, residence: residence.machine(machine) is not None,
-        )
-        for _ in self.network.graph.steps:
-            course.advance()
-        course.prune()
-        floors = Floors(machine)
-        moves = [[*some, *more] for some, more in zip(course.moves, course.beyond, strict=True)]
-        hull = hull_of_ways(moves, lambda move: self._cost(move, course, floors, ratios))
+        course, floors = unsearched(self.network, machine, tensors, self._sketches(machine)), Floors(machine)
+        hull = hull_of_ways(course.every, lambda move: self._cost(move, course, floors, ratios))
         return self.goal.least(hull) if hull else inf
 
     def candidates(self, machine: Architecture) -> Candidates:

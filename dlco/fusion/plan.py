@@ -313,9 +313,8 @@ class _Search:
         known = all(self._is_sure(part) for move in self.moves if move.fused is None for part in move.parts)
         whole = known and self.limits.power == inf
         sure = whole and not any(self.course.beyond) and all(self._is_sure(p) for m in self.moves for p in m.parts)
-        moves = [[*some, *more] for some, more in zip(self.course.moves, self.course.beyond, strict=True)]
         uncut = {id(move): self._compulsory(move) for some in self.course.beyond for move in some}
-        least = self._least(moves, lambda move: uncut.get(id(move)) or self._points(move, "floor"))
+        least = self._least(self.course.every, lambda move: uncut.get(id(move)) or self._points(move, "floor"))
         lower = min(least, self._rank(self.plan))
         untried = {id(move.fused) for move in self.moves if move.fused and not self._is_tried(move)}
         proved = sure or lower >= self._rank(self.plan) * (1 - SAME)
