@@ -23,7 +23,7 @@ from dlco.exact.outlook import Outlook
 from dlco.exact.wider import WiderSearch
 from dlco.mapping.mapping import TEMPORAL
 
-BRIEF = (100,)  # labels of a level grown further, where the search is to be brief
+BRIEF = (16,)  # labels of a level grown further, where the search is to be brief
 ASKED, EVALUATED = 300, 300_000  # parts of a brief search, and mappings evaluated in it
 PARTS = 20  # of other searches, which take as long as one of this
 COARSE = 16.0  # between two kappas of the grid
