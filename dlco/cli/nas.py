@@ -12,7 +12,8 @@ from dlco.cli.question import read_effort, read_options, read_totals
 from dlco.cli.results import deliver
 from dlco.design.budget import Budget
 from dlco.design.codesign import text_of
-from dlco.design.objective import parse_goal
+from dlco.design.objective import GOALS, parse_goal
+from dlco.design.weighted_sum import SUM, WEIGHED, WeightedSum
 from dlco.errors import InvalidInput
 from dlco.interrupts import held
 from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, NetworkSpace, OfaMobileNetV3, ResNet, cosearch
@@ -42,8 +43,8 @@ SPACES: dict[str, Callable[..., FactoredSpace]] = {
 def run(arguments: argparse.Namespace) -> int:
     """Search, write what was asked for, print the table or the JSON; returns the exit code."""
     find_method(arguments.method)
-    parse_goal(arguments.objective)
     budget = Budget(**read_totals(arguments))
+    objective = read_objective(arguments, budget)
     for path in (arguments.plot, arguments.progress):
         check_picture(path)
     check_outputs(
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
                 oracle.space,
                 oracle,
                 hardware,
-                arguments.objective,
+                objective,
                 budget,
                 least_accuracy=arguments.accuracy,
                 network=network,
@@ -76,6 +77,29 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.timeloop: partial(write, design.solution),
         }
         return deliver(arguments, design, writers, why, found=found)
+
+
+def read_objective(arguments: argparse.Namespace, budget: Budget) -> str | WeightedSum:
+    """The objective: a name, or the weighted sum of `--weights`, whose costs are divided by the limits.
+
+    Raises:
+        InvalidInput: there is no such objective; or there are weights without a sum, or none, or of something else.
+    """
+    if arguments.objective != SUM:
+        if arguments.weights is not None:
+            raise InvalidInput(f"weights are {arguments.weights!r}; objective {arguments.objective!r} takes none")
+        return parse_goal(arguments.objective, (*GOALS, SUM))
+    parts = [part.partition("=") for part in (arguments.weights or "").split(",") if part]
+    weights: dict[str, float] = {}
+    for name, _, text in parts:
+        if name not in WEIGHED or name in weights:
+            raise InvalidInput(f"weights name {name!r}; each of these may be there once: {', '.join(WEIGHED)}")
+        try:
+            weights[name] = float(text)
+        except ValueError:
+            raise InvalidInput(f"weight of {name} is {text!r}; it must be a number from 0 on") from None
+    accuracy, latency, energy, area = (weights.get(name, 0.0) for name in WEIGHED)
+    return WeightedSum(accuracy, latency, energy, area).against(budget)
 
 
 def read_space(name: str, batch: int, macs_only: bool = False) -> FactoredSpace:

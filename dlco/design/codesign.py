@@ -10,8 +10,9 @@ from dlco.design.budget import SAME
 from dlco.design.codec import Count, Figure, check_figure, check_word
 from dlco.design.document import Document
 from dlco.design.dominance import nondominated
-from dlco.design.objective import ACCURACY, GOALS, Objective
+from dlco.design.objective import ACCURACY, GOALS, JOULES, Objective
 from dlco.design.solution import Solution
+from dlco.design.weighted_sum import SUM, WeightedSum
 from dlco.errors import InvalidInput
 from dlco.texts import printable
 
@@ -60,10 +61,12 @@ class CoPoint:
         """Energy times latency, pJ x s."""
         return self.energy_pj * self.latency_s
 
-    def value(self, objective: str, cycle_s: float) -> float:
+    def value(self, objective: str, cycle_s: float, weights: WeightedSum | None = None) -> float:
         """What an objective comes to: percent, or as `NetworkCost.objective` has it on a machine of this cycle."""
         if objective == ACCURACY:
             return self.accuracy
+        if weights is not None:
+            return weights.value(self.accuracy, self.latency_s, self.energy_pj * JOULES, self.area_mm2)
         return Objective(objective).figure(self.energy_pj, self.latency_s / cycle_s, self.area_mm2, cycle_s)
 
 
@@ -84,9 +87,11 @@ class CoDesign(Document):
             most accurate first.
         sizes: names of the machine's free sizes, the columns of `CoPoint.sizes`.
         evaluations: pairs evaluated; `queries`: networks judged; `mappings`: evaluated; `seconds`: wall clock.
+        weights: of the objective `SUM`, of which they say all; else None.
     """
 
     KIND = "dlco co-design"
+    LATER = frozenset({"weights"})
 
     status: str
     message: str
@@ -105,16 +110,21 @@ class CoDesign(Document):
     queries: Count
     mappings: Count
     seconds: Figure
+    weights: WeightedSum | None = None
 
     @property
     def value(self) -> float:
-        """What the objective comes to: percent, or as `NetworkCost.objective` has it (s, pJ, pJ x cycles, W, mm2)."""
+        """What the objective comes to: percent, the sum, or as `NetworkCost.objective` has it (s, pJ, W, mm2, ...)."""
+        if self.weights is not None:
+            cost = self.solution.cost
+            return self.weights.value(self.accuracy, cost.latency_s, cost.energy_j, cost.area_mm2)
         return self.accuracy if self.objective == ACCURACY else self.solution.cost.objective(self.objective)
 
     @property
     def aim(self) -> str:
         """The objective as a person reads it, such as "least EDP"."""
-        return "most accurate" if self.objective == ACCURACY else f"least {Objective(self.objective).label}"
+        names = {ACCURACY: "most accurate", SUM: "least weighted sum"}
+        return names.get(self.objective) or f"least {Objective(self.objective).label}"
 
     def progress(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
         """(pairs evaluated, the objective's best figure by then) of every improvement: a line to draw.
@@ -123,7 +133,7 @@ class CoDesign(Document):
         """
         steps = [point for point in self.trace if point.feasible]
         cycle_s = self.solution.architecture.cycle_s
-        return tuple(p.evaluations for p in steps), tuple(p.value(self.objective, cycle_s) for p in steps)
+        return tuple(p.evaluations for p in steps), tuple(p.value(self.objective, cycle_s, self.weights) for p in steps)
 
     def __str__(self) -> str:
         cost = self.solution.cost
@@ -134,6 +144,7 @@ class CoDesign(Document):
             f"accuracy {self.accuracy:.2f} %{wanted}, {self.message}",
             f"energy {cost.energy_j * 1e3:.4g} mJ, latency {cost.latency_s * 1e3:.4g} ms, "
             f"power {cost.power_w:.4g} W, area {cost.area_mm2:.4g} mm2",
+            *([] if self.weights is None else [f"weighted sum {self.value:.4g} ({self.weights})"]),
             f"{printable(self.method)}: {self.evaluations:,} pairs evaluated, {self.queries:,} networks judged, "
             f"{self.mappings:,} mappings",
         ]
@@ -145,7 +156,9 @@ class CoDesign(Document):
         What the design costs its solution's reader has looked at already.
         """
         check_word("status of the co-design", self.status, STATUSES)
-        check_word("objective of the co-design", self.objective, GOALS)
+        check_word("objective of the co-design", self.objective, (*GOALS, SUM))
+        if (self.objective == SUM) != (self.weights is not None and self.weights.of is not None):
+            raise InvalidInput(f"weights of the co-design are {self.weights}, and its objective is {self.objective!r}")
         _check_trace(self)
         least = -inf if self.least_accuracy is None else self.least_accuracy
         if best_pairs(self.front) != list(range(len(self.front))) or not all(
@@ -188,6 +201,8 @@ def _check_trace(found: CoDesign) -> None:
 
 def text_of(objective: str) -> Callable[[float], str]:
     """What shows a value of a co-search's objective, such as "accuracy 76.50 %" or "energy 12.3 mJ"."""
+    if objective == SUM:
+        return "weighted sum {:.4g}".format
     return "accuracy {:.2f} %".format if objective == ACCURACY else Objective(objective).text
 
 

@@ -1,6 +1,7 @@
 """Network and accelerator chosen together: spaces of networks, and what they compute."""
 
 from dlco.design.codesign import CoDesign, CoPoint
+from dlco.design.weighted_sum import WeightedSum
 from dlco.nas.cosearch import cosearch
 from dlco.nas.options import CosearchOptions
 from dlco.nas.space import Decision, Factor, FactoredSpace, Network, NetworkSpace
@@ -26,6 +27,7 @@ __all__ = [
     "OfaMobileNetV3",
     "ResNet",
     "Variants",
+    "WeightedSum",
     "boshnas",
     "cosearch",
 ]

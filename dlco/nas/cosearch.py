@@ -11,6 +11,7 @@ import torch
 from dlco.design.budget import Budget
 from dlco.design.codesign import STATUSES, CoDesign, text_of
 from dlco.design.objective import Objective
+from dlco.design.weighted_sum import SUM, WeightedSum
 from dlco.errors import Infeasible, InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -18,7 +19,7 @@ from dlco.hardware.space import HardwareSpace, as_space
 from dlco.interrupts import Interrupts, held
 from dlco.mapping.constraints import check_constraints, stated
 from dlco.mapping.kept import FREE
-from dlco.nas.answer import as_found, better, front_of, point_of, without_constraints
+from dlco.nas.answer import as_found, asked_again, better, front_of, point_of, without_constraints
 from dlco.nas.checkpoint import identity
 from dlco.nas.evaluator import Evaluator, Exhausted
 from dlco.nas.exact_costs import ExactCosts, Wanted
@@ -48,7 +49,7 @@ def cosearch(
     space: NetworkSpace[Any],
     oracle: Accuracy,
     hardware: Architecture | HardwareSpace,
-    objective: str = Objective.EDP,
+    objective: str | WeightedSum = Objective.EDP,
     budget: Budget | None = None,
     *,
     least_accuracy: float | None = None,
@@ -70,7 +71,8 @@ def cosearch(
         space: the networks.
         oracle: their accuracies. What a search maximises it finds optimistic values of: judge the winner anew.
         hardware: a machine, or a space of them.
-        objective: "accuracy", which is to be large, or "latency", "energy", "edp", "power", "area", to be small.
+        objective: "accuracy", which is to be large, or "latency", "energy", "edp", "power", "area", to be small; or a
+            `WeightedSum` of accuracy and costs, to be small.
         budget: hard limits: area, power, latency, energy, PEs.
         least_accuracy: hard limit on accuracy, percent.
         method: "relaxed" (the default: architecture, mapping and hardware in one nonlinear program, rounded, and
@@ -80,7 +82,7 @@ def cosearch(
         evaluations: pairs that may be evaluated; by default the search ends where `PATIENCE` in a row
             (`dlco.nas.evaluator`) bring no better pair.
         seed: the same seed gives the same design.
-        bound: whether to prove a lower bound for the network on its machine.
+        bound: whether to prove a lower bound for the network on its machine; not of a sum.
         progress: True for a progress bar, or a callable that takes `Progress`.
         effort: of the final solve.
         **options: see `CosearchOptions`.
@@ -113,6 +115,8 @@ def cosearch(
         check_positive_int("evaluations", evaluations)
     check_seed(seed)
     check_flag("bound", bound)
+    if bound and request.weights:
+        raise InvalidInput("bound is True, and no bound of a weighted sum is proved; allowed: False")
     effort = FINAL if effort is None else check_effort(effort, SolveEffort)
     costs = _checked_costs(request, given, seed)
     started = time.perf_counter()
@@ -120,11 +124,11 @@ def cosearch(
     interrupted = False
     kept = given.checkpoint is not None or given.resume is not None
     chosen = given.imperfect, given.keep, given.uneven
-    asked = (method, evaluations, given.queries, seed, effort, bound, given.device, *chosen, given.starts)
+    arguments = (method, evaluations, given.queries, seed, effort, bound, given.device, *chosen, given.starts)
     with (
         held() as interrupts,
-        listening(progress, text_of(request.objective)) as listener,
-        given.recording(identity(request, costs, *asked) if kept else None) as journal,
+        listening(progress, text_of(SUM if request.weights else str(request.objective))) as listener,
+        given.recording(identity(request, costs, *arguments) if kept else None) as journal,
         costs.recording(journal),
     ):
         evaluator = Evaluator(request, costs, evaluations, given.queries, journal)
@@ -158,9 +162,10 @@ def cosearch(
         if not interrupted:
             try:
                 interrupts.check()
-                found = solve_again(start, effort, given, bound=bound, listener=tell_of_solve, journal=journal)
+                asked = asked_again(request, start)
+                found = solve_again(asked, effort, given, bound=bound, listener=tell_of_solve, journal=journal)
                 interrupted, solved = found.status == "interrupted", found.evaluations
-                solution = better(request, found, start)
+                solution = better(request, replace(found, budget=start.budget), start)
             except KeyboardInterrupt:  # between the parts of the solve, which returns what it has by itself
                 interrupted = True
         with suppress(KeyboardInterrupt):  # too late to stop anything
@@ -173,7 +178,8 @@ def cosearch(
                 status=status,
                 message=STATUSES[status],
                 method=method,
-                objective=request.objective,
+                objective=SUM if request.weights else str(request.objective),
+                weights=request.weights,
                 seed=seed,
                 least_accuracy=least_accuracy,
                 space=space.name,

@@ -181,6 +181,8 @@ class _Program:
         value = self.score.value(*totals)
         if self.request.by_accuracy:
             value = -PER_POINT * accuracy + TIE * value
+        if self.request.weights:
+            value = self.request.weights.log_value(value, accuracy)
         limits = self.score.excess(*totals)
         if self.score.budget.pe_count is not None:
             limits.append(machine.macs.log() - log(self.score.budget.pe_count))

@@ -10,6 +10,7 @@ from torch import Tensor
 from dlco.design.budget import TOTALS, Budget
 from dlco.design.network_cost import NetworkCost
 from dlco.design.objective import ACCURACY, Objective, parse_goal
+from dlco.design.weighted_sum import WeightedSum
 from dlco.errors import InvalidInput
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
@@ -61,7 +62,8 @@ class CoRequest:
     Attributes:
         space: the networks; `oracle`: their accuracies.
         hardware: the machines.
-        objective: one of `GOALS`: accuracy, which is to be large, or an `Objective`, which is to be small.
+        objective: one of `GOALS`: accuracy, which is to be large, or an `Objective`, which is to be small; or a
+            weighted sum, which is divided by the budget's limits unless it says by what.
         budget: limits on the pair: area, power, latency, energy, PEs.
         least_accuracy: percent that the network must have, or None.
         network: the only network allowed, or None; `machine`: the only machine allowed, or None.
@@ -73,7 +75,7 @@ class CoRequest:
     space: NetworkSpace[Any]
     oracle: Accuracy
     hardware: HardwareSpace
-    objective: str = Objective.EDP
+    objective: str | WeightedSum = Objective.EDP
     budget: Budget = NO_LIMITS
     least_accuracy: float | None = None
     network: Any = None
@@ -82,9 +84,11 @@ class CoRequest:
 
     def __post_init__(self) -> None:
         check_oracle(self.space, self.oracle)
-        object.__setattr__(self, "objective", parse_goal(self.objective))
         if not isinstance(self.budget, Budget):
             raise InvalidInput(f"budget is {self.budget!r}; it must be a dlco.Budget")
+        goal = self.objective
+        goal = goal.against(self.budget) if isinstance(goal, WeightedSum) else parse_goal(goal)
+        object.__setattr__(self, "objective", goal)
         for item in fields(self.budget):
             if item.name not in LIMITS_HERE and getattr(self.budget, item.name) is not None:
                 raise InvalidInput(
@@ -116,13 +120,20 @@ class CoRequest:
 
     @property
     def cost_objective(self) -> Objective:
-        """What a network's costs on a machine rank by: the objective, or EDP where that is accuracy."""
-        return Objective.EDP if self.by_accuracy else Objective(self.objective)
+        """The objective of a network's costs on a machine; EDP where it is accuracy or a sum."""
+        return Objective.EDP if self.by_accuracy or self.weights else Objective(str(self.objective))
+
+    @property
+    def weights(self) -> WeightedSum | None:
+        """The objective where it is a sum."""
+        return self.objective if isinstance(self.objective, WeightedSum) else None
 
     @property
     def score(self) -> Score:
         """How a network's costs on a machine rank."""
-        return Score(self.cost_objective, self.budget, self.hardware.base.cycle_s)
+        cycle_s = self.hardware.base.cycle_s
+        goal = self.weights.costs(cycle_s) if self.weights else self.cost_objective
+        return Score(goal, self.budget, cycle_s)
 
     def merit(self, accuracy: Tensor, score: Tensor) -> Tensor:
         """How pairs rank, lower is better: all that keep the limits before all that do not.
@@ -137,10 +148,15 @@ class CoRequest:
         short = ((self.least_accuracy or 0.0) - accuracy).clamp(min=0)
         broken = (score - BROKEN).clamp(min=0) + POINT * short
         kept = -accuracy + TIE * score if self.by_accuracy else score
+        if self.weights:
+            kept = self.weights.log_value(score, accuracy)
         return torch.where((short > 0) | (score >= BROKEN), BROKEN + broken, kept)
 
     def value(self, candidate: Candidate) -> float:
-        """The objective's figure: percent, or as `NetworkCost.objective` has it (s, pJ, pJ x cycles, W, mm2)."""
+        """The objective's figure: percent, the sum, or as `NetworkCost.objective` has it (s, pJ, W, mm2, ...)."""
+        if self.weights:
+            cost = candidate.cost
+            return self.weights.value(candidate.accuracy, cost.latency_s, cost.energy_j, cost.area_mm2)
         return candidate.accuracy if self.by_accuracy else candidate.cost.objective(self.cost_objective)
 
     def with_pins(self, network: Any, machine: MachineIndex | None) -> "CoRequest":

@@ -14,6 +14,7 @@ from dlco.design.dominance import nondominated
 from dlco.design.figures import pretty
 from dlco.design.machine_table import machine_text
 from dlco.design.objective import ACCURACY, Objective
+from dlco.design.weighted_sum import SUM
 from dlco.errors import InvalidInput
 from dlco.report.drawing.axes import DECADE, objective_axis, plain_ticks, style_axes
 from dlco.report.drawing.canvas import check_picture, finish, new_figure
@@ -109,15 +110,17 @@ def plot_progress(
     """
     check_picture(path)
     lists = {name: [one] if isinstance(one, CoDesign) else list(one) for name, one in searches.items()}
-    objectives = {design.objective for designs in lists.values() for design in designs}
-    if len(objectives) != 1 or not all(lists.values()):
+    asked = {(design.objective, design.weights) for designs in lists.values() for design in designs}
+    objectives = {objective for objective, _ in asked}
+    if len(asked) != 1 or not all(lists.values()):
         named = ", ".join(sorted(objectives)) or "none"
         raise InvalidInput(f"searches have the objectives {named}; they must be one or more, with one objective")
     (objective,) = objectives
     lines = {name: _lines(designs) for name, designs in lists.items()}
     figures = [value for _, rows in lines.values() for row in rows for value in row]
     accurate = objective == ACCURACY
-    divisor, label = (1.0, "accuracy, %") if accurate else objective_axis(Objective(objective), figures)
+    units = {ACCURACY: (1.0, "accuracy, %"), SUM: (1.0, "weighted sum")}
+    divisor, label = units.get(objective) or objective_axis(Objective(objective), figures)
     figure = new_figure(4.5, width=8)
     axes = figure.subplots()
     style_axes(axes, "both", size=8.5)

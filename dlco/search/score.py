@@ -9,6 +9,7 @@ import torch
 
 from dlco.design.budget import Budget
 from dlco.design.objective import JOULES, Objective
+from dlco.design.weighted_sum import LinearCost
 from dlco.hardware.architecture import Machine
 from dlco.workload.layer import Layer
 
@@ -25,17 +26,18 @@ class Score:
     limits ranks ahead of any that is not.
 
     Attributes:
-        objective: or its name.
+        objective: or its name, or a sum of costs.
         budget: the limits.
         cycle_s: seconds a cycle.
     """
 
-    objective: Objective
+    objective: Objective | LinearCost
     budget: Budget
     cycle_s: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "objective", Objective.parse(self.objective))
+        if not isinstance(self.objective, LinearCost):
+            object.__setattr__(self, "objective", Objective.parse(self.objective))
 
     @property
     def powered(self) -> bool:
@@ -125,11 +127,14 @@ class Score:
     def _prices(
         self, rates: torch.Tensor, wanted: Mapping[str, tuple[float, ...]], shares: tuple[float, ...]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        multiples = {OWN[self.objective]}
+        multiples = set() if isinstance(self.objective, LinearCost) else {OWN[self.objective]}
         for limit, more in wanted.items():
             if getattr(self.budget, limit) is not None:
                 multiples.update(more)
-        searches = [(rates * multiple, torch.full_like(rates, torch.inf)) for multiple in sorted(multiples)]
+        priced = [rates * multiple for multiple in sorted(multiples)]
+        if isinstance(self.objective, LinearCost):
+            priced.append(price_of(self.objective, rates))
+        searches = [(price, torch.full_like(rates, torch.inf)) for price in priced]
         if self.power_cap is not None:
             cap = torch.full_like(rates, self.power_cap)
             searches += [(rates * 1e-3, cap), (rates, cap)]
@@ -150,6 +155,12 @@ OWN = {
 }
 MANY = {"latency_s": (0.3, 3.0, 1000.0), "layer_latency_s": (8.0, 1000.0), "energy_j": (1e-3, 0.3, 2.0)}
 FEW = {"latency_s": (1.0, 1000.0), "energy_j": (1e-3, 1.0)}
+
+
+def price_of(costs: LinearCost, rates: torch.Tensor) -> torch.Tensor:
+    """Of time, pJ a cycle, in a sum of costs: `[...]`, within what other objectives ask for where one counts alone."""
+    price = costs.per_cycle / costs.per_pj if costs.per_pj else torch.inf
+    return torch.full_like(rates, price).clamp(OWN[Objective.ENERGY] * rates, OWN[Objective.LATENCY] * rates)
 
 
 def log_of(figures: torch.Tensor) -> torch.Tensor:
@@ -235,6 +246,8 @@ def _exchange_rates(score: Score, rate: torch.Tensor) -> list[torch.Tensor]:
     on power, the multiplier m of energy - cap x time <= 0 makes the price of the fastest choice 1 / m - cap.
     """
     prices = [torch.zeros_like(rate), *(rate * 10.0 ** (k / 4) for k in range(-16, 17))]
+    if isinstance(score.objective, LinearCost):
+        prices.append(price_of(score.objective, rate))
     if score.objective is Objective.POWER:
         prices += [-rate * 10.0 ** (k / 8) for k in range(-16, 9)]
     if score.power_cap is not None:

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 import dlco.cli.nas as command
+from dlco import Budget
 from dlco.design.codesign import STATUSES, CoDesign, CoPoint
 from dlco.hardware import Architecture, HardwareSpace
-from dlco.nas import NasBench201, OfaMobileNetV3
+from dlco.nas import NasBench201, OfaMobileNetV3, WeightedSum
 from dlco.nas.oracles import Ensemble, Ridge, TableAccuracy
 from dlco.optimize.effort import EFFORTS
 
@@ -98,6 +99,29 @@ def test_every_argument_reaches_the_search(dlco, stub):
     assert (stub["bound"], stub["checkpoint"], stub["resume"]) == (True, "run.ckpt", None)
     assert stub["effort"] == EFFORTS["low"]
     assert {layer.problem.sizes["N"] for layer in stub["space"].layers} == {2}
+
+
+def test_weights_reach_the_search_and_are_shares_of_the_limits(dlco, stub):
+    asked = ("nas", "ofa", "--hardware", "eyeriss", "--objective", "sum", "--energy", 2e-3, "--area", 4)
+    assert dlco(*asked, "--weights", "accuracy=0.4,energy=0.5").code == 0
+    assert stub["objective"] == WeightedSum(accuracy=0.4, energy=0.5, of=Budget(energy_j=2e-3, area_mm2=4.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--objective", "energy", "--weights", "energy=1"), "takes none"),
+        (("--objective", "sum"), "are all 0"),
+        (("--objective", "sum", "--weights", "power=1"), "weights name 'power'"),
+        (("--objective", "sum", "--weights", "energy=1,energy=2"), "weights name 'energy'"),
+        (("--objective", "sum", "--weights", "energy=much"), "weight of energy is 'much'"),
+        (("--objective", "sum", "--weights", "energy=1"), "energy_j to divide it by is None"),
+    ],
+)
+def test_weights_that_make_no_sum_are_refused(dlco, options, said):
+    ran = dlco("nas", "ofa", "--hardware", "eyeriss", *options)
+    assert ran.code != 0
+    assert said in ran.err
 
 
 def test_what_mappings_may_be_reaches_the_search(dlco, stub, tmp_path):

@@ -10,6 +10,7 @@ import torch
 
 from dlco import Budget, Progress, SolveEffort, evaluate
 from dlco.design.codesign import CoDesign
+from dlco.design.weighted_sum import WeightedSum
 from dlco.errors import Infeasible, InvalidInput
 from dlco.nas.cosearch import cosearch
 from dlco.nas.evaluator import Evaluator
@@ -158,6 +159,40 @@ def test_networks_for_one_machine_need_no_program(costs, monkeypatch):
     assert log(found.trace[-1].energy_pj) == pytest.approx(merit, abs=1e-4)
 
 
+ASKED = WeightedSum(
+    accuracy=4.0, latency=1.0, energy=1.0, area=0.3, of=Budget(latency_s=1e-5, energy_j=2e-6, area_mm2=1)
+)
+
+
+@pytest.mark.parametrize("method", ["relaxed", "surrogate", "evolutionary"])
+def test_a_weighted_sum_is_an_objective_beside_limits(costs, method):
+    """The least of all pairs, by mappings that no other objective's search has chosen."""
+    budget = Budget(area_mm2=1.0)
+    request = CoRequest(SPACE, Linear(SPACE), HARDWARE, ASKED, budget, least_accuracy=87.0)
+    merit, *_ = all_pairs(costs, request)[0]
+    found = ask(costs, method, objective=ASKED, budget=budget, least_accuracy=87.0)
+    assert (found.status, found.objective, found.weights) == ("solved", "sum", ASKED)
+    assert found.accuracy >= 87.0
+    assert found.solution.cost.area_mm2 <= 1.0
+    assert found.solution.budget == budget
+    slack = {"evolutionary": 0.05}.get(method, 0.02)
+    _, sums = found.progress()
+    assert merit - 1e-4 <= log(sums[-1]) <= merit + slack
+    assert found.value <= sums[-1] * (1 + 1e-9)
+    cost = found.solution.cost
+    assert found.value == pytest.approx(ASKED.value(found.accuracy, cost.latency_s, cost.energy_j, cost.area_mm2))
+    assert CoDesign.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert f"weighted sum {found.value:.4g}" in str(found)
+
+
+def test_weights_move_the_pair(costs):
+    """More weight on accuracy never makes the best of all pairs less accurate."""
+    requests = [CoRequest(SPACE, Linear(SPACE), HARDWARE, replace(ASKED, accuracy=10.0**k)) for k in range(-1, 3)]
+    best = [Linear(SPACE).accuracy([all_pairs(costs, request)[0][1]]).item() for request in requests]
+    assert best == sorted(best)
+    assert best[0] < best[-1]
+
+
 def test_limits_that_nothing_meets_come_back_as_infeasible_with_the_nearest(costs):
     found = ask(costs, evaluations=20, least_accuracy=99.0)
     assert found.status == "infeasible"
@@ -248,6 +283,7 @@ UNTRUE = {
     "mappings": (("mappings",), -1, "mappings of the co-design is -1"),
     "queries": (("queries",), "many", "queries of the co-design is 'many'"),
     "objective": (("objective",), "speed", "objective of the co-design is 'speed'"),
+    "a sum of nothing": (("objective",), "sum", "weights of the co-design are None"),
     "space": (("space",), 5, "space of the co-design is 5"),
     "macs": (("front", 0, "macs"), 1.5, "macs in the front of the co-design is 1.5"),
 }
@@ -363,6 +399,8 @@ def test_a_space_without_factors_works_with_all_methods_but_the_relaxed(costs):
         ({"machine": (0.5, 1)}, r"machine is \(0\.5, 1\)"),
         ({"least_accuracy": True}, "least_accuracy is True"),
         ({"budget": 5}, "budget is 5"),
+        ({"objective": WeightedSum(energy=1.0)}, "energy has a weight, and energy_j"),
+        ({"objective": ASKED, "bound": True}, "no bound of a weighted sum"),
         ({"method": "fixed-network"}, "network is None"),
     ],
 )

@@ -37,9 +37,15 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "--objective",
         metavar="NAME",
         default="edp",
-        help=f"accuracy, to be large, or {', '.join(OBJECTIVES)}, to be small (default: %(default)s)",
+        help=f"accuracy, to be large, or {', '.join(OBJECTIVES)}, or sum, to be small (default: %(default)s)",
     )
-    completed.names(objective, ("accuracy", *OBJECTIVES))
+    completed.names(objective, ("accuracy", *OBJECTIVES, "sum"))
+    parser.add_argument(
+        "--weights",
+        metavar="NAME=WEIGHT,...",
+        help="of the objective sum: of accuracy (what it lacks to 100 %%), latency, energy and area, each divided by "
+        "its limit",
+    )
     limits = parser.add_argument_group("limits, on the network, the machine, and one run of the one on the other")
     limits.add_argument("--accuracy", metavar="PERCENT", type=float, help="accuracy that the network must have, %%")
     add_totals(limits)

@@ -47,7 +47,8 @@ class _Pairs(Problem):
 
     def _evaluate(self, x: np.ndarray, out: dict[str, Any], *args: object, **kwargs: object) -> None:
         found = self.evaluator.evaluate(list(x[:, 0]))
-        cost = [one.cost.objective(self.request.cost_objective) for one in found]
+        goal = self.request.cost_objective
+        cost = [self.request.value(one) if self.request.weights else one.cost.objective(goal) for one in found]
         out["F"] = np.array([[np.log(max(c, LEAST)), -one.accuracy] for c, one in zip(cost, found, strict=True)])
         out["G"] = np.array([[0.0 if one.feasible else one.merit - BROKEN] for one in found])
 

@@ -26,6 +26,8 @@ def codesign_page(design: CoDesign, title: str = "", source: str = "") -> str:
         f"{design.method}: {design.evaluations:,} pairs evaluated, {design.queries:,} networks judged, "
         f"{design.mappings:,} mappings, {design.seconds:.1f} s, seed {design.seed}",
     ]
+    if design.weights is not None:
+        said.append(f"weighted sum {design.value:.4g}: {design.weights}")
     lead = f"{paragraphs(said)}\n{solution_lead(design.solution, accuracy)}"
     heading = f"{title or design.space} on {design.solution.architecture.name}"
     pairs = ("pairs", "Networks and machines", _pairs(design))

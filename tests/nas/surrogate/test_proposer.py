@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from dlco import Budget, Progress
+from dlco.design.weighted_sum import WeightedSum
 from dlco.errors import InvalidInput
 from dlco.nas import GraphSpace, NasBench201
 from dlco.nas.cosearch import explore
@@ -125,13 +126,17 @@ def test_pairs_come_near_the_best_of_all(costs):
 
 def test_as_published_a_convex_sum_is_learned_and_limits_hold_all_the_same(costs):
     budget = Budget(area_mm2=1.0)
-    found = searched(costs, evaluations=24, method="boshcode", objective="accuracy", budget=budget)
+    found = searched(costs, evaluations=14, method="boshcode", objective="accuracy", budget=budget)
     assert found.best.feasible
-    assert found.evaluations == 24
+    assert found.evaluations == 14
     first = next(iter(found.candidates.values()))
     request = CoRequest(SPACE, Linear(SPACE), HARDWARE, "accuracy", budget)
     expected = (0.4 * (1 - first.accuracy / 100) + 0.1 * first.cost.area_mm2 / 1.0 + 0.2 + 0.5) / 1.2
     assert ConvexSum(request)([first]) == [pytest.approx(expected)]
+    asked = WeightedSum(accuracy=1.0, area=3.0)  # learned as it is where it is the objective
+    request = CoRequest(SPACE, Linear(SPACE), HARDWARE, asked, budget)
+    expected = (1 - first.accuracy / 100 + 3 * first.cost.area_mm2) / 4
+    assert ConvexSum(request)([first]) == [pytest.approx(expected)] == [request.value(first)]
 
 
 def test_hard_limits_are_kept(costs):
