@@ -9,6 +9,7 @@ NETWORKS = (
     *("efficientnet_b0", "bert_base_block", "vit_b16_block", "gpt2_small_prefill", "gpt2_small_decode"),
 )
 MACHINES = ("eyeriss", "simba", "gemmini", "tpu", "generic")
+ACCELERATORS = ("accelbench",)  # that only a co-search takes
 TECHNOLOGIES = ("65nm", "45nm", "32nm", "28nm", "20nm", "16nm", "14nm", "10nm", "7nm", "eyeriss-normalised")
 DRAMS = ("LPDDR4", "DDR3", "HBM2", "GDDR5", "LPDDR5")
 OBJECTIVES = ("latency", "energy", "edp", "power", "area")

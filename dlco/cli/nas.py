@@ -11,10 +11,11 @@ from dlco.cli.outputs import Writers, check_outputs
 from dlco.cli.question import read_effort, read_options, read_totals
 from dlco.cli.results import deliver
 from dlco.design.budget import Budget
-from dlco.design.codesign import text_of
+from dlco.design.codesign import FoundPair, text_of
 from dlco.design.objective import GOALS, parse_goal
 from dlco.design.weighted_sum import SUM, WEIGHED, WeightedSum
 from dlco.errors import InvalidInput
+from dlco.hardware.accelbench import SPRING, AccelBench, AccelBenchSpace
 from dlco.interrupts import held
 from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, NetworkSpace, OfaMobileNetV3, ResNet, cosearch
 from dlco.nas.methods import find_method
@@ -42,7 +43,8 @@ SPACES: dict[str, Callable[..., FactoredSpace]] = {
 
 def run(arguments: argparse.Namespace) -> int:
     """Search, write what was asked for, print the table or the JSON; returns the exit code."""
-    find_method(arguments.method)
+    if arguments.method is not None:
+        find_method(arguments.method)
     budget = Budget(**read_totals(arguments))
     objective = read_objective(arguments, budget)
     for path in (arguments.plot, arguments.progress):
@@ -51,12 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
         {"--output": arguments.output, "--plot": arguments.plot, "--progress": arguments.progress},
         {"--timeloop": arguments.timeloop},
     )
-    hardware = read_hardware(arguments)
+    hardware: Any = read_accelerators(arguments) if arguments.hardware == "accelbench" else read_hardware(arguments)
     oracle = read_oracle(arguments)
     network = None if arguments.network is None else oracle.space.parse(arguments.network)
     with held():  # what is found is delivered, whatever Ctrl-C says
         with ProgressBar(text_of(arguments.objective)) as bar:
-            design = cosearch(
+            design: FoundPair = cosearch(
                 oracle.space,
                 oracle,
                 hardware,
@@ -74,8 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.output: design.save,
             arguments.plot: partial(plot_codesign, design),
             arguments.progress: partial(plot_progress, {design.method: design}, title=design.space),
-            arguments.timeloop: partial(write, design.solution),
         }
+        if isinstance(design, CoDesign):
+            writers = {**writers, arguments.timeloop: partial(write, design.solution)}
         return deliver(arguments, design, writers, why, found=found)
 
 
@@ -100,6 +103,16 @@ def read_objective(arguments: argparse.Namespace, budget: Budget) -> str | Weigh
             raise InvalidInput(f"weight of {name} is {text!r}; it must be a number from 0 on") from None
     accuracy, latency, energy, area = (weights.get(name, 0.0) for name in WEIGHED)
     return WeightedSum(accuracy, latency, energy, area).against(budget)
+
+
+def read_accelerators(arguments: argparse.Namespace) -> AccelBench | AccelBenchSpace:
+    """AccelBench's accelerators, or SPRING where sizes are to be fixed; `InvalidInput` for what it has no use for."""
+    for name in ("technology", "vdd", "clock", "dram", "limit", "constraints", "timeloop"):
+        if getattr(arguments, name) is not None:
+            raise InvalidInput(f"--{name} is given, but accelbench has figures and mappings of its own")
+    if not arguments.wires:
+        raise InvalidInput("--no-wires is given, but accelbench has figures of its own, without wires")
+    return SPRING if arguments.fixed else AccelBenchSpace()
 
 
 def read_space(name: str, batch: int, macs_only: bool = False) -> FactoredSpace:
@@ -156,9 +169,9 @@ def _is_whole(space: NetworkSpace[Any], table: TableAccuracy) -> bool:
     return all(network in table for network in space.networks())
 
 
-def _shortfall(design: CoDesign) -> str:
+def _shortfall(design: FoundPair) -> str:
     """How far the nearest pair is from the limits."""
-    cost = design.solution.cost
+    cost = design.cost
     return (
         f"accuracy {design.accuracy:.4g} %, energy {cost.energy_j:.4g} J, latency {cost.latency_s:.4g} s, "
         f"power {cost.power_w:.4g} W, area {cost.area_mm2:.4g} mm2"

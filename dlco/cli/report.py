@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from dlco.cli.names import PAGES, PICTURES
 from dlco.cli.outputs import check_outputs, write_outputs
 from dlco.cli.streams import tell
+from dlco.design.accelbench_design import AccelBenchDesign
 from dlco.design.codesign import CoDesign
 from dlco.design.front import Front
 from dlco.design.solution import Solution
@@ -19,6 +20,7 @@ from dlco.errors import InvalidInput
 from dlco.files import read_json
 from dlco.report.front import plot_front
 from dlco.report.nas import plot_codesign
+from dlco.report.pages.accelbench import accelbench_page
 from dlco.report.pages.codesign import codesign_page
 from dlco.report.pages.front import front_page
 from dlco.report.pages.solution import solution_page
@@ -65,6 +67,8 @@ def _kind(data: Any) -> _Kind:
         return _Kind(Front.from_dict, plot_front, front_page)
     if named == CoDesign.KIND:
         return _Kind(CoDesign.from_dict, plot_codesign, codesign_page)
+    if named == AccelBenchDesign.KIND:
+        return _Kind(AccelBenchDesign.from_dict, plot_codesign, accelbench_page)
     return _Kind(Solution.from_dict, plot_solution, solution_page)
 
 

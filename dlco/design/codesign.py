@@ -1,5 +1,6 @@
-"""`CoDesign`: what a co-search found, with the solved mapping of its network, and how it got there."""
+"""`FoundPair` and `CoDesign`: what a co-search found, with the solved mapping of its network, and how it got there."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,6 +11,7 @@ from dlco.design.budget import SAME
 from dlco.design.codec import Count, Figure, check_figure, check_word
 from dlco.design.document import Document
 from dlco.design.dominance import nondominated
+from dlco.design.network_cost import NetworkCost
 from dlco.design.objective import ACCURACY, GOALS, JOULES, Objective
 from dlco.design.solution import Solution
 from dlco.design.weighted_sum import SUM, WeightedSum
@@ -70,8 +72,112 @@ class CoPoint:
         return Objective(objective).figure(self.energy_pj, self.latency_s / cycle_s, self.area_mm2, cycle_s)
 
 
+class FoundPair(Document):
+    """What the answers of co-searches share: the pairs met, and what the one chosen is worth.
+
+    Attributes:
+        cost: of the network on the machine; `cycle_s`: of that machine, seconds.
+        keeps_limits: whether the limits hold, but for the one on accuracy.
+    """
+
+    status: str
+    message: str
+    method: str
+    objective: str
+    seed: int
+    least_accuracy: float | None
+    space: str
+    network: str
+    accuracy: float
+    trace: tuple[CoPoint, ...]
+    front: tuple[CoPoint, ...]
+    sizes: tuple[str, ...]
+    evaluations: int
+    queries: int
+    seconds: float
+    weights: WeightedSum | None
+
+    @property
+    @abstractmethod
+    def cost(self) -> NetworkCost:
+        """Of the network on the machine."""
+
+    @property
+    @abstractmethod
+    def cycle_s(self) -> float:
+        """Seconds a cycle of the machine."""
+
+    @property
+    @abstractmethod
+    def keeps_limits(self) -> bool:
+        """Whether the limits hold, but for the one on accuracy."""
+
+    @property
+    def value(self) -> float:
+        """What the objective comes to: percent, the sum, or as `NetworkCost.objective` has it (s, pJ, W, mm2, ...)."""
+        if self.weights is not None:
+            cost = self.cost
+            return self.weights.value(self.accuracy, cost.latency_s, cost.energy_j, cost.area_mm2)
+        return self.accuracy if self.objective == ACCURACY else self.cost.objective(self.objective)
+
+    @property
+    def aim(self) -> str:
+        """The objective as a person reads it, such as "least EDP"."""
+        names = {ACCURACY: "most accurate", SUM: "least weighted sum"}
+        return names.get(self.objective) or f"least {Objective(self.objective).label}"
+
+    @property
+    def sum_text(self) -> list[str]:
+        """A line that says the weighted sum where that is the objective, or none."""
+        return [] if self.weights is None else [f"weighted sum {self.value:.4g}: {self.weights}"]
+
+    def progress(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
+        """(pairs evaluated, the objective's best figure by then) of every improvement: a line to draw.
+
+        Pairs outside the limits are left out: what they come to is no figure of a design.
+        """
+        steps = [point for point in self.trace if point.feasible]
+        return tuple(p.evaluations for p in steps), tuple(
+            p.value(self.objective, self.cycle_s, self.weights) for p in steps
+        )
+
+    def _summary(self, more: str = "") -> list[str]:
+        """What was found, in lines for a person; `more` follows what was counted."""
+        cost = self.cost
+        wanted = "" if self.least_accuracy is None else f" (at least {self.least_accuracy:g} asked for)"
+        return [
+            f"{printable(self.space)} {printable(self.network)}",
+            f"accuracy {self.accuracy:.2f} %{wanted}, {self.message}",
+            f"energy {cost.energy_j * 1e3:.4g} mJ, latency {cost.latency_s * 1e3:.4g} ms, "
+            f"power {cost.power_w:.4g} W, area {cost.area_mm2:.4g} mm2",
+            *self.sum_text,
+            f"{printable(self.method)}: {self.evaluations:,} pairs evaluated, {self.queries:,} networks judged{more}",
+        ]
+
+    def _check_true(self, data: dict[str, Any]) -> None:
+        """Raise `InvalidInput` unless the status holds, and the pairs are of one search that ended with this one.
+
+        What the pair costs is looked at by itself.
+        """
+        check_word("status of the co-design", self.status, STATUSES)
+        check_word("objective of the co-design", self.objective, (*GOALS, SUM))
+        if (self.objective == SUM) != (self.weights is not None and self.weights.of is not None):
+            raise InvalidInput(f"weights of the co-design are {self.weights}, and its objective is {self.objective!r}")
+        _check_trace(self)
+        least = -inf if self.least_accuracy is None else self.least_accuracy
+        if best_pairs(self.front) != list(range(len(self.front))) or not all(
+            point.feasible and point.accuracy >= least for point in self.front
+        ):
+            raise InvalidInput("front of the co-design is not in order, or one pair beats another or breaks a limit")
+        kept = self.keeps_limits and self.accuracy >= least
+        if self.status != "interrupted" and kept != (self.status == "solved"):
+            raise InvalidInput(
+                f"status of the co-design is {self.status!r}, but its limits are {'kept' if kept else 'broken'}"
+            )
+
+
 @dataclass(frozen=True)
-class CoDesign(Document):
+class CoDesign(FoundPair):
     """A network, a machine and the network's mappings on it.
 
     Attributes:
@@ -113,66 +219,26 @@ class CoDesign(Document):
     weights: WeightedSum | None = None
 
     @property
-    def value(self) -> float:
-        """What the objective comes to: percent, the sum, or as `NetworkCost.objective` has it (s, pJ, W, mm2, ...)."""
-        if self.weights is not None:
-            cost = self.solution.cost
-            return self.weights.value(self.accuracy, cost.latency_s, cost.energy_j, cost.area_mm2)
-        return self.accuracy if self.objective == ACCURACY else self.solution.cost.objective(self.objective)
+    def cost(self) -> NetworkCost:
+        """The solution's."""
+        return self.solution.cost
 
     @property
-    def aim(self) -> str:
-        """The objective as a person reads it, such as "least EDP"."""
-        names = {ACCURACY: "most accurate", SUM: "least weighted sum"}
-        return names.get(self.objective) or f"least {Objective(self.objective).label}"
+    def cycle_s(self) -> float:
+        """The solution's machine's."""
+        return self.solution.architecture.cycle_s
 
-    def progress(self) -> tuple[tuple[int, ...], tuple[float, ...]]:
-        """(pairs evaluated, the objective's best figure by then) of every improvement: a line to draw.
-
-        Pairs outside the limits are left out: what they come to is no figure of a design.
-        """
-        steps = [point for point in self.trace if point.feasible]
-        cycle_s = self.solution.architecture.cycle_s
-        return tuple(p.evaluations for p in steps), tuple(p.value(self.objective, cycle_s, self.weights) for p in steps)
+    @property
+    def keeps_limits(self) -> bool:
+        """As the solution has it."""
+        return self.solution.status != "infeasible"
 
     def __str__(self) -> str:
-        cost = self.solution.cost
-        wanted = "" if self.least_accuracy is None else f" (at least {self.least_accuracy:g} asked for)"
         every = replace(self.solution, evaluations=self.mappings, seconds=self.seconds)  # not of the last solve alone
-        lines = [
-            f"{printable(self.space)} {printable(self.network)}",
-            f"accuracy {self.accuracy:.2f} %{wanted}, {self.message}",
-            f"energy {cost.energy_j * 1e3:.4g} mJ, latency {cost.latency_s * 1e3:.4g} ms, "
-            f"power {cost.power_w:.4g} W, area {cost.area_mm2:.4g} mm2",
-            *([] if self.weights is None else [f"weighted sum {self.value:.4g} ({self.weights})"]),
-            f"{printable(self.method)}: {self.evaluations:,} pairs evaluated, {self.queries:,} networks judged, "
-            f"{self.mappings:,} mappings",
-        ]
-        return "\n".join([*lines, "", str(every)])
-
-    def _check_true(self, data: dict[str, Any]) -> None:
-        """Raise `InvalidInput` unless the status holds, and the pairs are of one search that ended with this one.
-
-        What the design costs its solution's reader has looked at already.
-        """
-        check_word("status of the co-design", self.status, STATUSES)
-        check_word("objective of the co-design", self.objective, (*GOALS, SUM))
-        if (self.objective == SUM) != (self.weights is not None and self.weights.of is not None):
-            raise InvalidInput(f"weights of the co-design are {self.weights}, and its objective is {self.objective!r}")
-        _check_trace(self)
-        least = -inf if self.least_accuracy is None else self.least_accuracy
-        if best_pairs(self.front) != list(range(len(self.front))) or not all(
-            point.feasible and point.accuracy >= least for point in self.front
-        ):
-            raise InvalidInput("front of the co-design is not in order, or one pair beats another or breaks a limit")
-        kept = self.solution.status != "infeasible" and self.accuracy >= least
-        if self.status != "interrupted" and kept != (self.status == "solved"):
-            raise InvalidInput(
-                f"status of the co-design is {self.status!r}, but its limits are {'kept' if kept else 'broken'}"
-            )
+        return "\n".join([*self._summary(f", {self.mappings:,} mappings"), "", str(every)])
 
 
-def _check_trace(found: CoDesign) -> None:
+def _check_trace(found: FoundPair) -> None:
     """Raise `InvalidInput` unless the pairs were all met by the search, and the trace ends with its pair."""
     for point in (*found.front, *found.trace):
         if point.evaluations > found.evaluations or point.queries > found.queries:
@@ -195,7 +261,7 @@ def _check_trace(found: CoDesign) -> None:
             f"network of the co-design is {found.network!r} of {found.accuracy!r} %; its trace ends with "
             f"{last.network!r} of {last.accuracy!r} %"
         )
-    if not isclose(last.area_mm2, found.solution.cost.area_mm2, rel_tol=SAME):
+    if not isclose(last.area_mm2, found.cost.area_mm2, rel_tol=SAME):
         raise InvalidInput(f"area_mm2 at the end of the trace is {last.area_mm2!r}; the machine's is another")
 
 

@@ -1,6 +1,6 @@
 """Machines: fixed ones, spaces of them, and the technology that prices their parts."""
 
-from dlco.hardware.accelbench import AccelBench, AccelBenchSpace, accelbench_space
+from dlco.hardware.accelbench import AccelBench, AccelBenchSpace, Assumptions, accelbench_space
 from dlco.hardware.architecture import Architecture, Container, Level, Machine
 from dlco.hardware.dram import DRAM_KINDS
 from dlco.hardware.exchange import with_dram
@@ -44,6 +44,7 @@ __all__ = [
     "AccelBench",
     "AccelBenchSpace",
     "Architecture",
+    "Assumptions",
     "Container",
     "HardwareSpace",
     "Level",

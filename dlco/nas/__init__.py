@@ -1,5 +1,6 @@
 """Network and accelerator chosen together: spaces of networks, and what they compute."""
 
+from dlco.design.accelbench_design import AccelBenchDesign
 from dlco.design.codesign import CoDesign, CoPoint
 from dlco.design.weighted_sum import WeightedSum
 from dlco.nas.cosearch import cosearch
@@ -9,6 +10,7 @@ from dlco.nas.spaces import CnnGraph, Digits, GraphSpace, MnasNet, Module, NasBe
 from dlco.nas.surrogate import NetworkSearch, boshnas
 
 __all__ = [
+    "AccelBenchDesign",
     "CnnGraph",
     "CoDesign",
     "CoPoint",

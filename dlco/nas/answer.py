@@ -80,18 +80,17 @@ def front_of(evaluator: Evaluator) -> tuple[CoPoint, ...]:
 
 def point_of(request: CoRequest, one: Candidate, evaluations: int = 0, queries: int = 0) -> CoPoint:
     """A pair as results show it; when it was found: after how many evaluations and queries."""
-    grids = [parameter.grid for parameter in request.hardware.parameters]
-    architecture = request.architecture(one.pair.machine)
+    macs, memory_bits = request.machines.contents(one.pair.machine)
     return CoPoint(
         network=request.space.format(one.pair.network),
-        sizes=tuple(grid[i] for grid, i in zip(grids, one.pair.machine, strict=True)),
+        sizes=request.machines.sizes(one.pair.machine),
         accuracy=one.accuracy,
         energy_pj=one.cost.energy_pj,
         latency_s=one.cost.latency_s,
         area_mm2=one.cost.area_mm2,
         evaluations=evaluations,
         queries=queries,
-        macs=architecture.macs,
-        memory_bits=architecture.memory_bits,
+        macs=macs,
+        memory_bits=memory_bits,
         feasible=one.feasible,
     )

@@ -4,21 +4,24 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 import torch
 
+from dlco.design.accelbench_design import AccelBenchDesign
 from dlco.design.budget import Budget
 from dlco.design.codesign import STATUSES, CoDesign, text_of
 from dlco.design.objective import Objective
-from dlco.design.weighted_sum import SUM, WeightedSum
+from dlco.design.weighted_sum import WeightedSum
 from dlco.errors import Infeasible, InvalidInput
+from dlco.hardware.accelbench import AccelBench, AccelBenchSpace
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.interrupts import Interrupts, held
 from dlco.mapping.constraints import check_constraints, stated
 from dlco.mapping.kept import FREE
+from dlco.nas.accelbench import as_accelerators, refuse_mapping, search_accelerators
 from dlco.nas.answer import as_found, asked_again, better, front_of, point_of, without_constraints
 from dlco.nas.checkpoint import identity
 from dlco.nas.evaluator import Evaluator, Exhausted
@@ -45,22 +48,56 @@ SEARCH_SHARE = 0.9  # of the progress; the rest is the final solve's
 PROBES = 3  # networks by which constraints are checked where a space does not list its layers
 
 
+@overload
 def cosearch(
     space: NetworkSpace[Any],
     oracle: Accuracy,
     hardware: Architecture | HardwareSpace,
+    objective: str | WeightedSum = ...,
+    budget: Budget | None = ...,
+    *,
+    least_accuracy: float | None = ...,
+    method: str | None = ...,
+    evaluations: int | None = ...,
+    seed: int = ...,
+    bound: bool = ...,
+    progress: bool | Listener = ...,
+    effort: SolveEffort | None = ...,
+    **options: Unpack[CosearchOptions],
+) -> CoDesign: ...
+@overload
+def cosearch(
+    space: NetworkSpace[Any],
+    oracle: Accuracy,
+    hardware: AccelBench | AccelBenchSpace,
+    objective: str | WeightedSum = ...,
+    budget: Budget | None = ...,
+    *,
+    least_accuracy: float | None = ...,
+    method: str | None = ...,
+    evaluations: int | None = ...,
+    seed: int = ...,
+    bound: bool = ...,
+    progress: bool | Listener = ...,
+    effort: SolveEffort | None = ...,
+    **options: Unpack[CosearchOptions],
+) -> AccelBenchDesign: ...
+def cosearch(
+    space: NetworkSpace[Any],
+    oracle: Accuracy,
+    hardware: Architecture | HardwareSpace | AccelBench | AccelBenchSpace,
     objective: str | WeightedSum = Objective.EDP,
     budget: Budget | None = None,
     *,
     least_accuracy: float | None = None,
-    method: str = "relaxed",
+    method: str | None = None,
     evaluations: int | None = None,
     seed: int = 0,
     bound: bool = False,
     progress: bool | Listener = False,
     effort: SolveEffort | None = None,
     **options: Unpack[CosearchOptions],
-) -> CoDesign:
+) -> CoDesign | AccelBenchDesign:
     """Choose a network and a machine together, and map the network on it.
 
     A method proposes pairs of a network and a machine; each is costed exactly, layer by layer, with mappings searched
@@ -70,15 +107,19 @@ def cosearch(
     Args:
         space: the networks.
         oracle: their accuracies. What a search maximises it finds optimistic values of: judge the winner anew.
-        hardware: a machine, or a space of them.
+        hardware: a machine, or a space of them; or one of AccelBench's accelerators or a space of these
+            (`dlco.hardware.AccelBenchSpace`), which map layers in their own way: then all that is about mappings is
+            refused, energy and latency are an image's share of the accelerator's batch, and the answer is an
+            `AccelBenchDesign`.
         objective: "accuracy", which is to be large, or "latency", "energy", "edp", "power", "area", to be small; or a
             `WeightedSum` of accuracy and costs, to be small.
         budget: hard limits: area, power, latency, energy, PEs.
         least_accuracy: hard limit on accuracy, percent.
-        method: "relaxed" (the default: architecture, mapping and hardware in one nonlinear program, rounded, and
-            searched around; for spaces with factors), "surrogate" (learns from the pairs evaluated), "boshcode" (that
-            as published), "evolutionary" (NSGA-II), "local-search", "two-stage" (first the network on the base machine,
-            then the machine for it), "fixed-network", "fixed-hardware", "random".
+        method: "relaxed" (the default where layers are mapped: architecture, mapping and hardware in one nonlinear
+            program, rounded, and searched around; for spaces with factors), "surrogate" (learns from the pairs
+            evaluated), "boshcode" (that as published), "evolutionary" (NSGA-II), "local-search" (the default on
+            AccelBench), "two-stage" (first the network on the base machine, then the machine for it),
+            "fixed-network", "fixed-hardware", "random".
         evaluations: pairs that may be evaluated; by default the search ends where `PATIENCE` in a row
             (`dlco.nas.evaluator`) bring no better pair.
         seed: the same seed gives the same design.
@@ -98,23 +139,39 @@ def cosearch(
     """
     given = CoOptions(**options)
     given.refuse_fused("cosearch")
-    machines = as_space(hardware)
-    request = CoRequest(
-        space,
-        oracle,
-        machines,
-        objective,
-        Budget() if budget is None else budget,
-        least_accuracy,
-        given.network,
-        given.machine,  # type: ignore[arg-type]  # checked there
-    )
-    request = _constrained(request, given.constraints)
-    find_method(method)
-    if evaluations is not None:
-        check_positive_int("evaluations", evaluations)
     check_seed(seed)
     check_flag("bound", bound)
+    if evaluations is not None:
+        check_positive_int("evaluations", evaluations)
+    mapped = not isinstance(hardware, AccelBench | AccelBenchSpace)
+    if method is None:
+        method = "relaxed" if mapped else "local-search"
+    find_method(method)
+
+    def ask(hardware: HardwareSpace | AccelBenchSpace) -> CoRequest:
+        limits = Budget() if budget is None else budget
+        pins: Any = given.network, given.machine  # checked there
+        return CoRequest(space, oracle, hardware, objective, limits, least_accuracy, *pins)
+
+    if isinstance(hardware, AccelBench | AccelBenchSpace):
+        refuse_mapping(given, bound=bound, effort=effort)
+        request = ask(as_accelerators(hardware))
+
+        def search(request: CoRequest, evaluator: Evaluator) -> None:
+            _check_reach(evaluator)
+            explore(request, evaluator, method, seed)
+
+        return search_accelerators(
+            request,
+            search,
+            method=method,
+            evaluations=evaluations,
+            queries=given.queries,
+            seed=seed,
+            progress=progress,
+        )
+    machines = as_space(hardware)
+    request = _constrained(ask(machines), given.constraints)
     if bound and request.weights:
         raise InvalidInput("bound is True, and no bound of a weighted sum is proved; allowed: False")
     effort = FINAL if effort is None else check_effort(effort, SolveEffort)
@@ -127,7 +184,7 @@ def cosearch(
     arguments = (method, evaluations, given.queries, seed, effort, bound, given.device, *chosen, given.starts)
     with (
         held() as interrupts,
-        listening(progress, text_of(SUM if request.weights else str(request.objective))) as listener,
+        listening(progress, text_of(request.goal)) as listener,
         given.recording(identity(request, costs, *arguments) if kept else None) as journal,
         costs.recording(journal),
     ):
@@ -178,7 +235,7 @@ def cosearch(
                 status=status,
                 message=STATUSES[status],
                 method=method,
-                objective=SUM if request.weights else str(request.objective),
+                objective=request.goal,
                 weights=request.weights,
                 seed=seed,
                 least_accuracy=least_accuracy,
@@ -225,8 +282,8 @@ def _constrained(request: CoRequest, constraints: Constraints | None) -> CoReque
     else:
         some = request.sample_networks(PROBES, torch.Generator().manual_seed(0))
         layers = [layer for network in some for layer in space.to_layers(network)]
-    check_constraints(request.hardware.base, [layer.problem for layer in layers], constraints)
-    return replace(request, hardware=_with(request.hardware, constraints))
+    check_constraints(request.sized_hardware.base, [layer.problem for layer in layers], constraints)
+    return replace(request, hardware=_with(request.sized_hardware, constraints))
 
 
 def _with(hardware: HardwareSpace, constraints: Constraints | None) -> HardwareSpace:
@@ -239,12 +296,12 @@ def _checked_costs(request: CoRequest, options: CoOptions, seed: int) -> LayerCo
     costs = options.costs
     if costs is None and request.machine is not None:
         wanted = Wanted(options.imperfect, options.keep == FREE, options.uneven)
-        return ExactCosts(request.hardware, request.score, seed=seed, device=options.device, wanted=wanted)
+        return ExactCosts(request.sized_hardware, request.score, seed=seed, device=options.device, wanted=wanted)
     if costs is None:
-        return LayerCosts(request.hardware, request.score, seed=seed, device=options.device)
+        return LayerCosts(request.sized_hardware, request.score, seed=seed, device=options.device)
     if not isinstance(costs, LayerCosts):
         raise InvalidInput(f"costs is {costs!r}; it must be a dlco.search.LayerCosts")
-    if _with(costs.hardware, costs.constraints) != request.hardware or costs.score != request.score:
+    if _with(costs.hardware, costs.constraints) != request.sized_hardware or costs.score != request.score:
         raise InvalidInput("costs were found on other hardware, or for another objective, other limits or constraints")
     return costs
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from torch import Tensor
 from dlco.design.network_cost import NetworkCost
 from dlco.journal import Journal, fingerprint, recorded
 from dlco.nas.request import Candidate, CoRequest, Pair
-from dlco.search import LayerCosts, MachineIndex
+from dlco.search import LayerCosts, MachineIndex, NetworkPoint
+from dlco.workload.layer import Layer
 from dlco.workload.problem import Problem
 
 IDLE = 50  # calls in a row that bring nothing new, after which a method has seen what it can
@@ -22,6 +23,13 @@ BETTER = 1e-3  # of merit: a tenth of a per cent of a cost, a thousandth of a po
 
 class Exhausted(Exception):
     """The evaluations are spent, or the method asks for nothing new: the search is over."""
+
+
+class PairCosts(Protocol):
+    """What says what pairs cost: `LayerCosts` where layers are mapped, `AccelBenchCosts` where they are not."""
+
+    def networks(self, networks: Sequence[Sequence[Layer]], machines: Sequence[MachineIndex]) -> Sequence[NetworkPoint]:
+        """The costs of networks on machines, pair by pair."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Evaluator:
     layers.
 
     Attributes:
-        request: the question; `costs`: of layers on machines.
+        request: the question; `pair_costs`: of networks on machines.
         journal: where finished parts of the search are kept, or None.
         on_call: called after whatever is looked at.
         limit: evaluations that may be made, or None: until `PATIENCE` of them in a row bring no better pair.
@@ -54,12 +62,12 @@ class Evaluator:
     def __init__(
         self,
         request: CoRequest,
-        costs: LayerCosts,
+        costs: PairCosts,
         limit: int | None,
         query_limit: int | None = None,
         journal: Journal | None = None,
     ) -> None:
-        self.request, self.costs, self.limit, self.query_limit = request, costs, limit, query_limit
+        self.request, self.pair_costs, self.limit, self.query_limit = request, costs, limit, query_limit
         self.journal = journal
         self.on_call: Callable[[], None] = lambda: None
         self.evaluations = 0
@@ -71,6 +79,12 @@ class Evaluator:
         self._seen: set[tuple[Problem, MachineIndex]] = set()
         self._idle = 0
         self._news: tuple[int, float] = 0, math.inf  # after how many evaluations, with what merit
+
+    @property
+    def costs(self) -> LayerCosts:
+        """The costs of layers on machines, where layers are mapped on them."""
+        assert isinstance(self.pair_costs, LayerCosts), "no layer is mapped on this hardware"
+        return self.pair_costs
 
     @property
     def queries(self) -> int:
@@ -181,10 +195,10 @@ class Evaluator:
             return
         accuracies = self.accuracy([pair.network for pair in pairs])
         layers = [self.layers(pair.network) for pair in pairs]
-        points = self.costs.networks(layers, [pair.machine for pair in pairs])
+        points = self.pair_costs.networks(layers, [pair.machine for pair in pairs])
         self._seen.update((x.problem, pair.machine) for some, pair in zip(layers, pairs, strict=True) for x in some)
         merits = self.request.merit(accuracies, torch.tensor([point.score for point in points], dtype=torch.float64))
-        cycle_s = self.request.hardware.base.cycle_s
+        cycle_s = self.request.machines.cycle_s
         for pair, accuracy, point, merit in zip(pairs, accuracies.tolist(), points, merits.tolist(), strict=True):
             self.evaluations += 1
             cost = NetworkCost.of(point.energy_pj, point.cycles, point.area_mm2, cycle_s)

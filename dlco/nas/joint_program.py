@@ -109,7 +109,7 @@ class _Program:
     ) -> None:
         assert isinstance(request.space, FactoredSpace)
         self.request, self.accuracy, self.space, self.score = request, accuracy, request.space, request.score
-        hardware = request.hardware
+        hardware = request.sized_hardware
         if request.machine is not None:
             hardware = HardwareSpace(request.architecture(request.machine))
         self.hardware = hardware

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,10 +11,12 @@ from torch import Tensor
 from dlco.design.budget import TOTALS, Budget
 from dlco.design.network_cost import NetworkCost
 from dlco.design.objective import ACCURACY, Objective, parse_goal
-from dlco.design.weighted_sum import WeightedSum
+from dlco.design.weighted_sum import SUM, WeightedSum
 from dlco.errors import InvalidInput
+from dlco.hardware.accelbench import AccelBenchSpace
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import HardwareSpace
+from dlco.nas.machines import Machines, is_index, machines_of
 from dlco.nas.oracles.accuracy import Accuracy, check_oracle
 from dlco.nas.space import NetworkSpace
 from dlco.search import BROKEN, MachineIndex, Score
@@ -74,7 +77,7 @@ class CoRequest:
 
     space: NetworkSpace[Any]
     oracle: Accuracy
-    hardware: HardwareSpace
+    hardware: HardwareSpace | AccelBenchSpace
     objective: str | WeightedSum = Objective.EDP
     budget: Budget = NO_LIMITS
     least_accuracy: float | None = None
@@ -104,14 +107,30 @@ class CoRequest:
             self.space.check(self.network)
         if self.machine is not None:
             object.__setattr__(self, "machine", self._checked(self.machine))
-        elif self.hardware.is_fixed:
-            object.__setattr__(self, "machine", ())
+        elif self.machines.is_fixed:
+            object.__setattr__(self, "machine", (0,) * len(self.machines.lengths))
 
     def _checked(self, machine: Sequence[int]) -> MachineIndex:
-        if not isinstance(machine, Sequence) or not all(type(i) is int for i in machine):
+        if not is_index(machine):
             raise InvalidInput(f"machine is {machine!r}; it must be a tuple of grid positions, or None")
-        self.architecture(tuple(machine))  # raises where it is none of the space
+        self.machines.sizes(tuple(machine))  # raises where it is none of the space
         return tuple(machine)
+
+    @cached_property
+    def machines(self) -> Machines:
+        """The hardware as searches see it."""
+        return machines_of(self.hardware)
+
+    @property
+    def sized_hardware(self) -> HardwareSpace:
+        """The hardware where layers are mapped on it.
+
+        Raises:
+            InvalidInput: it is AccelBench's, which has one mapping of its own.
+        """
+        if isinstance(self.hardware, AccelBenchSpace):
+            raise InvalidInput("hardware is AccelBench's, whose mapping is fixed; it must be a dlco.HardwareSpace")
+        return self.hardware
 
     @property
     def by_accuracy(self) -> bool:
@@ -124,6 +143,11 @@ class CoRequest:
         return Objective.EDP if self.by_accuracy or self.weights else Objective(str(self.objective))
 
     @property
+    def goal(self) -> str:
+        """What the objective is called."""
+        return SUM if self.weights else str(self.objective)
+
+    @property
     def weights(self) -> WeightedSum | None:
         """The objective where it is a sum."""
         return self.objective if isinstance(self.objective, WeightedSum) else None
@@ -131,7 +155,7 @@ class CoRequest:
     @property
     def score(self) -> Score:
         """How a network's costs on a machine rank."""
-        cycle_s = self.hardware.base.cycle_s
+        cycle_s = self.machines.cycle_s
         goal = self.weights.costs(cycle_s) if self.weights else self.cost_objective
         return Score(goal, self.budget, cycle_s)
 
@@ -165,12 +189,12 @@ class CoRequest:
 
     @property
     def base_machine(self) -> MachineIndex:
-        """The machine of the grid nearest to the space's base: the published one where it lies on the grid."""
-        return tuple(self.hardware.brought_within(self.hardware.nearest(self.hardware.base_sizes)).tolist())
+        """The machine of the space nearest to its base: the published one where it lies on the grid."""
+        return self.machines.base
 
     def architecture(self, machine: MachineIndex) -> Architecture:
         """The machine at grid positions."""
-        return self.hardware.architecture_at(torch.tensor(machine, dtype=torch.long))
+        return self.sized_hardware.architecture_at(torch.tensor(machine, dtype=torch.long))
 
     def sample_networks(self, n: int, generator: torch.Generator) -> list[Any]:
         """Networks at random, or the one allowed `n` times."""
@@ -182,7 +206,7 @@ class CoRequest:
             return [self.machine] * n
         found: list[MachineIndex] = []
         for attempt in range(20):
-            index = self.hardware.nearest(self.hardware.sample(4 * n, generator))
+            index = self.machines.sample(4 * n, generator)
             if attempt < 19:
                 index = index[self.within(index)]
             found += [tuple(row) for row in index.tolist()]
@@ -197,7 +221,7 @@ class CoRequest:
 
     def within(self, index: Tensor) -> Tensor:
         """Whether machines `[n, parameters]` keep the limits on area, PEs and sizes, BoolTensor `[n]`."""
-        return self.hardware.within(index) & (self.score.machine_excess(self.hardware.machines_at(index)) <= 0)
+        return self.machines.within(index, self.score)
 
     def neighbour_networks(self, network: Any) -> list[Any]:
         """Networks one decision away; none where only one is allowed."""
@@ -208,7 +232,7 @@ class CoRequest:
         if self.machine is not None:
             return []
         if machine not in self._near:  # a walk asks for the same ones again and again
-            near = self.hardware.neighbours(torch.tensor(machine))
+            near = self.machines.neighbours(torch.tensor(machine))
             within = near[self.within(near)]
             self._near[machine] = [tuple(row) for row in (within if len(within) else near).tolist()]
         return self._near[machine]

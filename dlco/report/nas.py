@@ -9,7 +9,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from dlco.design.codesign import CoDesign, CoPoint
+from dlco.design.codesign import CoPoint, FoundPair
 from dlco.design.dominance import nondominated
 from dlco.design.figures import pretty
 from dlco.design.machine_table import machine_text
@@ -30,7 +30,7 @@ _NAMED = 14  # machines named at most: more cannot be told apart
 
 
 def plot_codesign(
-    found: CoDesign | Sequence[CoDesign], path: str | os.PathLike[str] | None = None, *, title: str = ""
+    found: FoundPair | Sequence[FoundPair], path: str | os.PathLike[str] | None = None, *, title: str = ""
 ) -> Figure:
     """Accuracy over energy of the pairs on the front, each with its machine where there is room.
 
@@ -47,7 +47,7 @@ def plot_codesign(
         InvalidInput: another suffix, or no search.
     """
     check_picture(path)
-    designs = [found] if isinstance(found, CoDesign) else list(found)
+    designs = [found] if isinstance(found, FoundPair) else list(found)
     if not designs:
         raise InvalidInput("found is empty; it must hold at least one co-design")
     figure = new_figure(5.5, width=8)
@@ -90,7 +90,7 @@ def plot_codesign(
 
 
 def plot_progress(
-    searches: Mapping[str, CoDesign | Sequence[CoDesign]],
+    searches: Mapping[str, FoundPair | Sequence[FoundPair]],
     path: str | os.PathLike[str] | None = None,
     *,
     title: str = "",
@@ -109,7 +109,7 @@ def plot_progress(
         InvalidInput: another suffix, nothing to draw, or searches with different objectives.
     """
     check_picture(path)
-    lists = {name: [one] if isinstance(one, CoDesign) else list(one) for name, one in searches.items()}
+    lists = {name: [one] if isinstance(one, FoundPair) else list(one) for name, one in searches.items()}
     asked = {(design.objective, design.weights) for designs in lists.values() for design in designs}
     objectives = {objective for objective, _ in asked}
     if len(asked) != 1 or not all(lists.values()):
@@ -144,7 +144,7 @@ def plot_progress(
     return finish(figure, path)
 
 
-def _lines(designs: Sequence[CoDesign]) -> tuple[list[int], list[list[float]]]:
+def _lines(designs: Sequence[FoundPair]) -> tuple[list[int], list[list[float]]]:
     """(steps, for each design its best figure at each step); no steps where a design has nothing within the limits."""
     traces = [design.progress() for design in designs]
     if not all(steps for steps, _ in traces):
@@ -180,13 +180,13 @@ def _draw_points(figure: Figure, axes: Axes, points: Sequence[CoPoint], at: Sequ
     bar.set_label(label, fontsize=9)
 
 
-def _joined(designs: Sequence[CoDesign]) -> list[CoPoint]:
+def _joined(designs: Sequence[FoundPair]) -> list[CoPoint]:
     """The pairs of all fronts that no other beats, each once."""
     every = list({(p.network, p.sizes): p for design in designs for p in design.front}.values())
     return [every[i] for i in nondominated([(100 - p.accuracy, p.energy_pj, p.latency_s) for p in every])]
 
 
-def _chosen(designs: Sequence[CoDesign], points: Sequence[CoPoint]) -> list[int]:
+def _chosen(designs: Sequence[FoundPair], points: Sequence[CoPoint]) -> list[int]:
     """Which points are what a search chose; where another search beats that, it is none of them."""
     wanted = {(design.trace[-1].network, design.trace[-1].sizes) for design in designs if design.trace}
     return [i for i, point in enumerate(points) if (point.network, point.sizes) in wanted]
@@ -196,7 +196,7 @@ def _machine(point: CoPoint) -> str:
     return machine_text(point.macs, point.memory_bits)
 
 
-def _heading(designs: Sequence[CoDesign], title: str) -> str:
+def _heading(designs: Sequence[FoundPair], title: str) -> str:
     names = ", ".join(dict.fromkeys(design.method for design in designs))
     goals = dict.fromkeys(design.aim for design in designs)
     pairs = sum(design.evaluations for design in designs)

@@ -84,8 +84,12 @@ class Score:
 
     def machine_excess(self, machines: Machine) -> torch.Tensor:
         """Logs by which machines `[...]` break the limits on area and number of PEs, added up, `[...]`."""
-        excess = torch.zeros_like(machines.mac_pj)
-        for used, limit in ((machines.area_mm2, self.budget.area_mm2), (machines.macs, self.budget.pe_count)):
+        return torch.zeros_like(machines.mac_pj) + self.silicon_excess(machines.area_mm2, machines.macs)
+
+    def silicon_excess(self, area_mm2: torch.Tensor, macs: torch.Tensor) -> torch.Tensor:
+        """The same of areas and numbers of MAC units, `[...]`; a scalar where neither is limited."""
+        excess = torch.zeros((), dtype=area_mm2.dtype, device=area_mm2.device)
+        for used, limit in ((area_mm2, self.budget.area_mm2), (macs, self.budget.pe_count)):
             if limit is not None:
                 over = (used.clamp(min=LEAST) / limit).log()
                 excess = excess + torch.where(over > HAIR, over, 0.0)

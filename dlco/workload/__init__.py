@@ -17,7 +17,7 @@ from dlco.workload.layers import (
     transposed_conv3d,
 )
 from dlco.workload.networks import NETWORKS, get_graph, get_network
-from dlco.workload.passes import embedding, normalise, pointwise, pool2d, reduction
+from dlco.workload.passes import embedding, normalise, pointwise, pool2d, reduction, upsample2d
 from dlco.workload.problem import Dataspace, Problem
 
 __all__ = [
@@ -51,4 +51,5 @@ __all__ = [
     "transposed_conv1d",
     "transposed_conv2d",
     "transposed_conv3d",
+    "upsample2d",
 ]

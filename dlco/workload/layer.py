@@ -8,7 +8,7 @@ from dlco.workload.problem import Problem, check_positive_int, shown
 
 MOST_RUNS = 2**63 - 1  # of a layer in its network
 MULTIPLY = "multiply-accumulate"
-OPERATIONS = (MULTIPLY, "pool", "add", "scale", "normalise", "softmax", "embed")
+OPERATIONS = (MULTIPLY, "pool", "upsample", "add", "scale", "normalise", "softmax", "embed")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Layers without multiply-accumulates: pooling, additions, scaling, normalisation, softmax and embedding.
+"""Layers without multiply-accumulates: pooling, upsampling, additions, scaling, normalisation, softmax and embedding.
 
 They move words and take cycles like any other layer; each point of their problem is one operation of a processing
 element (a comparison, an addition, a product), which machines charge as they charge a multiply-accumulate. What takes
@@ -59,6 +59,43 @@ def pool2d(
         _results("N", "C", "P", "Q"),
     )
     return _layer(name, "pool", sizes, spaces, count)
+
+
+def upsample2d(name: str, *, N: int = 1, C: int, H: int, W: int, scale: PerAxis, count: int = 1) -> Layer:
+    """A map of H rows and W columns enlarged: every word becomes `scale` rows and columns of words.
+
+    Interpolation reads more than one word for each result; no cost here tells it from copying.
+
+    Args:
+        name: of the layer, unique within its network.
+        N: batch size.
+        C: channels.
+        H: input rows.
+        W: input columns.
+        scale: results for each word along an axis; a pair is (rows, columns).
+        count: how often the network runs the layer.
+
+    Returns:
+        A layer over C R S N H W without "Weights", R and S being the scales.
+
+    Raises:
+        InvalidInput: an argument is not a positive integer.
+
+    Examples:
+        >>> from dlco.workload import upsample2d
+        >>> layer = upsample2d("up", C=64, H=28, W=28, scale=2)
+        >>> layer.macs, layer.operations, layer.problem.words("Outputs")
+        (0, 200704, 200704)
+    """
+    rows, columns = each_axis(f"scale of layer {name}", scale, 2)
+    sizes = {"C": C, "R": rows, "S": columns, "N": N, "H": H, "W": W}
+    check_sizes(name, sizes)
+    spread: tuple[Rank, Rank] = ((("R", 1), ("H", rows)), (("S", 1), ("W", columns)))
+    spaces = (
+        make_dataspace("Inputs", "N", "C", "H", "W"),
+        make_dataspace("Outputs", "N", "C", *spread, read_write=True),
+    )
+    return _layer(name, "upsample", sizes, spaces, count)
 
 
 def reduction(

@@ -9,7 +9,7 @@ from dlco import evaluate
 from dlco.errors import InvalidInput
 from dlco.exact import enumerate_layer
 from dlco.hardware import generic
-from dlco.workload import Layer, embedding, normalise, pointwise, pool2d, reduction
+from dlco.workload import Layer, embedding, normalise, pointwise, pool2d, reduction, upsample2d
 
 
 def words(layer: Layer) -> dict[str, int]:
@@ -23,6 +23,14 @@ def test_a_pool_reads_its_windows_and_writes_what_torch_writes(window, stride, s
     read = (out.shape[2] - 1) * stride + window
     assert words(layer) == {"Inputs": 2 * 5 * read * read, "Outputs": out.numel()}
     assert (layer.macs, layer.operations, layer.parameters) == (0, out.numel() * window**2, 0)
+
+
+@pytest.mark.parametrize("scale", [(2, 2), (3, 1)])
+def test_an_upsampling_reads_its_map_and_writes_what_torch_writes(scale):
+    out = nn.Upsample(scale_factor=scale)(torch.zeros(2, 5, 4, 6))
+    layer = upsample2d("up", N=2, C=5, H=4, W=6, scale=scale)
+    assert words(layer) == {"Inputs": 2 * 5 * 4 * 6, "Outputs": out.numel()}
+    assert (layer.macs, layer.operations, layer.parameters) == (0, out.numel(), 0)
 
 
 def test_sums_scales_and_normalisations_count_their_operands():
@@ -49,6 +57,13 @@ def test_they_are_mapped_to_the_optimum_like_any_other_layer():
         assert found.layer_costs[layer.name].macs == 0
 
 
+def test_an_upsampling_is_mapped_to_the_best_of_all_mappings():
+    layer = upsample2d("up", C=4, H=2, W=3, scale=2)
+    listed = enumerate_layer(layer, generic())
+    found = dlco.solve([layer], generic(), bound=False)
+    assert found.cost.edp == pytest.approx((listed.energy_pj * listed.cycles).min().item(), rel=1e-9)
+
+
 def test_what_is_no_layer_is_refused():
     with pytest.raises(InvalidInput, match="operation of layer x is 'dance'; allowed: multiply-accumulate, pool"):
         Layer("x", dlco.matmul("x", M=2, K=2, N=2).problem, operation="dance")
@@ -58,6 +73,8 @@ def test_what_is_no_layer_is_refused():
         pointwise("add", (4, 3), (4, 2))
     with pytest.raises(InvalidInput, match="axes of layer mean are"):
         reduction("mean", (4, 3), (2,))
+    with pytest.raises(InvalidInput, match="scale of layer up is 0"):
+        upsample2d("up", C=1, H=1, W=1, scale=0)
     with pytest.raises(InvalidInput, match="it must have 1 to 5 axes"):
         reduction("mean", (1, 2, 3, 4, 5, 6), (2,))
 

@@ -12,7 +12,7 @@ from dlco.cli.arguments.question import (
     add_run,
     add_totals,
 )
-from dlco.cli.names import METHODS, OBJECTIVES, PICTURES, PREDICTORS, SPACES
+from dlco.cli.names import ACCELERATORS, METHODS, OBJECTIVES, PICTURES, PREDICTORS, SPACES
 
 
 def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +22,8 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         help="choose a network and size a machine for it, together",
         description="Choose a network of a space and a machine for it together, within limits, and map the one on the "
         "other. Accuracies are those of a table, of a predictor fitted to one (ofa has its own), or, for digits, of "
-        "real training.",
+        "real training. On accelbench, CODEBench's accelerators of 13 numbers, layers run as its model has them, and "
+        "energy and latency are an image's share of a batch; no option about mappings applies.",
         epilog="example: dlco nas ofa --hardware eyeriss --objective energy --accuracy 76 --area 4 --save pair.json",
         allow_abbrev=False,
     )
@@ -32,7 +33,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         action="store_true",
         help="leave out layers without multiply-accumulates: pooling, additions and scaling",
     )
-    add_hardware(parser)
+    add_hardware(parser, ACCELERATORS)
     objective = parser.add_argument(
         "--objective",
         metavar="NAME",
@@ -65,7 +66,9 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     completed.names(predictor, PREDICTORS)
     search = parser.add_argument_group("the search")
     method = search.add_argument(
-        "--method", metavar="NAME", default="relaxed", help=f"{', '.join(METHODS)} (default: %(default)s)"
+        "--method",
+        metavar="NAME",
+        help=f"{', '.join(METHODS)} (default: relaxed, or local-search on accelbench, where relaxed is none)",
     )
     completed.names(method, METHODS)
     search.add_argument(

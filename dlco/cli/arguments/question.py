@@ -45,15 +45,16 @@ def add_question(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
 
 
-def add_hardware(parser: Group) -> None:
-    """Add `--hardware` and what it is made of, which `read_hardware` reads."""
+def add_hardware(parser: Group, more: tuple[str, ...] = ()) -> None:
+    """Add `--hardware` and what it is made of, which `read_hardware` reads; `more` names are the command's own."""
+    names = (*MACHINES, *more)
     hardware = parser.add_argument(
         "--hardware",
         metavar="NAME",
         required=True,
-        help=f"{', '.join(MACHINES)} (sizes free), or the file of a Timeloop architecture (sizes fixed)",
+        help=f"{', '.join(names)} (sizes free), or the file of a Timeloop architecture (sizes fixed)",
     )
-    completed.names(hardware, MACHINES, files=True)
+    completed.names(hardware, names, files=True)
     parser.add_argument("--fixed", action="store_true", help="take the named hardware with its published sizes")
     parser.add_argument(
         "--limit",

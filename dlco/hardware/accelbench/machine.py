@@ -3,82 +3,69 @@
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
-from math import inf, sqrt
+from math import inf
 
 import torch
 
 from dlco.errors import InvalidInput
+from dlco.hardware.accelbench.assumptions import PUBLISHED, Assumptions
+from dlco.hardware.accelbench.costs import (
+    AREA,
+    FIFOS,
+    LEAKAGE,
+    area_mm2,
+    buffer_nj,
+    cycle_s,
+    lane_power_w,
+    leakage_w,
+    whole_lane,
+)
 from dlco.hardware.accelbench.cycles import is_product, lane_cycles
 from dlco.hardware.accelbench.figures import (
     ACTIVATIONS,
     NUMBERS,
     figures,
-    lane_module,
     mac_lane,
     memories,
     options,
-    parts,
     pe_module,
 )
+from dlco.hardware.accelbench.network import PHASES, network_costs
 from dlco.hardware.architecture import Architecture, Level
 from dlco.workload.layer import Layer
 
-AREA, POWER, LEAKAGE = 0, 1, 2  # columns of a module's figures
-FIFOS = 2  # a MAC: one for its activation, one for its weight
-IM2COL = 2.0  # times that a convolution is charged this module
 
+@dataclass(frozen=True)
+class AccelBenchCost:
+    """What a network costs on an accelerator, for one run on a batch of images.
 
-def area_mm2(vectors: torch.Tensor, activation: str = "ReLU") -> torch.Tensor:
-    """Areas, mm2, `[...]` of vectors `[..., 13]`: modules at 14 nm, and buffers in proportion to their MB (CACTI).
-
-    Raises:
-        InvalidInput: the last dimension is not 13, or an unknown activation.
+    Attributes:
+        images: of the batch.
+        cycles: of all phases; `dynamic_j`, `leakage_j`: energy, J; `area_mm2`: of the accelerator.
+        phases: cycles of each of `dlco.hardware.accelbench.network.PHASES`, some of which overlap.
     """
-    return _modules(vectors, activation, AREA, 1.0) * 1e-6 + _buffers(vectors, "area_mm2")
 
+    images: int
+    cycles: float
+    dynamic_j: float
+    leakage_j: float
+    area_mm2: float
+    phases: dict[str, float]
 
-def leakage_w(vectors: torch.Tensor, activation: str = "ReLU") -> torch.Tensor:
-    """Leakage of modules and buffers, W, `[...]` of vectors `[..., 13]`; the main memory has none.
+    @property
+    def latency_s(self) -> float:
+        """Seconds for the batch."""
+        return self.cycles * cycle_s()
 
-    Raises:
-        InvalidInput: the last dimension is not 13, or an unknown activation.
-    """
-    return (_modules(vectors, activation, LEAKAGE, 1.0) + _buffers(vectors, "leakage_mw")) * 1e-3
+    @property
+    def energy_j(self) -> float:
+        """Dynamic energy and leakage, J."""
+        return self.dynamic_j + self.leakage_j
 
-
-def lane_power_w(vectors: torch.Tensor, activation: str = "ReLU", *, im2col: float = IM2COL) -> torch.Tensor:
-    """W that a convolution is charged for every cycle of `cycles`, `[...]` of vectors `[..., 13]`.
-
-    MAC lanes, their FIFOs and sparsity modules, im2col `im2col` times (twice; not at all for a product of matrices),
-    and the PEs' dataflow control, all of the machine's whatever a layer uses. Im2col's 423 mW a lane is nearly all.
-
-    Raises:
-        InvalidInput: the last dimension is not 13, or an unknown activation.
-    """
-    found = parts(vectors)
-    lane = _lane(found.macs, activation, POWER, im2col)
-    return found.pes * (found.lanes * lane + figures()["pe_modules"]["dataflow"][POWER]) * 1e-3
-
-
-def _lane(macs: torch.Tensor, activation: str, column: int, im2col: float) -> torch.Tensor:
-    """One figure of a whole lane of `macs` `[...]` MACs."""
-    fifos = FIFOS * macs * figures()["fifo"][column]
-    return mac_lane(macs, activation, column) + fifos + lane_module(column, im2col=im2col)
-
-
-def _modules(vectors: torch.Tensor, activation: str, column: int, im2col: float) -> torch.Tensor:
-    """One figure of all modules, `[...]`."""
-    found = parts(vectors)
-    return found.pes * (found.lanes * _lane(found.macs, activation, column, im2col) + pe_module(column))
-
-
-def _buffers(vectors: torch.Tensor, figure: str) -> torch.Tensor:
-    """One figure of the three buffers together, `[...]`; it is in proportion to their MB."""
-    found, table = parts(vectors), figures()["buffers"]
-    total = torch.zeros_like(found.pes)
-    for name in ("activation", "weight", "mask"):
-        total = total + table[name][figure] / table[name]["mb"] * getattr(found, f"{name}_mb")
-    return total
+    @property
+    def power_w(self) -> float:
+        """Mean power, W."""
+        return self.energy_j / self.latency_s
 
 
 @dataclass(frozen=True)
@@ -191,7 +178,7 @@ class AccelBench:
     @property
     def cycle_s(self) -> float:
         """Seconds a clock cycle."""
-        return 1e-6 / float(figures()["clock_mhz"])
+        return cycle_s()
 
     @property
     def main_memory_nj(self) -> float:
@@ -207,20 +194,32 @@ class AccelBench:
         Raises:
             InvalidInput: another buffer.
         """
-        table = figures()["buffers"]
-        if buffer not in table:
-            raise InvalidInput(f"buffer is {buffer!r}; allowed: {', '.join(table)}")
-        row = table[buffer]
-        return float((row["read_nj"] + row["write_nj"]) / 2 * sqrt(getattr(self, f"{buffer}_mb") / row["mb"]))
+        return float(buffer_nj(self.tensor(), buffer))
 
     def cycles(self, layer: Layer) -> int:
         """Cycles of the MAC lanes for one execution of a layer on `batch` images; see `lane_cycles`."""
         return int(lane_cycles(self.tensor(), [layer])[..., 0])
 
     def energy_pj(self, layer: Layer) -> float:
-        """Energy of those cycles, pJ: of the lanes and of all leakage. No memory's accesses are counted."""
+        """Energy of those cycles, pJ: of the lanes and of all leakage; `network_cost` has what else there is."""
         lanes = self.product_power_w if is_product(layer.problem) else self.lane_power_w
         return (lanes + self.leakage_w) * self.cycles(layer) * self.cycle_s * 1e12
+
+    def network_cost(self, layers: Sequence[Layer], assumptions: Assumptions = PUBLISHED) -> "AccelBenchCost":
+        """What a network costs for one run on `batch` images, with the waits for the main memory; see `network_costs`.
+
+        Raises:
+            InvalidInput: a layer is of an operation that AccelBench has no unit for.
+        """
+        found = network_costs(self.tensor(), layers, self.activation, assumptions)
+        return AccelBenchCost(
+            images=self.batch,
+            cycles=found.cycles.item(),
+            dynamic_j=found.dynamic_j.item(),
+            leakage_j=found.leakage_j.item(),
+            area_mm2=found.area_mm2.item(),
+            phases=dict(zip(PHASES, found.phases.tolist(), strict=True)),
+        )
 
     def to_architecture(self) -> Architecture:
         """The same MACs, buffers and areas as a machine of four levels, to be mapped and priced by dlco.
@@ -250,8 +249,8 @@ class AccelBench:
         macs = torch.tensor(float(self.input_channel_parallel), dtype=torch.float64)
         share = self.lanes // self.pes
         mac_area_um2 = float(mac_lane(macs, self.activation, AREA))
-        lane_area_um2 = float(_lane(macs, self.activation, AREA, 1.0)) - mac_area_um2 + pe_module(AREA) / share
-        lane_leak_mw = float(_lane(macs, self.activation, LEAKAGE, 1.0)) + pe_module(LEAKAGE) / share
+        lane_area_um2 = float(whole_lane(macs, self.activation, AREA, 1.0)) - mac_area_um2 + pe_module(AREA) / share
+        lane_leak_mw = float(whole_lane(macs, self.activation, LEAKAGE, 1.0)) + pe_module(LEAKAGE) / share
         bandwidth = table["main_memory_mb_s"] * 2**20 * 8 * self.cycle_s / bits
 
         def buffer(name: str, keeps: set[str], *also: str, fanout: tuple[int, int] = (1, 1)) -> Level:
@@ -303,3 +302,7 @@ class AccelBench:
             cycle_s=self.cycle_s,
             name="accelbench",
         )
+
+
+SPRING = AccelBench(2, 16, 8, 4, 8, 3, 3, 1, 12, 24, 4, 1, 1)
+"""The machine of the authors' comparison, the base unless another one is given."""

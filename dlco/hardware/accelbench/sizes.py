@@ -4,14 +4,11 @@ from math import sqrt
 
 from dlco.errors import InvalidInput
 from dlco.hardware.accelbench.figures import figures, options
-from dlco.hardware.accelbench.machine import AccelBench
+from dlco.hardware.accelbench.machine import SPRING, AccelBench
 from dlco.hardware.parameter import Parameter
 from dlco.hardware.posynomial import Posynomial, Term
 from dlco.hardware.space import HardwareSpace
 from dlco.hardware.technology import TECHNOLOGY_45NM, MemoryCurves
-
-SPRING = AccelBench(2, 16, 8, 4, 8, 3, 3, 1, 12, 24, 4, 1, 1)
-"""The machine of the authors' comparison, the base unless another one is given."""
 
 MB_BITS = 2.0**23
 

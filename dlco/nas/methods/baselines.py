@@ -8,7 +8,6 @@ from dlco.errors import InvalidInput
 from dlco.nas.evaluator import Evaluator, Exhausted
 from dlco.nas.methods import local_search, relaxed
 from dlco.nas.request import CoRequest
-from dlco.nas.space import FactoredSpace
 
 BATCH = 32
 
@@ -47,6 +46,6 @@ def two_stage(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
 
 
 def _one_sided(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
-    """The default method where the space allows it, so that only the side that is fixed makes a difference."""
-    method: Any = relaxed.search if isinstance(request.space, FactoredSpace) else local_search.search
+    """The default method where it applies, so that only the side that is fixed makes a difference."""
+    method: Any = relaxed.search if relaxed.applies(request) else local_search.search
     method(request, evaluator, seed)

@@ -75,7 +75,7 @@ class _Cross(Crossover):
             one, other = X[0, i, 0], X[1, i, 0]
             networks = self._mixed(one.network, other.network)
             crossed = torch.tensor(self._crossed(one.machine, other.machine), dtype=torch.long)
-            machines = self.request.hardware.brought_within(crossed).tolist()
+            machines = self.request.machines.brought_within(crossed).tolist()
             for child in range(2):
                 children[child, i, 0] = Pair(networks[child], tuple(machines[child]))
         return children

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from dlco.errors import InvalidInput
+from dlco.hardware.space import HardwareSpace
 from dlco.journal import check_table, recorded
 from dlco.nas.accuracy_model import AccuracyModel
 from dlco.nas.draws import draw
@@ -48,14 +49,20 @@ def search(request: CoRequest, evaluator: Evaluator, seed: int) -> None:
     """Relax, round, search.
 
     Raises:
-        InvalidInput: the space has no factors, so nothing can be relaxed.
+        InvalidInput: the space has no factors, or the hardware no mappings, so there is nothing to relax.
     """
-    if not isinstance(request.space, FactoredSpace):
-        raise InvalidInput(
-            f"method 'relaxed' needs a space with factors, and {request.space.name!r} has none; "
-            f"allowed: {', '.join(method for method in METHODS if method != 'relaxed')}"
-        )
+    if not isinstance(request.space, FactoredSpace) or not applies(request):
+        lacks = "hardware that layers are mapped on, and AccelBench's has a mapping of its own"
+        if not isinstance(request.space, FactoredSpace):
+            lacks = f"a space with factors, and {request.space.name!r} has none"
+        allowed = ", ".join(method for method in METHODS if method != "relaxed")
+        raise InvalidInput(f"method 'relaxed' needs {lacks}; allowed: {allowed}")
     _Search(request, request.space, evaluator, seed).run()
+
+
+def applies(request: CoRequest) -> bool:
+    """Whether a question can be relaxed: its space has factors, and its hardware mappings."""
+    return isinstance(request.space, FactoredSpace) and isinstance(request.hardware, HardwareSpace)
 
 
 class _Search:
@@ -65,7 +72,7 @@ class _Search:
         self.request, self.space, self.evaluator = request, space, evaluator
         self.generator = torch.Generator().manual_seed(seed)
         self.accuracy = AccuracyModel(request)
-        self.reach = longest_reach(request.hardware) if request.machine is None else 0
+        self.reach = longest_reach(request.sized_hardware) if request.machine is None else 0
         evaluator.costs.prepare(space.layers)
 
     def run(self) -> None:
@@ -165,14 +172,14 @@ class _Search:
     def _machine(self, sizes: torch.Tensor) -> MachineIndex:
         if self.request.machine is not None:
             return self.request.machine
-        index = round_sizes(self.request.hardware, sizes, self.request.score.machine_excess)
+        index = round_sizes(self.request.sized_hardware, sizes, self.request.score.machine_excess)
         return tuple(index.tolist())
 
     def _step_machine(self, best: Candidate) -> None:
         """The best network on machines nearby: those of the present reach, a smaller one where none is left."""
         while self.request.machine is None:
             index = torch.tensor(best.pair.machine)
-            near = steps(self.request.hardware, index, self.reach, self.request.within)
+            near = steps(self.request.sized_hardware, index, self.reach, self.request.within)
             pairs = self._untried([Pair(best.pair.network, tuple(row)) for row in near.tolist()])
             singles = [p for p in pairs if self._changes(p.machine, best.pair.machine) == 1]
             chosen = draw(singles, self.generator, MACHINES) or draw(pairs, self.generator, MACHINES)

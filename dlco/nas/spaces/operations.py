@@ -101,7 +101,7 @@ class Operation:
         elif self.kind in ("maxpool", "avgpool"):
             piece.pool(self.kernel, self.stride, self.padding)
         elif self.kind == "upsample":
-            piece.size = self.stride
+            piece.resize(self.stride)
         elif self.kind == "channel_shuffle" and piece.channels % self.groups:
             raise InvalidInput(f"groups of a shuffle is {self.groups}; it must divide {piece.channels} channels")
         elif self.kind == "flatten":

@@ -6,7 +6,7 @@ from itertools import product
 
 from dlco.errors import InvalidInput
 from dlco.nas.space import Factor
-from dlco.workload import Layer, conv2d, depthwise_conv2d, linear, pointwise, pool2d
+from dlco.workload import Layer, conv2d, depthwise_conv2d, linear, pointwise, pool2d, upsample2d
 from dlco.workload.problem import check_positive_int
 
 
@@ -22,7 +22,8 @@ class Piece:
     Layers are named after their shape, so that equal ones have equal names wherever they occur:
     `conv3x3s2_16to24_56x56` is a 3x3 convolution of stride 2 from 16 to 24 channels, with 56x56 outputs. Those without
     multiply-accumulates are among them: windows of a pooling (`pool3x3s2_64_56x56`), means of whole maps
-    (`mean_64_7x7`), sums of two maps (`add_64_56x56`) and maps weighed channel by channel (`scale_64_56x56`).
+    (`mean_64_7x7`), maps brought to another size (`resize2_64_56x56`), sums of two maps (`add_64_56x56`) and maps
+    weighed channel by channel (`scale_64_56x56`).
 
     Attributes:
         batch: images that run together.
@@ -86,6 +87,13 @@ class Piece:
         self._slide(kernel, stride, padding)
         self.layers.append(_pool(self.batch, self.channels, self.size, kernel, stride))
 
+    def resize(self, size: int) -> None:
+        """Bring the feature map to `size` rows and columns; where it is no multiple, every result has a word read."""
+        if size != self.size:
+            scale = size // self.size if size % self.size == 0 else 1
+            self.layers.append(_resized(self.batch, self.channels, size, scale))
+        self.size = size
+
     def mean(self) -> None:
         """The mean of each channel, where there is more than one word of it; the map itself stays."""
         if self.size > 1:
@@ -145,6 +153,11 @@ def _pool(N: int, C: int, P: int, kernel: int, stride: int) -> Layer:
     window = f"{kernel}x{kernel}" + (f"s{stride}" if stride > 1 else "")
     name = f"mean_{C}_{kernel}x{kernel}" if P == 1 else f"pool{window}_{C}_{P}x{P}"
     return pool2d(name, N=N, C=C, P=P, Q=P, R=kernel, S=kernel, stride=stride if P > 1 else 1)
+
+
+@lru_cache(maxsize=65_536)
+def _resized(N: int, C: int, P: int, scale: int) -> Layer:
+    return upsample2d(f"resize{scale}_{C}_{P}x{P}", N=N, C=C, H=P // scale, W=P // scale, scale=scale)
 
 
 @lru_cache(maxsize=65_536)

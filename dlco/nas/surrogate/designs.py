@@ -10,7 +10,7 @@ from torch import Tensor
 from dlco.nas.request import CoRequest, Pair
 from dlco.nas.rounding import round_network
 from dlco.nas.space import FactoredSpace, Network, NetworkSpace
-from dlco.relax import onto_simplex, round_sizes
+from dlco.relax import onto_simplex
 from dlco.search import MachineIndex
 
 D = TypeVar("D", bound=Hashable)
@@ -155,8 +155,8 @@ class Machines(Designs[MachineIndex]):
     """
 
     def __init__(self, request: CoRequest) -> None:
-        self.request, self.hardware = request, request.hardware
-        self._last = torch.tensor([max(1, len(p.grid) - 1) for p in self.hardware.parameters], dtype=torch.float32)
+        self.request = request
+        self._last = torch.tensor([max(1, length - 1) for length in request.machines.lengths], dtype=torch.float32)
 
     def sample(self, n: int, generator: torch.Generator) -> list[MachineIndex]:
         """`n` machines at random."""
@@ -172,14 +172,10 @@ class Machines(Designs[MachineIndex]):
 
     def nearest(self, points: Tensor, generator: torch.Generator) -> list[MachineIndex]:
         """The machines at the nearest positions, made smaller until they keep the limits."""
-        lengths = [len(p.grid) for p in self.hardware.parameters]
-        index = torch.minimum((points * self._last).round().long(), torch.tensor(lengths) - 1)
+        machines, score = self.request.machines, self.request.score
+        index = torch.minimum((points * self._last).round().long(), torch.tensor(machines.lengths) - 1)
         within = self.request.within(index).tolist()
-        excess = self.request.score.machine_excess
-        rows = [
-            row if kept else round_sizes(self.hardware, self.hardware.index_to_sizes(row), excess)
-            for row, kept in zip(index, within, strict=True)
-        ]
+        rows = [row if kept else machines.fitted(row, score) for row, kept in zip(index, within, strict=True)]
         return [tuple(row.tolist()) for row in rows]
 
     def neighbours(self, design: MachineIndex) -> list[MachineIndex]:

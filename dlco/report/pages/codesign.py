@@ -1,6 +1,6 @@
 """A co-design as a web page: the network chosen and its accuracy, the search, and the solution in full."""
 
-from dlco.design.codesign import CoDesign
+from dlco.design.codesign import CoDesign, FoundPair
 from dlco.design.figures import pretty
 from dlco.design.objective import ACCURACY, Objective
 from dlco.design.table import Table
@@ -17,24 +17,29 @@ def codesign_page(design: CoDesign, title: str = "", source: str = "") -> str:
         title: what to call the network; its space unless given.
         source: where the co-design comes from, such as a file's name.
     """
-    wanted = [] if design.least_accuracy is None else [f"at least {design.least_accuracy:g} % asked for"]
-    wanted += ["maximised"] if design.objective == ACCURACY else []
-    accuracy = card("accuracy", design.accuracy, f"{design.accuracy:.2f} %", wanted)
+    accuracy = accuracy_card(design)
     said = [
         f"{design.status}: {design.message}",
         f"{design.space} network {design.network}",
+        *design.sum_text,
         f"{design.method}: {design.evaluations:,} pairs evaluated, {design.queries:,} networks judged, "
         f"{design.mappings:,} mappings, {design.seconds:.1f} s, seed {design.seed}",
     ]
-    if design.weights is not None:
-        said.append(f"weighted sum {design.value:.4g}: {design.weights}")
     lead = f"{paragraphs(said)}\n{solution_lead(design.solution, accuracy)}"
     heading = f"{title or design.space} on {design.solution.architecture.name}"
-    pairs = ("pairs", "Networks and machines", _pairs(design))
+    pairs = ("pairs", "Networks and machines", pairs_section(design))
     return document(heading, lead, [pairs, *solution_sections(design.solution, source)])
 
 
-def _pairs(design: CoDesign) -> str:
+def accuracy_card(design: FoundPair) -> str:
+    """The accuracy, and what was asked of it."""
+    wanted = [] if design.least_accuracy is None else [f"at least {design.least_accuracy:g} % asked for"]
+    wanted += ["maximised"] if design.objective == ACCURACY else []
+    return card("accuracy", design.accuracy, f"{design.accuracy:.2f} %", wanted)
+
+
+def pairs_section(design: FoundPair) -> str:
+    """The pairs on the front as a picture and a table, and how the search went."""
     front = picture(
         plot_codesign(design),
         "pairs",

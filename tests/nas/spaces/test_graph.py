@@ -174,6 +174,18 @@ def test_a_pool_widened_beside_a_convolution_has_a_projection_behind_it():
     assert beside == 8 + 2 * 8 + 2 * 8
 
 
+def test_an_upsampling_is_a_layer_without_multiply_accumulates():
+    space = GraphSpace(("upsample-s20", "upsample-s15"), modules=1, resolution=10)
+    for operation, name in (("upsample-s20", "resize2_3_20x20"), ("upsample-s15", "resize1_3_15x15")):
+        (layer,) = [
+            layer
+            for layer in space.to_layers(space.parse(f"{operation}:01,12;global-avg-pool"))
+            if layer.operation == "upsample"
+        ]
+        side = int(operation.removeprefix("upsample-s"))
+        assert (layer.name, layer.problem.words("Outputs"), layer.macs) == (name, 3 * side * side, 0)
+
+
 def test_a_module_of_one_edge_is_a_1x1_convolution():
     assert shapes(Module((), ((0, 1),))) == ([(4, 4, 1, 8)], 4, 4, 8)
 
