@@ -194,3 +194,13 @@ def test_products_of_computed_matrices_load_both_for_every_image() -> None:
     cycles = [ceil(n * 640 / (40000 * 2**20 * 8 / 700e6)) for n in cubes]
     assert found.phases[PHASES.index("activation_loads")] == cycles[0]
     assert found.phases[PHASES.index("product_waits")] == cycles[1]
+
+
+def test_layers_of_any_size_are_counted_or_refused_at_once() -> None:
+    vector = spring().tensor()
+    huge = dlco.conv2d("c", C=2**16, M=2**16, P=2**20, Q=2**20, R=3, S=3)
+    assert float(network_costs(vector, [dlco.linear("fc", C=8, M=8), huge]).cycles) > huge.macs / spring().macs / 5
+    with pytest.raises(InvalidInput, match="steps on AccelBench that must be followed one by one"):
+        network_costs(vector, [huge])  # whose images do not fit
+    with pytest.raises(InvalidInput, match="stride is 5000"):
+        network_costs(vector, [dlco.conv2d("c", C=1, M=1, P=2, Q=2, R=1, S=1, stride=5000)])

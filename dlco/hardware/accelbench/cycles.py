@@ -164,8 +164,8 @@ def tiles_of_results(problem: Problem) -> tuple[torch.Tensor, torch.Tensor]:
         Counter({shape.kernel[1]: 1}),
     )
     rows = list(product(*(way.items() for way in ways)))
-    extents = [[extent for extent, _ in row] for row in rows]
-    numbers = [shape.groups * prod(number for _, number in row) for row in rows]
+    extents = [[float(extent) for extent, _ in row] for row in rows]
+    numbers = [float(shape.groups * prod(number for _, number in row)) for row in rows]
     return torch.tensor(extents, dtype=torch.float64), torch.tensor(numbers, dtype=torch.float64)
 
 

@@ -112,8 +112,8 @@ def _product(problem: Problem, batch: int, after_image: bool, assumptions: Assum
         times, rows, inner, columns = 1, batch * sizes.get("N", 1), sizes["C"], sizes["M"]
     rows, inner, columns = (-(-side // MATRIX) for side in (rows, inner, columns))
     size = len(options()["activation_mb"]), len(options()["weight_mb"])
-    inputs = torch.full((1, 1, size[0]), times * rows * inner, dtype=torch.float64)
-    weights = torch.full((1, 1, size[1]), times * inner * columns, dtype=torch.float64)
+    inputs = torch.full((1, 1, size[0]), float(times * rows * inner), dtype=torch.float64)
+    weights = torch.full((1, 1, size[1]), float(times * inner * columns), dtype=torch.float64)
     return _sums(inputs, weights, torch.ones(1, 1, dtype=torch.float64), assumptions)
 
 
@@ -213,8 +213,8 @@ class _Steps:
         chunks = [(self.last, 1)]
         if self.chunks > 1:
             chunks = [(self.chunk, 1), (self.chunk, self.chunks - 2), *chunks]
-        sizes, number = (torch.tensor(column, dtype=torch.float64) for column in zip(*tiles, strict=True))
-        widths, often = (torch.tensor(column, dtype=torch.float64) for column in zip(*chunks, strict=True))
+        sizes, number = (torch.tensor([*map(float, one)], dtype=torch.float64) for one in zip(*tiles, strict=True))
+        widths, often = (torch.tensor([*map(float, one)], dtype=torch.float64) for one in zip(*chunks, strict=True))
         activation = self._again(sizes, self.activation)[:, None].repeat(1, len(widths), 1)
         activation[:, 0] = 0.0 if self.after_image else sizes[:, None]
         over = (self.weights - self.weight).clamp(min=0)

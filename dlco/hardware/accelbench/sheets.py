@@ -176,7 +176,7 @@ def _work(problem: Problem, kind: str, assumptions: Assumptions) -> Tensor:
     if kind == "global_pooling":
         results = problem.words("Outputs")
         work = work._replace(means=results, mean_windows=-(-(problem.macs // results) // WINDOW))
-    return torch.tensor(work, dtype=torch.float64)
+    return torch.tensor([*map(float, work)], dtype=torch.float64)
 
 
 @lru_cache(8192)
@@ -223,7 +223,9 @@ def _image_loads(images: int, extents: tuple[int, int, int], assumptions: Assump
     rows = []
     for batch in options()["batch"]:
         kinds = kinds_of(tiles_of((images * batch, *extents)))
-        cubes, times = (torch.tensor(column, dtype=torch.float64) for column in zip(*kinds.items(), strict=True))
+        cubes, times = (
+            torch.tensor([*map(float, one)], dtype=torch.float64) for one in zip(*kinds.items(), strict=True)
+        )
         cycles = assumptions.load_cycles(cubes, assumptions.activation_sparsity)
         rows.append(torch.stack([(cycles * times).sum(), (cubes * times).sum(), times.sum()]))
     return torch.stack(rows)
