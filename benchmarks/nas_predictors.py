@@ -18,7 +18,7 @@ from dlco.nas import MnasNet, NasBench201, OfaMobileNetV3
 from dlco.nas.oracles import TableAccuracy, fit_predictor, kendall_tau
 from dlco.nas.oracles.digits import DigitsAccuracy
 from dlco.nas.oracles.ridge import fit_ridge
-from dlco.nas.supernet import DigitsSupernet, train_alone
+from dlco.nas.supernet import DigitsSupernet, percent_of, train_alone
 
 DATA = Path(__file__).resolve().parent / "data"
 TABLES = {
@@ -84,13 +84,7 @@ def digits(networks: int, epochs: int) -> dict[str, Any]:
     for network in drawn:
         alone = fresh.inherit(network)
         train_alone(alone, oracle.images.train, epochs, rate=1e-2)
-        with torch.no_grad():
-            rows.append(
-                [
-                    100 * (alone(pixels).argmax(1) == labels).double().mean().item()
-                    for pixels, labels in (oracle.images.validation, oracle.images.test)
-                ]
-            )
+        rows.append([percent_of(alone, images) for images in (oracle.images.validation, oracle.images.test)])
     validation, test = torch.tensor(rows, dtype=torch.float64).T
     return {
         "networks": [oracle.space.format(network) for network in drawn],

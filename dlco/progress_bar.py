@@ -82,6 +82,13 @@ class ProgressBar:
                 left=time_left(progress),
             )
 
+    def aside(self, progress: Progress) -> None:
+        """Show the phase alone of a report from work that the search waits for."""
+        if self._display is not None:
+            from rich.markup import escape
+
+            self._display.update(self._display.task_ids[0], description=escape(progress.phase))
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

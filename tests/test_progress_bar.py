@@ -29,6 +29,16 @@ def test_a_terminal_shows_phase_share_and_best():
     assert "best energy 2.50 mJ" in shown
 
 
+def test_work_that_the_search_waits_for_changes_the_phase_alone():
+    with redirect_stderr(Terminal()) as terminal, ProgressBar(Objective.ENERGY.text) as bar:
+        bar(Progress("co-search", 0.5, 2.5e9, 2.0))
+        bar.aside(Progress("training network 1 of 2", 0.9, 0.1, 1.0))
+    last = terminal.getvalue().rpartition("training network 1 of 2")[2]
+    assert "50%" in last
+    assert "best energy 2.50 mJ" in last
+    ProgressBar().aside(Progress("training", 0.5, None, 1.0))
+
+
 def test_nothing_is_shown_where_stderr_is_no_terminal(capfd):
     with ProgressBar() as bar:
         bar(Progress("search", 0.5, 1.0, 2.0))

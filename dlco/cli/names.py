@@ -14,7 +14,7 @@ TECHNOLOGIES = ("65nm", "45nm", "32nm", "28nm", "20nm", "16nm", "14nm", "10nm", 
 DRAMS = ("LPDDR4", "DDR3", "HBM2", "GDDR5", "LPDDR5")
 OBJECTIVES = ("latency", "energy", "edp", "power", "area")
 LIMITED = ("latency", "energy", "power", "area")  # objectives that a budget can limit too
-SPACES = ("ofa", "nasbench201", "mnasnet", "resnet", "digits")
+SPACES = ("ofa", "nasbench201", "mnasnet", "resnet", "digits", "graph")
 METHODS = (
     *("relaxed", "surrogate", "boshcode", "evolutionary", "local-search", "two-stage", "fixed-network"),
     *("fixed-hardware", "random"),

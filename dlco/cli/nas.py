@@ -22,8 +22,11 @@ from dlco.nas.methods import find_method
 from dlco.nas.oracles import Accuracy, TableAccuracy, fit_predictor
 from dlco.nas.oracles.digits import DigitsAccuracy
 from dlco.nas.oracles.fit import KINDS
+from dlco.nas.oracles.graph import GraphAccuracy
 from dlco.nas.oracles.ofa import ofa_accuracy
 from dlco.nas.space import FactoredSpace
+from dlco.nas.spaces.digit_graphs import digit_graphs
+from dlco.nas.spaces.graph import GraphSpace
 from dlco.progress_bar import ProgressBar
 from dlco.report.drawing.canvas import check_picture
 from dlco.report.nas import plot_codesign, plot_progress
@@ -31,14 +34,17 @@ from dlco.timeloop import write
 
 COUNTABLE = 1_000_000  # a table may hold every network of a space that has no more combinations of options than this
 
-SPACES: dict[str, Callable[..., FactoredSpace]] = {
+TRAINED = 60  # networks that are trained one by one unless told otherwise, each in a second or two
+
+SPACES: dict[str, Callable[..., NetworkSpace[Any]]] = {
     "ofa": OfaMobileNetV3,
     "nasbench201": NasBench201,
     "mnasnet": MnasNet,
     "resnet": ResNet,
     "digits": Digits,
+    "graph": digit_graphs,
 }
-"""By name, as `dlco.nas` has them; each takes a `batch`."""
+"""By name; each takes a `batch`."""
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -54,10 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
         {"--timeloop": arguments.timeloop},
     )
     hardware: Any = read_accelerators(arguments) if arguments.hardware == "accelbench" else read_hardware(arguments)
-    oracle = read_oracle(arguments)
+    bar = ProgressBar(text_of(arguments.objective))
+    oracle = read_oracle(arguments, bar)
     network = None if arguments.network is None else oracle.space.parse(arguments.network)
     with held():  # what is found is delivered, whatever Ctrl-C says
-        with ProgressBar(text_of(arguments.objective)) as bar:
+        with bar:
             design: FoundPair = cosearch(
                 oracle.space,
                 oracle,
@@ -68,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
                 network=network,
                 effort=read_effort(arguments),
                 progress=False if arguments.quiet else bar,
-                **{name: getattr(arguments, name) for name in ("method", "evaluations", "queries", "bound")},
+                queries=_queries_for(arguments, oracle),
+                **{name: getattr(arguments, name) for name in ("method", "evaluations", "bound")},
                 **read_options(arguments, hardware),
             )
         found, why = design.status != "infeasible", f"{design.message}: {_shortfall(design)}"
@@ -115,15 +123,19 @@ def read_accelerators(arguments: argparse.Namespace) -> AccelBench | AccelBenchS
     return SPRING if arguments.fixed else AccelBenchSpace()
 
 
-def read_space(name: str, batch: int, macs_only: bool = False) -> FactoredSpace:
+def read_space(name: str, batch: int, macs_only: bool = False) -> NetworkSpace[Any]:
     """The space of a name; `InvalidInput` for another name."""
     if name not in SPACES:
         raise InvalidInput(f"space is {name!r}; it must be one of {', '.join(SPACES)}")
     return SPACES[name](batch=batch, macs_only=macs_only)
 
 
-def read_oracle(arguments: argparse.Namespace) -> Accuracy:
+def read_oracle(arguments: argparse.Namespace, bar: ProgressBar) -> Accuracy:
     """What judges the space's networks: the table's accuracies, a predictor of them, or what comes with the space.
+
+    Args:
+        arguments: of the command.
+        bar: of the search, which is told what an oracle does that works while it runs.
 
     Raises:
         InvalidInput: the space is unknown or has no oracle of its own, or the table is not what it should be.
@@ -132,6 +144,9 @@ def read_oracle(arguments: argparse.Namespace) -> Accuracy:
     predictor = arguments.predictor
     if predictor is not None and predictor not in KINDS:
         raise InvalidInput(f"predictor is {predictor!r}; allowed: {', '.join(KINDS)}")
+    trains = isinstance(space, GraphSpace) and arguments.table is None
+    if arguments.trained is not None and not trains:
+        raise InvalidInput(f"trained is {arguments.trained!r}, but only graph without a table trains its networks")
     if arguments.table is not None:
         if arguments.column is None:
             raise InvalidInput("column is not given; with a table it must name the column of accuracies")
@@ -144,10 +159,25 @@ def read_oracle(arguments: argparse.Namespace) -> Accuracy:
         raise InvalidInput(f"predictor is {predictor!r}, but no table is given to fit it to")
     if isinstance(space, Digits):
         return DigitsAccuracy.train(space, seed=arguments.seed, progress=not arguments.quiet)
+    if isinstance(space, GraphSpace):
+        kept = arguments.checkpoint or arguments.resume
+        if kept is not None and arguments.trained is None:
+            raise InvalidInput(
+                f"trained is not given beside checkpoint {kept!r}; a run that goes on needs the networks trained before"
+            )
+        told = False if arguments.quiet else bar.aside
+        return GraphAccuracy(space, seed=arguments.seed, kept=arguments.trained, progress=told)
     raise InvalidInput(f"table is not given; space {arguments.space!r} comes without accuracies, so it must be")
 
 
-def _of_table(space: FactoredSpace, arguments: argparse.Namespace) -> Accuracy:
+def _queries_for(arguments: argparse.Namespace, oracle: Accuracy) -> int | None:
+    """Networks that may be judged: as told; where each is trained, not without end."""
+    told: int | None = arguments.queries
+    limitless = told is None and arguments.evaluations is None
+    return TRAINED if limitless and isinstance(oracle, GraphAccuracy) else told
+
+
+def _of_table(space: NetworkSpace[Any], arguments: argparse.Namespace) -> Accuracy:
     try:
         table = TableAccuracy.read(space, arguments.table, arguments.column, arguments.networks)
     except (OSError, UnicodeDecodeError) as error:

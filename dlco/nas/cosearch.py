@@ -117,9 +117,9 @@ def cosearch(
         least_accuracy: hard limit on accuracy, percent.
         method: "relaxed" (the default where layers are mapped: architecture, mapping and hardware in one nonlinear
             program, rounded, and searched around; for spaces with factors), "surrogate" (learns from the pairs
-            evaluated), "boshcode" (that as published), "evolutionary" (NSGA-II), "local-search" (the default on
-            AccelBench), "two-stage" (first the network on the base machine, then the machine for it),
-            "fixed-network", "fixed-hardware", "random".
+            evaluated; the default for spaces without factors), "boshcode" (that as published), "evolutionary"
+            (NSGA-II), "local-search" (the default on AccelBench), "two-stage" (first the network on the base machine,
+            then the machine for it), "fixed-network", "fixed-hardware", "random".
         evaluations: pairs that may be evaluated; by default the search ends where `PATIENCE` in a row
             (`dlco.nas.evaluator`) bring no better pair.
         seed: the same seed gives the same design.
@@ -145,7 +145,7 @@ def cosearch(
         check_positive_int("evaluations", evaluations)
     mapped = not isinstance(hardware, AccelBench | AccelBenchSpace)
     if method is None:
-        method = "relaxed" if mapped else "local-search"
+        method = "local-search" if not mapped else "relaxed" if isinstance(space, FactoredSpace) else "surrogate"
     find_method(method)
 
     def ask(hardware: HardwareSpace | AccelBenchSpace) -> CoRequest:

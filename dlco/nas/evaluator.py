@@ -99,8 +99,9 @@ class Evaluator:
 
     @property
     def done(self) -> float:
-        """Evaluations made, as a share of those that there may be."""
-        return min(1.0, self.evaluations / max(1, self.evaluations + self.left))
+        """Evaluations or queries made, as a share of those that there may be: the larger one."""
+        judged = self.queries / self.query_limit if self.query_limit else 0.0
+        return min(1.0, max(judged, self.evaluations / max(1, self.evaluations + self.left)))
 
     @contextmanager
     def stage(self, share: float) -> Iterator[None]:
@@ -191,6 +192,16 @@ class Evaluator:
         return recorded(self.journal, name, lambda: self.request.oracle.accuracy(networks).tolist(), read)
 
     def _evaluate(self, pairs: Sequence[Pair]) -> None:
+        """Evaluate pairs; where not all of their networks may be judged, those whose are."""
+        try:
+            self.accuracy([pair.network for pair in pairs])
+        except Exhausted:
+            self._cost([pair for pair in pairs if pair.network in self._accuracies])
+            raise
+        self._cost(pairs)
+
+    def _cost(self, pairs: Sequence[Pair]) -> None:
+        """Evaluate pairs of networks that have been judged."""
         if not pairs:
             return
         accuracies = self.accuracy([pair.network for pair in pairs])

@@ -13,6 +13,8 @@ from dlco.design.codesign import STATUSES, CoDesign, CoPoint
 from dlco.hardware import Architecture, HardwareSpace
 from dlco.nas import NasBench201, OfaMobileNetV3, WeightedSum
 from dlco.nas.oracles import Ensemble, Ridge, TableAccuracy
+from dlco.nas.oracles.graph import GraphAccuracy
+from dlco.nas.spaces.digit_graphs import digit_graphs
 from dlco.optimize.effort import EFFORTS
 
 OFA = Path(__file__).parents[1] / "data/nas/ofa_mobilenetv3.csv"
@@ -163,6 +165,33 @@ def test_digits_are_trained(dlco, stub, monkeypatch):
     assert stub["oracle"].space is stub["space"]
 
 
+def test_graphs_are_trained_as_they_come_up(dlco, stub, tmp_path):
+    pytest.importorskip("sklearn")
+    ran = dlco("nas", "graph", "--hardware", "eyeriss", "--trained", "nets", "--seed", 3, "--macs-only", "--quiet")
+    assert (ran.code, ran.err) == (0, "")
+    oracle = stub["oracle"]
+    assert isinstance(oracle, GraphAccuracy)
+    assert (oracle.space, oracle.seed, oracle.space.macs_only) == (stub["space"], 3, True)
+    assert (stub["method"], stub["queries"], stub["evaluations"]) == (None, 60, None)
+    assert (tmp_path / "nets").exists()
+    assert dlco("nas", "graph", "--hardware", "eyeriss", "--evaluations", 9, "--method", "random").code == 0
+    assert (stub["method"], stub["queries"], stub["evaluations"]) == ("random", None, 9)
+    assert dlco("nas", "graph", "--hardware", "eyeriss", "--queries", 7).code == 0
+    assert stub["queries"] == 7
+
+
+def test_graphs_of_a_table_are_predicted(dlco, stub, tmp_path):
+    networks = digit_graphs().sample(20, torch.Generator().manual_seed(0))
+    rows = "".join(f'"{network}",{70 + at}\n' for at, network in enumerate(networks))
+    (tmp_path / "table.csv").write_text("arch,top1\n" + rows)
+    arguments = ("nas", "graph", "--hardware", "eyeriss", "--table", "table.csv", "--column", "top1")
+    assert "not all of space" in dlco(*arguments).err
+    ran = dlco(*arguments, "--predictor", "ridge", "--quiet")
+    assert (ran.code, ran.err) == (0, "")
+    assert isinstance(stub["oracle"], Ridge)
+    assert (stub["method"], stub["queries"]) == (None, None)
+
+
 def test_all_results_are_written(dlco, stub, design, tmp_path):
     results = ("--save", "pair.json", "--plot", "pair.png", "--progress", "search.svg", "--timeloop", "files")
     ran = dlco("nas", "ofa", "--hardware", "eyeriss", *results, "--quiet")
@@ -203,6 +232,8 @@ def test_the_exit_code_tells_how_it_ended(dlco, stub, design, tmp_path, status, 
         (("ofa", "--table", OFA), "column is not given"),
         (("ofa", "--table", OFA, "--column", "top5"), "'top5'"),
         (("ofa", "--table", "missing.csv", "--column", "top1"), "'missing.csv' cannot be read"),
+        (("graph", "--checkpoint", "run"), "trained is not given beside checkpoint 'run'; a run that goes on needs"),
+        (("ofa", "--trained", "nets"), "trained is 'nets', but only graph without a table trains its networks"),
         (("ofa", "--predictor", "magic"), "predictor is 'magic'; allowed: ridge, ensemble"),
         (("ofa", "--method", "magic"), "method is 'magic'; allowed: relaxed"),
         (("ofa", "--objective", "speed"), "objective is 'speed'; allowed: accuracy, latency"),

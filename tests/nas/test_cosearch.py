@@ -372,6 +372,8 @@ def test_a_space_without_factors_works_with_all_methods_but_the_relaxed(costs):
     options = {"evaluations": 30, "effort": QUICK, "costs": view, "least_accuracy": 86.0}
     for method in ("local-search", "evolutionary", "two-stage"):
         assert cosearch(space, oracle, HARDWARE, "energy", method=method, **options).accuracy >= 86.0
+    few = options | {"evaluations": 5}
+    assert cosearch(space, oracle, HARDWARE, "energy", **few).method == "surrogate"
     with pytest.raises(InvalidInput, match="surrogate, boshcode, evolutionary"):
         cosearch(space, oracle, HARDWARE, "energy", method="relaxed", **options)
 

@@ -70,9 +70,14 @@ def test_a_stage_has_its_share_of_the_limit():
 
 def test_queries_have_a_limit_of_their_own():
     oracle, evaluator = make(queries=2)
+    pairs = [Pair((i, 0, 0), (0, 0)) for i in range(3)]
+    evaluator.evaluate(pairs[:1])
+    assert evaluator.done == 0.5
     with pytest.raises(Exhausted):
-        evaluator.evaluate([Pair((i, 0, 0), (0, 0)) for i in range(3)])
+        evaluator.evaluate(pairs)
     assert evaluator.queries == len(oracle.asked) == 2
+    assert set(evaluator.candidates) == set(pairs[:2])  # what was judged is evaluated too
+    assert evaluator.done == 1
 
 
 def test_a_method_that_brings_nothing_new_is_stopped():

@@ -21,9 +21,10 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "nas",
         help="choose a network and size a machine for it, together",
         description="Choose a network of a space and a machine for it together, within limits, and map the one on the "
-        "other. Accuracies are those of a table, of a predictor fitted to one (ofa has its own), or, for digits, of "
-        "real training. On accelbench, CODEBench's accelerators of 13 numbers, layers run as its model has them, and "
-        "energy and latency are an image's share of a batch; no option about mappings applies.",
+        "other. Accuracies are those of a table, of a predictor fitted to one (ofa has its own), or, for digits and "
+        "graph, of real training on handwritten digits. On accelbench, CODEBench's accelerators of 13 numbers, layers "
+        "run as its model has them, and energy and latency are an image's share of a batch; no option about mappings "
+        "applies.",
         epilog="example: dlco nas ofa --hardware eyeriss --objective energy --accuracy 76 --area 4 --save pair.json",
         allow_abbrev=False,
     )
@@ -64,17 +65,27 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "or which of ofa's own (ensemble unless given)",
     )
     completed.names(predictor, PREDICTORS)
+    trained = judge.add_argument(
+        "--trained", metavar="FILE", help="keep the trained networks of graph here, and begin with those that it holds"
+    )
+    completed.file(trained)
     search = parser.add_argument_group("the search")
     method = search.add_argument(
         "--method",
         metavar="NAME",
-        help=f"{', '.join(METHODS)} (default: relaxed, or local-search on accelbench, where relaxed is none)",
+        help=f"{', '.join(METHODS)} (default: relaxed; local-search on accelbench, surrogate for graph elsewhere)",
     )
     completed.names(method, METHODS)
     search.add_argument(
         "--evaluations", metavar="N", type=int, help="pairs to evaluate (default: until none is better for long)"
     )
-    search.add_argument("--queries", metavar="N", type=int, help="networks to judge at most")
+    search.add_argument(
+        "--queries",
+        metavar="N",
+        type=int,
+        help="networks to judge at most (default: as many as come up; 60 for graph, which trains them, unless "
+        "--evaluations is given)",
+    )
     search.add_argument("--network", metavar="ARCH", help="allow this network alone, as the table writes it")
     search.add_argument("--bound", action="store_true", help="prove a lower bound for the network on its machine")
     add_effort(search, "the final solve of the pair's mappings", "from those found, briefly")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from dlco.nas.space import Network
 from dlco.nas.spaces.digits import Digits
 from dlco.nas.supernet.digits import DigitsSupernet
-from dlco.nas.supernet.images import Images, Labelled, digit_images, percent_right
+from dlco.nas.supernet.images import Images, Labelled, digit_images, percent_of
 from dlco.nas.supernet.training import train_alone, train_shared
 from dlco.progress import Listener
 from dlco.progress_bar import listening
@@ -86,11 +86,27 @@ class DigitsAccuracy:
         """Accuracy on the 400 test images, percent: `[n]`, float64; for what a search found, not for the search."""
         return self._right(networks, self.images.test)
 
-    def _right(self, networks: Sequence[Network], images: Labelled) -> Tensor:
-        pixels, labels = images
+    def test_anew(self, network: Network, seeds: Sequence[int] = (0, 1, 2), epochs: int = 60) -> Tensor:
+        """Accuracy on the test images of a network trained by itself from first weights, once a seed.
+
+        Args:
+            network: such as a search chose.
+            seeds: of first weights and the order of images.
+            epochs: of each training.
+
+        Returns:
+            Percent, `[seeds]`, float64.
+
+        Raises:
+            InvalidInput: this is no network of the space, or epochs is not a positive integer.
+        """
+        check_positive_int("epochs", epochs)
         found = []
-        for network in networks:
-            alone = self.network(network)
-            with torch.no_grad():
-                found.append(percent_right(alone(pixels), labels))
+        for seed in seeds:
+            alone = DigitsSupernet(self.space, seed).inherit(network)
+            train_alone(alone, self.images.train, epochs, seed, rate=1e-2)
+            found.append(percent_of(alone, self.images.test))
         return torch.tensor(found, dtype=torch.float64)
+
+    def _right(self, networks: Sequence[Network], images: Labelled) -> Tensor:
+        return torch.tensor([percent_of(self.network(network), images) for network in networks], dtype=torch.float64)

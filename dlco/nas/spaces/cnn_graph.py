@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
@@ -12,8 +12,8 @@ from dlco.nas.spaces.operations import parse_operation
 from dlco.nas.spaces.piece import Piece
 from dlco.workload import Layer
 
-LARGEST_VECTOR = 40_960
-"""Features that a flattened map may have; CNNBench refuses larger ones."""
+LARGEST_VECTOR = 6_400_000
+"""Features that a flattened map may have unless told otherwise; CNNBench refuses larger ones."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ class Module:
         operations, ordered = _canonical(self.operations, tuple(sorted(self.edges)))
         object.__setattr__(self, "operations", operations)
         object.__setattr__(self, "edges", ordered)
+
+    def sources(self, vertex: int) -> list[int]:
+        """The vertices with an edge to this one."""
+        return [source for source, to in self.edges if to == vertex]
 
 
 def connected(edges: Collection[tuple[int, int]], last: int) -> bool:
@@ -134,7 +138,9 @@ class CnnGraph:
         return CnnGraph(tuple(modules), tuple(found[2].split(",")))
 
 
-def layers(network: CnnGraph, classes: int, channels: int, size: int, batch: int) -> tuple[list[Layer], int]:
+def layers(
+    network: CnnGraph, classes: int, channels: int, size: int, batch: int, largest_vector: int = LARGEST_VECTOR
+) -> tuple[list[Layer], int]:
     """Follow an image through the network.
 
     The rules are those by which CNNBench builds its models. A vertex adds what comes to it from other vertices between
@@ -150,6 +156,7 @@ def layers(network: CnnGraph, classes: int, channels: int, size: int, batch: int
         channels: of the image.
         size: rows and columns of the image.
         batch: images that run together.
+        largest_vector: features that a flattened map may have.
 
     Returns:
         The layers with work to do, equal ones repeated, and the trained words besides their weights.
@@ -167,8 +174,11 @@ def layers(network: CnnGraph, classes: int, channels: int, size: int, batch: int
     piece = Piece(batch, channels, size)
     for operation in network.head:
         parse_operation(operation).run(piece, width=0)
-        if piece.channels > LARGEST_VECTOR:
-            raise InvalidInput(f"flattened map has {piece.channels} features; there may be {LARGEST_VECTOR} of them")
+        if operation == "flatten" and piece.channels > largest_vector:
+            raise InvalidInput(
+                f"head is {network.head!r}; the map that it flattens has {piece.channels} features, "
+                f"and largest_vector is {largest_vector}"
+            )
     piece.linear(classes)
     return found + piece.layers, beside + piece.beside
 
@@ -182,8 +192,8 @@ def run_module(module: Module, channels: int, size: int, batch: int) -> tuple[tu
     """
     last = len(module.operations) + 1
     operations = [parse_operation(operation) for operation in module.operations]
-    sources = {to: [source for source, end in module.edges if end == to] for to in range(1, last + 1)}
-    widths = _widths([operation.channels for operation in operations], sources, channels)
+    sources = {vertex: module.sources(vertex) for vertex in range(1, last + 1)}
+    widths = vertex_widths(module, channels)
     pieces: list[Piece] = []
     sizes = [size]  # of the map behind each vertex
 
@@ -214,17 +224,18 @@ def run_module(module: Module, channels: int, size: int, batch: int) -> tuple[tu
     return brought, sum(piece.beside for piece in pieces), width, leaving
 
 
-def _widths(wanted: Sequence[int], sources: dict[int, list[int]], channels: int) -> list[int]:
-    """Channels behind the module's input and every vertex between.
+def vertex_widths(module: Module, channels: int) -> list[int]:
+    """Channels behind the module's input, which has `channels`, and behind every vertex between.
 
-    A vertex has those of its operation (0 in `wanted`: its input's), or more where it is added to a wider one. Widths
-    only grow from one round to the next and never pass the widest, so this ends.
+    A vertex has those of its operation (its input's where it names none), or more where it is added to a wider one.
+    Widths only grow from one round to the next and never pass the widest, so this ends.
     """
+    wanted = [parse_operation(operation).channels for operation in module.operations]
     widths = [channels, *wanted]
     while True:
         before = list(widths)
         for vertex in range(1, len(widths)):
-            inner = [source for source in sources[vertex] if source]
+            inner = [source for source in module.sources(vertex) if source]
             if not wanted[vertex - 1]:
                 widths[vertex] = max(widths[vertex], widths[inner[0]] if inner else channels)
             widest = max((widths[source] for source in inner), default=0)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlco.errors import InvalidInput
 from dlco.nas.space import NetworkSpace, multiplying
-from dlco.nas.spaces.cnn_graph import CnnGraph, Module, connected, layers, run_module
+from dlco.nas.spaces.cnn_graph import LARGEST_VECTOR, CnnGraph, Module, connected, layers, run_module
 from dlco.nas.spaces.distance import Landmarks
 from dlco.nas.spaces.operations import parse_operation
 from dlco.nas.spaces.piece import check_sizes
@@ -40,7 +40,7 @@ OPERATIONS = (
 
 POOLS = ("flatten", "global-avg-pool")
 DENSE = ("dropout-p2", "dropout-p5", "dense-84-relu", "dense-120-relu", "dense-1024-relu")
-"""What the head may do behind its pooling."""
+"""What the head may do behind its pooling unless told otherwise."""
 
 
 class GraphSpace(NetworkSpace[CnnGraph]):
@@ -56,8 +56,11 @@ class GraphSpace(NetworkSpace[CnnGraph]):
         vertices: most vertices of a module, its input and output among them; 6 at most. It has at most `vertices + 3`
             edges.
         head_vertices: most vertices of the head, input, output and last linear layer among them; at least 4.
+        dense: what the head may do behind its pooling, in the same spelling.
         classes: that the network tells apart.
+        channels: of the images.
         resolution: rows and columns of the images.
+        largest_vector: features that a flattened map may have, before the head's linear layers.
         batch: images that run together.
         features: coordinates of an encoded network, at most.
         landmarks: networks that those coordinates are measured from.
@@ -74,8 +77,11 @@ class GraphSpace(NetworkSpace[CnnGraph]):
         modules: int = 16,
         vertices: int = 5,
         head_vertices: int = 8,
+        dense: Sequence[str] = DENSE,
         classes: int = 10,
+        channels: int = 3,
         resolution: int = 224,
+        largest_vector: int = LARGEST_VECTOR,
         batch: int = 1,
         features: int = 16,
         landmarks: int = 64,
@@ -83,7 +89,8 @@ class GraphSpace(NetworkSpace[CnnGraph]):
         *,
         macs_only: bool = False,
     ) -> None:
-        check_sizes(modules=modules, classes=classes, resolution=resolution, batch=batch, features=features)
+        check_sizes(modules=modules, classes=classes, channels=channels, resolution=resolution)
+        check_sizes(largest_vector=largest_vector, batch=batch, features=features)
         for argument, value, least, most in (
             ("vertices", vertices, 2, 6),
             ("head_vertices", head_vertices, 4, 64),
@@ -91,16 +98,21 @@ class GraphSpace(NetworkSpace[CnnGraph]):
         ):
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
                 raise InvalidInput(f"{argument} is {value!r}; it must be an integer from {least} to {most}")
-        if not operations or len(set(operations)) != len(operations):
-            raise InvalidInput(f"operations is {operations!r}; it must be one or more distinct texts")
+        for argument, texts in (("operations", operations), ("dense", dense)):
+            if not texts or len(set(texts)) != len(texts):
+                raise InvalidInput(f"{argument} is {texts!r}; it must be one or more distinct texts")
         for operation in operations:
             if parse_operation(operation).in_head:
                 raise InvalidInput(f"operations holds {operation!r}, which belongs into the head")
+        for operation in dense:
+            if parse_operation(operation).kind not in ("dense", "dropout"):
+                raise InvalidInput(f'dense holds {operation!r}; it must be such as "dense-84-relu" or "dropout-p5"')
         self.name = "cnn_graph"
-        self.operations = tuple(operations)
+        self.operations, self.dense = tuple(operations), tuple(dense)
         self.modules, self.vertices, self.head_vertices = modules, vertices, head_vertices
         self.macs_only = macs_only
-        self.classes, self.resolution, self.batch = classes, resolution, batch
+        self.classes, self.batch = classes, batch
+        self.channels, self.resolution, self.largest_vector = channels, resolution, largest_vector
         self._features, self._landmarks, self._seed = features, landmarks, seed
 
     def sample(self, n: int, generator: torch.Generator) -> list[CnnGraph]:
@@ -197,12 +209,12 @@ class GraphSpace(NetworkSpace[CnnGraph]):
         if len(network.head) + 3 > self.head_vertices:
             raise InvalidInput(f"head is {network.head!r}; it may have {self.head_vertices - 3} operations")
         for operation in network.head[1:]:
-            if operation not in DENSE:
-                raise InvalidInput(f"operation of the head is {operation!r}; it must be one of {', '.join(DENSE)}")
+            if operation not in self.dense:
+                raise InvalidInput(f"operation of the head is {operation!r}; it must be one of {', '.join(self.dense)}")
         self._run(network)
 
     def _run(self, network: CnnGraph) -> tuple[list[Layer], int]:
-        return layers(network, self.classes, channels=3, size=self.resolution, batch=self.batch)
+        return layers(network, self.classes, self.channels, self.resolution, self.batch, self.largest_vector)
 
     @cached_property
     def _coordinates(self) -> Landmarks:
@@ -214,7 +226,7 @@ class GraphSpace(NetworkSpace[CnnGraph]):
             return int(torch.randint(number, (), generator=generator))
 
         modules: list[Module] = []
-        channels, size, length = 3, self.resolution, 1 + below(self.modules)
+        channels, size, length = self.channels, self.resolution, 1 + below(self.modules)
         while len(modules) < length:  # a module of no operation always fits
             graphs = _graphs(below(self.vertices - 1), self.vertices + 3)
             edges = graphs[below(len(graphs))]
@@ -227,7 +239,7 @@ class GraphSpace(NetworkSpace[CnnGraph]):
             modules.append(module)
         while True:  # a pooled map is never too large
             head = [POOLS[below(len(POOLS))]]
-            head += [DENSE[below(len(DENSE))] for _ in range(below(self.head_vertices - 3))]
+            head += [self.dense[below(len(self.dense))] for _ in range(below(self.head_vertices - 3))]
             network = CnnGraph(tuple(modules), tuple(head))
             if self.is_valid(network):
                 return network
@@ -244,7 +256,7 @@ class GraphSpace(NetworkSpace[CnnGraph]):
             yield replace(network, head=(pool, *head[1:]))
         for at in range(1, len(head) + 1):
             yield replace(network, head=(*head[:at], *head[at + 1 :]))
-            for operation in DENSE:
+            for operation in self.dense:
                 yield replace(network, head=(*head[:at], operation, *head[at:]))
                 yield replace(network, head=(*head[:at], operation, *head[at + 1 :]))
 

@@ -85,18 +85,21 @@ class Operation:
         flags = [float(self.depthwise), self.norm / 4]
         return [*kinds, *activations, *sizes, *flags, self.padding / 8, float(f"0.{self.rate or 0}")]
 
+    def groups_over(self, channels: int) -> int:
+        """Groups of a "conv" over so many channels: the most up to those asked for that divide inputs and outputs."""
+        groups = channels if self.depthwise else self.groups
+        while self.channels % groups or channels % groups:
+            groups -= 1
+        return groups
+
     def run(self, piece: Piece, width: int) -> None:
         """Continue the piece by this operation, and by a 1x1 convolution where it gives fewer than `width` channels.
-
-        Groups that do not divide the channels become the largest number below that does.
 
         Raises:
             InvalidInput: the feature map is too small, or its channels cannot be shuffled in such groups.
         """
         if self.kind == "conv":
-            groups = piece.channels if self.depthwise else self.groups
-            while self.channels % groups or piece.channels % groups:
-                groups -= 1
+            groups = self.groups_over(piece.channels)
             piece.conv(self.channels, self.kernel, self.stride, groups=groups, padding=self.padding, norm=self.norm)
         elif self.kind in ("maxpool", "avgpool"):
             piece.pool(self.kernel, self.stride, self.padding)

@@ -1,9 +1,10 @@
 """`Images`: what a supernet is trained on and judged by; the digits that come with scikit-learn."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlco.errors import NotSupported
 
@@ -54,3 +55,19 @@ def digit_images(seed: int = 0) -> Images:
 def percent_right(logits: Tensor, labels: Tensor) -> float:
     """How many of the images `[n, classes]` got their label `[n]`, percent."""
     return 100 * (logits.argmax(-1) == labels).double().mean().item()
+
+
+def percent_of(network: nn.Module, images: Labelled) -> float:
+    """How many of some images a network gives their label, percent."""
+    pixels, labels = images
+    with torch.no_grad():
+        return percent_right(network(pixels), labels)
+
+
+def standard_error(percent: float, images: int) -> float:
+    """Of an accuracy measured on so many images, percentage points: the binomial one.
+
+    One image right and one wrong are added, so that it does not vanish at 100 % (Laplace's rule of succession).
+    """
+    right = (percent / 100 * images + 1) / (images + 2)
+    return 100 * sqrt(right * (1 - right) / images)

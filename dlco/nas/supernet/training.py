@@ -50,12 +50,22 @@ def train_shared(
     _train(supernet, loss, images, epochs, generator, rate, listener)
 
 
-def train_alone(network: nn.Module, images: Labelled, epochs: int, seed: int = 0, rate: float = 3e-3) -> None:
+def train_alone(
+    network: nn.Module,
+    images: Labelled,
+    epochs: int,
+    seed: int = 0,
+    rate: float = 3e-3,
+    listener: Listener = silent,
+) -> None:
     """Train one network in place, from the weights that it has; arguments as in `train_shared`."""
-    generator = torch.Generator().manual_seed(seed)
-    _train(
-        network, lambda pixels, labels: cross_entropy(network(pixels), labels), images, epochs, generator, rate, silent
-    )
+
+    def loss(pixels: Tensor, labels: Tensor) -> Tensor:
+        return cross_entropy(network(pixels), labels)
+
+    with torch.random.fork_rng(devices=[]):  # dropout draws from the global generator only
+        torch.manual_seed(seed)
+        _train(network, loss, images, epochs, torch.Generator().manual_seed(seed), rate, listener)
 
 
 def _train(
@@ -67,7 +77,9 @@ def _train(
     rate: float,
     listener: Listener,
 ) -> None:
+    """As `train_shared` says; ends in evaluation mode."""
     started = time.perf_counter()
+    module.train()
     optimiser = torch.optim.AdamW(module.parameters(), rate, weight_decay=1e-3)
     steps = epochs * -(-len(images[1]) // BATCH)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(1, steps))
@@ -81,3 +93,4 @@ def _train(
             schedule.step()
             total += loss.item() * len(labels)
         listener(Progress("train", (epoch + 1) / epochs, total / len(images[1]), time.perf_counter() - started))
+    module.eval()

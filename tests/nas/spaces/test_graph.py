@@ -481,11 +481,14 @@ def test_texts_of_no_network_are_refused(text):
         (":01;flatten,dense-7-relu", "operation of the head is 'dense-7-relu'"),
         ("conv7x7-c8-bn-relu:01,12/conv7x7-c8-bn-relu:01,12;flatten", "window is 7x7; the feature map .* has 4 rows"),
         ("channel_shuffle-g8:01,12;flatten", "groups of a shuffle is 8; it must divide 3 channels"),
-        ("upsample-s150:01,12;flatten", "flattened map has 67500 features; there may be 40960"),
+        (
+            "upsample-s1500:01,12;flatten",
+            r"head is \('flatten',\); .* has 6750000 features, .*largest_vector is 6400000",
+        ),
     ],
 )
 def test_networks_outside_the_space_are_refused(text, message):
-    operations = (CONV, "conv7x7-c8-bn-relu", "channel_shuffle-g8", "upsample-s150")
+    operations = (CONV, "conv7x7-c8-bn-relu", "channel_shuffle-g8", "upsample-s1500")
     space = GraphSpace(operations, modules=3, vertices=4, head_vertices=5, resolution=10)
     network = CnnGraph.parse(text)
     assert not space.is_valid(network)
@@ -493,6 +496,29 @@ def test_networks_outside_the_space_are_refused(text, message):
         with pytest.raises(InvalidInput, match=message):
             ask(network)
     assert not space.is_valid((0, 1))
+
+
+def test_the_largest_vector_is_the_authors_unless_told_otherwise():
+    """A map of 800x800 with 10 channels may be flattened, and one of 224x224 with 127; not a channel more."""
+    conv = "conv1x1-c{}-bn-relu"
+    for size, channels in ((800, 10), (224, 127)):
+        space = GraphSpace((conv.format(channels), conv.format(channels + 1)), resolution=size)
+        most, more = (CnnGraph.parse(f"{conv.format(c)}:01,12;flatten") for c in (channels, channels + 1))
+        assert space.is_valid(most)
+        assert f"linear_{size**2 * channels}to10" in [layer.name for layer in space.to_layers(most)]
+        assert not space.is_valid(more)
+        pooled = CnnGraph(more.modules, HEAD)
+        assert space.is_valid(pooled)
+    tight = GraphSpace((CONV,), resolution=8, largest_vector=8 * 64)
+    assert tight.is_valid(CnnGraph.parse(f"{CONV}:01,12;flatten,dense-1024-relu"))
+    assert not GraphSpace((CONV,), resolution=8, largest_vector=511).is_valid(CnnGraph.parse(f"{CONV}:01,12;flatten"))
+
+
+def test_what_the_head_may_do_and_the_images_channels_are_arguments():
+    space = GraphSpace((CONV,), modules=1, dense=("dense-7-silu",), channels=1, resolution=8)
+    network = space.parse(f"{CONV}:01,12;global-avg-pool,dense-7-silu")
+    assert space.parameters(network) == 9 * 8 + 16 + 9 * 7 + 8 * 10
+    assert {operation for network in drawn(30, space=space) for operation in network.head[1:]} == {"dense-7-silu"}
 
 
 @pytest.mark.parametrize(
@@ -505,6 +531,10 @@ def test_networks_outside_the_space_are_refused(text, message):
         ({"operations": ()}, "operations is .*distinct"),
         ({"operations": (CONV, CONV)}, "operations is .*distinct"),
         ({"operations": ("flatten",)}, "operations holds 'flatten', which belongs into the head"),
+        ({"dense": ()}, "dense is .*distinct"),
+        ({"dense": ("dense-84-relu", POOL)}, "dense holds 'maxpool3x3-s2-p1'; it must be such as"),
+        ({"channels": 0}, "channels is 0"),
+        ({"largest_vector": 0}, "largest_vector is 0"),
         ({"operations": ("conv",)}, "operation is 'conv'"),
     ],
 )
