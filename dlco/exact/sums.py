@@ -65,6 +65,13 @@ class Hull:
         """The hull of points that need no less than this one does, and so much at least."""
         return Hull.of(np.maximum(self.energy, energy), np.maximum(self.cycles, cycles))
 
+    def cut(self, energy: float, cycles: float) -> "Hull":
+        """The hull of what is left of all that it bounds, sums of points too, where so much at least is needed."""
+        energy, cycles = max(energy, self.energy[-1]), max(cycles, self.cycles[0])
+        at_cycles, at_energy = self.energy_at(np.array([cycles])), self.cycles_at(np.array([energy]))
+        energies = np.concatenate([self.energy, at_cycles, [energy]])
+        return Hull.of(energies, np.concatenate([self.cycles, [cycles], at_energy])).above(energy, cycles)
+
     def times(self, count: int) -> "Hull":
         """The hull of what so many executions need."""
         return Hull(self.energy * count, self.cycles * count)

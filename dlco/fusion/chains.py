@@ -1,25 +1,31 @@
 """Which chains of a network's steps may be executed tile by tile on a machine, and into what tiles they are cut.
 
 A chain is a stretch of the course all of whose results but the last are read within it alone, each by itself. Tiles are
-cut along one dimension or two of the last result that go through all of the chain: sizes are the divisors of the bound
-and its parts by powers of two, of two dimensions the latter alone. For every chain, cut, halo and home of the weights
-the few sizes are taken up that are likely best (`CROWDED`); `Candidates.listed` says how many fit in all.
+cut along one dimension or two of the last result that go through all of the chain: sizes are the parts of the bound by
+powers of two; of one dimension alone by all numbers, and multiples of what fills the sides of the array. For every
+chain, cut, halo and home of the weights the few sizes are taken up that are likely best (`CROWDED`);
+`Candidates.listed` says how many fit in all.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import permutations, product
-from math import ceil, inf
+from math import ceil, inf, prod
+
+import numpy as np
 
 from dlco.bound.compulsory import Floor, problem_floor, used_words
 from dlco.errors import InvalidInput
+from dlco.exact.sums import Hull
+from dlco.fusion.inside import Inside
 from dlco.fusion.retained import Homes, Residence, Taken
 from dlco.fusion.tensors import alone, may_stay, shared_memories
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
 from dlco.mapping.constraints import stated
+from dlco.mapping.factors import divisors
 from dlco.workload.chain import Chain, Link
 from dlco.workload.graph import Network
 from dlco.workload.problem import Problem
@@ -35,6 +41,8 @@ class Part:
 
     Attributes:
         again: (dataspace, how often each of its words comes in at least), where it stands for parts of it.
+        layer: that it is a tile of; None where it is a layer itself.
+        cut: dimensions along which it is one of parts of any extent, or stands for them.
     """
 
     step: int
@@ -42,6 +50,8 @@ class Part:
     count: int
     residence: Residence
     again: tuple[tuple[str, int], ...] = ()
+    layer: Problem | None = None
+    cut: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,11 @@ class Fused:
             residence = Residence(tuple(sorted(own.items())), tuple(sorted(room.items())), loads)
             key = self.first + run.layer, run.problem, residence
             found[key] = found.get(key, 0) + count
-        return tuple(Part(step, problem, count, residence) for (step, problem, residence), count in found.items())
+        chain = self.tiled.chain
+        return tuple(
+            Part(step, problem, count, residence, (), chain.problems[step - self.first], chain.cut(step - self.first))
+            for (step, problem, residence), count in found.items()
+        )
 
 
 @dataclass(frozen=True)
@@ -143,15 +157,15 @@ class Uncut:
             own |= dict.fromkeys(self.chain.inner(layer), self.level)
             runs = 1 if stay else self._runs(layer, room)
             again = tuple((space, runs) for space in weights[layer] if runs > 1)
-            found.append(Part(self.first + layer, problem, 1, Residence(tuple(sorted(own.items()))), again))
+            residence = Residence(tuple(sorted(own.items())))
+            found.append(Part(self.first + layer, problem, 1, residence, again, problem, self.chain.cut(layer)))
         return tuple(found)
 
     def _runs(self, layer: int, room: float) -> int:
         """In how many tiles a layer runs at least."""
         problem, inner = self.chain.problems[layer], self.chain.inner(layer)
         words = sum(used_words(problem, space) for space in problem.dataspaces if space.name in inner)
-        least = 2 if layer == len(self.chain.problems) - 1 else 1  # one tile is all of it: results that stay whole
-        return max(least, ceil(words / room))
+        return max(self.chain.least_tiles[layer], ceil(words / room))
 
 
 def uncut_chains(
@@ -216,7 +230,7 @@ def candidates_of(
     chains = tuple(uncut_chains(chains_of(network, most), shared_memories(architecture), architecture, fixed))
     for one in chains:
         room = architecture.level(one.level).usable_capacity
-        for group in _groups(one.chain):
+        for group in _groups(one.chain, _sides(architecture)):
             some = [Fused(one.first, one.last, Tiled(one.chain, tiling), one.level) for tiling in group]
             outside = {space for layer in range(len(one.chain.problems)) for space in some[0].tiled.loaded(layer)}
             if group[0].weights == RESIDENT and not (outside and may_stay(outside, one.level, architecture, fixed)):
@@ -227,7 +241,12 @@ def candidates_of(
     return Candidates(tuple(chosen), listed, chains)
 
 
-def _groups(chain: Chain) -> Iterator[list[Tiling]]:
+def _sides(architecture: Architecture) -> frozenset[int]:
+    """Children of any level along an axis."""
+    return frozenset(side for level in architecture.levels for side in (level.fanout_x, level.fanout_y)) - {1}
+
+
+def _groups(chain: Chain, sides: Collection[int]) -> Iterator[list[Tiling]]:
     """Tilings of the same cuts, halo and weights, each group with all its sizes."""
     last = chain.problems[-1].sizes
     whole = {dim: last[dim] for dim in chain.axes if last[dim] > 1}
@@ -241,15 +260,16 @@ def _groups(chain: Chain) -> Iterator[list[Tiling]]:
             if halo == RECOMPUTED and cut != tuple(dim for dim in whole if dim in cut):
                 continue
             for weights in (STREAMED, RESIDENT):
-                grids = [_sizes(whole[dim], finely=len(cut) == 1) for dim in cut]
+                grids = [_sizes(whole[dim], sides if len(cut) == 1 else None) for dim in cut]
                 yield [Tiling(tuple(zip(cut, sizes, strict=True)), halo, weights) for sizes in product(*grids)]
 
 
-def _sizes(bound: int, *, finely: bool) -> list[int]:
-    """Extents of tiles: the bound by powers of two, rounded up, and where it is looked at finely all its divisors."""
+def _sizes(bound: int, sides: Collection[int] | None) -> list[int]:
+    """Extents of tiles: the bound by powers of two, rounded up; with sides by all numbers, and their multiples."""
     found = {-(-bound // 2**k) for k in range(1, bound.bit_length() + 1)}
-    if finely:
-        found |= {n for n in range(1, bound) if bound % n == 0}
+    if sides is not None:
+        found |= {-(-bound // n) for n in range(2, bound)}
+        found |= {n for side in sides for n in range(side, bound, side)}
     return sorted(found - {bound})
 
 
@@ -273,12 +293,32 @@ def _guess(one: Fused, architecture: Architecture) -> float:
     """About the energy times cycles of a chain, by its MACs and what it moves beyond the chip; says what to try."""
     outer, inner, tiled = architecture.levels[-1], architecture.levels[0], one.tiled
     macs = words = 0
+    cycles = 0.0
     for layer, problem in enumerate(tiled.chain.problems):
-        macs, loaded = macs + tiled.macs(layer), tiled.loaded(layer)
+        own, loaded = tiled.macs(layer), tiled.loaded(layer)
+        macs, cycles = macs + own, cycles + own / _most_busy(tiled.usual(layer), architecture)
         for space in {space.name for space in problem.dataspaces} - tiled.chain.inner(layer):
             words += problem.words(space) if space in loaded else tiled.words(layer, space)
     energy = macs * (architecture.mac_pj + 3 * inner.read_pj) + words * outer.read_pj / outer.block_size
-    return energy * max(macs / architecture.macs, words / min(outer.read_bandwidth, outer.shared_bandwidth))
+    return energy * max(cycles, words / min(outer.read_bandwidth, outer.shared_bandwidth))
+
+
+def _most_busy(problem: Problem, architecture: Architecture) -> int:
+    """The most multiply-accumulate units that factors of a problem's bounds can use."""
+    bounds = tuple(sorted(bound for bound in problem.bounds if bound > 1))
+    return prod(_most_children(bounds, level.fanout_x, level.fanout_y) for level in architecture.levels)
+
+
+@lru_cache(maxsize=65536)
+def _most_children(bounds: tuple[int, ...], size_x: int, size_y: int) -> int:
+    """The same of one level, each dimension along one axis."""
+    laid = {(1, 1)}
+    for bound in bounds:
+        along = divisors(bound, max(size_x, size_y))
+        laid |= {(x * n, y) for x, y in laid for n in along if x * n <= size_x} | {
+            (x, y * n) for x, y in laid for n in along if y * n <= size_y
+        }
+    return max(x * y for x, y in laid)
 
 
 @dataclass
@@ -296,11 +336,32 @@ class Floors:
             self._known[key] = problem_floor(part.problem, as_space(machine), dict(part.again))
         return self._known[key]
 
-    def total(self, parts: Iterable[Part]) -> tuple[float, float]:
-        """(pJ, cycles) of all runs of some parts."""
-        pairs = [(self.of(part), part.count) for part in parts]
-        return sum(f.energy * n for f, n in pairs), sum(f.cycles * n for f, n in pairs)
+    def hull(self, parts: Iterable[Part]) -> Hull:
+        """PJ and cycles of all runs of some parts: their totals are no less in both than some point of it."""
+        return Hull.total([self._hull(part).times(part.count) for part in parts])
+
+    def filled(self, part: Part) -> Hull:
+        """The hull of all runs of a part where it uses as much of the array as factors of its own bounds can."""
+        busy = _most_busy(part.problem, self.architecture)
+        return self._hull(part).cut(0.0, part.problem.macs / busy).times(part.count)
+
+    def _hull(self, part: Part) -> Hull:
+        floor, problem = self.of(part), part.layer or part.problem
+        key = problem, part.residence.homes, part.again, part.cut
+        if key not in self._inside:
+            machine = Residence(part.residence.homes).machine(self.architecture)
+            assert machine is not None
+            self._inside[key] = Inside(problem, machine, part.cut, part.again)
+        inside = self._inside[key]
+        if not inside.is_covered:
+            return Hull(np.array([floor.energy]), np.array([floor.cycles]))
+        words = {space.name: used_words(part.problem, space) for space in part.problem.dataspaces}
+        return inside.hull(part.problem.macs, words).cut(floor.energy, floor.cycles)
 
     @cached_property
     def _known(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, int], ...]], Floor]:
+        return {}
+
+    @cached_property
+    def _inside(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, int], ...], frozenset[str]], Inside]:
         return {}

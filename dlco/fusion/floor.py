@@ -42,7 +42,7 @@ class FusedFloor:
         memories = shared_memories(machine) if memories is None else memories
         tensors = tensors_of(self.network, machine, self.constraints, memories)
         course, floors = unsearched(self.network, machine, tensors, self.uncut(machine, memories)), Floors(machine)
-        return hull_of_ways(course.every, lambda move: Points.one(*floors.total(move.parts)))
+        return hull_of_ways(course.every, lambda move: Points.of(floors.hull(move.parts)))
 
     def uncut(self, machine: Architecture, memories: Sequence[str]) -> list[Uncut]:
         """The chains whose results may stay in memories of a machine."""

@@ -10,14 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
-import torch
-
 from dlco.bound.region import TotalLimits
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.exact.layer_front import LayerFront, least_of
 from dlco.exact.optimal import OptimalFront
-from dlco.exact.sums import Goal
+from dlco.exact.sums import Goal, Hull
 from dlco.fusion.chains import Floors, Fused, Part, Uncut
 from dlco.fusion.course import Course, Move
 from dlco.fusion.retained import Fronts, Residence
@@ -245,10 +243,10 @@ class _Search:
     def _ratio(self, step: int) -> tuple[float, float]:
         """How much more energy and cycles the best mappings of a step by itself need than is compulsory."""
         part = next(move for move in self.course.moves[step] if move.fused is None).parts[0]
-        front, floor = self._front(part), self.floors.of(part)
+        front, least = self._front(part), self.floors.filled(replace(part, count=1))
         assert front is not None
         energy, cycles = front.front.energy_pj.min().item(), front.front.cycles.min().item()
-        return (energy / floor.energy if floor.energy else 1.0), (cycles / floor.cycles if floor.cycles else 1.0)
+        return energy / least.energy[-1] if least.energy[-1] else 1.0, cycles / least.cycles[0]
 
     def _best(self, kind: str) -> Found | None:
         return best_way(self.course.moves, lambda move: self._points(move, kind), self.objective, self.limits)
@@ -261,7 +259,7 @@ class _Search:
         return self.points[key]
 
     def _found(self, move: Move, kind: str) -> Points | None:
-        rows = []
+        rows, unknown = [], []
         for part in move.parts:
             if self._is_known(part):
                 front = self._front(part)
@@ -272,14 +270,27 @@ class _Search:
             elif kind == "front":
                 return None
             else:
-                energy, cycles = self.floors.total([part])
-                ratio = self.ratios[part.step] if kind == "guess" else (1.0, 1.0)
-                rows.append(_point(energy * ratio[0], cycles * ratio[1]))
+                unknown.append(self._guess(part) if kind == "guess" else self.floors.hull([part]))
+        if unknown:
+            corners = self._corners(Hull.total(unknown))
+            rows.append((corners.energy, corners.cycles))
         return Points.total(rows)
+
+    def _guess(self, part: Part) -> Hull:
+        """About what a part costs: more than it must by what its layer by itself does."""
+        least, (energy, cycles) = self.floors.filled(part), self.ratios[part.step]
+        return Hull(least.energy * energy, least.cycles * cycles)
+
+    def _corners(self, hull: Hull) -> Points:
+        """Points of which some sum has no more of the objective than any that a hull bounds.
+
+        Without limits its corners, as objectives are quasi-concave; within limits what is the least of both.
+        """
+        return Points.of(hull) if self.limits == TotalLimits() else Points.one(hull.energy[-1], hull.cycles[0])
 
     def _compulsory(self, move: Move) -> Points:
         """What a move needs at least, whatever is known of its parts: those of a chain that is cut in any way."""
-        return Points.one(*self.floors.total(move.parts))
+        return self._corners(self.floors.hull(move.parts))
 
     def _better(self) -> None:
         """Take the best way through moves whose fronts are known."""
@@ -342,7 +353,3 @@ class _Search:
         for move, _ in found.way:
             kept |= dict(move.held)
         return tuple((self.course.tensors[i], level) for i, level in sorted(kept.items()))
-
-
-def _point(energy: float, cycles: float) -> tuple[torch.Tensor, torch.Tensor]:
-    return torch.tensor([energy], dtype=torch.float64), torch.tensor([cycles], dtype=torch.float64)

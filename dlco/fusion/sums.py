@@ -41,6 +41,11 @@ class Points:
         )
 
     @staticmethod
+    def of(hull: Hull) -> "Points":
+        """The corners of a hull."""
+        return Points.total([(torch.from_numpy(hull.energy), torch.from_numpy(hull.cycles))])
+
+    @staticmethod
     def total(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> "Points":
         """All sums of one point of each part, (pJ, cycles) `[n]`, that no other sum beats."""
         energy = cycles = torch.zeros(1, dtype=torch.float64)

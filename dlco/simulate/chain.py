@@ -24,6 +24,8 @@ from dlco.workload.tiling import RECOMPUTED, Tiled
 
 Word = tuple[int, ...]
 Ranges = dict[str, tuple[int, int]]
+Operation = Callable[[dict[str, torch.Tensor]], torch.Tensor]
+"""A result made of operands by name, each of the shape that its projection implies."""
 
 
 @dataclass(frozen=True)
@@ -56,29 +58,35 @@ def execute_chain(
     mapping_of: Callable[[int, Problem, bool], Mapping],
     operands: Table[tuple[int, str], torch.Tensor],
     architecture: Architecture | None = None,
+    computes: Table[int, Operation] | None = None,
 ) -> ChainExecution:
-    """Run a chain in tiles on integers.
+    """Run a chain in tiles on numbers.
 
     Args:
         tiled: the chain and its tiles.
         mapping_of: the mapping of a layer's part, by layer, problem, and whether it is the layer's first.
         operands: by (layer, dataspace) what comes from outside the chain, whole, inputs with their padding.
         architecture: as of `execute`.
+        computes: by layer what it makes of the operands of a run, by name, where that is no sum of products, as the two
+            passes of a softmax. Its words move as its mapping says all the same.
 
     Raises:
-        InvalidInput: an operand is missing, or not of integers or of the right shape.
+        InvalidInput: an operand is missing, or not of real numbers or of the right shape.
         InvalidMapping: a tile needs what is not held, something is computed twice though halos are kept, or not at
             all; or a mapping is wrong.
     """
-    return _Execution(tiled, operands).run(mapping_of, architecture)
+    return _Execution(tiled, operands, computes or {}).run(mapping_of, architecture)
 
 
 class _Execution:
-    def __init__(self, tiled: Tiled, operands: Table[tuple[int, str], torch.Tensor]) -> None:
-        self.tiled, self.chain, self.operands = tiled, tiled.chain, operands
+    def __init__(
+        self, tiled: Tiled, operands: Table[tuple[int, str], torch.Tensor], computes: Table[int, Operation]
+    ) -> None:
+        self.tiled, self.chain, self.operands, self.computes = tiled, tiled.chain, operands, computes
+        self.dtype = torch.float64 if any(one.is_floating_point() for one in operands.values()) else torch.int32
         self.links = {(link.target, link.space): link for link in self.chain.links}
         layers = len(self.chain.problems)
-        self.held: list[dict[Word, int]] = [{} for _ in range(layers)]
+        self.held: list[dict[Word, float]] = [{} for _ in range(layers)]
         self.computed: list[set[Word]] = [set() for _ in range(layers)]
 
     def run(
@@ -94,8 +102,10 @@ class _Execution:
             mapping = mapping_of(job.layer, problem, job.layer not in begun)
             begun.add(job.layer)
             spaces = [space for space in problem.dataspaces if not space.read_write]
-            done = execute(problem, mapping, {s.name: self._operand(job, s) for s in spaces}, architecture)
-            self._take(job, done.outputs[problem.result])
+            read = {space.name: self._operand(job, space) for space in spaces}
+            done = execute(problem, mapping, read, architecture)
+            compute = self.computes.get(job.layer)
+            self._take(job, done.outputs[problem.result] if compute is None else compute(read))
             live[job.layer] = max(live[job.layer], sum(map(len, self.held[:-1])))
             macs[job.layer] += done.macs
             traffic.append(done.traffic)
@@ -174,7 +184,7 @@ class _Execution:
                     f"tile {job.tile}: layer {job.layer} needs element {list(word)} of layer {link.source}, not held"
                 )
             values.append(0 if word is None else self.held[link.source][word])
-        return torch.tensor(values, dtype=torch.int32).reshape([len(one) for one in box])
+        return torch.tensor(values, dtype=self.dtype).reshape([len(one) for one in box])
 
     def _take(self, job: _Job, result: torch.Tensor) -> None:
         """Hold what a run has computed."""
@@ -190,4 +200,4 @@ class _Execution:
         problem = self.chain.problems[-1]
         shape = problem.dataspace(problem.result).box(problem.sizes)
         flat = [self.held[-1][word] for word in product(*map(range, shape))]
-        return torch.tensor(flat, dtype=torch.int32).reshape(shape)
+        return torch.tensor(flat, dtype=self.dtype).reshape(shape)

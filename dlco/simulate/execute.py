@@ -36,7 +36,8 @@ class Execution:
     """What an execution computed and moved.
 
     Attributes:
-        outputs: the results by name, int32 tensors of the shapes that the projections imply.
+        outputs: the results by name, tensors of the shapes that the projections imply: int32, or float64 where some
+            operand is of floating-point numbers.
         traffic: the words moved.
         steps: temporal steps at which some MAC had work; `macs`: multiplications done.
         effectual: those of them without an operand that is zero.
@@ -55,21 +56,21 @@ def execute(
     operands: Table[str, torch.Tensor],
     architecture: Architecture | None = None,
 ) -> Execution:
-    """Run a mapping on integers.
+    """Run a mapping on numbers.
 
     Args:
         layer: the work.
         mapping: what runs; not checked beforehand: a wrong one fails at the step where it shows. Where factors multiply
             to more than a bound, loops end where their dimension does.
-        operands: an integer tensor for each dataspace that is only read, of the shape that its projection implies
-            (inputs with their padding).
+        operands: a tensor of real numbers for each dataspace that is only read, of the shape that its projection
+            implies (inputs with their padding).
         architecture: where given, what its levels bypass is not kept, and tiles must fit their capacities.
 
     Returns:
-        An `Execution`; sums wrap around as int32 does.
+        An `Execution`; sums of integers wrap around as int32 does.
 
     Raises:
-        InvalidInput: an operand is missing, or not of integers or of the right shape.
+        InvalidInput: an operand is missing, or not of real numbers or of the right shape.
         InvalidMapping: a step reads what is not there, does not fit, or the nest leaves work out or does it twice.
 
     Examples:
@@ -110,7 +111,7 @@ class _Buffer:
     """
 
     held: Words = frozenset()
-    values: dict[int, int] = field(default_factory=dict)
+    values: dict[int, float] = field(default_factory=dict)
 
 
 def _host(problem: Problem, space: Dataspace, operands: Table[str, torch.Tensor]) -> _Buffer:
@@ -122,9 +123,9 @@ def _host(problem: Problem, space: Dataspace, operands: Table[str, torch.Tensor]
     if space.name not in operands:
         raise InvalidInput(f"operands lack {space.name}; a tensor of shape {shape} is needed")
     tensor = operands[space.name]
-    if tuple(tensor.shape) != shape or tensor.is_floating_point() or tensor.is_complex():
+    if tuple(tensor.shape) != shape or tensor.is_complex():
         raise InvalidInput(
-            f"{space.name} is a {tensor.dtype} tensor of shape {tuple(tensor.shape)}; integers of shape {shape} "
+            f"{space.name} is a {tensor.dtype} tensor of shape {tuple(tensor.shape)}; real numbers of shape {shape} "
             f"are needed"
         )
     return _Buffer(words, dict(enumerate(tensor.flatten().tolist())))
@@ -137,6 +138,7 @@ class _Machine:
         self.nest, self.hosts = nest, hosts
         self.problem = nest.problem
         self.spaces = self.problem.dataspaces
+        self.is_real = any(isinstance(value, float) for host in hosts for value in host.values.values())
         self.shapes = [space.box(self.problem.sizes) for space in self.spaces]
         self.keepers = [nest.keepers(s) for s in range(len(self.spaces))]
         levels = len(nest.levels)
@@ -335,7 +337,7 @@ class _Machine:
                 continue
             worked = True
             point = tuple(at.values())
-            value = 1
+            value: float = 1
             sums = []
             for s, space in enumerate(self.spaces):
                 word = tuple(sum(c * at[d] for d, c in rank) for rank in space.projection)
@@ -397,7 +399,11 @@ class _Machine:
         raise InvalidMapping(f"{self._step()}: {name} has no {self.spaces[s].name}{list(word)}: {why}", name)
 
     def _result(self, s: int) -> torch.Tensor:
+        values = self.hosts[s].values
+        if self.is_real:
+            sums = [values.get(word, 0.0) for word in range(prod(self.shapes[s]))]
+            return torch.tensor(sums, dtype=torch.float64).reshape(self.shapes[s])
         flat = np.zeros(prod(self.shapes[s]), dtype=object)
-        for word, value in self.hosts[s].values.items():
+        for word, value in values.items():
             flat[word] = (value + 2**31) % 2**32 - 2**31
         return torch.tensor(flat.astype(np.int32).reshape(self.shapes[s]))

@@ -71,6 +71,10 @@ class Chain:
         read = {link.space for link in self.links if link.target == layer}
         return frozenset(read | ({self.problems[layer].result} if layer < len(self.problems) - 1 else set()))
 
+    def cut(self, layer: int) -> frozenset[str]:
+        """The dimensions of a layer that cuts go through."""
+        return frozenset(axis.dims[layer] for axis in self.axes.values())
+
     @cached_property
     def within(self) -> frozenset[str]:
         """The dataspaces of any layer that lie within the chain."""
@@ -81,10 +85,22 @@ class Chain:
         """`[layers]` operands from outside the chain of which every tile reads all, however it is cut."""
         found = []
         for layer, problem in enumerate(self.problems):
-            cut, inner = {axis.dims[layer] for axis in self.axes.values()}, self.inner(layer)
+            cut, inner = self.cut(layer), self.inner(layer)
             spaces = (s for s in problem.dataspaces if not s.read_write and s.name not in inner)
             found.append(tuple(space.name for space in spaces if not space.dimensions & cut))
         return tuple(found)
+
+    @cached_property
+    def least_tiles(self) -> tuple[int, ...]:
+        """`[layers]` tiles that run a layer at least, where there are two at least: the first as large as can be."""
+        largest = [
+            self.spans(dim, self.problems[-1].sizes[dim] - 1, kept=True).extents
+            for dim in self.axes
+            if self.problems[-1].sizes[dim] > 1
+        ]
+        return tuple(
+            min((sum(extents[layer].values()) for extents in largest), default=1) for layer in range(len(self.problems))
+        )
 
     @cached_property
     def aligned(self) -> dict[Link, tuple[tuple[int, int], ...]]:

@@ -156,6 +156,10 @@ class Tiled:
         sizes = problem.sizes | {axis.dims[layer]: extent for axis, extent in zip(self.axes, extents, strict=True)}
         return Problem(problem.dimensions, tuple(sizes.values()), problem.dataspaces, problem.name)
 
+    def usual(self, layer: int) -> Problem:
+        """The part of a layer that most tiles are."""
+        return self.part(layer, tuple(spans.extents[layer].most_common(1)[0][0] for spans in self.spans))
+
     def keeps(self, run: Run, retained: Collection[tuple[int, str]] = ()) -> "Keeps":
         """What a run has in the memory where the chain's results stay.
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - as torch users write it
 
-from dlco import conv2d, depthwise_conv2d, evaluate, linear, matmul
+from dlco import attention_scores, attention_values, conv2d, depthwise_conv2d, evaluate, linear, matmul
 from dlco.errors import InvalidMapping
 from dlco.fusion.chains import Fused
 from dlco.fusion.retained import Fronts
@@ -16,6 +16,7 @@ from dlco.mapping.mapping import Mapping
 from dlco.mapping.rules import CountingRules
 from dlco.simulate import count_accesses, execute_chain
 from dlco.workload.chain import Chain, Link
+from dlco.workload.passes import normalise
 from dlco.workload.problem import Problem
 from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, STREAMED, Tiled, Tiling
 
@@ -157,6 +158,40 @@ def test_matrix_products_are_cut_by_rows_and_batch() -> None:
     done = execute_chain(fused.tiled, lambda *key: mappings[key], operands, MACHINE)
     assert torch.equal(done.outputs, left @ keys @ values)
     assert done.live == (16, 16)
+    check_traffic(fused, mappings, done)
+
+
+def statistics(read: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The largest score of each row, and the sum of the exponentials of what the others have less."""
+    largest = read["Inputs"].amax(-1, keepdim=True)
+    return torch.cat([largest, (read["Inputs"] - largest).exp().sum(-1, keepdim=True)], -1)
+
+
+def shares(read: dict[str, torch.Tensor]) -> torch.Tensor:
+    largest, total = read["Weights"].split(1, -1)
+    return (read["Inputs"] - largest).exp() / total
+
+
+@pytest.mark.parametrize("cut", [(("M", 1),), (("B", 1), ("M", 3)), (("M", 2), ("B", 2))])
+def test_attention_in_tiles_is_torchs(cut: tuple[tuple[str, int], ...]) -> None:
+    """Scores, the two passes of the softmax over whole rows of scores, and values; two heads, five queries."""
+    sizes = {"heads": 2, "queries": 5, "keys": 4, "head_dim": 3}
+    layers = [
+        attention_scores("scores", **sizes),
+        *normalise("softmax", (2, 5, 4), (2,), operation="softmax"),
+        attention_values("values", **sizes),
+    ]
+    links = Link(0, 1, "Inputs"), Link(0, 2, "Inputs"), Link(1, 2, "Weights"), Link(2, 3, "Inputs")
+    chain = Chain(tuple(layer.problem for layer in layers), links)
+    assert set(chain.axes) == {"B", "M"}  # rows of scores are never cut
+    fused = Fused(0, 3, Tiled(chain, Tiling(cut)), "L1")
+    generator = torch.Generator().manual_seed(2)
+    query, key, value = (torch.randn(2, n, 3, generator=generator, dtype=torch.float64) for n in (5, 4, 4))
+    operands = {(0, "Inputs"): query / 3**0.5, (0, "Weights"): key.transpose(1, 2), (3, "Weights"): value}
+    mappings = mapped(fused)
+    done = execute_chain(fused.tiled, lambda *one: mappings[one], operands, MACHINE, {1: statistics, 2: shares})
+    torch.testing.assert_close(done.outputs, F.scaled_dot_product_attention(query, key, value), rtol=1e-12, atol=1e-12)
+    assert all(live <= fused.tiled.held(layer) for layer, live in enumerate(done.live))
     check_traffic(fused, mappings, done)
 
 
