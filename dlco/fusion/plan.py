@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from dlco.bound.region import TotalLimits
+from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.exact.layer_front import LayerFront, least_of
@@ -19,7 +20,7 @@ from dlco.exact.sums import Goal, Hull
 from dlco.fusion.chains import Floors, Fused, Part, Uncut
 from dlco.fusion.course import Course, Move
 from dlco.fusion.retained import Fronts, Residence
-from dlco.fusion.sums import Found, Points, best_way, hull_of_ways
+from dlco.fusion.sums import Found, Points, best_way, corners, hull_of_ways
 from dlco.fusion.tensors import Tensor, tensors_of
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -272,9 +273,9 @@ class _Search:
             else:
                 unknown.append(self._guess(part) if kind == "guess" else self.floors.hull([part]))
         if unknown:
-            corners = self._corners(Hull.total(unknown))
-            rows.append((corners.energy, corners.cycles))
-        return Points.total(rows)
+            least = self._corners(Hull.total(unknown))
+            rows.append((least.energy, least.cycles))
+        return Points.total(rows, corners if self.limits == TotalLimits() else unbeaten)
 
     def _guess(self, part: Part) -> Hull:
         """About what a part costs: more than it must by what its layer by itself does."""

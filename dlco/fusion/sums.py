@@ -19,6 +19,19 @@ from dlco.exact.combine import SUMS, Choice, still_open
 from dlco.exact.sums import Hull
 from dlco.fusion.course import Move
 
+Keep = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Of points (pJ, cycles) `[n]` the indices of those that are kept."""
+
+
+def corners(energy: torch.Tensor, cycles: torch.Tensor) -> torch.Tensor:
+    """The corners of the hull of points: without limits the best of all sums are sums of these.
+
+    Objectives are quasi-concave, so that none is least between two corners alone.
+    """
+    hull, at = Hull.of(energy.numpy(), cycles.numpy()), zip(energy.tolist(), cycles.tolist(), strict=True)
+    index = {point: i for i, point in enumerate(at)}
+    return torch.tensor([index[point] for point in zip(hull.energy.tolist(), hull.cycles.tolist(), strict=True)])
+
 
 @dataclass(frozen=True, eq=False)
 class Points:
@@ -46,16 +59,16 @@ class Points:
         return Points.total([(torch.from_numpy(hull.energy), torch.from_numpy(hull.cycles))])
 
     @staticmethod
-    def total(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> "Points":
-        """All sums of one point of each part, (pJ, cycles) `[n]`, that no other sum beats."""
+    def total(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], keep: Keep = unbeaten) -> "Points":
+        """The sums of one point of each part, (pJ, cycles) `[n]`, that are kept: by default all that no other beats."""
         energy = cycles = torch.zeros(1, dtype=torch.float64)
         picks = torch.zeros(1, 0, dtype=torch.long)
         for own_energy, own_cycles in parts:
             held, point = _pairs(len(energy), len(own_energy))
             energy, cycles = energy[held] + own_energy[point], cycles[held] + own_cycles[point]
-            keep = unbeaten(energy, cycles)
-            energy, cycles = energy[keep], cycles[keep]
-            picks = torch.cat([picks[held], point[:, None]], 1)[keep]
+            kept = keep(energy, cycles)
+            energy, cycles = energy[kept], cycles[kept]
+            picks = torch.cat([picks[held], point[:, None]], 1)[kept]
         return Points(energy, cycles, picks)
 
 
