@@ -8,7 +8,7 @@ chain, cut, halo and home of the weights the few sizes are taken up that are lik
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import permutations, product
 from math import ceil, inf, prod
@@ -18,6 +18,7 @@ import numpy as np
 from dlco.bound.compulsory import Floor, problem_floor, used_words
 from dlco.errors import InvalidInput
 from dlco.exact.sums import Hull
+from dlco.fusion.halos import halos_of
 from dlco.fusion.inside import Inside
 from dlco.fusion.retained import Homes, Residence, Taken
 from dlco.fusion.tensors import alone, may_stay, shared_memories
@@ -43,6 +44,7 @@ class Part:
         again: (dataspace, how often each of its words comes in at least), where it stands for parts of it.
         layer: that it is a tile of; None where it is a layer itself.
         cut: dimensions along which it is one of parts of any extent, or stands for them.
+        work: MACs that it stands for over those of the problem.
     """
 
     step: int
@@ -52,6 +54,11 @@ class Part:
     again: tuple[tuple[str, int], ...] = ()
     layer: Problem | None = None
     cut: frozenset[str] = frozenset()
+    work: float = 1.0
+
+    def alone(self) -> "Part":
+        """The same, not as a part of anything: with no extents but its own."""
+        return replace(self, layer=None, cut=frozenset())
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ class Uncut:
     comes from outside each word comes in once at least, with the weights, whether they stay or not. Where the memory
     has no room for all weights, they come in with every run of their layer; and a run's boxes of the chain's results,
     which together are the results at least, lie in the memory at once, so that there are no fewer runs than it takes
-    to hold all of them.
+    to hold all of them. Where it has no room for halos, elements are computed again.
 
     Attributes:
         first, last: positions of its steps in the course.
@@ -138,13 +145,16 @@ class Uncut:
     loadable: frozenset[str]
 
     def parts(self, homes: dict[tuple[int, str], str], room: float = inf) -> tuple[Part, ...]:
-        """Every layer, with what is retained whole beside the chain's own results.
+        """Every layer, with what is retained whole beside the chain's own results; none where no tiling has the room.
 
         Args:
             homes: by (step, dataspace) the memories of that.
             room: words that it leaves of the chain's memory.
         """
         found = []
+        work = halos_of(self.chain).least_work(room)
+        if work is None:
+            return ()
         whole = {(step - self.first, space) for step, space in homes}
         weights = [
             tuple(space for space in spaces if (layer, space) not in whole)
@@ -158,7 +168,8 @@ class Uncut:
             runs = 1 if stay else self._runs(layer, room)
             again = tuple((space, runs) for space in weights[layer] if runs > 1)
             residence = Residence(tuple(sorted(own.items())))
-            found.append(Part(self.first + layer, problem, 1, residence, again, problem, self.chain.cut(layer)))
+            cut = self.chain.cut(layer)
+            found.append(Part(self.first + layer, problem, 1, residence, again, problem, cut, float(work[layer])))
         return tuple(found)
 
     def _runs(self, layer: int, room: float) -> int:
@@ -340,11 +351,6 @@ class Floors:
         """PJ and cycles of all runs of some parts: their totals are no less in both than some point of it."""
         return Hull.total([self._hull(part).times(part.count) for part in parts])
 
-    def filled(self, part: Part) -> Hull:
-        """The hull of all runs of a part where it uses as much of the array as factors of its own bounds can."""
-        busy = _most_busy(part.problem, self.architecture)
-        return self._hull(part).cut(0.0, part.problem.macs / busy).times(part.count)
-
     def _hull(self, part: Part) -> Hull:
         floor, problem = self.of(part), part.layer or part.problem
         key = problem, part.residence.homes, part.again, part.cut
@@ -356,7 +362,7 @@ class Floors:
         if not inside.is_covered:
             return Hull(np.array([floor.energy]), np.array([floor.cycles]))
         words = {space.name: used_words(part.problem, space) for space in part.problem.dataspaces}
-        return inside.hull(part.problem.macs, words).cut(floor.energy, floor.cycles)
+        return inside.hull(part.problem.macs * part.work, words).cut(floor.energy, floor.cycles)
 
     @cached_property
     def _known(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, int], ...]], Floor]:

@@ -139,8 +139,8 @@ class Course:
         for before, held in self._chosen(one.first, one.last):
             homes, taken = self._held(one.first, one.last, held)
             room = self.architecture.level(one.level).usable_capacity - dict(taken).get(one.level, 0)
-            if room >= 1 and self._has_room(taken):
-                ways.append((one.first, before, held, one.parts(homes, room), None))
+            if room >= 1 and self._has_room(taken) and (parts := one.parts(homes, room)):
+                ways.append((one.first, before, held, parts, None))
         return ways
 
     def _has_room(self, taken: Taken) -> bool:

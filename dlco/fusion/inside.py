@@ -66,7 +66,7 @@ class Inside:
         out = tuple(fixed.bypassed_of(level.name, names) for level in self.machine.levels)
         return LayerTables(_small(self.problem, self.cut), self.machine, chosen=out)
 
-    def hull(self, macs: int, words: Mapping[str, int]) -> Hull:
+    def hull(self, macs: float, words: Mapping[str, int]) -> Hull:
         """PJ and cycles of parts with so many MACs that bring in so many words of every dataspace, all together."""
         tables, times = self.tables, dict(self.again)
         names = [space.name for space in tables.spaces]

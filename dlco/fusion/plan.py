@@ -176,6 +176,7 @@ class _Search:
         self.improved = improved
         self.floors = Floors(fronts.architecture)
         self.points: dict[tuple[int, str], Points | None] = {}
+        self.looked_at: set[int] = set()  # moves whose tiles are bounded each by its own extents
         self.moves = [move for some in course.moves for move in some]
         self.users: dict[tuple[Problem, Residence], list[int]] = {}
         for move in self.moves:
@@ -203,6 +204,11 @@ class _Search:
                 open_moves = [move for move, _ in ahead.way if not self._is_tried(move)]
                 if not open_moves:
                     break
+                if blurred := [move for move in open_moves if id(move) not in self.looked_at]:
+                    for move in blurred:
+                        self.looked_at.add(id(move))
+                        self._forget(id(move))
+                    continue
                 for move in open_moves:  # under guesses those begun are finished: others may always promise more
                     parts = len(move.parts) if kind == "guess" else 1
                     for _ in range(parts):
@@ -221,8 +227,12 @@ class _Search:
         part = max(unknown, key=lambda one: one.count * self.floors.of(one).energy)
         self.fronts.of(part.problem, part.residence)
         for move_id in self.users[part.problem, part.residence]:
-            for kind in KINDS:
-                self.points.pop((move_id, kind), None)
+            self._forget(move_id)
+
+    def _forget(self, move_id: int) -> None:
+        """Work out anew what a move may cost."""
+        for kind in KINDS:
+            self.points.pop((move_id, kind), None)
 
     def _rank(self, found: "Found | Plan") -> float:
         return least_of(self.objective, found.energy_pj, found.cycles)
@@ -244,7 +254,7 @@ class _Search:
     def _ratio(self, step: int) -> tuple[float, float]:
         """How much more energy and cycles the best mappings of a step by itself need than is compulsory."""
         part = next(move for move in self.course.moves[step] if move.fused is None).parts[0]
-        front, least = self._front(part), self.floors.filled(replace(part, count=1))
+        front, least = self._front(part), self.floors.hull([replace(part, count=1)])
         assert front is not None
         energy, cycles = front.front.energy_pj.min().item(), front.front.cycles.min().item()
         return energy / least.energy[-1] if least.energy[-1] else 1.0, cycles / least.cycles[0]
@@ -271,16 +281,13 @@ class _Search:
             elif kind == "front":
                 return None
             else:
-                unknown.append(self._guess(part) if kind == "guess" else self.floors.hull([part]))
+                least = self.floors.hull([part.alone() if id(move) in self.looked_at else part])
+                energy, cycles = self.ratios[part.step] if kind == "guess" else (1.0, 1.0)
+                unknown.append(Hull(least.energy * energy, least.cycles * cycles))
         if unknown:
-            least = self._corners(Hull.total(unknown))
-            rows.append((least.energy, least.cycles))
+            rest = self._corners(Hull.total(unknown))
+            rows.append((rest.energy, rest.cycles))
         return Points.total(rows, corners if self.limits == TotalLimits() else unbeaten)
-
-    def _guess(self, part: Part) -> Hull:
-        """About what a part costs: more than it must by what its layer by itself does."""
-        least, (energy, cycles) = self.floors.filled(part), self.ratios[part.step]
-        return Hull(least.energy * energy, least.cycles * cycles)
 
     def _corners(self, hull: Hull) -> Points:
         """Points of which some sum has no more of the objective than any that a hull bounds.
