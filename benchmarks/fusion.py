@@ -5,11 +5,12 @@ its own (pooling, sums, normalisation, softmax): with all results through DRAM; 
 whole in a memory of the chip between layers (both the proved optimum over all mappings and choices that divide the
 bounds); and with chains of layers in tiles besides, of which up to a number of fronts of tiles are searched. The last
 gap is to a bound that holds for every tiling. FSRCNN (d = 56, s = 12, m = 4, on an image of 560 x 960) has feature maps
-larger than any of these memories: only tiles of them can stay. Results of the pair of products stay whole; it and the
-prefill stand for the published cases of AccelForge (1.66 and 1.2 times less EDP on machines of its own, not these).
-Then the machine is sized too, around the generic one and within an area, with the least effort that is named: "EDP
-gain" is against the best machine of layers by themselves, "of the machine" against that machine with results on its
-chip. Its gap is to a bound for all machines of the space. Every case may be run by itself; the tables keep those run
+larger than any of these memories: only tiles of them can stay. Results of the pair of products may stay whole (on
+Eyeriss two tiles gain more, as they fill its array); it and the prefill stand for the published cases of AccelForge
+(1.66 and 1.2 times less EDP on machines of its own, not these). Then the machine is sized too, around the generic one
+and within an area, with the least effort that is named: "EDP gain" is against the best machine of layers by themselves,
+"of the machine" against that machine with results on its chip. Its gap is to a bound for all machines of the space.
+Every case may be run by itself; the tables keep those run
 before.
 """
 
