@@ -13,7 +13,8 @@ from dlco.nas.spaces.piece import Piece
 from dlco.workload import Layer
 
 LARGEST_VECTOR = 6_400_000
-"""Features that a flattened map may have unless told otherwise; CNNBench refuses larger ones."""
+"""Features that a flattened map may have unless told otherwise. One published version of CNNBench's code allows 40,960,
+another any number."""
 
 
 @dataclass(frozen=True)
