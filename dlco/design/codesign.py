@@ -80,6 +80,8 @@ class FoundPair(Document):
         keeps_limits: whether the limits hold, but for the one on accuracy.
     """
 
+    LATER = frozenset({"weights"})
+
     status: str
     message: str
     method: str
@@ -197,7 +199,6 @@ class CoDesign(FoundPair):
     """
 
     KIND = "dlco co-design"
-    LATER = frozenset({"weights"})
 
     status: str
     message: str
