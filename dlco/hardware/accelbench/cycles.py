@@ -139,6 +139,8 @@ class Convolution(NamedTuple):
         depthwise = "M" not in sizes
         groups, channels, results = (sizes["C"], 1, 1) if depthwise else (sizes.get("G", 1), sizes["C"], sizes["M"])
         stride = _stride(problem, "P"), _stride(problem, "Q")
+        if max(stride) > LARGEST_STRIDE:
+            raise InvalidInput(f"stride is {max(stride)}; AccelBench's rule is counted here up to {LARGEST_STRIDE}")
         return cls(groups, channels, results, (sizes["P"], sizes["Q"]), stride, (sizes["R"], sizes["S"]))
 
     @property
@@ -175,8 +177,6 @@ def _outputs(outputs: int, stride: int, side: int) -> Counter[int]:
     From the first input over the stride to the last one over it, both rounded down: where the stride does not divide
     the side, neighbours share an output, as they do in AccelBench.
     """
-    if stride > LARGEST_STRIDE:
-        raise InvalidInput(f"stride is {stride}; AccelBench's rule is counted here up to {LARGEST_STRIDE}")
     whole, rest = divmod(outputs * stride, side)
     period = stride // gcd(stride, side)  # of whole tiles, after which their first inputs are alike over the stride
     found: Counter[int] = Counter()

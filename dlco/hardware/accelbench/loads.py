@@ -64,14 +64,15 @@ def layer_loads(problem: Problem, after_image: bool, assumptions: Assumptions) -
         InvalidInput: the problem is no convolution over two axes, nor a product.
     """
     one = _product if is_product(problem) else _convolution
-    rows = [one(problem, batch, after_image, assumptions) for batch in options()["batch"]]
-    return Loads(*(torch.stack(column) for column in zip(*rows, strict=True)))
+    batches = sorted(options()["batch"], reverse=True)  # what is refused is so of the largest one
+    rows = {batch: one(problem, batch, after_image, assumptions) for batch in batches}
+    return Loads(*(torch.stack(column) for column in zip(*(rows[batch] for batch in options()["batch"]), strict=True)))
 
 
 Axis = tuple[tuple[int, int], ...]
 """Cubes of the tiles along an axis, and how many tiles in a row have as many."""
 
-MOST = 2**22  # steps of a layer that are followed one by one
+MOST = 2**19  # steps of a layer that are followed one by one
 
 
 def tiles_of(extents: tuple[int, int, int, int]) -> tuple[Axis, Axis, Axis, Axis]:
