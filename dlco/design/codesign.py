@@ -118,8 +118,7 @@ class FoundPair(Document):
     def value(self) -> float:
         """What the objective comes to: percent, the sum, or as `NetworkCost.objective` has it (s, pJ, W, mm2, ...)."""
         if self.weights is not None:
-            cost = self.cost
-            return self.weights.value(self.accuracy, cost.latency_s, cost.energy_j, cost.area_mm2)
+            return self.weights.of_pair(self.accuracy, self.cost)
         return self.accuracy if self.objective == ACCURACY else self.cost.objective(self.objective)
 
     @property

@@ -12,6 +12,7 @@ import torch
 from dlco.cost.cost import JOULES
 from dlco.design.budget import Budget
 from dlco.design.codec import Figure, check_figure
+from dlco.design.network_cost import NetworkCost
 from dlco.errors import InvalidInput
 
 SUM = "sum"
@@ -121,6 +122,10 @@ class WeightedSum:
             if getattr(self, name)
         )
         return (costs + self.accuracy * (1 - accuracy / 100)) / self.whole
+
+    def of_pair(self, accuracy: float, cost: NetworkCost) -> float:
+        """The sum of a network of that accuracy, percent, and that cost."""
+        return self.value(accuracy, cost.latency_s, cost.energy_j, cost.area_mm2)
 
     def __str__(self) -> str:
         """Its weights and what costs are divided by, such as "accuracy 0.5, energy 0.5 of 0.002 J"."""

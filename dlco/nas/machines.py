@@ -179,8 +179,7 @@ class AccelBenchMachines(Machines):
         return area_mm2(vectors, self.hardware.base.activation), found.pes * found.lanes * found.macs
 
     def _excess(self, index: Tensor, score: Score) -> Tensor:
-        area, macs = self._silicon(index)
-        return torch.zeros_like(area) + score.silicon_excess(area, macs)
+        return score.silicon_excess(*self._silicon(index))
 
 
 def machines_of(hardware: HardwareSpace | AccelBenchSpace) -> Machines:

@@ -179,8 +179,7 @@ class CoRequest:
     def value(self, candidate: Candidate) -> float:
         """The objective's figure: percent, the sum, or as `NetworkCost.objective` has it (s, pJ, W, mm2, ...)."""
         if self.weights:
-            cost = candidate.cost
-            return self.weights.value(candidate.accuracy, cost.latency_s, cost.energy_j, cost.area_mm2)
+            return self.weights.of_pair(candidate.accuracy, candidate.cost)
         return candidate.accuracy if self.by_accuracy else candidate.cost.objective(self.cost_objective)
 
     def with_pins(self, network: Any, machine: MachineIndex | None) -> "CoRequest":

@@ -87,8 +87,8 @@ class Score:
         return torch.zeros_like(machines.mac_pj) + self.silicon_excess(machines.area_mm2, machines.macs)
 
     def silicon_excess(self, area_mm2: torch.Tensor, macs: torch.Tensor) -> torch.Tensor:
-        """The same of areas and numbers of MAC units, `[...]`; a scalar where neither is limited."""
-        excess = torch.zeros((), dtype=area_mm2.dtype, device=area_mm2.device)
+        """The same of areas and numbers of MAC units, `[...]`."""
+        excess = torch.zeros_like(area_mm2)
         for used, limit in ((area_mm2, self.budget.area_mm2), (macs, self.budget.pe_count)):
             if limit is not None:
                 over = (used.clamp(min=LEAST) / limit).log()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from dlco.design.budget import Budget
+from dlco.design.network_cost import NetworkCost
 from dlco.design.weighted_sum import WeightedSum
 from dlco.nas.evaluator import Evaluator
 from dlco.nas.request import Candidate, CoRequest
@@ -46,16 +47,16 @@ class ConvexSum:
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[float]:
         """Of each candidate, lower is better."""
-        costs = [one.cost for one in candidates]
-        if self.sum is None and costs:
-            most = {name: max(getattr(cost, name) for cost in costs) for name in ("latency_s", "energy_j", "area_mm2")}
-            limits = {name: limit for name, limit in self.request.budget.limits.items() if name in most}
-            self.sum = WeightedSum(**WEIGHTS, of=Budget(**most | limits))
-        return [
-            self.sum.value(one.accuracy, cost.latency_s, cost.energy_j, cost.area_mm2)
-            for one, cost in zip(candidates, costs, strict=True)
-            if self.sum is not None
-        ]
+        if not candidates:
+            return []
+        if self.sum is None:
+            self.sum = WeightedSum(**WEIGHTS, of=self._largest([one.cost for one in candidates]))
+        return [self.sum.of_pair(one.accuracy, one.cost) for one in candidates]
+
+    def _largest(self, costs: Sequence[NetworkCost]) -> Budget:
+        """What costs are divided by: the limits, or else the largest of these."""
+        most = {name: max(getattr(cost, name) for cost in costs) for name in ("latency_s", "energy_j", "area_mm2")}
+        return Budget(**most | {name: limit for name, limit in self.request.budget.limits.items() if name in most})
 
 
 def _rounds(
