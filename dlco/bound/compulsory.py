@@ -54,7 +54,7 @@ def layer_floors(
     return [_floor(layer.problem, machines, space.base, free) for layer in layers]
 
 
-def problem_floor(problem: Problem, space: HardwareSpace, times: Mapping[str, int] | None = None) -> Floor:
+def problem_floor(problem: Problem, space: HardwareSpace, times: Mapping[str, float] | None = None) -> Floor:
     """The compulsory energy and cycles of one problem on the machines of a space.
 
     Args:
@@ -125,9 +125,9 @@ def _floor(
     machines: Machine,
     base: Architecture,
     free: Collection[str] = (),
-    times: Mapping[str, int] | None = None,
+    times: Mapping[str, float] | None = None,
 ) -> Floor:
-    words = {space.name: used_words(problem, space) for space in problem.dataspaces}
+    words: dict[str, float] = {space.name: used_words(problem, space) for space in problem.dataspaces}
     words |= {name: count * words[name] for name, count in (times or {}).items()}
     return Floor(_energy(problem, machines, base, words, free), _cycles(problem, machines, base, words))
 
@@ -137,10 +137,10 @@ def _is_dense(space: Dataspace) -> bool:
     return all(len(rank) == 1 and rank[0][1] == 1 for rank in space.projection)
 
 
-def _cycles(problem: Problem, machines: Machine, base: Architecture, words: Mapping[str, int]) -> float:
+def _cycles(problem: Problem, machines: Machine, base: Architecture, words: Mapping[str, float]) -> float:
     compute = problem.macs / float(machines.macs.max())
     outer = len(base.levels) - 1
-    reads = writes = 0
+    reads = writes = 0.0
     for space, kept in zip(problem.dataspaces, kept_levels(problem, base), strict=True):
         if outer not in kept:
             continue
@@ -157,7 +157,7 @@ def _cycles(problem: Problem, machines: Machine, base: Architecture, words: Mapp
 
 
 def _energy(
-    problem: Problem, machines: Machine, base: Architecture, words: Mapping[str, int], free: Collection[str]
+    problem: Problem, machines: Machine, base: Architecture, words: Mapping[str, float], free: Collection[str]
 ) -> float:
     energy = problem.macs * float(machines.mac_pj.min())
     may = {base.index(name) for name in free}
@@ -174,7 +174,7 @@ def _energy(
 
 
 def _walked(
-    problem: Problem, machines: Machine, base: Architecture, space: Dataspace, kept: Sequence[int], words: int
+    problem: Problem, machines: Machine, base: Architecture, space: Dataspace, kept: Sequence[int], words: float
 ) -> float:
     """PJ of the sure words of a dataspace that these levels keep, over networks."""
     if not bool((machines.reach_pj != 0).any()):
@@ -190,7 +190,7 @@ def _walked(
     return energy
 
 
-def _moved(problem: Problem, machines: Machine, space: Dataspace, kept: Sequence[int], words: int) -> float:
+def _moved(problem: Problem, machines: Machine, space: Dataspace, kept: Sequence[int], words: float) -> float:
     """PJ of the sure reads and writes of a dataspace that these levels keep."""
     least = {name: word.tolist() for name, word in _word_pj(machines).items()}
     inner, outer = kept[0], kept[-1]

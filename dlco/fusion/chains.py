@@ -42,7 +42,7 @@ class Part:
 
     Attributes:
         again: (dataspace, how often each of its words comes in at least), where it stands for parts of it.
-        layer: that it is a tile of; None where it is a layer itself.
+        layer: that it is a tile of, or a tile that is no smaller than any of its; None where it is a layer itself.
         cut: dimensions along which it is one of parts of any extent, or stands for them.
         work: MACs that it stands for over those of the problem.
     """
@@ -51,7 +51,7 @@ class Part:
     problem: Problem
     count: int
     residence: Residence
-    again: tuple[tuple[str, int], ...] = ()
+    again: tuple[tuple[str, float], ...] = ()
     layer: Problem | None = None
     cut: frozenset[str] = frozenset()
     work: float = 1.0
@@ -190,8 +190,8 @@ def uncut_chains(
     for level in memories:
         for first, last, chain in listed:
             if may_stay(chain.within, level, architecture, constraints):
-                weights = {space for spaces in chain.never_cut for space in spaces}
-                loadable = (space for space in weights if may_stay({space}, level, architecture, constraints))
+                operands = {s.name for p in chain.problems for s in p.dataspaces if not s.read_write}
+                loadable = (space for space in operands if may_stay({space}, level, architecture, constraints))
                 yield Uncut(first, last, chain, level, frozenset(loadable))
 
 
@@ -260,6 +260,14 @@ def _sides(architecture: Architecture) -> frozenset[int]:
 def _groups(chain: Chain, sides: Collection[int]) -> Iterator[list[Tiling]]:
     """Tilings of the same cuts, halo and weights, each group with all its sizes."""
     last = chain.problems[-1].sizes
+    for cut, halo, weights in manners_of(chain):
+        grids = [_sizes(last[dim], sides if len(cut) == 1 else None) for dim in cut]
+        yield [Tiling(tuple(zip(cut, sizes, strict=True)), halo, weights) for sizes in product(*grids)]
+
+
+def manners_of(chain: Chain) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """(cut, halo, weights) of tilings along one dimension or two that differ in more than size."""
+    last = chain.problems[-1].sizes
     whole = {dim: last[dim] for dim in chain.axes if last[dim] > 1}
     slides = {dim for dim, axis in chain.axes.items() if any(w.span > w.step for w in axis.windows)}
     cuts: list[tuple[str, ...]] = [(dim,) for dim in whole]
@@ -271,8 +279,7 @@ def _groups(chain: Chain, sides: Collection[int]) -> Iterator[list[Tiling]]:
             if halo == RECOMPUTED and cut != tuple(dim for dim in whole if dim in cut):
                 continue
             for weights in (STREAMED, RESIDENT):
-                grids = [_sizes(whole[dim], sides if len(cut) == 1 else None) for dim in cut]
-                yield [Tiling(tuple(zip(cut, sizes, strict=True)), halo, weights) for sizes in product(*grids)]
+                yield cut, halo, weights
 
 
 def _sizes(bound: int, sides: Collection[int] | None) -> list[int]:
@@ -353,21 +360,24 @@ class Floors:
 
     def _hull(self, part: Part) -> Hull:
         floor, problem = self.of(part), part.layer or part.problem
-        key = problem, part.residence.homes, part.again, part.cut
+        # of a layer's parts each word comes in so often for all MACs, those done again too; of one tile once
+        each = tuple((name, often / part.work) for name, often in part.again if often > part.work)
+        key = problem, part.residence.homes, each if problem == part.problem else (), part.cut
         if key not in self._inside:
             machine = Residence(part.residence.homes).machine(self.architecture)
             assert machine is not None
-            self._inside[key] = Inside(problem, machine, part.cut, part.again)
+            self._inside[key] = Inside(problem, machine, part.cut, key[2])
         inside = self._inside[key]
         if not inside.is_covered:
             return Hull(np.array([floor.energy]), np.array([floor.cycles]))
-        words = {space.name: used_words(part.problem, space) for space in part.problem.dataspaces}
+        times, spaces = dict(part.again), part.problem.dataspaces
+        words = {space.name: times.get(space.name, 1) * used_words(part.problem, space) for space in spaces}
         return inside.hull(part.problem.macs * part.work, words).cut(floor.energy, floor.cycles)
 
     @cached_property
-    def _known(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, int], ...]], Floor]:
+    def _known(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, float], ...]], Floor]:
         return {}
 
     @cached_property
-    def _inside(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, int], ...], frozenset[str]], Inside]:
+    def _inside(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, float], ...], frozenset[str]], Inside]:
         return {}

@@ -12,11 +12,13 @@ from itertools import product
 from dlco.errors import NotSupported
 from dlco.exact.optimal import NoMapping
 from dlco.fusion.chains import Fused, Part, Uncut
+from dlco.fusion.ranges import Ranged, ranges_of
 from dlco.fusion.retained import Residence, Taken
 from dlco.fusion.tensors import Tensor
 from dlco.hardware.architecture import Architecture
 from dlco.workload.graph import Network
 from dlco.workload.problem import Problem
+from dlco.workload.tiling import Tiled
 
 STATES = 4096  # of the choices between two steps, at most
 
@@ -33,7 +35,7 @@ class Move:
         before, after: the states.
         parts: what runs.
         held: what is retained whole meanwhile.
-        fused: where it is a chain in tiles; `uncut`: where it is one that is cut in any way.
+        fused: where it is a chain in tiles; `uncut`: where it is one that is cut in any way, or in ranges of sizes.
     """
 
     start: int
@@ -42,7 +44,7 @@ class Move:
     parts: tuple[Part, ...]
     held: State
     fused: Fused | None = None
-    uncut: Uncut | None = None
+    uncut: Uncut | Ranged | None = None
 
 
 class Course:
@@ -138,10 +140,35 @@ class Course:
         ways: list[Way] = []
         for before, held in self._chosen(one.first, one.last):
             homes, taken = self._held(one.first, one.last, held)
-            room = self.architecture.level(one.level).usable_capacity - dict(taken).get(one.level, 0)
-            if room >= 1 and self._has_room(taken) and (parts := one.parts(homes, room)):
+            if self._has_room(taken) and (parts := one.parts(homes, self._room(one, taken))):
                 ways.append((one.first, before, held, parts, None))
         return ways
+
+    def _room(self, one: Uncut | Ranged, taken: Taken) -> float:
+        """Words of the chain's memory beside what is retained."""
+        return self.architecture.level(one.level).usable_capacity - dict(taken).get(one.level, 0)
+
+    def split(self, move: Move) -> list[Move]:
+        """Put moves of fewer tilings in place of one of many: those of a single one are listed with `moves`."""
+        one = move.uncut
+        assert one is not None
+        homes, taken = self._held(one.first, one.last, move.held)
+        some, single = list[Move](), list[Move]()
+        for wide in ranges_of(one) if isinstance(one, Uncut) else one.halves():
+            part = wide.trimmed(homes, self._room(one, taken))
+            if part is None:
+                continue
+            if part.tiling is None:
+                some.append(replace(move, parts=part.parts(homes), uncut=part))
+            elif (fused := Fused(one.first, one.last, Tiled(part.chain, part.tiling), one.level)) not in self.fused:
+                parts = fused.parts(homes, taken)
+                if all(self._has_room(run.residence.taken) for run in parts):
+                    single.append(replace(move, parts=parts, fused=fused, uncut=None))
+        beyond = self.beyond[one.last]
+        at = next(i for i, other in enumerate(beyond) if other is move)
+        beyond[at : at + 1] = some
+        self.moves[one.last] += single
+        return [*some, *single]
 
     def _has_room(self, taken: Taken) -> bool:
         return all(words < self.architecture.level(name).usable_capacity for name, words in taken)

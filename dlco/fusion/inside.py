@@ -48,7 +48,7 @@ class Inside:
     problem: Problem
     machine: Architecture
     cut: frozenset[str] = frozenset()
-    again: tuple[tuple[str, int], ...] = ()
+    again: tuple[tuple[str, float], ...] = ()
 
     @property
     def is_covered(self) -> bool:
@@ -66,13 +66,10 @@ class Inside:
         out = tuple(fixed.bypassed_of(level.name, names) for level in self.machine.levels)
         return LayerTables(_small(self.problem, self.cut), self.machine, chosen=out)
 
-    def hull(self, macs: float, words: Mapping[str, int]) -> Hull:
+    def hull(self, macs: float, words: Mapping[str, float]) -> Hull:
         """PJ and cycles of parts with so many MACs that bring in so many words of every dataspace, all together."""
-        tables, times = self.tables, dict(self.again)
-        names = [space.name for space in tables.spaces]
-        moved = sum(
-            tables.shared_pj[t] * words[name] * times.get(name, 1) for t, name in enumerate(names) if tables.filled[t]
-        )
+        tables = self.tables
+        moved = sum(tables.shared_pj[t] * words[s.name] for t, s in enumerate(tables.spaces) if tables.filled[t])
         return Hull(self.each.energy * macs + moved, self.each.cycles * macs)
 
     @cached_property
@@ -267,6 +264,11 @@ def _ranged(most: int) -> Iterator[tuple[int, int]]:
         last = first if first <= FINE else min(most, ceil(first * RATIO))
         yield first, last
         first = last + 1
+
+
+def rounded_up(extent: int, most: int) -> int:
+    """The last extent of its range, of those up to the most."""
+    return next(last for _, last in _ranged(most) if last >= extent)
 
 
 def _together(tiles: Tiles) -> list[tuple[int, ...]]:

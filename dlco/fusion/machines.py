@@ -2,11 +2,13 @@
 
 The boxes of one search cover the space. Each has a bound, the least objective of what fused designs need on its most
 optimistic machine (`dlco.fusion.floor`). The box of the least bound is cut in two, again and again: it says what no
-design goes below. A machine that was searched has a bound of its own.
+design goes below. A small one is looked at closely before: its most optimistic machine is given the exact fronts of
+steps by themselves, and ranges of tilings. A machine that was searched has a bound of its own.
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from functools import partial
+from heapq import heappop, heappush, heapreplace
 from itertools import count
 from math import inf
 
@@ -17,8 +19,11 @@ from dlco.bound.region import TotalLimits
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
 from dlco.exact.layer_front import least_of
+from dlco.exact.optimal import NoMapping
 from dlco.exact.sums import Goal
 from dlco.fusion.floor import FusedFloor
+from dlco.fusion.plan import best_plan
+from dlco.fusion.retained import Fronts
 from dlco.fusion.tensors import shared_memories
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.box import Box, Boxes
@@ -26,6 +31,8 @@ from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace
 from dlco.workload.graph import Network
 
+CLOSE, COST = 256, 5  # machines of a box that is looked at closely, at most; boxes bounded for the cost of that
+SPLITS = 50  # of ranges of tilings then
 RISE = 1e-4  # relative: what a half is worth at least whose bound does not seem to rise
 
 
@@ -38,11 +45,12 @@ class FusedMachines:
         objective: latency, energy or EDP.
         budget: limits; none on single layers.
         constraints: on mappings, beside the machines'.
+        batches: of the search of a front at most, as of `Fronts`.
 
     Attributes:
         goal: what is asked of the network's totals.
         boxes: of the space; `floor`: what designs need on one.
-        looked: boxes bounded so far.
+        looked: boxes bounded so far; `closely`: those of them that were looked at closely.
         done: what no machine goes below of those that cannot be cut any further.
     """
 
@@ -53,13 +61,15 @@ class FusedMachines:
         objective: Objective,
         budget: Budget,
         constraints: Constraints | None = None,
+        batches: int | None = None,
     ) -> None:
-        self.network, self.space = network, space
+        self.network, self.space, self.constraints, self.batches = network, space, constraints, batches
         self.goal = Goal(objective, TotalLimits.of(budget, space.base.cycle_s))
         self.boxes = Boxes(space, budget.area_mm2 or inf, budget.pe_count or inf)
         self.floor = FusedFloor(network, constraints)
         self.known: dict[tuple[int, ...], float] = {}
         self.tickets, self.looked, self.done = count(), 0, inf
+        self.closely: set[Box] = set()
         self.queue: list[tuple[float, int, Box]] = []
         if self.boxes.whole is not None:
             self.queue.append((0.0, next(self.tickets), self.boxes.whole))
@@ -81,18 +91,52 @@ class FusedMachines:
             boxes: how many to bound at most, or one more.
             tick: told the share done; what it raises ends the search, and the bound holds.
         """
-        end = self.looked + boxes
-        while self.queue and self.looked < end and self.lower < min(best, self.done):
-            tick(1 - (end - self.looked) / boxes)
+        begin = self._spent
+        while self.queue and self._spent - begin < boxes and self.lower < min(best, self.done):
+            share = (self._spent - begin) / boxes
+            tick(share)
             value, _, box = self.queue[0]
+            if box.size <= CLOSE and box not in self.closely:
+                self.closely.add(box)
+                known = self.known.get(box.low, 0.0) if box.is_point else 0.0
+                close = max(value or self._value(box), known or self._closely(box, partial(tick, share)))
+                heapreplace(self.queue, (close, next(self.tickets), box))
+                continue
             if box.is_point:
                 heappop(self.queue)
-                self.done = min(self.done, max(value or self._value(box), self.known.get(box.low, 0.0)))
+                self.done = min(self.done, value)
                 continue
             halves = self._halves(box, value)  # the box is replaced once its halves are known
             heappop(self.queue)
             for half, bound in halves:
                 heappush(self.queue, (bound, next(self.tickets), half))
+
+    @property
+    def _spent(self) -> int:
+        return self.looked + (COST - 1) * len(self.closely)
+
+    def _closely(self, box: Box, tick: Callable[[], None]) -> float:
+        """The same as `_value`, looked at closely; 0 where nothing is found within the limits."""
+        machine, memories = self.boxes.optimistic(box), self._memories(box)
+        try:
+            plan = best_plan(
+                self.network,
+                machine,
+                self.goal.objective,
+                self.goal.limits,
+                self.constraints,
+                fronts=Fronts(machine, self.constraints, self.batches),
+                memories=memories,
+                beyond=self.floor.uncut(machine, memories),
+                searches=0,
+                splits=SPLITS,
+                report=lambda share: tick(),
+            )
+            lower = plan.lower if plan else 0.0
+        except NoMapping:  # nor does anything fit its machines
+            lower = inf
+        self.looked += 1
+        return lower
 
     def _value(self, box: Box) -> float:
         """What no design on a box's machines goes below; infinite where none keeps the limits."""

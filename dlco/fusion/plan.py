@@ -11,24 +11,23 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from dlco.bound.region import TotalLimits
-from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
-from dlco.exact.layer_front import LayerFront, least_of
-from dlco.exact.optimal import OptimalFront
-from dlco.exact.sums import Goal, Hull
-from dlco.fusion.chains import Floors, Fused, Part, Uncut
+from dlco.exact.layer_front import least_of
+from dlco.exact.sums import Goal
+from dlco.fusion.chains import Fused, Part, Uncut
+from dlco.fusion.costs import MoveCosts
 from dlco.fusion.course import Course, Move
 from dlco.fusion.retained import Fronts, Residence
-from dlco.fusion.sums import Found, Points, best_way, corners, hull_of_ways
+from dlco.fusion.sums import Found, Points, best_way, hull_of_ways
 from dlco.fusion.tensors import Tensor, tensors_of
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping
 from dlco.workload.graph import Network
-from dlco.workload.problem import Problem
 
-KINDS = ("front", "guess", "floor")
+DEEP = 8  # splits of ranges of tilings, one after the other within a chain
+PATIENCE, RISE = 400, 1e-3  # limited splits end where so many raise the bound by less than this share
 SAME = 1e-9  # relative: what is no better than that is no better
 
 
@@ -62,7 +61,7 @@ class Plan:
         proved: whether no choice is better.
         evaluated: mappings evaluated to find it.
         whole: whether no choice of results that stay whole is better, as is proved.
-        untried: chains in tiles of which it is not known what they cost in full.
+        tilings: of chains that were looked at each by itself; `tried`: those of which all fronts are known.
     """
 
     energy_pj: float
@@ -73,7 +72,8 @@ class Plan:
     proved: bool
     evaluated: int
     whole: bool = False
-    untried: int = 0
+    tilings: int = 0
+    tried: int = 0
 
     @property
     def mappings(self) -> tuple[Mapping, ...]:
@@ -94,10 +94,11 @@ def best_plan(
     constraints: Constraints | None = None,
     *,
     fronts: Fronts | None = None,
-    retain: bool = True,
+    memories: Sequence[str] | None = None,
     fused: Sequence[Fused] = (),
     beyond: Sequence[Uncut] = (),
     searches: int | None = None,
+    splits: int | None = None,
     report: Callable[[float], None] = lambda share: None,
     improved: Callable[[Plan], None] = lambda plan: None,
 ) -> Plan | None:
@@ -111,10 +112,12 @@ def best_plan(
             searched, though these need less power: within such a limit nothing is proved but the bound.
         constraints: on mappings, beside the machine's.
         fronts: known fronts on the same machine under the same constraints, which grow.
-        retain: whether anything may stay on the chip whole.
+        memories: where results may stay whole; by default all that are shared.
         fused: chains that may be executed in tiles, as `candidates_of` lists them.
-        beyond: chains whose every other tiling the bound is to hold for too; then the plan is seldom proved.
-        searches: of fronts of their tiles at most; without end where it is None.
+        beyond: chains that may be cut in any other way too, for which the bound is to hold.
+        searches: of fronts of tiles at most; without end where it is None.
+        splits: of ranges of sizes of tiles at most, as long as they raise the bound; without end where it is None.
+            With neither limit no way of cutting these chains is better than the plan.
         report: told the share of the work that is done, about.
         improved: told every better plan on the way; what that one claims is not proved.
 
@@ -137,7 +140,7 @@ def best_plan(
     if not network.graph.steps:
         raise InvalidInput(f"network {network.name!r} has no graph: it is not known which layer reads whose result")
     fronts = fronts or Fronts(architecture, constraints)
-    tensors = tensors_of(network, architecture, constraints) if retain else ()
+    tensors = tensors_of(network, architecture, constraints, memories)
     course = Course(
         network,
         architecture,
@@ -148,12 +151,14 @@ def best_plan(
     )
     steps = len(network.graph.steps)
     for step in range(steps):
-        report((0.5 if fused else 1.0) * step / steps)
+        report((0.5 if fused or beyond else 1.0) * step / steps)
         course.advance()
     course.prune()
     search = _Search(course, fronts, goal, limits, improved)
-    if fused:
-        search.refine(searches, lambda share: report(0.5 + 0.5 * share))
+    if fused or beyond:
+        most = [inf if n is None else n for n in (searches, splits)]
+        search.refine(most[0], most[1], lambda share: report(0.5 + 0.5 * share))
+    search.prove()
     return search.plan
 
 
@@ -174,142 +179,110 @@ class _Search:
     ) -> None:
         self.course, self.fronts, self.objective, self.limits = course, fronts, objective, limits
         self.improved = improved
-        self.floors = Floors(fronts.architecture)
-        self.points: dict[tuple[int, str], Points | None] = {}
-        self.looked_at: set[int] = set()  # moves whose tiles are bounded each by its own extents
         self.moves = [move for some in course.moves for move in some]
-        self.users: dict[tuple[Problem, Residence], list[int]] = {}
-        for move in self.moves:
-            for part in move.parts:
-                self.users.setdefault((part.problem, part.residence), []).append(id(move))
-        self.ratios = [self._ratio(step) for step in range(len(course.moves))]
+        alone = [next(move for move in some if move.fused is None) for some in course.moves]
+        self.costs = MoveCosts(fronts, limits, alone)
+        self.costs.enlist(self.moves)
         self.plan: Plan | None = None
         self._better()
-        self._prove()
 
-    def refine(self, searches: int | None, report: Callable[[float], None]) -> None:
-        """Search fronts of tiles where the best way under estimates, then under bounds, needs them."""
-        before = self.fronts.searched
-        most = inf if searches is None else searches
+    def refine(self, searches: float, splits: float, report: Callable[[float], None]) -> None:
+        """Search fronts of tiles where the best way under estimates, then under bounds, needs them.
 
-        def share() -> float:
-            return (self.fronts.searched - before) / most if most < inf else 0.0
+        Then the best way under bounds that hold for all tilings is raised: those of a chain are split by their sizes.
+        """
+        before, split = self.fronts.searched, 0
 
-        for kind in KINDS[1:]:
-            while self.fronts.searched - before < most:
-                report(share())
-                ahead = self._best(kind)
-                if ahead is None or (self.plan and self._rank(ahead) >= self._rank(self.plan) * (1 - SAME)):
-                    break
-                open_moves = [move for move, _ in ahead.way if not self._is_tried(move)]
-                if not open_moves:
-                    break
-                if blurred := [move for move in open_moves if id(move) not in self.looked_at]:
-                    for move in blurred:
-                        self.looked_at.add(id(move))
-                        self._forget(id(move))
-                    continue
-                for move in open_moves:  # under guesses those begun are finished: others may always promise more
-                    parts = len(move.parts) if kind == "guess" else 1
-                    for _ in range(parts):
-                        if self.fronts.searched - before < most:
-                            self._search_one(move)
-                            report(share())
-                if any(map(self._is_tried, open_moves)):
-                    self._better()
-        self._prove()
+        def may_search() -> bool:
+            return self.fronts.searched - before < searches
 
-    def _search_one(self, move: Move) -> None:
-        """Search the front of the part of a move that takes most of those not known."""
-        unknown = [part for part in move.parts if not self._is_known(part)]
-        if not unknown:  # another move had the same part
+        def tell() -> None:
+            shares = [
+                (self.fronts.searched - before) / searches if searches else 1.0,
+                split / splits if splits else 1.0,
+            ]
+            report(sum(shares) / 2)
+
+        for kind in ("guess", "floor"):
+            while may_search() and (ahead := self._ahead(kind, self.course.moves)):
+                tell()
+                self._search_some([move for move, _ in ahead.way], kind, may_search)
+        mark, known = 0, 0.0
+        while ahead := self._ahead("floor", self.course.every):
+            tell()
+            if splits < inf and split >= mark + PATIENCE:
+                splits = split if self._rank(ahead) < known * (1 + RISE) else splits
+                mark, known = split, self._rank(ahead)
+            if split < splits and (whole := [move for move, _ in ahead.way if move.uncut]):
+                for move in whole:
+                    split += self._split(move)
+            elif may_search() and not all(self.costs.is_tried(move) for move, _ in ahead.way if not move.uncut):
+                self._search_some([move for move, _ in ahead.way if not move.uncut], "floor", may_search)
+            else:
+                break
+
+    def _ahead(self, kind: str, moves: Sequence[Sequence[Move]]) -> Found | None:
+        """The best way under estimates or bounds, where it is better than the plan."""
+        found = self._best(kind, moves)
+        if found is None or (self.plan and self._rank(found) >= self._rank(self.plan) * (1 - SAME)):
+            return None
+        return found
+
+    def _search_some(self, way: Sequence[Move], kind: str, go_on: Callable[[], bool]) -> None:
+        """Know more of moves that are not known: first what tiles of theirs need at least, then fronts."""
+        moves = [move for move in way if not self.costs.is_tried(move)]
+        if blurred := [move for move in moves if id(move) not in self.costs.looked_at]:
+            self.costs.look_at(blurred)
             return
-        part = max(unknown, key=lambda one: one.count * self.floors.of(one).energy)
-        self.fronts.of(part.problem, part.residence)
-        for move_id in self.users[part.problem, part.residence]:
-            self._forget(move_id)
+        for move in moves:  # under guesses those begun are finished: others may always promise more
+            for _ in range(len(move.parts) if kind == "guess" else 1):
+                if go_on():
+                    self.costs.search_one(move)
+        if any(map(self.costs.is_tried, moves)):
+            self._better()
 
-    def _forget(self, move_id: int) -> None:
-        """Work out anew what a move may cost."""
-        for kind in KINDS:
-            self.points.pop((move_id, kind), None)
+    def _split(self, move: Move) -> int:
+        """Put tilings of fewer sizes in place of some, where they may cost least; returns how often."""
+        open_moves, splits = [move], 0
+        while open_moves and splits < DEEP:
+            least = min(open_moves, key=self._price)
+            if not least.uncut:
+                break
+            open_moves.remove(least)
+            some = self.course.split(least)
+            self.costs.forget(least)
+            single = [one for one in some if one.fused]
+            self.moves += single
+            self.costs.enlist(single)
+            self.costs.look_at(single)
+            open_moves, splits = [*open_moves, *some], splits + 1
+        return splits
+
+    def _price(self, move: Move) -> float:
+        """About the share of the plan's objective that a move takes at least."""
+        points = self.costs.of(move, "floor")
+        if points is None or self.plan is None:
+            return inf
+        of_energy, of_cycles, _ = self.objective.powers
+        shares = of_energy * points.energy / self.plan.energy_pj + of_cycles * points.cycles / self.plan.cycles
+        return float(shares.min())
 
     def _rank(self, found: "Found | Plan") -> float:
         return least_of(self.objective, found.energy_pj, found.cycles)
 
-    def _is_known(self, part: Part) -> bool:
-        return self.fronts.is_known(part.problem, part.residence)
-
-    def _is_tried(self, move: Move) -> bool:
-        """Whether the fronts of all its parts are known."""
-        return all(map(self._is_known, move.parts))
-
-    def _is_sure(self, part: Part) -> bool:
-        """Whether all is known of a part."""
-        return self._is_known(part) and ((front := self._front(part)) is None or front.proved)
-
-    def _front(self, part: Part) -> OptimalFront | None:
-        return self.fronts.of(part.problem, part.residence)
-
-    def _ratio(self, step: int) -> tuple[float, float]:
-        """How much more energy and cycles the best mappings of a step by itself need than is compulsory."""
-        part = next(move for move in self.course.moves[step] if move.fused is None).parts[0]
-        front, least = self._front(part), self.floors.hull([replace(part, count=1)])
-        assert front is not None
-        energy, cycles = front.front.energy_pj.min().item(), front.front.cycles.min().item()
-        return energy / least.energy[-1] if least.energy[-1] else 1.0, cycles / least.cycles[0]
-
-    def _best(self, kind: str) -> Found | None:
-        return best_way(self.course.moves, lambda move: self._points(move, kind), self.objective, self.limits)
-
-    def _points(self, move: Move, kind: str) -> Points | None:
-        """What a move may cost: "front" only where it is known, "floor" at least, "guess" about."""
-        key = id(move), kind
-        if key not in self.points:
-            self.points[key] = self._found(move, kind)
-        return self.points[key]
-
-    def _found(self, move: Move, kind: str) -> Points | None:
-        rows, unknown = [], []
-        for part in move.parts:
-            if self._is_known(part):
-                front = self._front(part)
-                if front is None:
-                    return None
-                some: LayerFront = front.floor if kind == "floor" else front.front
-                rows.append((some.energy_pj * part.count, some.cycles * part.count))
-            elif kind == "front":
-                return None
-            else:
-                least = self.floors.hull([part.alone() if id(move) in self.looked_at else part])
-                energy, cycles = self.ratios[part.step] if kind == "guess" else (1.0, 1.0)
-                unknown.append(Hull(least.energy * energy, least.cycles * cycles))
-        if unknown:
-            rest = self._corners(Hull.total(unknown))
-            rows.append((rest.energy, rest.cycles))
-        return Points.total(rows, corners if self.limits == TotalLimits() else unbeaten)
-
-    def _corners(self, hull: Hull) -> Points:
-        """Points of which some sum has no more of the objective than any that a hull bounds.
-
-        Without limits its corners, as objectives are quasi-concave; within limits what is the least of both.
-        """
-        return Points.of(hull) if self.limits == TotalLimits() else Points.one(hull.energy[-1], hull.cycles[0])
-
-    def _compulsory(self, move: Move) -> Points:
-        """What a move needs at least, whatever is known of its parts: those of a chain that is cut in any way."""
-        return self._corners(self.floors.hull(move.parts))
+    def _best(self, kind: str, moves: Sequence[Sequence[Move]]) -> Found | None:
+        return best_way(moves, lambda move: self.costs.of(move, kind), self.objective, self.limits)
 
     def _better(self) -> None:
         """Take the best way through moves whose fronts are known."""
-        found = self._best("front")
+        found = self._best("front", self.course.moves)
         if found is None or (self.plan and self._rank(found) >= self._rank(self.plan)):
             return
         stretches = []
         for move, picks in found.way:
             mappings = []
             for part, at in zip(move.parts, picks, strict=True):
-                front = self._front(part)
+                front = self.costs.front(part)
                 assert front is not None
                 mappings.append(front.front.mappings[at])
             last = move.fused.last if move.fused else move.start
@@ -325,17 +298,16 @@ class _Search:
         )
         self.improved(self.plan)
 
-    def _prove(self) -> None:
+    def prove(self) -> None:
         """Say of the plan what no choice goes below."""
         if self.plan is None:
             return
-        known = all(self._is_sure(part) for move in self.moves if move.fused is None for part in move.parts)
+        known = all(self.costs.is_sure(part) for move in self.moves if move.fused is None for part in move.parts)
         whole = known and self.limits.power == inf
-        sure = whole and not any(self.course.beyond) and all(self._is_sure(p) for m in self.moves for p in m.parts)
-        uncut = {id(move): self._compulsory(move) for some in self.course.beyond for move in some}
-        least = self._least(self.course.every, lambda move: uncut.get(id(move)) or self._points(move, "floor"))
+        sure = whole and not any(self.course.beyond) and all(self.costs.is_sure(p) for m in self.moves for p in m.parts)
+        least = self._least(self.course.every, lambda move: self.costs.of(move, "floor"))
         lower = min(least, self._rank(self.plan))
-        untried = {id(move.fused) for move in self.moves if move.fused and not self._is_tried(move)}
+        tilings = {id(move.fused): self.costs.is_tried(move) for move in self.moves if move.fused}
         proved = sure or lower >= self._rank(self.plan) * (1 - SAME)
         self.plan = replace(
             self.plan,
@@ -343,7 +315,8 @@ class _Search:
             proved=proved,
             evaluated=self.fronts.evaluated,
             whole=whole,
-            untried=0 if proved else len(untried),
+            tilings=len(tilings),
+            tried=sum(tilings.values()),
         )
 
     def _least(self, moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None]) -> float:

@@ -59,7 +59,9 @@ class MachineChoice:
     def __init__(self, network: Network, request: Request, effort: SolveEffort, state: State) -> None:
         self.network, self.request, self.effort, self.state = network, request, effort, state
         self.space, self.objective = request.hardware, request.objective
-        self.machines = FusedMachines(network, self.space, self.objective, request.budget, request.constraints)
+        self.machines = FusedMachines(
+            network, self.space, self.objective, request.budget, request.constraints, effort.batches
+        )
         self.outlook = Outlook(network, self.machines.goal, request.constraints)
         self.glances: dict[Index, Glance | None] = {}
         self.best: PlanSearch | None = None
@@ -115,8 +117,8 @@ class MachineChoice:
         """What the bound rests on, in words."""
         return (
             f"the bound holds for all tilings of chains on all {self.space.size:,} machines, "
-            f"{self.machines.looked:,} boxes of which were bounded; {len(self.searched):,} machines were searched for "
-            "plans"
+            f"{self.machines.looked:,} boxes of which were bounded, {len(self.machines.closely):,} of these with exact "
+            f"fronts; {len(self.searched):,} machines were searched for plans"
         )
 
     def machine_at(self, index: Index) -> Architecture:

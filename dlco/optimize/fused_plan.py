@@ -11,6 +11,8 @@ from dlco.optimize.request import Request
 from dlco.optimize.state import State
 from dlco.workload.graph import Network
 
+SPLITS = 20  # of ranges of sizes of tiles to each front of tiles that is searched
+
 
 class PlanSearch:
     """Layer by layer first, then with all that may stay on the chip.
@@ -42,10 +44,11 @@ class PlanSearch:
                 break
         assert self.plan is not None
         if candidates.listed:
-            searched = len(candidates.chosen) - self.plan.untried
             self.looked_at = "no choice of results that stay whole is better; " if self.plan.whole else ""
-            self.looked_at += f"the bound holds for all tilings of chains; of {candidates.listed:,} that fit, "
-            self.looked_at += f"{len(candidates.chosen):,} were looked at and {searched:,} searched in full"
+            self.looked_at += "the bound holds for all tilings of chains along one dimension or two; "
+            self.looked_at += (
+                f"{self.plan.tilings:,} were looked at by themselves and {self.plan.tried:,} searched in full"
+            )
 
     def _best(
         self, within: TotalLimits, unit: float | None, begin: float, end: float, stays: Candidates | None = None
@@ -66,10 +69,11 @@ class PlanSearch:
             within,
             self.request.constraints,
             fronts=self.fronts,
-            retain=stays is not None,
+            memories=None if stays else (),
             fused=stays.chosen if stays else (),
             beyond=stays.chains if stays else (),
             searches=self.effort.tiles,
+            splits=SPLITS * self.effort.tiles,
             report=self.state.reports("search", begin, end),
             improved=improved,
         )
