@@ -35,6 +35,7 @@ from dlco.hardware.technology import (
     MemoryCurves,
     Technology,
 )
+from dlco.hardware.widths import at_word_bits
 from dlco.hardware.wires import Wires
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "Tie",
     "Wires",
     "accelbench_space",
+    "at_word_bits",
     "dpu_alu_like",
     "dpu_like",
     "eyeriss_chip",

@@ -36,6 +36,7 @@ QUANTITIES = ("read_pj", "write_pj", "leak_pj", "area_um2")
 ZERO = Posynomial(())
 # Ranges of the estimates: SRAM bits and bits an access, register-file words; `Technology.power_law` fits over them.
 SRAM_BITS, SRAM_WIDTH_BITS, REGFILE_WORDS = (2.0**13, 2.0**24), (16.0, 256.0), (1.0, 512.0)
+MAC_BITS = (4, 32)  # of operands
 REGFILE_BLOCK = (1.0, 16.0)  # any range will do: the energy is exactly proportional to the block
 
 
@@ -90,6 +91,15 @@ class MemoryCurves:
         unit = word_bits if self.in_bits else 1
         curve: Posynomial = getattr(self, quantity)
         return curve.rescaled(unit, unit)
+
+    def by_bits(self, word_bits: int) -> "MemoryCurves":
+        """The same curves for words of any width: a bit costs what it costs in words of so many bits."""
+        if self.in_bits:
+            return self
+        read, write, leak, area = (
+            self.curve(quantity, word_bits).rescaled(1 / word_bits, 1 / word_bits) for quantity in QUANTITIES
+        )
+        return MemoryCurves(read, write, leak, area, in_bits=True)
 
     def cost(self, capacity_words: Size, word_bits: int, block_size: Size) -> MemoryCost:
         """Cost of a memory; arguments and result as in `Technology.sram`."""
@@ -168,7 +178,7 @@ class Technology:
         """
         if kind == "DRAM":
             return self.dram(word_bits, block_size)
-        return self._curves(kind).cost(capacity_words, word_bits, block_size)
+        return self.curves(kind).cost(capacity_words, word_bits, block_size)
 
     def curve(self, kind: str, quantity: str, word_bits: int = 16) -> Posynomial:
         """The exact curve that `memory` evaluates, a posynomial of (capacity in words, block size in words).
@@ -186,7 +196,7 @@ class Technology:
         _check_quantity(quantity)
         if kind == "DRAM":
             return self._dram_curve(word_bits) if quantity in ("read_pj", "write_pj") else ZERO
-        return self._curves(kind).curve(quantity, word_bits)
+        return self.curves(kind).curve(quantity, word_bits)
 
     def power_law(
         self,
@@ -218,7 +228,8 @@ class Technology:
             block_size = block_size or (SRAM_WIDTH_BITS[0] / word_bits, SRAM_WIDTH_BITS[1] / word_bits)
         return curve.power_law(*size_grid(capacity or REGFILE_WORDS, block_size or REGFILE_BLOCK))
 
-    def _curves(self, kind: str) -> MemoryCurves:
+    def curves(self, kind: str) -> MemoryCurves:
+        """Those of an on-chip memory, "regfile" or "SRAM"; `InvalidInput` for another kind."""
         if kind == "SRAM":
             return self.sram_curves
         if kind == "regfile":
