@@ -152,6 +152,10 @@ class Journal:
         else:
             self._names.add(name)
 
+    def chapter(self, title: str) -> "Journal":
+        """A journal of a run within this one: its parts are kept here, under names that begin with the title."""
+        return _Chapter(self, title)
+
     def close(self) -> None:
         """Let go of the file."""
         self._file.close()
@@ -182,6 +186,25 @@ class Journal:
             )
             self._said = True
             self._file.execute("PRAGMA busy_timeout = 0")  # the next parts do not wait
+
+
+class _Chapter(Journal):
+    """The parts of another journal whose names begin with a title."""
+
+    def __init__(self, book: Journal, title: str) -> None:
+        self._book, self._title = book, title
+
+    def has(self, name: str) -> bool:
+        return self._book.has(f"{self._title}: {name}")
+
+    def recall(self, name: str, read: Callable[[Any], Part] = lambda content: content) -> Part | None:
+        return self._book.recall(f"{self._title}: {name}", read)
+
+    def record(self, name: str, content: Any) -> None:
+        self._book.record(f"{self._title}: {name}", content)
+
+    def close(self) -> None:
+        """Nothing: the file is the other's."""
 
 
 _SELECT = "SELECT content, digest FROM parts WHERE name = ?"

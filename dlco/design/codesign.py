@@ -24,6 +24,9 @@ STATUSES = {
     "infeasible": "no pair that keeps every limit was found; this is the one nearest to them",
 }
 
+POINT = 0.1
+"""A point of accuracy that is missing weighs as much as a limit broken by so much, in logs."""
+
 
 def check_accuracy(field: str, value: object) -> None:
     """Raise `InvalidInput`, naming the field, unless it is an accuracy; a predictor's may be any number."""

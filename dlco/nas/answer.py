@@ -16,15 +16,23 @@ from dlco.nas.request import Candidate, CoRequest
 from dlco.optimize.finish import Costed
 
 
+class NoPair(InvalidInput):
+    """A search has no pair to answer with: none that it evaluated has mappings."""
+
+
+class Stopped(NoPair):
+    """It was stopped before the first pair."""
+
+
 def as_found(evaluator: Evaluator, best: Candidate, seed: int, keep: str = STATED) -> Solution:
     """A pair with the mappings that its evaluation chose, among those of what levels keep (`RunOptions.keep`).
 
     Raises:
-        InvalidInput: it has none.
+        NoPair: it has none.
     """
     request, machine = evaluator.request, best.pair.machine
     if best.merit == inf:
-        raise InvalidInput(
+        raise NoPair(
             f"no mapping was found that meets the constraints and fits the machine, of {evaluator.evaluations} pairs"
         )
     layers = evaluator.layers(best.pair.network)

@@ -3,7 +3,7 @@
 import logging
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Unpack, overload
 
 import torch
@@ -19,10 +19,11 @@ from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import HardwareSpace, as_space
 from dlco.interrupts import Interrupts, held
+from dlco.journal import Journal
 from dlco.mapping.constraints import check_constraints, stated
 from dlco.mapping.kept import FREE
 from dlco.nas.accelbench import as_accelerators, refuse_mapping, search_accelerators
-from dlco.nas.answer import as_found, asked_again, better, front_of, point_of, without_constraints
+from dlco.nas.answer import Stopped, as_found, asked_again, better, front_of, point_of, without_constraints
 from dlco.nas.checkpoint import identity
 from dlco.nas.evaluator import Evaluator, Exhausted
 from dlco.nas.exact_costs import ExactCosts, Wanted
@@ -138,24 +139,14 @@ def cosearch(
         Infeasible: the oracle knows of no network that is so accurate.
     """
     given = CoOptions(**options)
-    given.refuse_fused("cosearch")
-    check_seed(seed)
-    check_flag("bound", bound)
-    if evaluations is not None:
-        check_positive_int("evaluations", evaluations)
+    check_run(given, seed, bound, evaluations)
     mapped = not isinstance(hardware, AccelBench | AccelBenchSpace)
-    if method is None:
-        method = "local-search" if not mapped else "relaxed" if isinstance(space, FactoredSpace) else "surrogate"
-    find_method(method)
-
-    def ask(hardware: HardwareSpace | AccelBenchSpace) -> CoRequest:
-        limits = Budget() if budget is None else budget
-        pins: Any = given.network, given.machine  # checked there
-        return CoRequest(space, oracle, hardware, objective, limits, least_accuracy, *pins)
-
+    method = method_for(space, method, mapped=mapped)
+    limits = Budget() if budget is None else budget
+    pins: Any = given.network, given.machine  # checked there
     if isinstance(hardware, AccelBench | AccelBenchSpace):
         refuse_mapping(given, bound=bound, effort=effort)
-        request = ask(as_accelerators(hardware))
+        request = CoRequest(space, oracle, as_accelerators(hardware), objective, limits, least_accuracy, *pins)
 
         def search(request: CoRequest, evaluator: Evaluator) -> None:
             _check_reach(evaluator)
@@ -170,91 +161,156 @@ def cosearch(
             seed=seed,
             progress=progress,
         )
-    machines = as_space(hardware)
-    request = _constrained(ask(machines), given.constraints)
-    if bound and request.weights:
-        raise InvalidInput("bound is True, and no bound of a weighted sum is proved; allowed: False")
-    effort = FINAL if effort is None else check_effort(effort, SolveEffort)
-    costs = _checked_costs(request, given, seed)
-    started = time.perf_counter()
-    mappings = costs.evaluations
-    interrupted = False
-    kept = given.checkpoint is not None or given.resume is not None
-    chosen = given.imperfect, given.keep, given.uneven
-    arguments = (method, evaluations, given.queries, seed, effort, bound, given.device, *chosen, given.starts)
+    request = CoRequest(space, oracle, as_space(hardware), objective, limits, least_accuracy, *pins)
+    asked = PairSearch.of(request, given, method, evaluations, seed, bound=bound, effort=effort)
     with (
-        held() as interrupts,
+        held(),
         listening(progress, text_of(request.goal)) as listener,
-        given.recording(identity(request, costs, *arguments) if kept else None) as journal,
-        costs.recording(journal),
+        given.recording(asked.identity if given.is_kept else None) as journal,
     ):
-        evaluator = Evaluator(request, costs, evaluations, given.queries, journal)
+        return asked.run(journal, listener)
 
-        shown = 0.0
 
-        def tell(phase: str, done: float) -> None:
-            nonlocal shown
-            shown = max(shown, done)  # a better pair may put the end off
-            best = evaluator.best
-            value = request.value(best) if best is not None and best.feasible else None
-            listener(Progress(phase, shown, value, time.perf_counter() - started))
+def check_run(given: CoOptions, seed: object, bound: object, evaluations: object) -> None:
+    """Raise `InvalidInput` unless a co-search can be run so."""
+    given.refuse_fused("cosearch")
+    check_seed(seed)
+    check_flag("bound", bound)
+    if evaluations is not None:
+        check_positive_int("evaluations", evaluations)
 
-        def tell_of_solve(progress: Progress) -> None:
-            tell("final solve", SEARCH_SHARE + (1 - SEARCH_SHARE) * progress.done)
 
-        evaluator.on_call = lambda: tell("co-search", SEARCH_SHARE * evaluator.done)
-        try:
-            with interrupts.heard():
-                _check_reach(evaluator)
-                explore(request, evaluator, method, seed)
-        except KeyboardInterrupt:
-            interrupted = True
-            log.warning("interrupted; returning the best pair so far")
-        if evaluator.best is None:
-            _evaluate_any(evaluator, method, seed, interrupts)
-        best = evaluator.best
-        assert best is not None
-        start = interrupts.insist(lambda: as_found(evaluator, best, seed, given.keep))
-        solution, solved = start, 0
-        if not interrupted:
+def method_for(space: object, method: str | None, *, mapped: bool = True) -> str:
+    """The method, or that which fits the space and the hardware; `InvalidInput` for an unknown one."""
+    if method is None:
+        method = "local-search" if not mapped else "relaxed" if isinstance(space, FactoredSpace) else "surrogate"
+    find_method(method)
+    return method
+
+
+@dataclass(frozen=True)
+class PairSearch:
+    """A co-search on hardware that layers are mapped on, its arguments checked; `run` runs it, once.
+
+    Attributes:
+        request: the question, with constraints as the hardware's own; `machines`: the hardware without them.
+        costs: of layers on machines.
+        given, method, evaluations, seed, bound, effort: as `cosearch` has them.
+    """
+
+    request: CoRequest
+    machines: HardwareSpace
+    costs: LayerCosts
+    given: CoOptions
+    method: str
+    evaluations: int | None
+    seed: int
+    bound: bool
+    effort: SolveEffort
+
+    @staticmethod
+    def of(
+        request: CoRequest,
+        given: CoOptions,
+        method: str,
+        evaluations: int | None,
+        seed: int,
+        *,
+        bound: bool,
+        effort: SolveEffort | None,
+    ) -> "PairSearch":
+        """The search for a request, without the constraints of the options; raises as `cosearch`, before any work."""
+        if bound and request.weights:
+            raise InvalidInput("bound is True, and no bound of a weighted sum is proved; allowed: False")
+        effort = FINAL if effort is None else check_effort(effort, SolveEffort)
+        machines, request = request.sized_hardware, _constrained(request, given.constraints)
+        costs = _checked_costs(request, given, seed)
+        return PairSearch(request, machines, costs, given, method, evaluations, seed, bound, effort)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """By what a checkpoint knows the run again, before it begins."""
+        given = self.given
+        chosen = given.imperfect, given.keep, given.uneven
+        how = self.method, self.evaluations, given.queries, self.seed, self.effort, self.bound, given.device
+        return identity(self.request, self.costs, *how, *chosen, given.starts)
+
+    def run(self, journal: Journal | None, listener: Listener) -> CoDesign:
+        """The best pair; returns and raises as `cosearch`. The journal, if any, keeps finished parts."""
+        request, costs, given, method, seed = self.request, self.costs, self.given, self.method, self.seed
+        started = time.perf_counter()
+        mappings = costs.evaluations
+        interrupted = False
+        with held() as interrupts, costs.recording(journal):
+            evaluator = Evaluator(request, costs, self.evaluations, given.queries, journal)
+
+            shown = 0.0
+
+            def tell(phase: str, done: float) -> None:
+                nonlocal shown
+                shown = max(shown, done)  # a better pair may put the end off
+                best = evaluator.best
+                value = request.value(best) if best is not None and best.feasible else None
+                listener(Progress(phase, shown, value, time.perf_counter() - started))
+
+            def tell_of_solve(progress: Progress) -> None:
+                tell("final solve", SEARCH_SHARE + (1 - SEARCH_SHARE) * progress.done)
+
+            evaluator.on_call = lambda: tell("co-search", SEARCH_SHARE * evaluator.done)
             try:
-                interrupts.check()
-                asked = asked_again(request, start)
-                found = solve_again(asked, effort, given, bound=bound, listener=tell_of_solve, journal=journal)
-                interrupted, solved = found.status == "interrupted", found.evaluations
-                solution = better(request, replace(found, budget=start.budget), start)
-            except KeyboardInterrupt:  # between the parts of the solve, which returns what it has by itself
+                with interrupts.heard():
+                    _check_reach(evaluator)
+                    explore(request, evaluator, method, seed)
+            except KeyboardInterrupt:
                 interrupted = True
-        with suppress(KeyboardInterrupt):  # too late to stop anything
-            tell("done", 1.0)
-        met = solution.status != "infeasible" and best.accuracy >= (request.least_accuracy or 0.0)
-        status = "interrupted" if interrupted else "solved" if met else "infeasible"
+                log.warning("interrupted; returning the best pair so far")
+            if evaluator.best is None:
+                _evaluate_any(evaluator, method, seed, interrupts)
+            best = evaluator.best
+            assert best is not None
+            start = interrupts.insist(lambda: as_found(evaluator, best, seed, given.keep))
+            solution, solved = start, 0
+            if not interrupted:
+                try:
+                    interrupts.check()
+                    asked = asked_again(request, start)
+                    found = solve_again(
+                        asked, self.effort, given, bound=self.bound, listener=tell_of_solve, journal=journal
+                    )
+                    interrupted, solved = found.status == "interrupted", found.evaluations
+                    solution = better(request, replace(found, budget=start.budget), start)
+                except KeyboardInterrupt:  # between the parts of the solve, which returns what it has by itself
+                    interrupted = True
+            with suppress(KeyboardInterrupt):  # too late to stop anything
+                tell("done", 1.0)
+            met = solution.status != "infeasible" and best.accuracy >= (request.least_accuracy or 0.0)
+            status = "interrupted" if interrupted else "solved" if met else "infeasible"
 
-        def design() -> CoDesign:
-            return CoDesign(
-                status=status,
-                message=STATUSES[status],
-                method=method,
-                objective=request.goal,
-                weights=request.weights,
-                seed=seed,
-                least_accuracy=least_accuracy,
-                space=space.name,
-                network=space.format(best.pair.network),
-                accuracy=best.accuracy,
-                solution=without_constraints(solution, machines),
-                trace=tuple(
-                    point_of(request, one.best, one.evaluations, one.queries) for one in evaluator.improvements
-                ),
-                front=front_of(evaluator),
-                sizes=machines.names,
-                evaluations=evaluator.evaluations,
-                queries=evaluator.queries,
-                mappings=costs.evaluations - mappings + solved,
-                seconds=time.perf_counter() - started,
-            )
+            def design() -> CoDesign:
+                return CoDesign(
+                    status=status,
+                    message=STATUSES[status],
+                    method=method,
+                    objective=request.goal,
+                    weights=request.weights,
+                    seed=seed,
+                    least_accuracy=request.least_accuracy,
+                    space=request.space.name,
+                    network=request.space.format(best.pair.network),
+                    accuracy=best.accuracy,
+                    solution=without_constraints(solution, self.machines),
+                    trace=tuple(
+                        point_of(request, one.best, one.evaluations, one.queries) for one in evaluator.improvements
+                    ),
+                    front=front_of(evaluator),
+                    sizes=self.machines.names,
+                    evaluations=evaluator.evaluations,
+                    queries=evaluator.queries,
+                    mappings=costs.evaluations - mappings + solved,
+                    seconds=time.perf_counter() - started,
+                )
 
-        return interrupts.insist(design)
+            return interrupts.insist(design)
 
 
 def explore(request: CoRequest, evaluator: Evaluator, method: str, seed: int) -> None:
@@ -307,7 +363,7 @@ def _checked_costs(request: CoRequest, options: CoOptions, seed: int) -> LayerCo
 
 
 def _evaluate_any(evaluator: Evaluator, method: str, seed: int, interrupts: Interrupts) -> None:
-    """Some pair, where the search ended before the first; `InvalidInput` where this is interrupted every time."""
+    """Some pair, where the search ended before the first; `Stopped` where this is interrupted every time."""
     generator = torch.Generator().manual_seed(seed)
     evaluator.on_call = lambda: None
     for _ in range(ATTEMPTS):
@@ -318,7 +374,7 @@ def _evaluate_any(evaluator: Evaluator, method: str, seed: int, interrupts: Inte
             continue
         break
     if evaluator.best is None:
-        raise InvalidInput(f"method {method!r} was stopped before any pair was evaluated; let it run for longer")
+        raise Stopped(f"method {method!r} was stopped before any pair was evaluated; let it run for longer")
 
 
 def _check_reach(evaluator: Evaluator) -> None:

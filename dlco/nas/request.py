@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dlco.design.budget import TOTALS, Budget
+from dlco.design.codesign import POINT
 from dlco.design.network_cost import NetworkCost
 from dlco.design.objective import ACCURACY, Objective, parse_goal
 from dlco.design.weighted_sum import SUM, WeightedSum
@@ -22,7 +23,6 @@ from dlco.nas.space import NetworkSpace
 from dlco.search import BROKEN, MachineIndex, Score
 
 LIMITS_HERE = (*TOTALS, "pe_count")
-POINT = 0.1  # a point of accuracy that is missing weighs as much as a limit broken by so much, in logs
 NO_LIMITS = Budget()
 TIE = 1e-6  # where accuracy is maximised, what the log of the EDP counts beside it
 

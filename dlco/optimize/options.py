@@ -94,6 +94,11 @@ class Options:
             return (self.start,)
         return tuple(self.start) if isinstance(self.start, Sequence) else self.start
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether finished parts of the run are kept in a file."""
+        return self.checkpoint is not None or self.resume is not None
+
     def refuse_fused(self, who: str) -> None:
         """Raise `InvalidInput` where results may stay on the chip, for a run that does not search that."""
         if self.fuse:

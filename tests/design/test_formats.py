@@ -8,10 +8,16 @@ import pytest
 
 from dlco import Front, Solution
 from dlco.errors import InvalidInput
-from dlco.nas import AccelBenchDesign, CoDesign
+from dlco.nas import AccelBenchDesign, CoDesign, WidthChoice
 
 SAVED = Path(__file__).parents[1] / "data" / "saved"
-KINDS = {"solution": Solution, "front": Front, "codesign": CoDesign, "accelbench": AccelBenchDesign}
+KINDS = {
+    "solution": Solution,
+    "front": Front,
+    "codesign": CoDesign,
+    "accelbench": AccelBenchDesign,
+    "widths": WidthChoice,
+}
 
 
 @pytest.fixture(params=KINDS)
@@ -30,6 +36,9 @@ def test_the_first_format_is_read(kind: str, old: dict) -> None:
     if kind == "accelbench":
         assert (found.status, found.bill.cycles) == ("solved", old["bill"]["cycles"])
         return
+    if kind == "widths":
+        assert (found.status, found.word_bits, found.at(4)) == ("solved", 16, None)
+        found, old, kind = found.best, old["widths"][1]["design"], "codesign"
     design = {"solution": found, "front": None, "codesign": getattr(found, "solution", None)}[kind]
     written = {"solution": old, "front": None, "codesign": old.get("solution")}[kind]
     if kind == "front":

@@ -23,7 +23,7 @@ from dlco import timeloop
 from dlco.errors import DlcoError
 from dlco.journal import Journal
 from dlco.mapping import Constraints, MapSpace
-from dlco.nas import AccelBenchDesign, CoDesign
+from dlco.nas import AccelBenchDesign, CoDesign, WidthChoice
 from dlco.nas.oracles.fit import load_predictor
 from dlco.nas.oracles.predictor import Quality
 from dlco.nas.oracles.ridge import Ridge
@@ -294,6 +294,7 @@ READERS = {
     "solution": Reader(_file(dlco.Solution.load, ".json"), "json", _files("saved/solution_format1.json")),
     "front": Reader(_file(dlco.Front.load, ".json"), "json", _files("saved/front_format1.json")),
     "codesign": Reader(_file(CoDesign.load, ".json"), "json", _files("saved/codesign_format1.json")),
+    "widths": Reader(_file(WidthChoice.load, ".json"), "json", _files("saved/widths_format1.json")),
     "accelbench": Reader(_file(AccelBenchDesign.load, ".json"), "json", _files("saved/accelbench_format1.json")),
     "checkpoint": Reader(_file(_checkpoint, ".ckpt"), "checkpoint", _checkpoints),
     "accuracies": Reader(_file(_accuracies, ".csv"), "text", _tables, _ask),
