@@ -17,7 +17,18 @@ from dlco.design.weighted_sum import SUM, WEIGHED, WeightedSum
 from dlco.errors import InvalidInput
 from dlco.hardware.accelbench import SPRING, AccelBench, AccelBenchSpace
 from dlco.interrupts import held
-from dlco.nas import CoDesign, Digits, MnasNet, NasBench201, NetworkSpace, OfaMobileNetV3, ResNet, cosearch
+from dlco.nas import (
+    CoDesign,
+    Digits,
+    MnasNet,
+    NasBench201,
+    NetworkSpace,
+    OfaMobileNetV3,
+    ResNet,
+    WidthChoice,
+    cosearch,
+    cosearch_widths,
+)
 from dlco.nas.methods import find_method
 from dlco.nas.oracles import Accuracy, TableAccuracy, fit_predictor
 from dlco.nas.oracles.digits import DigitsAccuracy
@@ -61,33 +72,35 @@ def run(arguments: argparse.Namespace) -> int:
     )
     hardware: Any = read_accelerators(arguments) if arguments.hardware == "accelbench" else read_hardware(arguments)
     bar = ProgressBar(text_of(arguments.objective))
-    oracle = read_oracle(arguments, bar)
+    judges = read_oracles(arguments, bar) if arguments.word_bits else {}
+    oracle = next(iter(judges.values())) if judges else read_oracle(arguments, bar)
     network = None if arguments.network is None else oracle.space.parse(arguments.network)
+    options: dict[str, Any] = {
+        "least_accuracy": arguments.accuracy,
+        "network": network,
+        "effort": read_effort(arguments),
+        "progress": False if arguments.quiet else bar,
+        "queries": _queries_for(arguments, oracle),
+        **{name: getattr(arguments, name) for name in ("method", "evaluations", "bound")},
+        **read_options(arguments, hardware),
+    }
+    answer: FoundPair | WidthChoice
     with held():  # what is found is delivered, whatever Ctrl-C says
         with bar:
-            design: FoundPair = cosearch(
-                oracle.space,
-                oracle,
-                hardware,
-                objective,
-                budget,
-                least_accuracy=arguments.accuracy,
-                network=network,
-                effort=read_effort(arguments),
-                progress=False if arguments.quiet else bar,
-                queries=_queries_for(arguments, oracle),
-                **{name: getattr(arguments, name) for name in ("method", "evaluations", "bound")},
-                **read_options(arguments, hardware),
-            )
-        found, why = design.status != "infeasible", f"{design.message}: {_shortfall(design)}"
+            if judges:
+                answer = cosearch_widths(oracle.space, judges, hardware, objective, budget, **options)
+            else:
+                answer = cosearch(oracle.space, oracle, hardware, objective, budget, **options)
+        design: FoundPair = answer.best if isinstance(answer, WidthChoice) else answer
+        found, why = answer.status != "infeasible", f"{answer.message}: {_shortfall(design)}"
         writers: Writers = {
-            arguments.output: design.save,
+            arguments.output: answer.save,
             arguments.plot: partial(plot_codesign, design),
             arguments.progress: partial(plot_progress, {design.method: design}, title=design.space),
         }
         if isinstance(design, CoDesign):
             writers = {**writers, arguments.timeloop: partial(write, design.solution)}
-        return deliver(arguments, design, writers, why, found=found)
+        return deliver(arguments, answer, writers, why, found=found)
 
 
 def read_objective(arguments: argparse.Namespace, budget: Budget) -> str | WeightedSum:
@@ -118,6 +131,8 @@ def read_accelerators(arguments: argparse.Namespace) -> AccelBench | AccelBenchS
     for name in ("technology", "vdd", "clock", "dram", "limit", "constraints", "timeloop"):
         if getattr(arguments, name) is not None:
             raise InvalidInput(f"--{name} is given, but accelbench has figures and mappings of its own")
+    if arguments.word_bits:
+        raise InvalidInput("--word-bits is given, but accelbench's figures are all of words of 20 bits")
     if not arguments.wires:
         raise InvalidInput("--no-wires is given, but accelbench has figures of its own, without wires")
     return SPRING if arguments.fixed else AccelBenchSpace()
@@ -168,6 +183,27 @@ def read_oracle(arguments: argparse.Namespace, bar: ProgressBar) -> Accuracy:
         told = False if arguments.quiet else bar.aside
         return GraphAccuracy(space, seed=arguments.seed, kept=arguments.trained, progress=told)
     raise InvalidInput(f"table is not given; space {arguments.space!r} comes without accuracies, so it must be")
+
+
+def read_oracles(arguments: argparse.Namespace, bar: ProgressBar) -> dict[int, Accuracy]:
+    """What judges the space's networks at every width of words, by its bits: the table's columns.
+
+    Raises:
+        InvalidInput: as `read_oracle`; or there is no table, one more column, or a width twice.
+    """
+    if arguments.table is None:
+        raise InvalidInput("--word-bits is given, but no table; it names the table's columns of accuracies")
+    if arguments.column is not None:
+        raise InvalidInput(f"column is {arguments.column!r} beside --word-bits, which names a column for each width")
+    columns = dict(arguments.word_bits)
+    if len(columns) < len(arguments.word_bits):
+        raise InvalidInput(
+            f"--word-bits gives a width twice: {', '.join(str(bits) for bits, _ in arguments.word_bits)}"
+        )
+    return {
+        bits: read_oracle(argparse.Namespace(**vars(arguments) | {"column": column}), bar)
+        for bits, column in columns.items()
+    }
 
 
 def _queries_for(arguments: argparse.Namespace, oracle: Accuracy) -> int | None:

@@ -16,6 +16,7 @@ from dlco.design.accelbench_design import AccelBenchDesign
 from dlco.design.codesign import CoDesign
 from dlco.design.front import Front
 from dlco.design.solution import Solution
+from dlco.design.width_choice import WidthChoice
 from dlco.errors import InvalidInput
 from dlco.files import read_json
 from dlco.report.front import plot_front
@@ -69,6 +70,12 @@ def _kind(data: Any) -> _Kind:
         return _Kind(CoDesign.from_dict, plot_codesign, codesign_page)
     if named == AccelBenchDesign.KIND:
         return _Kind(AccelBenchDesign.from_dict, plot_codesign, accelbench_page)
+    if named == WidthChoice.KIND:  # drawn is the width chosen
+        return _Kind(
+            WidthChoice.from_dict,
+            lambda choice, path, title: plot_codesign(choice.best, path, title=f"{title}, {choice.word_bits} bits"),
+            lambda choice, title, source: codesign_page(choice.best, f"{title}, {choice.word_bits} bits", source),
+        )
     return _Kind(Solution.from_dict, plot_solution, solution_page)
 
 

@@ -11,7 +11,7 @@ import dlco.cli.nas as command
 from dlco import Budget
 from dlco.design.codesign import STATUSES, CoDesign, CoPoint
 from dlco.hardware import Architecture, HardwareSpace
-from dlco.nas import NasBench201, OfaMobileNetV3, WeightedSum
+from dlco.nas import AtWidth, NasBench201, OfaMobileNetV3, WeightedSum, WidthChoice
 from dlco.nas.oracles import Ensemble, Ridge, TableAccuracy
 from dlco.nas.oracles.graph import GraphAccuracy
 from dlco.nas.spaces.digit_graphs import digit_graphs
@@ -155,6 +155,65 @@ def test_a_table_with_gaps_needs_a_predictor(dlco, stub):
     assert "oracle" not in stub
     assert dlco(*arguments, "--predictor", "ridge", "--quiet").code == 0
     assert isinstance(stub["oracle"], Ridge)
+
+
+@pytest.fixture
+def widths(monkeypatch, design):
+    """`cosearch_widths` that answers at once, and remembers what it was asked."""
+    asked = {}
+    choice = WidthChoice.of((AtWidth(4, None, "least_accuracy is too much"), AtWidth(16, design)))
+
+    def answer(space, oracles, hardware, objective, budget, **arguments):
+        asked.update(arguments, space=space, oracles=oracles, hardware=hardware, budget=budget, objective=objective)
+        return choice
+
+    monkeypatch.setattr(command, "cosearch_widths", answer)
+    return asked | {"choice": choice, "asked": asked}
+
+
+def test_widths_of_words_are_columns_of_the_table(dlco, widths, stub, table, tmp_path, design):
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join([f"{rows[0]},int4", *(f"{row},{float(row.split(',')[1]) - 9}" for row in rows[1:])]))
+    judged = ("--table", table, "--networks", "net", "--word-bits", "4=int4", "--word-bits", "16=c10")
+    written = ("--save", "widths.json", "--plot", "pair.svg", "--progress", "search.svg", "--timeloop", "files")
+    ran = dlco("nas", "nasbench201", "--hardware", "eyeriss", *judged, *written, "--seed", 3)
+    assert ran == type(ran)(0, f"{widths['choice']}\n", "")
+    asked = widths["asked"]
+    assert {bits: o.accuracy([(0, 1, 2, 3, 4, 4)]).tolist() for bits, o in asked["oracles"].items()} == {
+        4: [55.0],
+        16: [64.0],
+    }
+    assert (asked["seed"], stub) == (3, {})
+    assert WidthChoice.load(tmp_path / "widths.json") == widths["choice"]
+    assert {path.name for path in tmp_path.iterdir()} >= {"widths.json", "pair.svg", "search.svg", "files"}
+    ran = dlco("report", "widths.json")
+    assert ran.out == f"{widths['choice']}\n"
+    assert dlco("report", "widths.json", "-o", "widths.html").code == 0
+    assert "widths, 16 bits" in (tmp_path / "widths.html").read_text()
+    assert dlco("report", "widths.json", "-o", "widths.png").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--word-bits", "8=c10"), "--word-bits is given, but no table"),
+        (("--table", "{table}", "--word-bits", "8=c10", "--column", "c10"), "column is 'c10' beside --word-bits"),
+        (
+            ("--table", "{table}", "--word-bits", "8=c10", "--word-bits", "8=c10"),
+            "--word-bits gives a width twice: 8, 8",
+        ),
+        (("--table", "{table}", "--word-bits", "8"), "'8' is no BITS=COLUMN, such as 8=top1_int8"),
+        (("--table", "{table}", "--word-bits", "x=c10"), "'x=c10' is no BITS=COLUMN"),
+        (("--table", "{table}", "--networks", "net", "--word-bits", "8=c11"), "column 'c11' is not in"),
+        (("--table", "{table}", "--networks", "net", "--word-bits", "2=c10"), "bits is 2; technology '45nm' has MACs"),
+        (("--hardware", "accelbench", "--word-bits", "8=c10"), "figures are all of words of 20 bits"),
+    ],
+)
+def test_widths_that_make_no_question_are_refused(dlco, table, arguments, said):
+    ran = dlco("nas", "nasbench201", "--hardware", "eyeriss", *(str(one).format(table=table) for one in arguments))
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.count("\n") == 1
+    assert said in ran.err
 
 
 def test_digits_are_trained(dlco, stub, monkeypatch):

@@ -44,10 +44,12 @@ def briefly(monkeypatch, tmp_path):
     front = dlco.FrontEffort(ends=BRIEF, points=BRIEF)
     real = dlco.pareto
     monkeypatch.setattr(dlco, "pareto", lambda *given, **more: real(*given, **more | {"effort": front, "points": 3}))
-    search = nas.cosearch
-    monkeypatch.setattr(
-        nas, "cosearch", lambda *given, **more: search(*given, **more | {"effort": BRIEF, "evaluations": 6})
-    )
+    for name in ("cosearch", "cosearch_widths"):
+        search = getattr(nas, name)
+        short = {"effort": BRIEF, "evaluations": 6}
+        monkeypatch.setattr(
+            nas, name, lambda *given, search=search, short=short, **more: search(*given, **more | short)
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())

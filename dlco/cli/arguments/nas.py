@@ -1,6 +1,7 @@
 """`dlco nas`."""
 
 import argparse
+import re
 
 from dlco.cli.arguments import completed
 from dlco.cli.arguments.question import (
@@ -65,6 +66,14 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "or which of ofa's own (ensemble unless given)",
     )
     completed.names(predictor, PREDICTORS)
+    judge.add_argument(
+        "--word-bits",
+        metavar="BITS=COLUMN",
+        type=column_of_width,
+        action="append",
+        help="choose the width of words too: once a width, with the table's column of accuracies at it, %%; memories "
+        "and ports keep their bits",
+    )
     trained = judge.add_argument(
         "--trained", metavar="FILE", help="keep the trained networks of graph here, and begin with those that it holds"
     )
@@ -102,3 +111,11 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     files = results.add_argument("--timeloop", metavar="FOLDER", help="write Timeloop's files, a folder a layer")
     completed.folder(files)
     add_printing(results, "the pair")
+
+
+def column_of_width(text: str) -> tuple[int, str]:
+    """(Bits, column) of BITS=COLUMN."""
+    bits, _, column = text.partition("=")
+    if not column or not re.fullmatch(r"0*[1-9]\d{0,5}", bits, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is no BITS=COLUMN, such as 8=top1_int8")
+    return int(bits), column
