@@ -85,13 +85,19 @@ class WidthChoice(Document):
     def lower_bound(self) -> float | None:
         """What no mapping of any width's network on its machine goes below, as `Solution.lower_bound`; None if unknown.
 
-        The least of the widths' bounds, which they have where the search was asked for them (`bound`).
+        The least of the widths' bounds, which they have where the search was asked for them (`bound`); an EDP in cycles
+        of the machine chosen.
         """
         if any(one.why == NOT_SEARCHED for one in self.widths):
             return None
-        bounds = [one.design.solution.lower_bound for one in self.widths if one.design is not None]
-        known = [bound for bound in bounds if bound is not None]
-        return min(known) if len(known) == len(bounds) else None
+        designs = [one.design for one in self.widths if one.design is not None]
+        cycle_s = self.best.cycle_s
+        bounds = [
+            one.solution.lower_bound * (one.cycle_s / cycle_s if one.solution.objective == Objective.EDP else 1.0)
+            for one in designs
+            if one.solution.lower_bound is not None
+        ]
+        return min(bounds) if len(bounds) == len(designs) else None
 
     @property
     def table(self) -> Table:
@@ -137,9 +143,10 @@ def _rank(design: CoDesign) -> tuple[float, ...]:
     uses = solution.budget.uses(solution.architecture, solution.layer_costs, solution.cost)
     if missing or not design.keeps_limits:
         return 1, POINT * missing + sum(log(use.used / use.most) for use in uses if use.broken)
+    edp = design.cost.energy_pj * design.cost.latency_s  # in seconds: clocks may differ
     if design.objective == ACCURACY:
-        return 0, -design.accuracy, design.cost.edp
-    return 0, design.value
+        return 0, -design.accuracy, edp
+    return 0, edp if design.objective == Objective.EDP else design.value
 
 
 def _row(one: AtWidth) -> tuple[str, ...]:

@@ -152,6 +152,18 @@ def test_a_space_has_the_machines_at_the_other_width(bits, levels):
     assert at_word_bits(narrow, 16, {"psum_spad": 16}).within(index).equal(within)
 
 
+def test_curves_of_its_own_count_as_many_bits():
+    """Those that know words, as register files', and those that know bits."""
+    sizes = Parameter("RegisterFile", "capacity", (64, 256)), Parameter("GlobalBuffer", "capacity", (16384, 65536))
+    own = ("RegisterFile", TECHNOLOGY_45NM.regfile_curves), ("GlobalBuffer", TECHNOLOGY_45NM.sram_curves)
+    plain, told = HardwareSpace(generic(), sizes), HardwareSpace(generic(), sizes, curves=own)
+    for at in product(range(2), repeat=2):
+        index = torch.tensor(at)
+        assert same(at_word_bits(told, 8).architecture_at(index), at_word_bits(plain, 8).architecture_at(index))
+    again = at_word_bits(at_word_bits(told, 8), 4)  # from the curves that the first step made
+    assert same(again.architecture_at(index), at_word_bits(told, 4).architecture_at(index))
+
+
 @pytest.mark.parametrize("make", [eyeriss_space, generic_space, gemmini_space])
 def test_the_spaces_of_the_presets_go_to_half_the_width(make):
     space = make()

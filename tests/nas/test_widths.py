@@ -174,6 +174,17 @@ def test_a_weighted_sum_is_compared_over_widths():
     assert found.best.value == min(one.design.value for one in found.widths)
 
 
+def test_machines_of_different_clocks_are_compared_in_seconds():
+    """The slow one takes fewer pJ x cycles, and more pJ x seconds."""
+    slow = at_word_bits(HARDWARE, 8)
+    slow = replace(slow, base=replace(slow.base, cycle_s=1e-7))
+    found = search({8: slow, 16: HARDWARE}, "edp", widths=(8, 16), machine=(1,), evaluations=10, network=(0, 0, 0))
+    assert found.at(8).value < found.at(16).value
+    assert (found.word_bits, found.best.value) == (16, found.at(16).value)
+    bounded = search({8: slow, 16: HARDWARE}, "edp", widths=(8, 16), machine=(1,), network=(0, 0, 0), bound=True)
+    assert bounded.lower_bound == bounded.best.solution.lower_bound
+
+
 def test_no_width_within_the_limits_gives_the_nearest():
     found = search(budget=Budget(energy_j=1e-9), machine=(1,), evaluations=5, widths=(8, 16))
     assert found.status == "infeasible"
