@@ -70,8 +70,8 @@ def at_word_bits(
         >>> narrow = at_word_bits(machine, 8)
         >>> [(level.name, level.capacity) for level in narrow.levels]
         [('RegisterFile', 512), ('GlobalBuffer', 131072), ('DRAM', inf)]
-        >>> round(machine.mac_pj, 2), round(narrow.mac_pj, 2)
-        (3.28, 0.84)
+        >>> round(machine.mac_pj, 1), round(narrow.mac_pj, 1)
+        (3.3, 0.8)
     """
     if isinstance(hardware, AccelBench | AccelBenchSpace):
         raise InvalidInput(
