@@ -10,30 +10,13 @@ import pytest
 
 import dlco
 from dlco import nas
-from dlco.bound import BoundEffort
 from dlco.cli.arguments import make_parser
-from dlco.search.evolution import EvolutionEffort
-from dlco.search.local_search import Effort
 
-from ..efforts import NO_BOXES
+from ..efforts import BRIEF
 from .pages import DOCS, blocks, run
 
 PAGES = sorted(page for page in DOCS.rglob("*.md") if blocks(page))
 COMMANDS = re.findall(r"^\$ (.*)$", "\n".join(page.read_text("utf-8") for page in sorted(DOCS.rglob("*.md"))), re.M)
-SEARCH = Effort(rounds=4, patience=2, population=2, neighbours=4)
-BRIEF = dlco.SolveEffort(
-    starts=0,
-    survey=2,
-    evolution=EvolutionEffort(generations=0),
-    machines=1,
-    roundings=1,
-    steps=0,
-    fit=SEARCH,
-    polish=SEARCH,
-    polishes=1,
-    bound=BoundEffort(nodes=6, side=2, rounds=1, boxes=0),
-    boxes=NO_BOXES,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -43,10 +26,10 @@ def briefly(monkeypatch, tmp_path):
     monkeypatch.setattr(dlco, "solve", partial(dlco.solve, effort=BRIEF))
     front = dlco.FrontEffort(ends=BRIEF, points=BRIEF)
     real = dlco.pareto
-    monkeypatch.setattr(dlco, "pareto", lambda *given, **more: real(*given, **more | {"effort": front, "points": 3}))
+    monkeypatch.setattr(dlco, "pareto", lambda *given, **more: real(*given, **more | {"effort": front, "points": 2}))
     for name in ("cosearch", "cosearch_widths"):
         search = getattr(nas, name)
-        short = {"effort": BRIEF, "evaluations": 6}
+        short = {"effort": BRIEF, "evaluations": 2}
         monkeypatch.setattr(
             nas, name, lambda *given, search=search, short=short, **more: search(*given, **more | short)
         )
