@@ -11,7 +11,7 @@ import joblib
 import pytest
 import torch
 
-from dlco import Budget, SolveEffort, solve, tasks
+from dlco import Budget, Solution, SolveEffort, solve, tasks
 from dlco.bound import BoundEffort
 from dlco.errors import DlcoError
 from dlco.hardware import eyeriss_space
@@ -41,6 +41,12 @@ EFFORT = SolveEffort(
 
 def net() -> list[Layer]:
     return [conv2d(f"conv{i}", C=8 * i, M=16, P=14, Q=14, R=3, S=3) for i in range(1, 9)]
+
+
+@pytest.fixture(scope="module")
+def alone() -> Solution:
+    """What one process finds."""
+    return solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, bound=False)
 
 
 def threads_and(value: int) -> tuple[int, int]:
@@ -77,8 +83,7 @@ def test_seeds_differ_by_any_part_and_repeat() -> None:
 
 
 @pytest.mark.slow
-def test_processes_find_what_one_process_finds() -> None:
-    alone = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, bound=False)
+def test_processes_find_what_one_process_finds(alone: Solution) -> None:
     with joblib.parallel_config(backend="loky", n_jobs=2):
         shared = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, bound=False)
     assert shared.mappings == alone.mappings
@@ -88,8 +93,7 @@ def test_processes_find_what_one_process_finds() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # a killed worker is reported as a warning
-def test_nothing_is_lost_with_a_worker_of_a_dask_cluster(two_workers: object) -> None:
-    alone = solve(net(), eyeriss_space(), "edp", Budget(area_mm2=4), effort=EFFORT, bound=False)
+def test_nothing_is_lost_with_a_worker_of_a_dask_cluster(two_workers: object, alone: Solution) -> None:
     pids = list(two_workers.run(os.getpid).values())  # type: ignore[attr-defined]
     gone: list[int] = []
 
