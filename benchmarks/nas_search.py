@@ -12,7 +12,7 @@ than those judged by default. Test accuracies as an objective are optimistic, he
 import argparse
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import accumulate
 from multiprocessing import get_context
@@ -21,7 +21,7 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
-from common import Stopwatch, save_results, show
+from common import Stopwatch, load_results, save_results, show
 from nas_baselines import BASELINES
 
 from dlco.nas import NasBench201
@@ -48,12 +48,12 @@ SURROGATES = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run: the best accuracy after each query, percent, and its CPU seconds."""
+    """One run: the best accuracy, percent, after each of `QUERIES` that it made, and its CPU seconds."""
 
     dataset: str
     method: str
     seed: int
-    progress: list[float]
+    at: list[float]
     cpu_s: float
 
 
@@ -71,8 +71,20 @@ def one_run(dataset: str, method: str, seed: int, queries: int) -> Outcome:
             BASELINES[method](oracle, queries, seed)
         else:
             boshnas(oracle.space, oracle, queries, seed=seed, settings=SURROGATES[method])
-    progress = list(accumulate(oracle.answers.values(), max))[:queries]
-    return Outcome(dataset, method, seed, progress, watch.cpu_s)
+    progress = list(accumulate(oracle.answers.values(), max))
+    return Outcome(dataset, method, seed, [progress[n - 1] for n in points_of(queries)], watch.cpu_s)
+
+
+def points_of(queries: int) -> list[int]:
+    """After how many queries a run is looked at."""
+    return [n for n in QUERIES if n <= queries] or [queries]
+
+
+def earlier(datasets: Sequence[str], methods: Sequence[str]) -> list[Outcome]:
+    """What the last full runs found of the data sets and by the methods that are not run again."""
+    stored = load_results("nas_search")
+    runs = [Outcome(**one) for one in stored["payload"]["data"]["runs"]] if stored else []
+    return [one for one in runs if not (one.dataset in datasets and one.method in methods)]
 
 
 def rows_of(outcomes: Sequence[Outcome], points: Sequence[int], optimum: float) -> list[list[Any]]:
@@ -81,11 +93,11 @@ def rows_of(outcomes: Sequence[Outcome], points: Sequence[int], optimum: float) 
     for method in dict.fromkeys(one.method for one in outcomes):
         runs = [one for one in outcomes if one.method == method]
         cells = []
-        for n in points:
-            reached = [run.progress[n - 1] for run in runs]
+        for i in range(len(points)):
+            reached = [run.at[i] for run in runs]
             error = stdev(reached) / len(reached) ** 0.5 if len(reached) > 1 else None
             cells.append(f"{mean(reached):.2f}" + ("" if error is None else f" ± {error:.2f}"))
-        found = [sum(run.progress[n - 1] >= optimum for run in runs) / len(runs) for n in points]
+        found = [sum(run.at[i] >= optimum for run in runs) / len(runs) for i in range(len(points))]
         shares = [f"{share:.0%}" for share in found]
         rows.append([method, len(runs), *cells, *shares, mean(run.cpu_s for run in runs)])
     return rows
@@ -95,10 +107,10 @@ def targets_of(outcomes: Sequence[Outcome], points: Sequence[int]) -> list[dict[
     """BOSHNAS above the best baseline, where a search is worth its cost: at up to 100 queries."""
     targets = []
     for dataset, title in DATASETS.items():
-        for n in (n for n in points if n <= 100):
+        for i, n in ((i, n) for i, n in enumerate(points) if n <= 100):
             means = {}
             for method in (*BASELINES, "BOSHNAS"):
-                reached = [o.progress[n - 1] for o in outcomes if (o.dataset, o.method) == (dataset, method)]
+                reached = [o.at[i] for o in outcomes if (o.dataset, o.method) == (dataset, method)]
                 if reached:
                     means[method] = mean(reached)
             value = means.pop("BOSHNAS", None)
@@ -118,8 +130,10 @@ def targets_of(outcomes: Sequence[Outcome], points: Sequence[int]) -> list[dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--datasets", nargs="+", choices=tuple(DATASETS), default=list(DATASETS))
-    parser.add_argument("--methods", nargs="+", choices=(*BASELINES, *SURROGATES), default=[*BASELINES, *SURROGATES])
+    parser.add_argument("--datasets", nargs="+", choices=tuple(DATASETS), default=list(DATASETS), help="others stay")
+    parser.add_argument(
+        "--methods", nargs="+", choices=(*BASELINES, *SURROGATES), default=[*BASELINES, *SURROGATES], help="others stay"
+    )
     parser.add_argument("--seeds", type=int, default=20, help="of BOSHNAS and its ablations, how many")
     parser.add_argument("--baseline-seeds", type=int, default=200, help="of the others, how many")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="the seeds are those from this one on")
@@ -127,7 +141,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--no-save", action="store_true", help="print only")
     options = parser.parse_args()
-    points = [n for n in QUERIES if n <= options.queries] or [options.queries]
+    points = points_of(options.queries)
 
     def seeds_of(method: str) -> range:
         n = options.baseline_seeds if method in BASELINES else options.seeds
@@ -141,19 +155,19 @@ def main() -> None:
     ]
     with Stopwatch() as watch, ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
         outcomes = list(pool.map(one_run, *zip(*runs, strict=True), chunksize=10))
+    if options.queries == max(QUERIES) and not options.no_save:
+        order = [*BASELINES, *SURROGATES]
+        outcomes = sorted([*earlier(options.datasets, options.methods), *outcomes], key=lambda o: order.index(o.method))
     head = ["method", "seeds", *(f"{n} queries" for n in points), *(f"optimum by {n}" for n in points), "CPU s a run"]
     tables = []
-    for dataset in options.datasets:
+    for dataset in (one for one in DATASETS if any(outcome.dataset == one for outcome in outcomes)):
         optimum = float(read(dataset).accuracies.max())
         mine = [one for one in outcomes if one.dataset == dataset]
         title = f"{DATASETS[dataset]}: best test accuracy found, percent (optimum {optimum:.2f})"
         tables.append({"title": title, "head": head, "rows": rows_of(mine, points, optimum)})
     data = {
         "seconds": watch.wall_s,
-        "runs": [
-            {"dataset": o.dataset, "method": o.method, "seed": o.seed, "at": [o.progress[n - 1] for n in points]}
-            for o in outcomes
-        ],
+        "runs": [asdict(one) for one in outcomes],
     }
     text = " ".join((__doc__ or "").split())
     title = "Network search by a surrogate: NAS-Bench-201"
