@@ -64,7 +64,7 @@ def ridge(oracle: Counted, queries: int, seed: int) -> None:
     known = _first(oracle, generator)
     while oracle.queries < queries:
         encoding = oracle.space.encode(list(known)).double()
-        weights, intercept, _ = fit_ridge(encoding, torch.tensor(list(known.values()), dtype=torch.float64))
+        weights, intercept, *_ = fit_ridge(encoding, torch.tensor(list(known.values()), dtype=torch.float64))
 
         def value(networks: list[Network], weights: Tensor = weights, intercept: Tensor = intercept) -> Tensor:
             return oracle.space.encode(networks).double() @ weights + intercept

@@ -65,7 +65,7 @@ def regressed(
             judged, kept = order.tensor_split([round(0.2 * len(table))])
             kept = kept[:n]
             given = {} if penalties is None else {"penalties": penalties}
-            weights, intercept, _ = fit_ridge(features[kept], table.accuracies[kept], **given)
+            weights, intercept, *_ = fit_ridge(features[kept], table.accuracies[kept], **given)
             error = features[judged] @ weights + intercept - table.accuracies[judged]
             rmse.append(error.square().mean().sqrt().item())
             tau.append(kendall_tau(error + table.accuracies[judged], table.accuracies[judged]))

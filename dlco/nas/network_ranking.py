@@ -30,6 +30,8 @@ class NetworkRanking:
         accuracy: of networks.
         energy_pj, cycles: of each of the space's layers, at several prices of time: `[prices, layers]`.
         area_mm2: of the machine.
+        known_best: the score of the best pair so far, where accuracies that are only predicted are to keep a limit:
+            then networks rank by how much better they are likely to be.
     """
 
     request: CoRequest
@@ -37,6 +39,7 @@ class NetworkRanking:
     energy_pj: Tensor
     cycles: Tensor
     area_mm2: Tensor
+    known_best: float | None = None
 
     @staticmethod
     def on(request: CoRequest, accuracy: AccuracyModel, costs: LayerCosts, machine: MachineIndex) -> "NetworkRanking":
@@ -61,11 +64,27 @@ class NetworkRanking:
 
     def merits(self, networks: Sequence[Network]) -> Tensor:
         """What the networks rank by, `[n]`, lower is better; as `CoRequest.merit` does, on these figures."""
-        return self.request.merit(self.accuracy.of_networks(networks), self.scores(networks))
+        known = torch.tensor([network in self.accuracy.known for network in networks])
+        return self.merits_of(self.accuracy.of_networks(networks), known, self.scores(networks))
+
+    def merits_of(self, accuracies: Tensor, known: Tensor, scores: Tensor) -> Tensor:
+        """The same of accuracies, whether they are known, and scores, `[n]` each.
+
+        The expected improvement within a limit (Gardner et al., ICML 2014), below zero, is by how much the score would
+        fall times the chance that the accuracy keeps its limit, predictions being off as a normal distribution has it.
+        """
+        if self.known_best is None:
+            return self.request.merit(accuracies, scores)
+        above = accuracies - (self.request.least_accuracy or 0.0)
+        chance = torch.where(known, (above >= 0).to(above), torch.special.ndtr(above / max(self.accuracy.error, 1e-9)))
+        return -chance * (self.known_best - scores).clamp(min=0)
 
     def scores(self, networks: Sequence[Network]) -> Tensor:
         """Scores of the networks' energy, cycles and area alone, `[n]`, from `BROKEN` where a limit is broken."""
-        counts = self.space.counts(networks)
+        return self.scores_of(self.space.counts(networks))
+
+    def scores_of(self, counts: Tensor) -> Tensor:
+        """The same of layer counts `[n, layers]`."""
         energy, cycles = counts @ self.energy_pj.mT, counts @ self.cycles.mT
         return self.request.score(energy, cycles, self.area_mm2.expand_as(energy)).amin(-1)
 

@@ -11,10 +11,13 @@ rounded to the grid. From the best pair on, every turn proposes
 and where neither helps, both at once: machines a few steps away with the networks that the model likes best there, and
 pairs a few random changes away. Where the machine is fixed, exact costs of all layers on it take the program's place
 from the start. Where the oracle has no gradient, a ridge regression fitted to the networks judged so far stands in for
-it in the program and in the ranking.
+it in the program and in the ranking; networks whose accuracy it only predicts rank by how much better they are likely
+to be within the limit on accuracy. A small space's networks are all ranked.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
 from statistics import mean
 from typing import Any
 
@@ -27,6 +30,7 @@ from dlco.nas.accuracy_model import AccuracyModel
 from dlco.nas.draws import draw
 from dlco.nas.evaluator import Evaluator
 from dlco.nas.joint_program import RelaxedPairs, relax_jointly
+from dlco.nas.listed import Listed
 from dlco.nas.methods import METHODS
 from dlco.nas.methods.local_search import walk
 from dlco.nas.network_ranking import NetworkRanking
@@ -40,6 +44,8 @@ STARTS, STEPS = 4, 160  # of the relaxation
 ROUNDINGS = 4  # networks drawn from each start's probabilities; as many of their improvements are evaluated
 DESIGN = 0.2, 10, 200  # where accuracy must be learned: share of the evaluations spent on pairs at random, least, most
 PROPOSALS, LEARNING = 6, 16  # networks of a turn; where their accuracies are only learned
+LIKELY = 1e-5  # of the objective, about: an improvement that is worth an evaluation
+LISTED = 20_000  # networks of a space that are all ranked, at most
 MACHINES = 10  # of a turn
 BOTH = 3  # machines of a turn that are looked at with other networks at once
 WALKS = 16  # pairs of a turn that only chance proposes
@@ -73,6 +79,8 @@ class _Search:
         self.generator = torch.Generator().manual_seed(seed)
         self.accuracy = AccuracyModel(request)
         self.reach = longest_reach(request.sized_hardware) if request.machine is None else 0
+        few = prod(space.option_counts) <= LISTED and request.network is None
+        self._listed = Listed(space) if few else None
         evaluator.costs.prepare(space.layers)
 
     def run(self) -> None:
@@ -203,11 +211,15 @@ class _Search:
             return Pair(network, machine) in self.evaluator.candidates
 
         n = PROPOSALS if self.accuracy.exact else LEARNING
-        networks = ranking.best_networks(starts, n, self.generator, tried)
-        if networks and better_than < float("inf"):
-            merits = ranking.merits(networks).tolist()
-            networks = [n for n, merit in zip(networks, merits, strict=True) if merit < better_than]
-        self.evaluator.evaluate([Pair(network, machine) for network in networks])
+        if self._listed:
+            networks, merits = self._listed.best(ranking, n, tried)
+        else:
+            networks = ranking.best_networks(starts, n, self.generator, tried)
+            merits = ranking.merits(networks).tolist() if networks else []
+        least = better_than if ranking.known_best is None else -LIKELY
+        self.evaluator.evaluate(
+            [Pair(one, machine) for one, merit in zip(networks, merits, strict=True) if merit < least]
+        )
 
     def _step_both(self, best: Candidate) -> None:
         """Machines a few steps away, each with the networks that rank best there, where the model likes them better."""
@@ -221,7 +233,11 @@ class _Search:
 
     def _ranking(self, machine: MachineIndex) -> NetworkRanking:
         """Networks on a machine on which all layers have been searched."""
-        return NetworkRanking.on(self.request, self.accuracy, self.evaluator.costs, machine)
+        ranking = NetworkRanking.on(self.request, self.accuracy, self.evaluator.costs, machine)
+        asked, best = self.request.least_accuracy is not None, self.evaluator.best
+        if self.accuracy.exact or not asked or self.request.by_accuracy or self.request.weights or best is None:
+            return ranking
+        return replace(ranking, known_best=best.merit) if best.feasible else ranking
 
     def _walk(self, best: Candidate) -> None:
         """Pairs a few changes away.

@@ -63,7 +63,7 @@ def fit_predictor(
     unknown = Quality(float("nan"), float("nan"), len(fitted), 0)
     predictor: Predictor
     if kind == Ridge.kind:
-        predictor = Ridge(table.space, unknown, *fit_ridge(encoding[fitted], table.accuracies[fitted]))
+        predictor = Ridge(table.space, unknown, *fit_ridge(encoding[fitted], table.accuracies[fitted])[:3])
     else:
         with listening(progress, "squared error {:.4g}".format) as listener:
             trained = fit_ensemble(encoding[fitted], table.accuracies[fitted], seed, training, listener)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -57,7 +57,23 @@ class Ridge(Predictor):
         return cls(space, quality, weights, intercept, float(arrays["penalty"]))
 
 
-def fit_ridge(encoding: Tensor, accuracies: Tensor, penalties: Tensor = PENALTIES) -> tuple[Tensor, Tensor, float]:
+class RidgeFit(NamedTuple):
+    """A ridge regression as fitted.
+
+    Attributes:
+        weights: `[features]`.
+        intercept: scalar.
+        penalty: of the squared weights.
+        error: root mean square of what it is off by for each row, fitted without that row; percentage points.
+    """
+
+    weights: Tensor
+    intercept: Tensor
+    penalty: float
+    error: float
+
+
+def fit_ridge(encoding: Tensor, accuracies: Tensor, penalties: Tensor = PENALTIES) -> RidgeFit:
     """The ridge regression whose penalty has the least leave-one-out error.
 
     The encoding is centred, so the intercept is not penalised. The error of every fit without one row comes from one
@@ -67,9 +83,6 @@ def fit_ridge(encoding: Tensor, accuracies: Tensor, penalties: Tensor = PENALTIE
         encoding: `[n, features]`.
         accuracies: `[n]`, percent.
         penalties: `[p]`, positive, to choose from.
-
-    Returns:
-        Weights `[features]`, the intercept (scalar) and the penalty.
     """
     centre, mean = encoding.mean(0), accuracies.mean()
     left, scale, right = torch.linalg.svd(encoding - centre, full_matrices=False)
@@ -77,6 +90,7 @@ def fit_ridge(encoding: Tensor, accuracies: Tensor, penalties: Tensor = PENALTIE
     shrink = scale.square() / (scale.square() + penalties[:, None])  # [p, rank]
     residual = (accuracies - mean) - (shrink * inside) @ left.mT  # [p, n]
     leverage = shrink @ left.square().mT + 1 / len(accuracies)  # the mean has its share of 1/n
-    best = int((residual / (1 - leverage)).square().mean(1).argmin())
+    squares = (residual / (1 - leverage)).square().mean(1)
+    best = int(squares.argmin())
     weights = right.mT @ (scale / (scale.square() + penalties[best]) * inside)
-    return weights, mean - centre @ weights, float(penalties[best])
+    return RidgeFit(weights, mean - centre @ weights, float(penalties[best]), float(squares[best].sqrt()))

@@ -52,9 +52,10 @@ def test_ridge_has_the_penalty_of_least_leave_one_out_error() -> None:
 
     # Refits re-centre without the row and the closed form does so too: the intercept is its only unpenalised column.
     errors = torch.tensor([sum(without(row, penalty).item() for row in range(12)) for penalty in penalties])
-    weights, intercept, penalty = fit_ridge(x, y, penalties)
+    weights, intercept, penalty, error = fit_ridge(x, y, penalties)
 
     assert penalty == penalties[errors.argmin()].item()
+    assert error == pytest.approx((errors.min().item() / 12) ** 0.5)
     torch.testing.assert_close((weights, intercept), solved(x, y, torch.tensor(penalty)))
 
 
