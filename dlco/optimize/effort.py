@@ -29,8 +29,8 @@ class SolveEffort:
             exact search covers them.
         batches: of such a search of one layer at most; more than what any layer of the networks takes on the presets.
         boxes: how far boxes of machines are searched in for that bound.
-        tiles: with `fuse`, fronts of tiles of chains that are searched for at most; what is left then is bounded, for which
-            up to twenty times as many ranges of tilings are split.
+        tiles: with `fuse`, fronts of tiles of chains that are searched for at most; what is left then is bounded, for
+            which up to twenty times as many ranges of tilings are split.
     """
 
     starts: int = 4
