@@ -206,20 +206,27 @@ class _Search:
         for kind in ("guess", "floor"):
             while may_search() and (ahead := self._ahead(kind, self.course.moves)):
                 tell()
-                self._search_some([move for move, _ in ahead.way], kind, may_search)
+                if not (tiles := self._untried(ahead)):
+                    break  # fronts that were cut short leave the rest
+                self._search_some(tiles, kind, may_search)
         mark, known = 0, 0.0
         while ahead := self._ahead("floor", self.course.every):
             tell()
             if splits < inf and split >= mark + PATIENCE:
                 splits = split if self._rank(ahead) < known * (1 + RISE) else splits
                 mark, known = split, self._rank(ahead)
-            if split < splits and (whole := [move for move, _ in ahead.way if move.uncut]):
+            whole, tiles = [move for move, _ in ahead.way if move.uncut], self._untried(ahead)
+            if whole and split < splits:
                 for move in whole:
                     split += self._split(move)
-            elif may_search() and not all(self.costs.is_tried(move) for move, _ in ahead.way if not move.uncut):
-                self._search_some([move for move, _ in ahead.way if not move.uncut], "floor", may_search)
+            elif tiles and may_search():
+                self._search_some(tiles, "floor", may_search)
             else:
                 break
+
+    def _untried(self, found: Found) -> list[Move]:
+        """The moves of a way whose fronts may be searched and are not all known."""
+        return [move for move, _ in found.way if not (move.uncut or self.costs.is_tried(move))]
 
     def _ahead(self, kind: str, moves: Sequence[Sequence[Move]]) -> Found | None:
         """The best way under estimates or bounds, where it is better than the plan."""
@@ -228,9 +235,8 @@ class _Search:
             return None
         return found
 
-    def _search_some(self, way: Sequence[Move], kind: str, go_on: Callable[[], bool]) -> None:
+    def _search_some(self, moves: Sequence[Move], kind: str, go_on: Callable[[], bool]) -> None:
         """Know more of moves that are not known: first what tiles of theirs need at least, then fronts."""
-        moves = [move for move in way if not self.costs.is_tried(move)]
         if blurred := [move for move in moves if id(move) not in self.costs.looked_at]:
             self.costs.look_at(blurred)
             return

@@ -9,6 +9,7 @@ import pytest
 from dlco.fusion import Fused, best_plan, candidates_of
 from dlco.fusion.chains import Floors, Uncut, manners_of
 from dlco.fusion.ranges import Ranged, ranges_of
+from dlco.fusion.retained import Fronts
 from dlco.hardware import Architecture
 from dlco.workload.tiling import RESIDENT, Tiled, Tiling
 
@@ -81,3 +82,17 @@ def test_no_tiling_at_all_is_better_than_the_plan_without_limits_on_the_search(s
         )
         assert short is not None
         assert short.lower <= least * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_fronts_cut_short_end_the_search_and_leave_a_bound(seed: int) -> None:
+    rng = random.Random(seed)
+    network, machine = tiny(rng), random_machine(rng)
+    likely = candidates_of(network, machine)
+    objective = rng.choice(("edp", "energy", "latency"))
+    best = best_plan(network, machine, objective, fused=likely.chosen, beyond=likely.chains)
+    assert best is not None
+    fronts = Fronts(machine, batches=0)
+    cut = best_plan(network, machine, objective, fronts=fronts, fused=likely.chosen, beyond=likely.chains)
+    assert cut is not None
+    assert cut.lower <= VALUE[objective](best.energy_pj, best.cycles) * (1 + 1e-9)
