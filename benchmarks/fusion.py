@@ -30,10 +30,10 @@ from dlco.fusion.plan import Plan, best_plan
 from dlco.fusion.retained import Fronts
 from dlco.hardware import Architecture, get_hardware
 from dlco.optimize.effort import EFFORTS
-from dlco.optimize.fused_plan import SPLITS
 from dlco.workload import Edge, Graph, Network, Step, get_graph
 
 AREA, BUFFER = 3.0, "GlobalBuffer"  # mm2 of a machine that is sized, and its shared memory
+SPLITS = 20  # of ranges of tilings to each front of tiles that is searched, as by default
 LARGER = 16  # times the shared memory of a preset, at the same energy a word: a machine with room for whole maps
 
 

@@ -15,6 +15,7 @@ Energy, latency and EDP follow: no access costs less than the cheapest, nothing 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, product
 from math import prod
 
@@ -54,16 +55,30 @@ def layer_floors(
     return [_floor(layer.problem, machines, space.base, free) for layer in layers]
 
 
-def problem_floor(problem: Problem, space: HardwareSpace, times: Mapping[str, float] | None = None) -> Floor:
-    """The compulsory energy and cycles of one problem on the machines of a space.
+@dataclass(frozen=True)
+class ProblemFloors:
+    """The compulsory energy and cycles of problems, one by one, on the machines of a space."""
 
-    Args:
-        problem: the layer's.
-        space: the machines.
-        times: by dataspace how often each of its words comes in at least, where that is more than once: as where the
-            problem runs in parts each of which needs all of them.
-    """
-    return _floor(problem, _extremes(space), space.base, times=times)
+    space: HardwareSpace
+
+    def of(self, problem: Problem, times: Mapping[str, float] | None = None) -> Floor:
+        """Of one problem.
+
+        Args:
+            problem: the layer's.
+            times: by dataspace how often each of its words comes in at least, where that is more than once: as where
+                the problem runs in parts each of which needs all of them.
+        """
+        return _floor(problem, self._machines, self.space.base, times=times)
+
+    @cached_property
+    def _machines(self) -> Machine:
+        return _extremes(self.space)
+
+
+def problem_floor(problem: Problem, space: HardwareSpace) -> Floor:
+    """The compulsory energy and cycles of one problem on the machines of a space."""
+    return ProblemFloors(space).of(problem)
 
 
 def network_floor(layers: Sequence[Layer], floors: Sequence[Floor]) -> tuple[float, float]:

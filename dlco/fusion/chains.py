@@ -15,7 +15,7 @@ from math import ceil, inf, prod
 
 import numpy as np
 
-from dlco.bound.compulsory import Floor, problem_floor, used_words
+from dlco.bound.compulsory import Floor, ProblemFloors, used_words
 from dlco.errors import InvalidInput
 from dlco.exact.sums import Hull
 from dlco.fusion.halos import halos_of
@@ -349,9 +349,9 @@ class Floors:
         """The compulsory work of a part's problem where its operands are retained."""
         key = part.problem, part.residence.homes, part.again
         if key not in self._known:
-            machine = Residence(part.residence.homes).machine(self.architecture)
-            assert machine is not None
-            self._known[key] = problem_floor(part.problem, as_space(machine), dict(part.again))
+            if key[1] not in self._spaces:
+                self._spaces[key[1]] = ProblemFloors(as_space(self._machine(key[1])))
+            self._known[key] = self._spaces[key[1]].of(part.problem, dict(part.again))
         return self._known[key]
 
     def hull(self, parts: Iterable[Part]) -> Hull:
@@ -359,20 +359,45 @@ class Floors:
         return Hull.total([self._hull(part).times(part.count) for part in parts])
 
     def _hull(self, part: Part) -> Hull:
+        """Of one run."""
+        key = part.problem, part.residence.homes, part.again, part.layer, part.cut, part.work
+        if key not in self._hulls:
+            self._hulls[key] = self._found(part)
+        return self._hulls[key]
+
+    def _found(self, part: Part) -> Hull:
         floor, problem = self.of(part), part.layer or part.problem
         # of a layer's parts each word comes in so often for all MACs, those done again too; of one tile once
         each = tuple((name, often / part.work) for name, often in part.again if often > part.work)
         key = problem, part.residence.homes, each if problem == part.problem else (), part.cut
         if key not in self._inside:
-            machine = Residence(part.residence.homes).machine(self.architecture)
-            assert machine is not None
-            self._inside[key] = Inside(problem, machine, part.cut, key[2])
+            self._inside[key] = Inside(problem, self._machine(key[1]), part.cut, key[2])
         inside = self._inside[key]
         if not inside.is_covered:
             return Hull(np.array([floor.energy]), np.array([floor.cycles]))
         times, spaces = dict(part.again), part.problem.dataspaces
         words = {space.name: times.get(space.name, 1) * used_words(part.problem, space) for space in spaces}
         return inside.hull(part.problem.macs * part.work, words).cut(floor.energy, floor.cycles)
+
+    def _machine(self, homes: Homes) -> Architecture:
+        """Where operands are retained; one for each choice of these."""
+        if homes not in self._machines:
+            machine = Residence(homes).machine(self.architecture)
+            assert machine is not None
+            self._machines[homes] = machine
+        return self._machines[homes]
+
+    @cached_property
+    def _machines(self) -> dict[Homes, Architecture]:
+        return {}
+
+    @cached_property
+    def _spaces(self) -> dict[Homes, ProblemFloors]:
+        return {}
+
+    @cached_property
+    def _hulls(self) -> dict[tuple[object, ...], Hull]:
+        return {}
 
     @cached_property
     def _known(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, float], ...]], Floor]:

@@ -15,6 +15,7 @@ from dlco.fusion.sums import Points, corners
 from dlco.workload.problem import Problem
 
 KINDS = ("front", "guess", "floor")
+USUAL = 0.1  # share of its layer's work from which on a tile is bounded by its own extents
 
 
 class MoveCosts:
@@ -98,6 +99,7 @@ class MoveCosts:
         if move.uncut:  # whatever is known of the whole layers that are its parts
             return self._corners(self.floors.hull(move.parts))
         rows, unknown = [], []
+        closely = {part for part in move.parts if id(move) in self.looked_at and _is_usual(part)}
         for part in move.parts:
             if self.is_known(part):
                 front = self.front(part)
@@ -108,7 +110,7 @@ class MoveCosts:
             elif kind == "front":
                 return None
             else:
-                least = self.floors.hull([part.alone() if id(move) in self.looked_at else part])
+                least = self.floors.hull([part.alone() if part in closely else part])
                 energy, cycles = self.ratios[part.step] if kind == "guess" else (1.0, 1.0)
                 unknown.append(Hull(least.energy * energy, least.cycles * cycles))
         if unknown:
@@ -122,3 +124,8 @@ class MoveCosts:
         Without limits its corners, as objectives are quasi-concave; within limits what is the least of both.
         """
         return Points.of(hull) if self.limits == TotalLimits() else Points.one(hull.energy[-1], hull.cycles[0])
+
+
+def _is_usual(part: Part) -> bool:
+    """Whether a tile does much of its layer's work: the others are too many to be bounded by their own extents."""
+    return part.layer is not None and part.count * part.problem.macs >= USUAL * part.layer.macs

@@ -78,6 +78,7 @@ class Course:
     ) -> None:
         self.network, self.architecture, self.tensors = network, architecture, tensors
         self.fused, self.uncut, self.fits = fused, beyond, fits
+        self.listed = set(fused)
         self.states: list[list[State]] = [[()]]
         self.moves: list[list[Move]] = []
         self.beyond: list[list[Move]] = []
@@ -94,7 +95,7 @@ class Course:
         index: dict[State, int] = {}
 
         def move(start: int, before: int, held: State, parts: tuple[Part, ...], fused: Fused | None) -> Move:
-            left = tuple((i, level) for i, level in held if self.tensors[i].ends > step)
+            left = self._left(held, step)
             return Move(start, before, index.setdefault(left, len(index)), parts, held, fused)
 
         moves = [move(*way) for way in ways]
@@ -160,7 +161,7 @@ class Course:
                 continue
             if part.tiling is None:
                 some.append(replace(move, parts=part.parts(homes), uncut=part))
-            elif (fused := Fused(one.first, one.last, Tiled(part.chain, part.tiling), one.level)) not in self.fused:
+            elif (fused := Fused(one.first, one.last, Tiled(part.chain, part.tiling), one.level)) not in self.listed:
                 parts = fused.parts(homes, taken)
                 if all(self._has_room(run.residence.taken) for run in parts):
                     single.append(replace(move, parts=parts, fused=fused, uncut=None))
@@ -169,6 +170,23 @@ class Course:
         beyond[at : at + 1] = some
         self.moves[one.last] += single
         return [*some, *single]
+
+    def add(self, one: Fused) -> list[Move]:
+        """List the moves of a chain in tiles that was not among those listed; returns them."""
+        if one in self.listed:
+            return []
+        self.listed.add(one)
+        states, found = self.states[one.last + 1], []
+        for start, before, held, parts, _ in self._tiled(one):
+            left = self._left(held, one.last)
+            if left in states:
+                found.append(Move(start, before, states.index(left), parts, held, one))
+        self.moves[one.last] += found
+        return found
+
+    def _left(self, held: State, step: int) -> State:
+        """What is still to be read after a step."""
+        return tuple((i, level) for i, level in held if self.tensors[i].ends > step)
 
     def _has_room(self, taken: Taken) -> bool:
         return all(words < self.architecture.level(name).usable_capacity for name, words in taken)

@@ -23,7 +23,7 @@ class Cuts:
         dims: `[layers]` its name.
         whole: `[layers, 1]` elements of each result along it.
         box: the longest stretch of a result that is there while it is written or read.
-        overlap: the most elements that a later tile reads of what earlier ones have computed.
+        overlap: the most elements that a later tile reads of what earlier ones keep for it.
         extent: the most elements that a tile computes.
         runs: tiles that compute any.
         computed: elements that all tiles compute together.
@@ -67,7 +67,7 @@ def cuts_of(chain: Chain, dim: str, *, kept: bool) -> Cuts:
         last = np.minimum(first + size, bound)
         extent = stop[:, last] - begin[:, first]
         box = np.maximum(reach[:, last], stop[:, last]) - np.minimum(start, begin)[:, first]
-        overlap = stop[:, first] - np.maximum(start[:, first], 0)
+        overlap = stop[:, first] - np.maximum(start[:, first], 0) if kept else np.zeros_like(extent)
         rows.append(
             (box.max(1), overlap.max(1), extent.max(1), (extent > 0).sum(1), np.maximum(extent, 0).sum(1)),
         )
@@ -87,11 +87,12 @@ def rooms(chain: Chain, outer: Cuts, inner: Cuts) -> Floats:
     there, passed = [], []
     for source in range(layers - 1):
         problem, cut = chain.problems[source], {outer.dims[source], inner.dims[source]}
-        ranks = zip(problem.dataspace(problem.result).projection, chain.full[source], strict=True)
+        ranks = [*zip(problem.dataspace(problem.result).projection, chain.full[source], strict=True)]
         rest = prod(extent for rank, extent in ranks if not cut & {dim for dim, _ in rank})
+        along = [extent for rank, extent in ranks if inner.dims[source] in dict(rank)]
         a, ahead = outer.box[source][:, None], outer.overlap[source][:, None]
         b, beside = inner.box[source][None], inner.overlap[source][None]
-        whole = np.maximum(inner.whole[source], b)
+        whole = np.maximum(max(along, default=1), b)
         there.append(rest * (a * b + ahead * (whole - b)))
         passed.append(rest * (a * beside + ahead * (whole - beside)))
     most = np.zeros((outer.box.shape[1], inner.box.shape[1]))

@@ -23,6 +23,7 @@ from dlco.bound.compulsory import used_words
 from dlco.exact.lattice import Bools, Floats
 from dlco.exact.sums import Hull
 from dlco.exact.tables import LayerTables
+from dlco.exact.terms import Port
 from dlco.exact.tiles import Tiles
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.network import MACS
@@ -69,12 +70,19 @@ class Inside:
     def hull(self, macs: float, words: Mapping[str, float]) -> Hull:
         """PJ and cycles of parts with so many MACs that bring in so many words of every dataspace, all together."""
         tables = self.tables
-        moved = sum(tables.shared_pj[t] * words[s.name] for t, s in enumerate(tables.spaces) if tables.filled[t])
-        return Hull(self.each.energy * macs + moved, self.each.cycles * macs)
+        filled = [(t, words[space.name]) for t, space in enumerate(tables.spaces) if tables.filled[t]]
+        energy, cycles, *ports = self.each
+        came = sum(count for _, count in filled)
+        for need, port in zip(ports, self._ports, strict=True):
+            cycles = np.maximum(cycles, need + port.writes * came / macs / port.width)
+        return Hull.of(energy * macs + sum(tables.shared_pj[t] * count for t, count in filled), cycles * macs)
 
     @cached_property
-    def each(self) -> Hull:
-        """PJ and cycles a MAC, but for words that come into the memory above the array."""
+    def each(self) -> Floats:
+        """`[2 + ports, n]` pJ and cycles a MAC, but for words that come into the memory above the array.
+
+        Then the cycles a MAC that each of its ports needs for all other words. Of all those that none beats.
+        """
         tables = self.tables
         spatial = spatial_factors(self.problem, self.cut, *self._fan)
         fills, saved = self._options
@@ -96,11 +104,20 @@ class Inside:
                 cost = min(tables.fill_pj[j], tables.saved_pj[term.level, r] / first)
                 taken[:, j] += np.maximum(alone[:, term.level, r] * first - rows[:, j], 0.0) * cost
         needs = tables.port_needs(rows, np.zeros_like(rows), served / rows, instances, alone)
-        cycles = np.maximum.reduce([(1 / spatial.children).repeat(n), *(needs.T / tables.macs)])
+        needs = needs.T / tables.macs
+        at = [level for level, ports in tables.ports.items() for _ in ports]
+        shared = [need for level, need in zip(at, needs, strict=True) if level == tables.shared]
+        cycles = np.maximum.reduce([(1 / spatial.children).repeat(n), *needs])
         leak = tables.figure("leak_pj")
         energy = (taken + served * tables.serve_pj).sum(1) + tables.architecture.mac_pj - saving.sum((1, 2))
         energy += leak[inside].sum() + leak[~inside].sum() * cycles
-        return Hull.of(energy, cycles)
+        rows = np.stack([energy, cycles, *shared], 1)
+        return rows[_unbeaten(rows)].T
+
+    @cached_property
+    def _ports(self) -> tuple[Port, ...]:
+        """Of the memory above the array."""
+        return self.tables.ports.get(self.tables.shared, ())
 
     @property
     def _fan(self) -> tuple[int, int]:
@@ -151,17 +168,21 @@ class Spatial:
     least: Floats
 
 
-@lru_cache(maxsize=1024)
 def spatial_factors(problem: Problem, cut: frozenset[str], size_x: int, size_y: int) -> Spatial:
     """Those of parts of a layer on an array, each dimension along one axis."""
-    tiles = Tiles(_small(problem, cut))
-    spaces, names = len(tiles.spaces), _live(problem)
+    side = max(size_x, size_y)
+    extents = (tuple(n for n in _extents(problem, cut, name, side) if n <= side) for name in _live(problem))
+    return _spatial_of(_small(problem, problem.dimensions), tuple(extents), size_x, size_y)
+
+
+@lru_cache(maxsize=4096)
+def _spatial_of(shape: Problem, extents: tuple[tuple[int, ...], ...], size_x: int, size_y: int) -> Spatial:
+    """The same of a layer whose dimensions of more than one iteration are laid out by any of some factors each."""
+    tiles = Tiles(shape)
+    spaces = len(tiles.spaces)
     rows = np.ones((1, 2 + 2 * spaces))  # x, y, then of every dataspace: what does not index it, what windows leave
     for unit in _together(tiles):
-        listed = [
-            [n for n in _extents(problem, cut, names[d], max(size_x, size_y)) if n <= max(size_x, size_y)] for d in unit
-        ]
-        own = np.array(list(product(*listed)), dtype=float)
+        own = np.array(list(product(*(extents[d] for d in unit))), dtype=float)
         own = own[own.prod(1) <= size_x * size_y]
         more = np.ones((len(own), 2 * spaces))
         for t in range(spaces):
@@ -174,9 +195,10 @@ def spatial_factors(problem: Problem, cut: frozenset[str], size_x: int, size_y: 
         for along_x in product((True, False), repeat=len(unit)):
             x, y = own[:, list(along_x)].prod(1), own[:, [not one for one in along_x]].prod(1)
             laid.append(np.column_stack([x, y, more])[(x <= size_x) & (y <= size_y)])
-        choices = np.unique(np.concatenate(laid), axis=0)
-        rows = np.concatenate([rows * one for one in choices])
-        rows = _unique(rows[(rows[:, 0] <= size_x) & (rows[:, 1] <= size_y)])
+        choices = _unique(np.concatenate(laid))
+        fits = np.outer(rows[:, 0], choices[:, 0]) <= size_x
+        held, chosen = np.nonzero(fits & (np.outer(rows[:, 1], choices[:, 1]) <= size_y))
+        rows = _unique(rows[held] * choices[chosen])
     children, alone, windows = rows[:, 0] * rows[:, 1], rows[:, 2 : 2 + spaces], rows[:, 2 + spaces :]
     keep = _unbeaten(np.column_stack([-children, windows / alone]))
     return Spatial(children[keep], alone[keep], (windows / alone)[keep], windows.min(0))
@@ -281,7 +303,14 @@ def _together(tiles: Tiles) -> list[tuple[int, ...]]:
 
 
 def _unique(rows: Floats) -> Floats:
-    return rows[np.unique(rows.round(12), axis=0, return_index=True)[1]]
+    """Each of some rows once."""
+    ids = np.zeros(len(rows), dtype=np.int64)
+    for column in rows.T:  # rows that were alike so far and are so here
+        values, own = np.unique(column.round(12), return_inverse=True)
+        ids = ids * len(values) + own
+        if ids.max(initial=0) > 2**31:
+            ids = np.unique(ids, return_inverse=True)[1]
+    return rows[np.unique(ids, return_index=True)[1]]
 
 
 def _unbeaten(rows: Floats) -> list[int]:

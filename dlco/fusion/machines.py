@@ -3,7 +3,8 @@
 The boxes of one search cover the space. Each has a bound, the least objective of what fused designs need on its most
 optimistic machine (`dlco.fusion.floor`). The box of the least bound is cut in two, again and again: it says what no
 design goes below. A small one is looked at closely before: its most optimistic machine is given the exact fronts of
-steps by themselves, and ranges of tilings. A machine that was searched has a bound of its own.
+steps by themselves, and ranges of tilings. A single machine whose bound is the least of all is searched for plans, then
+looked at more and more closely.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,9 @@ from dlco.hardware.space import HardwareSpace
 from dlco.workload.graph import Network
 
 CLOSE, COST = 256, 5  # machines of a box that is looked at closely, at most; boxes bounded for the cost of that
-SPLITS = 50  # of ranges of tilings then
+SPLITS, DEEPER, DEPTHS = 50, 4, 4  # of ranges of tilings then; of single machines so often more, and so many times
+Index = tuple[int, ...]
+"""A machine by its positions of the grids."""
 RISE = 1e-4  # relative: what a half is worth at least whose bound does not seem to rise
 
 
@@ -67,9 +70,11 @@ class FusedMachines:
         self.goal = Goal(objective, TotalLimits.of(budget, space.base.cycle_s))
         self.boxes = Boxes(space, budget.area_mm2 or inf, budget.pe_count or inf)
         self.floor = FusedFloor(network, constraints)
-        self.known: dict[tuple[int, ...], float] = {}
+        self.known: dict[Index, tuple[Fronts, float]] = {}
         self.tickets, self.looked, self.done = count(), 0, inf
         self.closely: set[Box] = set()
+        self.depth: dict[Box, int] = {}
+        self.extra = 0
         self.queue: list[tuple[float, int, Box]] = []
         if self.boxes.whole is not None:
             self.queue.append((0.0, next(self.tickets), self.boxes.whole))
@@ -79,17 +84,25 @@ class FusedMachines:
         """What no design within the budget goes below, as `Objective.product`; infinite where there is none."""
         return min(self.done, self.queue[0][0] if self.queue else inf)
 
-    def settle(self, index: tuple[int, ...], lower: float) -> None:
-        """Know what no design on one machine goes below, at these positions of the grids."""
-        self.known[index] = max(lower, self.known.get(index, 0.0))
+    def settle(self, index: Index, fronts: Fronts, lower: float) -> None:
+        """Know of one machine, at these positions of the grids, fronts and what no design on it goes below."""
+        self.known[index] = fronts, lower
 
-    def run(self, best: float, boxes: int, tick: Callable[[float], None] = lambda share: None) -> None:
+    def run(
+        self,
+        best: float,
+        boxes: int,
+        tick: Callable[[float], None] = lambda share: None,
+        visit: Callable[[Index], float] = lambda index: inf,
+    ) -> None:
         """Raise the bound, until it is the best known objective or so many boxes more were bounded.
 
         Args:
             best: as `Objective.product`, of a design within the budget; infinite where none is known.
-            boxes: how many to bound at most, or one more.
+            boxes: how many to bound at most, or a few more.
             tick: told the share done; what it raises ends the search, and the bound holds.
+            visit: told the machine whose bound is the least of all, by its positions of the grids: what the best design
+                found on it takes.
         """
         begin = self._spent
         while self.queue and self._spent - begin < boxes and self.lower < min(best, self.done):
@@ -98,8 +111,18 @@ class FusedMachines:
             value, _, box = self.queue[0]
             if box.size <= CLOSE and box not in self.closely:
                 self.closely.add(box)
-                known = self.known.get(box.low, 0.0) if box.is_point else 0.0
-                close = max(value or self._value(box), known or self._closely(box, partial(tick, share)))
+                close = max(value or self._value(box), self._closely(box, best, 0, partial(tick, share)))
+                heapreplace(self.queue, (close, next(self.tickets), box))
+                continue
+            if box.is_point and box not in self.depth:
+                self.depth[box] = 0
+                best = min(best, visit(box.low))
+                _, proved = self.known.get(box.low, (None, 0.0))
+                heapreplace(self.queue, (max(value, proved), next(self.tickets), box))
+                continue
+            if box.is_point and self.depth[box] < DEPTHS:
+                self.depth[box] += 1
+                close = max(value, self._closely(box, best, self.depth[box], partial(tick, share)))
                 heapreplace(self.queue, (close, next(self.tickets), box))
                 continue
             if box.is_point:
@@ -113,11 +136,14 @@ class FusedMachines:
 
     @property
     def _spent(self) -> int:
-        return self.looked + (COST - 1) * len(self.closely)
+        return self.looked + self.extra
 
-    def _closely(self, box: Box, tick: Callable[[], None]) -> float:
+    def _closely(self, box: Box, best: float, depth: int, tick: Callable[[], None]) -> float:
         """The same as `_value`, looked at closely; 0 where nothing is found within the limits."""
         machine, memories = self.boxes.optimistic(box), self._memories(box)
+        fronts, proved = Fronts(machine, self.constraints, self.batches), 0.0
+        if box.is_point:  # one whose fronts may be asked for again
+            fronts, proved = self.known.setdefault(box.low, (fronts, proved))
         try:
             plan = best_plan(
                 self.network,
@@ -125,17 +151,18 @@ class FusedMachines:
                 self.goal.objective,
                 self.goal.limits,
                 self.constraints,
-                fronts=Fronts(machine, self.constraints, self.batches),
+                fronts=fronts,
                 memories=memories,
                 beyond=self.floor.uncut(machine, memories),
                 searches=0,
-                splits=SPLITS,
+                splits=SPLITS * DEEPER**depth,
+                known=best,
                 report=lambda share: tick(),
             )
-            lower = plan.lower if plan else 0.0
+            lower = max(plan.lower if plan else 0.0, proved)
         except NoMapping:  # nor does anything fit its machines
             lower = inf
-        self.looked += 1
+        self.looked, self.extra = self.looked + 1, self.extra + COST * DEEPER**depth - 1
         return lower
 
     def _value(self, box: Box) -> float:

@@ -18,6 +18,7 @@ from dlco.exact.sums import Goal
 from dlco.fusion.chains import Fused, Part, Uncut
 from dlco.fusion.costs import MoveCosts
 from dlco.fusion.course import Course, Move
+from dlco.fusion.nearby import nearby
 from dlco.fusion.retained import Fronts, Residence
 from dlco.fusion.sums import Found, Points, best_way, hull_of_ways
 from dlco.fusion.tensors import Tensor, tensors_of
@@ -99,6 +100,7 @@ def best_plan(
     beyond: Sequence[Uncut] = (),
     searches: int | None = None,
     splits: int | None = None,
+    known: float = inf,
     report: Callable[[float], None] = lambda share: None,
     improved: Callable[[Plan], None] = lambda plan: None,
 ) -> Plan | None:
@@ -118,6 +120,7 @@ def best_plan(
         searches: of fronts of tiles at most; without end where it is None.
         splits: of ranges of sizes of tiles at most, as long as they raise the bound; without end where it is None.
             With neither limit no way of cutting these chains is better than the plan.
+        known: as `least_of` of pJ and cycles, of a design elsewhere: what seems no better is not looked into.
         report: told the share of the work that is done, about.
         improved: told every better plan on the way; what that one claims is not proved.
 
@@ -154,7 +157,7 @@ def best_plan(
         report((0.5 if fused or beyond else 1.0) * step / steps)
         course.advance()
     course.prune()
-    search = _Search(course, fronts, goal, limits, improved)
+    search = _Search(course, fronts, goal, limits, known, improved)
     if fused or beyond:
         most = [inf if n is None else n for n in (searches, splits)]
         search.refine(most[0], most[1], lambda share: report(0.5 + 0.5 * share))
@@ -175,10 +178,11 @@ class _Search:
         fronts: Fronts,
         objective: Objective,
         limits: TotalLimits,
+        known: float,
         improved: Callable[[Plan], None],
     ) -> None:
         self.course, self.fronts, self.objective, self.limits = course, fronts, objective, limits
-        self.improved = improved
+        self.known, self.improved = known, improved
         self.moves = [move for some in course.moves for move in some]
         alone = [next(move for move in some if move.fused is None) for some in course.moves]
         self.costs = MoveCosts(fronts, limits, alone)
@@ -189,7 +193,8 @@ class _Search:
     def refine(self, searches: float, splits: float, report: Callable[[float], None]) -> None:
         """Search fronts of tiles where the best way under estimates, then under bounds, needs them.
 
-        Then the best way under bounds that hold for all tilings is raised: those of a chain are split by their sizes.
+        Meanwhile the best way under bounds that hold for all tilings is raised: those of a chain are split by their
+        sizes, down to single ones, which are searched like any other.
         """
         before, split = self.fronts.searched, 0
 
@@ -203,15 +208,24 @@ class _Search:
             ]
             report(sum(shares) / 2)
 
-        for kind in ("guess", "floor"):
+        def search_all(kind: str) -> None:
             while may_search() and (ahead := self._ahead(kind, self.course.moves)):
                 tell()
                 if not (tiles := self._untried(ahead)):
                     break  # fronts that were cut short leave the rest
                 self._search_some(tiles, kind, may_search)
+
+        def search_nearby() -> None:
+            """Search around the plan until nothing next to it seems better."""
+            search_all("floor")
+            while may_search() and self._list_nearby():
+                search_all("floor")
+
+        search_all("guess")
         mark, known = 0, 0.0
         while ahead := self._ahead("floor", self.course.every):
             tell()
+            search_nearby()
             if splits < inf and split >= mark + PATIENCE:
                 splits = split if self._rank(ahead) < known * (1 + RISE) else splits
                 mark, known = split, self._rank(ahead)
@@ -224,16 +238,32 @@ class _Search:
             else:
                 break
 
+    def _list_nearby(self) -> bool:
+        """List the tilings next to those of the plan; whether there were any that are new."""
+        around = (
+            [one for s in self.plan.stretches if s.fused for one in nearby(s.fused, self.course.uncut)]
+            if self.plan
+            else []
+        )
+        new = [move for one in around for move in self.course.add(one)]
+        self._list(new)
+        return bool(new)
+
+    def _list(self, moves: Sequence[Move]) -> None:
+        """Know moves of single tilings, bounded by their own extents."""
+        self.moves += moves
+        self.costs.enlist(moves)
+        self.costs.look_at(moves)
+
     def _untried(self, found: Found) -> list[Move]:
         """The moves of a way whose fronts may be searched and are not all known."""
         return [move for move, _ in found.way if not (move.uncut or self.costs.is_tried(move))]
 
     def _ahead(self, kind: str, moves: Sequence[Sequence[Move]]) -> Found | None:
-        """The best way under estimates or bounds, where it is better than the plan."""
+        """The best way under estimates or bounds, where it is better than the plan and what is known elsewhere."""
         found = self._best(kind, moves)
-        if found is None or (self.plan and self._rank(found) >= self._rank(self.plan) * (1 - SAME)):
-            return None
-        return found
+        best = min(self.known, self._rank(self.plan) if self.plan else inf)
+        return None if found is None or self._rank(found) >= best * (1 - SAME) else found
 
     def _search_some(self, moves: Sequence[Move], kind: str, go_on: Callable[[], bool]) -> None:
         """Know more of moves that are not known: first what tiles of theirs need at least, then fronts."""
@@ -257,10 +287,7 @@ class _Search:
             open_moves.remove(least)
             some = self.course.split(least)
             self.costs.forget(least)
-            single = [one for one in some if one.fused]
-            self.moves += single
-            self.costs.enlist(single)
-            self.costs.look_at(single)
+            self._list([one for one in some if one.fused])
             open_moves, splits = [*open_moves, *some], splits + 1
         return splits
 

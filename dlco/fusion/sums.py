@@ -6,6 +6,7 @@ is to come, it lies in the lower convex hull of all that the state may lead to, 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 import numpy as np
@@ -95,20 +96,21 @@ def best_way(
         objective: latency, energy or EDP.
         limits: on totals.
     """
-    costs = [[(move, own) for move in some if (own := points(move)) is not None] for some in moves]
     slow = limits.power < inf  # then more cycles for the same energy may be better
+    keep = corners if limits == TotalLimits() else partial(unbeaten, slow=slow)
+    costs = [_bundled(some, points, keep) for some in moves]
     hulls = _hulls(costs)
     if 0 not in hulls[0]:
         return None
     start = hulls[0][0]
-    corners = [Choice(e, t, ()) for e, t in zip(start.energy.tolist(), start.cycles.tolist(), strict=True)]
-    known = min((c.rank(objective)[0] for c in corners if c.keeps(limits)), default=inf)
+    least = [Choice(e, t, ()) for e, t in zip(start.energy.tolist(), start.cycles.tolist(), strict=True)]
+    known = min((c.rank(objective)[0] for c in least if c.keeps(limits)), default=inf)
     trail: list[dict[int, _Sums]] = [{0: _Sums.start()}]
     for step, some in enumerate(costs):
         reached: dict[int, list[_Sums]] = {}
-        for number, (move, own) in enumerate(some):
-            if move.before in trail[move.start] and move.after in hulls[step + 1]:
-                reached.setdefault(move.after, []).append(trail[move.start][move.before].plus(own, number))
+        for number, one in enumerate(some):
+            if one.before in trail[one.start] and one.after in hulls[step + 1]:
+                reached.setdefault(one.after, []).append(trail[one.start][one.before].plus(one, number))
         sums = {}
         for after, parts in reached.items():
             joined = _Sums.join(parts)
@@ -130,10 +132,50 @@ def best_way(
 
 def hull_of_ways(moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None]) -> Hull | None:
     """The hull of the sums of all ways through a course; None where there is no way. Arguments as `best_way`."""
-    return _hulls([[(move, own) for move in some if (own := points(move)) is not None] for some in moves])[0].get(0)
+    return _hulls([_bundled(some, points, corners) for some in moves])[0].get(0)
 
 
-Costs = Sequence[Sequence[tuple[Move, Points]]]
+@dataclass(frozen=True, eq=False)
+class _Bundle:
+    """Moves between the same two states, `[n]` of what they may cost.
+
+    Attributes:
+        start, before, after: as of `Move`.
+        energy, cycles: pJ, cycles.
+        came: `[n]` each: the move, by position; its point.
+        moves: those with their points.
+    """
+
+    start: int
+    before: int
+    after: int
+    energy: torch.Tensor
+    cycles: torch.Tensor
+    came: tuple[torch.Tensor, torch.Tensor]
+    moves: Sequence[tuple[Move, Points]]
+
+    @staticmethod
+    def of(moves: Sequence[tuple[Move, Points]], keep: Keep) -> "_Bundle":
+        """All points of some moves that are kept."""
+        energy, cycles = (torch.cat(rows) for rows in zip(*((own.energy, own.cycles) for _, own in moves), strict=True))
+        sizes = torch.tensor([len(own.energy) for _, own in moves])
+        number = torch.arange(len(moves)).repeat_interleave(sizes)
+        point = torch.arange(len(energy)) - (sizes.cumsum(0) - sizes)[number]
+        kept, move = keep(energy, cycles), moves[0][0]
+        came = number[kept], point[kept]
+        return _Bundle(move.start, move.before, move.after, energy[kept], cycles[kept], came, moves)
+
+
+def _bundled(moves: Sequence[Move], points: Callable[[Move], Points | None], keep: Keep) -> list[_Bundle]:
+    """The moves that end after a step, those between the same states together."""
+    found: dict[tuple[int, int, int], list[tuple[Move, Points]]] = {}
+    for move in moves:
+        if (own := points(move)) is not None:
+            found.setdefault((move.start, move.before, move.after), []).append((move, own))
+    return [_Bundle.of(some, keep) for some in found.values()]
+
+
+Costs = Sequence[Sequence[_Bundle]]
 
 
 def _hulls(costs: Costs) -> list[Mapping[int, Hull]]:
@@ -142,10 +184,10 @@ def _hulls(costs: Costs) -> list[Mapping[int, Hull]]:
     hulls: list[dict[int, Hull]] = [{} for _ in parts]
     hulls[-1] = {0: Hull(np.zeros(1), np.zeros(1))}
     for step in reversed(range(len(costs))):
-        for move, own in costs[step]:
-            if move.after in hulls[step + 1]:
-                hull = Hull.of(own.energy.numpy(), own.cycles.numpy())
-                parts[move.start].setdefault(move.before, []).append(Hull.total([hull, hulls[step + 1][move.after]]))
+        for one in costs[step]:
+            if one.after in hulls[step + 1]:
+                hull = Hull.of(one.energy.numpy(), one.cycles.numpy())
+                parts[one.start].setdefault(one.before, []).append(Hull.total([hull, hulls[step + 1][one.after]]))
         # all moves that start at this position end further on, and have been listed
         hulls[step] = {state: _together(some) for state, some in parts[step].items()}
     return list(hulls)
@@ -155,8 +197,9 @@ def _traced(costs: Costs, trail: "Sequence[Mapping[int, _Sums]]", at: int) -> tu
     way, state, position = [], 0, len(costs)
     while position:
         held, number, point = (int(row[at]) for row in trail[position][state].came)
-        move, own = costs[position - 1][number]
-        way.append((move, tuple(own.picks[point].tolist())))
+        bundle = costs[position - 1][number]
+        move, own = bundle.moves[int(bundle.came[0][point])]
+        way.append((move, tuple(own.picks[int(bundle.came[1][point])].tolist())))
         at, state, position = held, move.before, move.start
     return tuple(reversed(way))
 
@@ -178,7 +221,7 @@ class _Sums:
 
     Attributes:
         energy, cycles: pJ, cycles.
-        came: `[n]` each: the sum of the state before, the move, the point.
+        came: `[n]` each: the sum of the state before, the bundle, its point.
     """
 
     energy: torch.Tensor
@@ -190,10 +233,10 @@ class _Sums:
         zero, none = torch.zeros(1, dtype=torch.float64), torch.zeros(1, dtype=torch.long)
         return _Sums(zero, zero, (none, none, none))
 
-    def plus(self, own: Points, move: int) -> "_Sums":
-        """All sums with a point more."""
+    def plus(self, own: _Bundle, number: int) -> "_Sums":
+        """All sums with a point of a bundle more."""
         held, point = _pairs(len(self.energy), len(own.energy))
-        came = held, torch.full_like(held, move), point
+        came = held, torch.full_like(held, number), point
         return _Sums(self.energy[held] + own.energy[point], self.cycles[held] + own.cycles[point], came)
 
     @staticmethod

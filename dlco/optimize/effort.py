@@ -29,8 +29,8 @@ class SolveEffort:
             exact search covers them.
         batches: of such a search of one layer at most; more than what any layer of the networks takes on the presets.
         boxes: how far boxes of machines are searched in for that bound.
-        tiles: with `fuse`, fronts of tiles of chains that are searched for at most; what is left then is bounded, for
-            which up to twenty times as many ranges of tilings are split.
+        tiles: with `fuse`, fronts of tiles of chains that are searched for on a machine at most.
+        splits: with `fuse`, ranges of tilings that are split at most to bound what is left on a machine.
     """
 
     starts: int = 4
@@ -49,12 +49,13 @@ class SolveEffort:
     exact: bool = True
     batches: int = 2000
     boxes: MachineEffort = field(default=MachineEffort())
-    tiles: int = 100
+    tiles: int = 1000
+    splits: int = 2000
 
     def __post_init__(self) -> None:
         for name in ("machines", "roundings", "descents", "batches"):
             check_positive_int(f"{name} of the effort", getattr(self, name))
-        for name in ("starts", "relax_rounds", "survey", "steps", "polishes", "tiles"):
+        for name in ("starts", "relax_rounds", "survey", "steps", "polishes", "tiles", "splits"):
             check_count(f"{name} of the effort", getattr(self, name))
         check_flag("exact of the effort", self.exact)
 
@@ -75,7 +76,8 @@ EFFORTS = {
         bound=BoundEffort(nodes=400, side=60, boxes=0),
         batches=500,
         boxes=MachineEffort(boxes=10),
-        tiles=25,
+        tiles=500,
+        splits=500,
     ),
     "normal": SolveEffort(),
     "high": SolveEffort(
@@ -90,7 +92,8 @@ EFFORTS = {
         bound=BoundEffort(nodes=6000, side=500, boxes=8),
         batches=20_000,
         boxes=MachineEffort(boxes=400, gap=0.0),
-        tiles=1000,
+        tiles=10_000,
+        splits=20_000,
     ),
 }
 """By name, as the command line has them: less than the defaults, these, and more."""

@@ -71,7 +71,8 @@ def solve_fused(
     Args:
         network: the request's layers, and their course.
         request: that `check_fused` lets pass.
-        effort: its `batches` and `tiles`, and of free sizes `machines`, `steps` and `boxes`; kept with the solution.
+        effort: its `batches`, `tiles` and `splits`, and of free sizes `machines`, `steps` and `boxes`; kept with the
+            solution.
         listener: told how it gets on.
         apart: searches the machine that layers by themselves want, from which the search of free sizes begins.
         bound: whether to bound all machines of a space.
@@ -89,7 +90,7 @@ def solve_fused(
         try:
             with state.interrupts.heard():
                 if one is not None:
-                    one.run()
+                    one.run(effort.splits)
                 elif choice is not None:
                     first = apart(_shared(state))
                     if first.status == "interrupted":

@@ -16,7 +16,7 @@ from dlco.design.solution import Solution
 from dlco.errors import NotSupported
 from dlco.exact.layer_front import least_of
 from dlco.fusion.chains import Floors
-from dlco.fusion.machines import FusedMachines
+from dlco.fusion.machines import FusedMachines, Index
 from dlco.fusion.outlook import Outlook, Ratios, ratios_of
 from dlco.hardware.architecture import Architecture
 from dlco.optimize.effort import SolveEffort
@@ -30,8 +30,6 @@ log = logging.getLogger("dlco")
 GLANCES = 3  # machines whose steps are searched for each that is stepped to
 MARGIN = 1.02  # what seems worse than the best by less may be better
 BOXES = 5  # boxes bounded for each that the effort names: a bound of these takes no search
-
-Index = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,23 +91,29 @@ class MachineChoice:
 
     def bound(self) -> None:
         """Prove what no design on any machine goes below, as far as the effort goes."""
-        best = self._value(self.best) if self.best and self.best.is_within else inf
+        visits = self.effort.machines
 
         def tick(share: float) -> None:
             self.state.report("bound", share)
             if self.lower is not None:
                 self.state.prove(self.lower)
 
+        def visit(index: Index) -> float:
+            nonlocal visits
+            if visits and (glance := self._glance(index)):
+                visits -= 1
+                self._search(index, glance, self.effort.splits)
+            return self._least
+
         try:
-            self.machines.run(best, BOXES * self.effort.boxes.boxes, tick)
+            self.machines.run(self._least, BOXES * self.effort.boxes.boxes, tick, visit)
         except NotSupported as error:
             log.info("machines are bounded no further: %s", error)
 
     @property
     def lower(self) -> float | None:
         """What no design on any machine goes below, in the unit of `NetworkCost`; None where nothing is known."""
-        best = self._value(self.best) if self.best and self.best.is_within else inf
-        least = min(self.machines.lower, best)
+        least = min(self.machines.lower, self._least)
         return least * unit_of(self.request) if 0 < least < inf else None
 
     @property
@@ -164,12 +168,12 @@ class MachineChoice:
             self.glances[index] = found
         return self.glances[index]
 
-    def _search(self, index: Index, glance: Glance) -> None:
+    def _search(self, index: Index, glance: Glance, splits: int = 0) -> None:
         """Search a machine in full, and take it where it is better than the best."""
         search = glance.search
         self.searched.add(index)
         try:
-            search.run()
+            search.run(splits)
         except NotSupported:
             if self.best is None:
                 raise
@@ -179,7 +183,12 @@ class MachineChoice:
             if search.plan is not None and (self.best is None or self._rank(search) < self._rank(self.best)):
                 self.best, self.index = search, index
         if search.plan is not None:
-            self.machines.settle(index, search.plan.lower)
+            self.machines.settle(index, search.fronts, search.plan.lower)
+
+    @property
+    def _least(self) -> float:
+        """Of the best design so far, as `Objective.product`; infinite where none is within the limits."""
+        return self._value(self.best) if self.best and self.best.is_within else inf
 
     def _value(self, search: PlanSearch) -> float:
         assert search.plan is not None

@@ -11,8 +11,6 @@ from dlco.optimize.request import Request
 from dlco.optimize.state import State
 from dlco.workload.graph import Network
 
-SPLITS = 20  # of ranges of sizes of tiles to each front of tiles that is searched
-
 
 class PlanSearch:
     """Layer by layer first, then with all that may stay on the chip.
@@ -32,14 +30,14 @@ class PlanSearch:
         self.is_within = False
         self.looked_at = ""
 
-    def run(self) -> None:
-        """Search, within the limits where they can be kept."""
+    def run(self, splits: int) -> None:
+        """Search, within the limits where they can be kept; so many ranges of tilings are split to bound the rest."""
         limits = TotalLimits.of(self.request.budget, self.machine.cycle_s)
         candidates = candidates_of(self.network, self.machine, self.request.constraints)
         for within in (limits, TotalLimits()):
             unit = self.request.objective.unit_of_product(self.machine.cycle_s) if within is limits else None
-            self._best(within, unit, 0.0, 0.2)
-            self._best(within, unit, 0.2, 1.0, candidates)
+            self._best(within, unit, 0.0, 0.2, splits)
+            self._best(within, unit, 0.2, 1.0, splits, candidates)
             if self.plan is not None:
                 break
         assert self.plan is not None
@@ -51,7 +49,13 @@ class PlanSearch:
             )
 
     def _best(
-        self, within: TotalLimits, unit: float | None, begin: float, end: float, stays: Candidates | None = None
+        self,
+        within: TotalLimits,
+        unit: float | None,
+        begin: float,
+        end: float,
+        splits: int,
+        stays: Candidates | None = None,
     ) -> None:
         """Look for a better plan: layer by layer, or with all that may stay. Values that count come with their unit."""
 
@@ -73,7 +77,7 @@ class PlanSearch:
             fused=stays.chosen if stays else (),
             beyond=stays.chains if stays else (),
             searches=self.effort.tiles,
-            splits=SPLITS * self.effort.tiles,
+            splits=splits,
             report=self.state.reports("search", begin, end),
             improved=improved,
         )

@@ -12,6 +12,7 @@ from dlco.exact.optimal import NoMapping
 from dlco.fusion import best_plan, candidates_of
 from dlco.fusion.machines import FusedMachines
 from dlco.fusion.plan import Plan
+from dlco.fusion.retained import Fronts
 from dlco.hardware import HardwareSpace, Parameter
 from dlco.hardware.architecture import Architecture, Level
 from dlco.workload import Network
@@ -66,9 +67,20 @@ def test_no_plan_on_any_machine_goes_below_the_bound(seed: int) -> None:
     assert lowers[-1] >= 0.3 * min(values.values())
     settled = FusedMachines(network, space, objective, Budget())  # told what is proved of every machine
     for index, plan in plans.items():
-        settled.settle(index, plan.lower)
+        settled.settle(index, Fronts(found[index][0]), plan.lower)
     settled.run(inf, 1000)
     assert lowers[-1] <= settled.lower <= min(values.values()) * (1 + 1e-9)
+    visited = FusedMachines(network, space, objective, Budget())
+    seen: list[tuple[int, ...]] = []
+
+    def visit(index: tuple[int, ...]) -> float:  # says of a machine what its best plan takes
+        seen.append(index)
+        return values.get(index, inf)
+
+    visited.run(inf, 100_000, visit=visit)
+    assert len(seen) == len(set(seen))
+    assert min(values[index] for index in seen if index in values) == min(values.values())
+    assert lowers[-1] <= visited.lower <= min(values.values()) * (1 + 1e-9)
     area = sorted(machine.area_mm2 for machine, _ in found.values())[len(found) // 2]
     small = FusedMachines(network, space, objective, Budget(area_mm2=area))
     small.run(inf, 1000)
