@@ -188,6 +188,7 @@ class _Search:
         self.costs = MoveCosts(fronts, limits, alone)
         self.costs.enlist(self.moves)
         self.plan: Plan | None = None
+        self.around: Plan | None = None  # of which what is next to it is listed
         self._better()
 
     def refine(self, searches: float, splits: float, report: Callable[[float], None]) -> None:
@@ -240,12 +241,11 @@ class _Search:
 
     def _list_nearby(self) -> bool:
         """List the tilings next to those of the plan; whether there were any that are new."""
-        around = (
-            [one for s in self.plan.stretches if s.fused for one in nearby(s.fused, self.course.uncut)]
-            if self.plan
-            else []
-        )
-        new = [move for one in around for move in self.course.add(one)]
+        if self.plan is None or self.plan is self.around:
+            return False
+        self.around = self.plan
+        own = [stretch.fused for stretch in self.plan.stretches if stretch.fused]
+        new = [move for one in own for near in nearby(one, self.course.uncut) for move in self.course.add(near)]
         self._list(new)
         return bool(new)
 

@@ -90,7 +90,7 @@ def solve_fused(
         try:
             with state.interrupts.heard():
                 if one is not None:
-                    one.run(effort.splits)
+                    one.run(effort.tiles, effort.splits)
                 elif choice is not None:
                     first = apart(_shared(state))
                     if first.status == "interrupted":

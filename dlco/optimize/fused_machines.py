@@ -2,7 +2,8 @@
 
 Of the machines next to the best one those are glanced at that promise most by what is known of the best one
 (`dlco.fusion.outlook`): the exact fronts of their steps by themselves then tell more. What seems better than the best
-is searched in full; what is better becomes the best. Then all machines of the space are bounded by boxes.
+is searched; what is better becomes the best, which is searched in full at last. Then all machines of the space are
+bounded by boxes, and those of the least bound searched in full too.
 """
 
 import logging
@@ -28,6 +29,7 @@ from dlco.workload.graph import Network
 log = logging.getLogger("dlco")
 
 GLANCES = 3  # machines whose steps are searched for each that is stepped to
+PASSED = 5  # on machines on the way a share of the fronts of tiles is searched for
 MARGIN = 1.02  # what seems worse than the best by less may be better
 BOXES = 5  # boxes bounded for each that the effort names: a bound of these takes no search
 
@@ -78,7 +80,8 @@ class MachineChoice:
         glance = self._glance(own)
         if glance is None:
             raise NotSupported(f"no layer-by-layer front of {apart.architecture.name!r} was found")
-        self._search(own, glance)
+        some = self.effort.tiles // PASSED
+        self._search(own, glance, some)
         also: list[Index] = [base] if base != own and self._keeps(self.machine_at(base)) else []
         for number in range(1, self.effort.machines + 1):
             self.state.part = begin + number * step, begin + (number + 1) * step
@@ -87,11 +90,14 @@ class MachineChoice:
                 break
             found = self.glances[index]
             assert found is not None
-            self._search(index, found)
+            self._search(index, found, some)
+        best = self.glances[self.index]
+        assert best is not None
+        self._search(self.index, best, self.effort.tiles)
 
     def bound(self) -> None:
         """Prove what no design on any machine goes below, as far as the effort goes."""
-        visits = self.effort.machines
+        visits = max(1, self.effort.machines // 2)
 
         def tick(share: float) -> None:
             self.state.report("bound", share)
@@ -102,7 +108,7 @@ class MachineChoice:
             nonlocal visits
             if visits and (glance := self._glance(index)):
                 visits -= 1
-                self._search(index, glance, self.effort.splits)
+                self._search(index, glance, self.effort.tiles, self.effort.splits)
             return self._least
 
         try:
@@ -168,12 +174,12 @@ class MachineChoice:
             self.glances[index] = found
         return self.glances[index]
 
-    def _search(self, index: Index, glance: Glance, splits: int = 0) -> None:
-        """Search a machine in full, and take it where it is better than the best."""
+    def _search(self, index: Index, glance: Glance, tiles: int, splits: int = 0) -> None:
+        """Search a machine for plans, and take it where it is better than the best."""
         search = glance.search
         self.searched.add(index)
         try:
-            search.run(splits)
+            search.run(tiles, splits)
         except NotSupported:
             if self.best is None:
                 raise

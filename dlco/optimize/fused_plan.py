@@ -30,14 +30,19 @@ class PlanSearch:
         self.is_within = False
         self.looked_at = ""
 
-    def run(self, splits: int) -> None:
-        """Search, within the limits where they can be kept; so many ranges of tilings are split to bound the rest."""
+    def run(self, tiles: int, splits: int) -> None:
+        """Search, within the limits where they can be kept; what is known already is not searched again.
+
+        Args:
+            tiles: fronts of tiles that are searched for at most.
+            splits: ranges of tilings that are split to bound the rest, at most.
+        """
         limits = TotalLimits.of(self.request.budget, self.machine.cycle_s)
         candidates = candidates_of(self.network, self.machine, self.request.constraints)
         for within in (limits, TotalLimits()):
             unit = self.request.objective.unit_of_product(self.machine.cycle_s) if within is limits else None
-            self._best(within, unit, 0.0, 0.2, splits)
-            self._best(within, unit, 0.2, 1.0, splits, candidates)
+            self._best(within, unit, 0.0, 0.2)
+            self._best(within, unit, 0.2, 1.0, tiles, splits, candidates)
             if self.plan is not None:
                 break
         assert self.plan is not None
@@ -54,7 +59,8 @@ class PlanSearch:
         unit: float | None,
         begin: float,
         end: float,
-        splits: int,
+        tiles: int = 0,
+        splits: int = 0,
         stays: Candidates | None = None,
     ) -> None:
         """Look for a better plan: layer by layer, or with all that may stay. Values that count come with their unit."""
@@ -76,7 +82,7 @@ class PlanSearch:
             memories=None if stays else (),
             fused=stays.chosen if stays else (),
             beyond=stays.chains if stays else (),
-            searches=self.effort.tiles,
+            searches=tiles,
             splits=splits,
             report=self.state.reports("search", begin, end),
             improved=improved,
