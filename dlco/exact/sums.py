@@ -57,7 +57,8 @@ class Hull:
         edges = np.concatenate(
             [np.zeros((0, 2)), *(np.stack([np.diff(h.energy), np.diff(h.cycles)], 1) for h in hulls)]
         )
-        steepest = np.argsort(edges[:, 0] / edges[:, 1], kind="stable")
+        with np.errstate(divide="ignore", invalid="ignore"):  # corners that rounding has brought together
+            steepest = np.argsort(edges[:, 0] / edges[:, 1], kind="stable")
         both = np.concatenate([start, start + edges[steepest].cumsum(0)])
         return Hull(both[:, 0], both[:, 1])
 

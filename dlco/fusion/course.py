@@ -5,7 +5,7 @@ a step to one after that step, or after the last step of a chain that is execute
 something runs decides its exact front (`retained`); nothing else of the choices does.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -55,7 +55,7 @@ class Course:
         architecture: the machine.
         tensors: that may stay whole.
         fused: chains in tiles.
-        beyond: chains cut in any way.
+        beyond: chains cut in any way, or in ranges of sizes.
         fits: whether some mapping of a problem fits the machine under a residence.
 
     Attributes:
@@ -73,12 +73,14 @@ class Course:
         architecture: Architecture,
         tensors: Sequence[Tensor],
         fused: Sequence[Fused],
-        beyond: Sequence[Uncut],
+        beyond: Sequence[Uncut | Ranged],
         fits: Callable[[Problem, Residence], bool],
     ) -> None:
         self.network, self.architecture, self.tensors = network, architecture, tensors
         self.fused, self.uncut, self.fits = fused, beyond, fits
         self.listed = set(fused)
+        self.tree: dict[Uncut | Ranged, tuple[Ranged, ...]] = {}  # what was split, and into what
+        self.origin: dict[int, Ranged] = {}  # by id of a move of a single tiling, of what it is what there is room for
         self.states: list[list[State]] = [[()]]
         self.moves: list[list[Move]] = []
         self.beyond: list[list[Move]] = []
@@ -99,9 +101,13 @@ class Course:
             return Move(start, before, index.setdefault(left, len(index)), parts, held, fused)
 
         moves = [move(*way) for way in ways]
-        self.beyond.append(
-            [replace(move(*way), uncut=one) for one in self.uncut if one.last == step for way in self._any(one)]
-        )
+        self.beyond.append([])
+        for one in self.uncut:
+            for way, part in self._any(one) if one.last == step else ():
+                if way[-1] is None:
+                    self.beyond[step].append(replace(move(*way), uncut=part))
+                else:
+                    moves.append(self._single(move(*way), part))
         if not any(one.fused is None for one in moves):
             layer = self.network.layer_of(step)
             raise NoMapping(
@@ -136,14 +142,35 @@ class Course:
                 ways.append((one.first, before, held, parts, one))
         return ways
 
-    def _any(self, one: Uncut) -> "list[Way]":
-        """The ways of running a chain cut in any way."""
-        ways: list[Way] = []
+    def _single(self, move: Move, of: Uncut | Ranged) -> Move:
+        """A move of the only tiling in ranges for which there is room."""
+        assert isinstance(of, Ranged)
+        self.origin[id(move)] = of
+        return move
+
+    def _any(self, one: Uncut | Ranged) -> "Iterator[tuple[Way, Uncut | Ranged]]":
+        """The ways of running a chain cut in any way, or in ranges."""
         for before, held in self._chosen(one.first, one.last):
             homes, taken = self._held(one.first, one.last, held)
-            if self._has_room(taken) and (parts := one.parts(homes, self._room(one, taken))):
-                ways.append((one.first, before, held, parts, None))
-        return ways
+            if isinstance(one, Ranged):
+                for parts, fused in self._ranged(one, homes, taken):
+                    yield (one.first, before, held, parts, fused), one
+            elif self._has_room(taken) and (parts := one.parts(homes, self._room(one, taken))):
+                yield (one.first, before, held, parts, None), one
+
+    def _ranged(
+        self, wide: Ranged, homes: dict[tuple[int, str], str], taken: Taken
+    ) -> Iterator[tuple[tuple[Part, ...], Fused | None]]:
+        """The parts of tilings in ranges where there is room for some; those of a single one that is not listed."""
+        part = wide.trimmed(homes, self._room(wide, taken))
+        if part is None:
+            return
+        if part.tiling is None:
+            yield part.parts(homes), None
+        elif (fused := Fused(part.first, part.last, Tiled(part.chain, part.tiling), part.level)) not in self.listed:
+            parts = fused.parts(homes, taken)
+            if all(self._has_room(run.residence.taken) for run in parts):
+                yield parts, fused
 
     def _room(self, one: Uncut | Ranged, taken: Taken) -> float:
         """Words of the chain's memory beside what is retained."""
@@ -153,18 +180,15 @@ class Course:
         """Put moves of fewer tilings in place of one of many: those of a single one are listed with `moves`."""
         one = move.uncut
         assert one is not None
-        homes, taken = self._held(one.first, one.last, move.held)
-        some, single = list[Move](), list[Move]()
-        for wide in ranges_of(one) if isinstance(one, Uncut) else one.halves():
-            part = wide.trimmed(homes, self._room(one, taken))
-            if part is None:
-                continue
-            if part.tiling is None:
-                some.append(replace(move, parts=part.parts(homes), uncut=part))
-            elif (fused := Fused(one.first, one.last, Tiled(part.chain, part.tiling), one.level)) not in self.listed:
-                parts = fused.parts(homes, taken)
-                if all(self._has_room(run.residence.taken) for run in parts):
-                    single.append(replace(move, parts=parts, fused=fused, uncut=None))
+        held, some, single = self._held(one.first, one.last, move.held), list[Move](), list[Move]()
+        if one not in self.tree:
+            self.tree[one] = tuple(ranges_of(one) if isinstance(one, Uncut) else one.halves())
+        for wide in self.tree[one]:
+            for parts, fused in self._ranged(wide, *held):
+                if fused is None:
+                    some.append(replace(move, parts=parts, uncut=wide))
+                else:
+                    single.append(self._single(replace(move, parts=parts, fused=fused, uncut=None), wide))
         beyond = self.beyond[one.last]
         at = next(i for i, other in enumerate(beyond) if other is move)
         beyond[at : at + 1] = some
@@ -183,6 +207,17 @@ class Course:
                 found.append(Move(start, before, states.index(left), parts, held, one))
         self.moves[one.last] += found
         return found
+
+    def leaves(self) -> tuple[Uncut | Ranged, ...]:
+        """What chains are split into, as far as they are in any state: from these another search may go on."""
+        ranged, left = list[Uncut | Ranged](), list(self.uncut)
+        while left:
+            one = left.pop()
+            if one in self.tree:
+                left += self.tree[one]
+            else:
+                ranged.append(one)
+        return tuple(reversed(ranged))
 
     def _left(self, held: State, step: int) -> State:
         """What is still to be read after a step."""

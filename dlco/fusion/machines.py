@@ -22,8 +22,10 @@ from dlco.design.objective import Objective
 from dlco.exact.layer_front import least_of
 from dlco.exact.optimal import NoMapping
 from dlco.exact.sums import Goal
+from dlco.fusion.chains import Uncut
 from dlco.fusion.floor import FusedFloor
 from dlco.fusion.plan import best_plan
+from dlco.fusion.ranges import Ranged
 from dlco.fusion.retained import Fronts
 from dlco.fusion.tensors import shared_memories
 from dlco.hardware.architecture import Architecture
@@ -73,6 +75,7 @@ class FusedMachines:
         self.known: dict[Index, tuple[Fronts, float]] = {}
         self.tickets, self.looked, self.done = count(), 0, inf
         self.closely: set[Box] = set()
+        self.leaves: dict[Box, tuple[Uncut | Ranged, ...]] = {}  # of a box or one that it is part of
         self.depth: dict[Box, int] = {}
         self.extra = 0
         self.queue: list[tuple[float, int, Box]] = []
@@ -131,7 +134,10 @@ class FusedMachines:
                 continue
             halves = self._halves(box, value)  # the box is replaced once its halves are known
             heappop(self.queue)
+            leaves = self.leaves.pop(box, None)
             for half, bound in halves:
+                if leaves is not None and self._memories(half) == self._memories(box):
+                    self.leaves[half] = leaves
                 heappush(self.queue, (bound, next(self.tickets), half))
 
     @property
@@ -144,6 +150,8 @@ class FusedMachines:
         fronts, proved = Fronts(machine, self.constraints, self.batches), 0.0
         if box.is_point:  # one whose fronts may be asked for again
             fronts, proved = self.known.setdefault(box.low, (fronts, proved))
+        if box not in self.leaves:
+            self.leaves[box] = tuple(self.floor.uncut(machine, memories))
         try:
             plan = best_plan(
                 self.network,
@@ -153,13 +161,14 @@ class FusedMachines:
                 self.constraints,
                 fronts=fronts,
                 memories=memories,
-                beyond=self.floor.uncut(machine, memories),
+                beyond=self.leaves[box],
                 searches=0,
                 splits=SPLITS * DEEPER**depth,
                 known=best,
                 report=lambda share: tick(),
             )
             lower = max(plan.lower if plan else 0.0, proved)
+            self.leaves[box] = plan.leaves if plan else self.leaves[box]
         except NoMapping:  # nor does anything fit its machines
             lower = inf
         self.looked, self.extra = self.looked + 1, self.extra + COST * DEEPER**depth - 1

@@ -19,8 +19,9 @@ from dlco.fusion.chains import Fused, Part, Uncut
 from dlco.fusion.costs import MoveCosts
 from dlco.fusion.course import Course, Move
 from dlco.fusion.nearby import nearby
+from dlco.fusion.ranges import Ranged
 from dlco.fusion.retained import Fronts, Residence
-from dlco.fusion.sums import Found, Points, best_way, hull_of_ways
+from dlco.fusion.sums import Found, Points, best_way, hull_of_ways, least_through
 from dlco.fusion.tensors import Tensor, tensors_of
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -63,6 +64,7 @@ class Plan:
         evaluated: mappings evaluated to find it.
         whole: whether no choice of results that stay whole is better, as is proved.
         tilings: of chains that were looked at each by itself; `tried`: those of which all fronts are known.
+        leaves: as of `Course`, without those that are no better than a known design.
     """
 
     energy_pj: float
@@ -75,6 +77,7 @@ class Plan:
     whole: bool = False
     tilings: int = 0
     tried: int = 0
+    leaves: tuple[Uncut | Ranged, ...] = ()
 
     @property
     def mappings(self) -> tuple[Mapping, ...]:
@@ -97,7 +100,7 @@ def best_plan(
     fronts: Fronts | None = None,
     memories: Sequence[str] | None = None,
     fused: Sequence[Fused] = (),
-    beyond: Sequence[Uncut] = (),
+    beyond: Sequence[Uncut | Ranged] = (),
     searches: int | None = None,
     splits: int | None = None,
     known: float = inf,
@@ -116,7 +119,7 @@ def best_plan(
         fronts: known fronts on the same machine under the same constraints, which grow.
         memories: where results may stay whole; by default all that are shared.
         fused: chains that may be executed in tiles, as `candidates_of` lists them.
-        beyond: chains that may be cut in any other way too, for which the bound is to hold.
+        beyond: chains that may be cut in any other way too, for which the bound is to hold; or ranges of their tilings.
         searches: of fronts of tiles at most; without end where it is None.
         splits: of ranges of sizes of tiles at most, as long as they raise the bound; without end where it is None.
             With neither limit no way of cutting these chains is better than the plan.
@@ -231,7 +234,9 @@ class _Search:
                 splits = split if self._rank(ahead) < known * (1 + RISE) else splits
                 mark, known = split, self._rank(ahead)
             whole, tiles = [move for move, _ in ahead.way if move.uncut], self._untried(ahead)
-            if whole and split < splits:
+            if blurred := [move for move in tiles if id(move) not in self.costs.looked_at]:
+                self.costs.look_at(blurred)
+            elif whole and split < splits:
                 for move in whole:
                     split += self._split(move)
             elif tiles and may_search():
@@ -245,7 +250,8 @@ class _Search:
             return False
         self.around = self.plan
         own = [stretch.fused for stretch in self.plan.stretches if stretch.fused]
-        new = [move for one in own for near in nearby(one, self.course.uncut) for move in self.course.add(near)]
+        chains = [one for one in self.course.uncut if isinstance(one, Uncut)]
+        new = [move for one in own for near in nearby(one, chains) for move in self.course.add(near)]
         self._list(new)
         return bool(new)
 
@@ -350,7 +356,20 @@ class _Search:
             whole=whole,
             tilings=len(tilings),
             tried=sum(tilings.values()),
+            leaves=self._leaves(),
         )
+
+    def _leaves(self) -> tuple[Uncut | Ranged, ...]:
+        leaves = self.course.leaves()
+        if self.known == inf:
+            return leaves
+        least: dict[Uncut | Ranged, float] = {}
+        goal = Goal(self.objective, self.limits)
+        for move, value in least_through(self.course.every, lambda move: self.costs.of(move, "floor"), goal):
+            of = move.uncut or self.course.origin.get(id(move))
+            if of is not None:
+                least[of] = min(value, least.get(of, inf))
+        return tuple(one for one in leaves if least.get(one, inf) < self.known)
 
     def _least(self, moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None]) -> float:
         """What no way of these moves goes below."""

@@ -4,7 +4,7 @@ Of the sums that lead to a state those are kept that no other beats in both and 
 is to come, it lies in the lower convex hull of all that the state may lead to, which is had by going backwards.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -17,7 +17,7 @@ from dlco.design.dominance import unbeaten
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.exact.combine import SUMS, Choice, still_open
-from dlco.exact.sums import Hull
+from dlco.exact.sums import Goal, Hull
 from dlco.fusion.course import Move
 
 Keep = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -133,6 +133,24 @@ def best_way(
 def hull_of_ways(moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None]) -> Hull | None:
     """The hull of the sums of all ways through a course; None where there is no way. Arguments as `best_way`."""
     return _hulls([_bundled(some, points, corners) for some in moves])[0].get(0)
+
+
+def least_through(
+    moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None], goal: Goal
+) -> Iterator[tuple[Move, float]]:
+    """What no way through each of the moves goes below, within limits. Arguments as `best_way`."""
+    behind = _hulls([_bundled(some, points, corners) for some in moves])
+    ahead: list[dict[int, Hull]] = [{0: Hull(np.zeros(1), np.zeros(1))}]
+    for step, some in enumerate(moves):
+        reached: dict[int, list[Hull]] = {}
+        for move in some:
+            own = points(move)
+            if own is None or move.before not in ahead[move.start] or move.after not in behind[step + 1]:
+                continue
+            before = Hull.total([ahead[move.start][move.before], Hull.of(own.energy.numpy(), own.cycles.numpy())])
+            reached.setdefault(move.after, []).append(before)
+            yield move, goal.least(Hull.total([before, behind[step + 1][move.after]]))
+        ahead.append({state: _together(hulls) for state, hulls in reached.items()})
 
 
 @dataclass(frozen=True, eq=False)
