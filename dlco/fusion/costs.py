@@ -8,8 +8,9 @@ from dlco.design.dominance import unbeaten
 from dlco.exact.layer_front import LayerFront
 from dlco.exact.optimal import OptimalFront
 from dlco.exact.sums import Hull
-from dlco.fusion.chains import Floors, Part
+from dlco.fusion.chains import Part
 from dlco.fusion.course import Move
+from dlco.fusion.floor import Floors
 from dlco.fusion.retained import Fronts, Residence
 from dlco.fusion.sums import Points, corners
 from dlco.workload.problem import Problem

@@ -11,9 +11,9 @@ from functools import cached_property
 from math import inf
 
 from dlco.exact.sums import Goal
-from dlco.fusion.chains import Candidates, Floors, Fused, Part, Uncut, candidates_of
+from dlco.fusion.chains import Candidates, Fused, Part, Uncut, candidates_of
 from dlco.fusion.course import Course, Move
-from dlco.fusion.floor import unsearched
+from dlco.fusion.floor import Floors, unsearched
 from dlco.fusion.retained import Fronts, Residence
 from dlco.fusion.sums import Points, hull_of_ways
 from dlco.fusion.tensors import shared_memories, tensors_of

@@ -16,7 +16,7 @@ import torch
 from dlco.design.solution import Solution
 from dlco.errors import NotSupported
 from dlco.exact.layer_front import least_of
-from dlco.fusion.chains import Floors
+from dlco.fusion.floor import Floors
 from dlco.fusion.machines import FusedMachines, Index
 from dlco.fusion.outlook import Outlook, Ratios, ratios_of
 from dlco.hardware.architecture import Architecture

@@ -70,6 +70,12 @@ def test_no_plan_on_any_machine_goes_below_the_bound(seed: int) -> None:
         settled.settle(index, Fronts(found[index][0]), plan.lower)
     settled.run(inf, 1000)
     assert lowers[-1] <= settled.lower <= min(values.values()) * (1 + 1e-9)
+    least = min(values.values())
+    for share in (1.0, 1.05):  # what is no better than a known design is left out, and nothing else
+        known = FusedMachines(network, space, objective, Budget())
+        known.run(share * least, 100_000)
+        assert min(known.lower, share * least) >= lowers[-1] * (1 - 1e-9)
+        assert known.lower <= least * (1 + 1e-9) or share == 1.0
     visited = FusedMachines(network, space, objective, Budget())
     seen: list[tuple[int, ...]] = []
 

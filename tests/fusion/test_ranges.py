@@ -7,7 +7,8 @@ from itertools import product
 import pytest
 
 from dlco.fusion import Fused, best_plan, candidates_of
-from dlco.fusion.chains import Floors, Uncut, manners_of
+from dlco.fusion.chains import Uncut, manners_of
+from dlco.fusion.floor import Floors
 from dlco.fusion.ranges import Ranged, ranges_of
 from dlco.fusion.retained import Fronts
 from dlco.hardware import Architecture
