@@ -75,7 +75,7 @@ class MachineChoice:
         starts = [self.space.nearest(sizes), self.space.brought_within(self.space.nearest(self.space.base_sizes))]
         own, base = (tuple(index.tolist()) for index in starts)
         begin, end = self.state.part
-        step = (end - begin) / (self.effort.machines + 1)
+        step = (end - begin) / (self.effort.machines + 2)
         self.state.part = begin, begin + step
         glance = self._glance(own)
         if glance is None:
@@ -91,24 +91,31 @@ class MachineChoice:
             found = self.glances[index]
             assert found is not None
             self._search(index, found, some)
+        self.state.part = end - step, end
         best = self.glances[self.index]
         assert best is not None
         self._search(self.index, best, self.effort.tiles)
 
     def bound(self) -> None:
         """Prove what no design on any machine goes below, as far as the effort goes."""
-        visits = max(1, self.effort.machines // 2)
+        visits, part, done = max(1, self.effort.machines // 2), self.state.part, 0.0
 
         def tick(share: float) -> None:
-            self.state.report("bound", share)
+            nonlocal done
+            done = max(done, share)
+            self.state.report("bound", done)
             if self.lower is not None:
                 self.state.prove(self.lower)
 
         def visit(index: Index) -> float:
             nonlocal visits
-            if visits and (glance := self._glance(index)):
+            if visits:
                 visits -= 1
-                self._search(index, glance, self.effort.tiles, self.effort.splits)
+                now = part[0] + done * (part[1] - part[0])
+                self.state.part = now, now  # of which nothing is known
+                if glance := self._glance(index):
+                    self._search(index, glance, self.effort.tiles, self.effort.splits)
+                self.state.part = part
             return self._least
 
         try:
