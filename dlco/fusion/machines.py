@@ -36,9 +36,10 @@ from dlco.workload.graph import Network
 
 CLOSE, COST = 256, 5  # machines of a box that is looked at closely, at most; boxes bounded for the cost of that
 SPLITS, DEEPER, DEPTHS = 50, 4, 4  # of ranges of tilings then; of single machines so often more, and so many times
+RISE = 1e-4  # relative: what a half is worth at least whose bound does not seem to rise
+
 Index = tuple[int, ...]
 """A machine by its positions of the grids."""
-RISE = 1e-4  # relative: what a half is worth at least whose bound does not seem to rise
 
 
 class FusedMachines:
@@ -55,7 +56,10 @@ class FusedMachines:
     Attributes:
         goal: what is asked of the network's totals.
         boxes: of the space; `floor`: what designs need on one.
-        looked: boxes bounded so far; `closely`: those of them that were looked at closely.
+        known: fronts of single machines, and what is proved of each.
+        looked: boxes bounded so far; `closely`: those of them that were looked at closely, which cost `extra` more.
+        leaves: by box what its chains are split into, there or in one that it is part of.
+        depth: how often single machines were looked at more closely.
         done: what no machine goes below of those that cannot be cut any further.
     """
 
@@ -75,7 +79,7 @@ class FusedMachines:
         self.known: dict[Index, tuple[Fronts, float]] = {}
         self.tickets, self.looked, self.done = count(), 0, inf
         self.closely: set[Box] = set()
-        self.leaves: dict[Box, tuple[Uncut | Ranged, ...]] = {}  # of a box or one that it is part of
+        self.leaves: dict[Box, tuple[Uncut | Ranged, ...]] = {}
         self.depth: dict[Box, int] = {}
         self.extra = 0
         self.queue: list[tuple[float, int, Box]] = []
@@ -84,7 +88,10 @@ class FusedMachines:
 
     @property
     def lower(self) -> float:
-        """What no design within the budget goes below, as `Objective.product`; infinite where there is none."""
+        """What no design within the budget goes below, as `Objective.product`; infinite where there is none.
+
+        Where it is more than the best that `run` was told of, no design is better than that.
+        """
         return min(self.done, self.queue[0][0] if self.queue else inf)
 
     def settle(self, index: Index, fronts: Fronts, lower: float) -> None:

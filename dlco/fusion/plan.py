@@ -2,8 +2,8 @@
 
 Fronts of steps that run by themselves are all searched. Those of chains in tiles are many: a part whose front is not
 known yet counts with its compulsory work, which no mapping goes below. The best way through the course under these
-bounds says which fronts to search next; once it needs none that is not known it is the proved best, and before that its
-objective is what no choice goes below.
+bounds says which fronts to search next, and what is next to the best plan is listed too. Once that way needs none that
+is not known it is the proved best, and before that its objective is what no choice goes below.
 """
 
 from collections.abc import Callable, Sequence

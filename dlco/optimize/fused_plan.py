@@ -29,6 +29,7 @@ class PlanSearch:
         self.plan: Plan | None = None
         self.is_within = False
         self.looked_at = ""
+        self.candidates: Candidates | None = None
 
     def run(self, tiles: int, splits: int) -> None:
         """Search, within the limits where they can be kept; what is known already is not searched again.
@@ -38,7 +39,9 @@ class PlanSearch:
             splits: ranges of tilings that are split to bound the rest, at most.
         """
         limits = TotalLimits.of(self.request.budget, self.machine.cycle_s)
-        candidates = candidates_of(self.network, self.machine, self.request.constraints)
+        if self.candidates is None:
+            self.candidates = candidates_of(self.network, self.machine, self.request.constraints)
+        candidates = self.candidates
         for within in (limits, TotalLimits()):
             unit = self.request.objective.unit_of_product(self.machine.cycle_s) if within is limits else None
             self._best(within, unit, 0.0, 0.2)
