@@ -2,8 +2,8 @@
 
 Of the machines next to the best one those are glanced at that promise most by what is known of the best one
 (`dlco.fusion.outlook`): the exact fronts of their steps by themselves then tell more. What seems better than the best
-is searched; what is better becomes the best, which is searched in full at last. Then all machines of the space are
-bounded by boxes, and those of the least bound searched in full too.
+is searched; what is better becomes the best. That is searched in full at last, and so is one next to it. Then all
+machines of the space are bounded by boxes, and those of the least bound searched in full too.
 """
 
 import logging
@@ -75,7 +75,7 @@ class MachineChoice:
         starts = [self.space.nearest(sizes), self.space.brought_within(self.space.nearest(self.space.base_sizes))]
         own, base = (tuple(index.tolist()) for index in starts)
         begin, end = self.state.part
-        step = (end - begin) / (self.effort.machines + 2)
+        step = (end - begin) / (self.effort.machines + 3)
         self.state.part = begin, begin + step
         glance = self._glance(own)
         if glance is None:
@@ -91,10 +91,14 @@ class MachineChoice:
             found = self.glances[index]
             assert found is not None
             self._search(index, found, some)
-        self.state.part = end - step, end
+        self.state.part = end - 2 * step, end - step
         best = self.glances[self.index]
         assert best is not None
         self._search(self.index, best, self.effort.tiles)
+        self.state.part = end - step, end
+        index = self._promising(())
+        if index is not None and (found := self.glances[index]):
+            self._search(index, found, self.effort.tiles)
 
     def bound(self) -> None:
         """Prove what no design on any machine goes below, as far as the effort goes."""
