@@ -33,7 +33,7 @@ from dlco.optimize.effort import EFFORTS
 from dlco.workload import Edge, Graph, Network, Step, get_graph
 
 AREA, BUFFER = 3.0, "GlobalBuffer"  # mm2 of a machine that is sized, and its shared memory
-SPLITS = 2000  # of ranges of tilings, as by default
+DEFAULT = EFFORTS["normal"]
 LARGER = 16  # times the shared memory of a preset, at the same energy a word: a machine with room for whole maps
 
 
@@ -97,7 +97,7 @@ def fixed_row(name: str, network: Network, machine: Architecture, searches: int)
             fused=stays.chosen,
             beyond=stays.chains,
             searches=searches,
-            splits=SPLITS,
+            splits=DEFAULT.splits,
         )
     assert isinstance(apart, Plan)
     assert isinstance(kept, Plan)
@@ -120,7 +120,7 @@ def sized_row(name: str, network: Network) -> list[Any]:
     Both with the least effort that is named; the second machine's own fused gain tells the two apart.
     """
     budget, space = dlco.Budget(area_mm2=AREA), get_hardware("generic", space=True, wires=False)
-    effort = replace(EFFORTS["low"], boxes=EFFORTS["normal"].boxes)
+    effort = replace(EFFORTS["low"], boxes=DEFAULT.boxes)
     with Stopwatch() as clock:
         fused = dlco.solve(network, space, budget=budget, fuse=True, effort=effort)
     apart = dlco.solve(network, space, budget=budget, bound=False, effort=effort)
@@ -149,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--network", action="append", choices=NETWORKS, help="only these (may be repeated)")
     parser.add_argument("--machine", action="append", help="only these, by name, or 'sized' (may be repeated)")
-    parser.add_argument("--searches", type=int, default=1000, help="fronts of tiles, at most (1000)")
+    parser.add_argument("--searches", type=int, default=DEFAULT.tiles, help="fronts of tiles, at most")
     parser.add_argument("--save", action="store_true", help="keep the figures beside those of other cases")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -167,6 +167,12 @@ class Uncut:
             found.append(Part(self.first + layer, problem, 1, residence, again, problem, cut, float(work[layer])))
         return tuple(found)
 
+    def allows(self, tiling: Tiling) -> bool:
+        """Whether the weights that a tiling has resident, if any are to be, may stay."""
+        tiled = Tiled(self.chain, tiling)
+        loaded = {space for layer in range(len(self.chain.problems)) for space in tiled.loaded(layer)}
+        return tiling.weights != RESIDENT or (bool(loaded) and loaded <= self.loadable)
+
     def _runs(self, layer: int, room: float) -> int:
         """In how many tiles a layer runs at least."""
         problem, inner = self.chain.problems[layer], self.chain.inner(layer)

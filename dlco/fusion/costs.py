@@ -100,7 +100,7 @@ class MoveCosts:
         if move.uncut:  # whatever is known of the whole layers that are its parts
             return self._corners(self.floors.hull(move.parts))
         rows, unknown = [], []
-        closely = {part for part in move.parts if id(move) in self.looked_at and _is_usual(part)}
+        closely = id(move) in self.looked_at
         for part in move.parts:
             if self.is_known(part):
                 front = self.front(part)
@@ -111,7 +111,7 @@ class MoveCosts:
             elif kind == "front":
                 return None
             else:
-                least = self.floors.hull([part.alone() if part in closely else part])
+                least = self.floors.hull([part.alone() if closely and _is_usual(part) else part])
                 energy, cycles = self.ratios[part.step] if kind == "guess" else (1.0, 1.0)
                 unknown.append(Hull(least.energy * energy, least.cycles * cycles))
         if unknown:

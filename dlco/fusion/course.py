@@ -103,11 +103,11 @@ class Course:
         moves = [move(*way) for way in ways]
         self.beyond.append([])
         for one in self.uncut:
-            for way, part in self._any(one) if one.last == step else ():
+            for way in self._any(one) if one.last == step else ():
                 if way[-1] is None:
-                    self.beyond[step].append(replace(move(*way), uncut=part))
+                    self.beyond[step].append(replace(move(*way), uncut=one))
                 else:
-                    moves.append(self._single(move(*way), part))
+                    moves.append(self._single(move(*way), one))
         if not any(one.fused is None for one in moves):
             layer = self.network.layer_of(step)
             raise NoMapping(
@@ -148,15 +148,15 @@ class Course:
         self.origin[id(move)] = of
         return move
 
-    def _any(self, one: Uncut | Ranged) -> "Iterator[tuple[Way, Uncut | Ranged]]":
+    def _any(self, one: Uncut | Ranged) -> "Iterator[Way]":
         """The ways of running a chain cut in any way, or in ranges."""
         for before, held in self._chosen(one.first, one.last):
             homes, taken = self._held(one.first, one.last, held)
             if isinstance(one, Ranged):
                 for parts, fused in self._ranged(one, homes, taken):
-                    yield (one.first, before, held, parts, fused), one
+                    yield one.first, before, held, parts, fused
             elif self._has_room(taken) and (parts := one.parts(homes, self._room(one, taken))):
-                yield (one.first, before, held, parts, None), one
+                yield one.first, before, held, parts, None
 
     def _ranged(
         self, wide: Ranged, homes: dict[tuple[int, str], str], taken: Taken

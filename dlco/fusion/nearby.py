@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import product
 
 from dlco.fusion.chains import Fused, Uncut, manners_of
-from dlco.workload.tiling import RESIDENT, Tiled, Tiling
+from dlco.workload.tiling import Tiled, Tiling
 
 STEPS = (1, 2, 4)  # elements by which a size is changed
 
@@ -55,6 +55,4 @@ def _is_allowed(tiling: Tiling, one: Uncut) -> bool:
     last = one.chain.problems[-1].sizes
     if any(dim not in one.chain.axes or not 0 < size < last[dim] for dim, size in tiling.cut):
         return False
-    tiled = Tiled(one.chain, tiling)
-    loaded = {space for layer in range(len(one.chain.problems)) for space in tiled.loaded(layer)}
-    return tiling.weights != RESIDENT or (bool(loaded) and loaded <= one.loadable)
+    return one.allows(tiling)

@@ -19,7 +19,7 @@ from dlco.fusion.retained import Residence
 from dlco.workload.chain import Chain
 from dlco.workload.problem import Dataspace, Problem
 from dlco.workload.sumset import distinct_sums
-from dlco.workload.tiling import KEPT, RESIDENT, Tiled, Tiling
+from dlco.workload.tiling import KEPT, Tiled, Tiling
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,5 @@ def ranges_of(uncut: Uncut) -> Iterator[Ranged]:
     """All tilings of a chain along one dimension or two of its last result, in the widest ranges."""
     last = uncut.chain.problems[-1].sizes
     for cut, halo, weights in manners_of(uncut.chain):
-        one = Ranged(uncut, tuple(Sizes(dim, 1, last[dim] - 1) for dim in cut), halo, weights)
-        if weights == RESIDENT:
-            loaded = {space for own in one._loaded({}) for space in own}
-            if not loaded or not uncut.loadable.issuperset(loaded):
-                continue
-        yield one
+        if uncut.allows(Tiling(tuple((dim, last[dim] - 1) for dim in cut), halo, weights)):
+            yield Ranged(uncut, tuple(Sizes(dim, 1, last[dim] - 1) for dim in cut), halo, weights)

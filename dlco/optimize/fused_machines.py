@@ -67,7 +67,6 @@ class MachineChoice:
         self.best: PlanSearch | None = None
         self.index: Index = ()
         self.searched: set[Index] = set()
-        self.evaluated = 0
 
     def run(self, apart: Solution) -> None:
         """Search from the best machine of layers by themselves, for as many machines as the effort names."""
@@ -196,11 +195,16 @@ class MachineChoice:
                 raise
             log.info("a machine is left out: its plans are not covered")
         finally:
-            self.evaluated += search.fronts.evaluated
             if search.plan is not None and (self.best is None or self._rank(search) < self._rank(self.best)):
                 self.best, self.index = search, index
         if search.plan is not None:
             self.machines.settle(index, search.fronts, search.plan.lower)
+
+    @property
+    def evaluated(self) -> int:
+        """Mappings evaluated on the machines that were searched, each once however often these were."""
+        found = (self.glances[index] for index in self.searched)
+        return sum(glance.search.fronts.evaluated for glance in found if glance)
 
     @property
     def _least(self) -> float:
