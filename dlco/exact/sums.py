@@ -9,6 +9,7 @@ of the others it says whether the point is of any use.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 
 import numpy as np
@@ -18,6 +19,7 @@ from dlco.design.objective import Objective
 from dlco.exact.lattice import Bools, Floats
 
 ROUNDING = 1e-12  # values are compared with this relative tolerance, in favour of what is possible
+TINY = 1e-300  # in place of nothing
 MOST = 1e100  # of cycles or pJ, in place of infinitely many
 SLACK = 1 + 2e-9  # by which limits may be broken: more than `Budget` lets pass
 
@@ -53,14 +55,24 @@ class Hull:
     @staticmethod
     def total(hulls: Sequence["Hull"]) -> "Hull":
         """The hull of all sums of a point of each."""
-        start = np.array([[sum(h.energy[0] for h in hulls), sum(h.cycles[0] for h in hulls)]])
-        edges = np.concatenate(
-            [np.zeros((0, 2)), *(np.stack([np.diff(h.energy), np.diff(h.cycles)], 1) for h in hulls)]
-        )
+        energy, cycles = sum(h.energy[0] for h in hulls), sum(h.cycles[0] for h in hulls)
+        bent = [h for h in hulls if len(h.energy) > 1]
+        if not bent:
+            return Hull(np.array([energy]), np.array([cycles]))
+        if len(bent) == 1:
+            (one,) = bent
+            return Hull(one.energy + (energy - one.energy[0]), one.cycles + (cycles - one.cycles[0]))
+        falls, rises, slopes = (np.concatenate(rows) for rows in zip(*(h._edges for h in bent), strict=True))
+        steepest = slopes.argsort(kind="stable")
+        both = np.array([falls[steepest], rises[steepest]]).cumsum(1)
+        return Hull(np.append(energy, energy + both[0]), np.append(cycles, cycles + both[1]))
+
+    @cached_property
+    def _edges(self) -> tuple[Floats, Floats, Floats]:
+        """From each corner to the next: energy, cycles, and the one over the other."""
+        falls, rises = np.diff(self.energy), np.diff(self.cycles)
         with np.errstate(divide="ignore", invalid="ignore"):  # corners that rounding has brought together
-            steepest = np.argsort(edges[:, 0] / edges[:, 1], kind="stable")
-        both = np.concatenate([start, start + edges[steepest].cumsum(0)])
-        return Hull(both[:, 0], both[:, 1])
+            return falls, rises, falls / rises
 
     def above(self, energy: float, cycles: float) -> "Hull":
         """The hull of points that need no less than this one does, and so much at least."""
@@ -108,16 +120,35 @@ class Goal:
 
         0 for an area; infinite where nothing keeps the limits.
         """
-        energy, cycles, limits = hull.energy, hull.cycles, self.limits
-        points = [*zip(energy.tolist(), cycles.tolist(), strict=True)]
+        best = self.best(hull)
+        return inf if best is None else self._value(*best)
+
+    def best(self, hull: Hull) -> tuple[float, float] | None:
+        """Where that is, in pJ and cycles; None where nothing keeps the limits."""
+        limits, points = self.limits, [*zip(hull.energy.tolist(), hull.cycles.tolist(), strict=True)]
         if limits.cycles < inf:
             points.append((float(hull.energy_at(np.array(limits.cycles))), limits.cycles))
         if limits.energy_pj < inf:
             points.append((limits.energy_pj, float(hull.cycles_at(np.array(limits.energy_pj)))))
         if limits.power < inf:
             points += self._at_power(hull)
-        kept = [self._value(e, t) for e, t in points if self._keeps(e, t, hull)]
-        return min(kept, default=inf)
+        kept = (point for point in points if self._keeps(*point, hull))
+        return min(kept, key=lambda point: self._value(*point), default=None)
+
+    def prices(self, hull: Hull) -> tuple[float, float]:
+        """What a pJ and a cycle are worth, such that totals of the least objective are worth 1, and no others less.
+
+        Of totals that need no less than a hull, within the limits where something keeps them.
+        """
+        best = np.array(self.best(hull) or (hull.energy[0], hull.cycles[0]))
+        corners = np.stack([hull.energy, hull.cycles])
+        worth = np.maximum(self.objective.powers[:2], 0) / np.maximum(best, TINY)
+        if (worth @ corners).min() < worth @ best * (1 - ROUNDING):  # limits are in the way
+            at = max(1, int(np.searchsorted(hull.cycles, best[1])))
+            energy, cycles = np.diff(corners[:, at - 1 : at + 1]) if at < len(hull.cycles) else (0.0, 1.0)
+            worth = np.array([cycles, -energy], dtype=float).ravel()
+        of_energy, of_cycles = (worth / (worth @ best or 1.0)).tolist()
+        return of_energy, of_cycles
 
     def _at_power(self, hull: Hull) -> list[tuple[float, float]]:
         """Where the hull, which goes on at its least energy, has the power allowed."""

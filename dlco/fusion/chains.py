@@ -25,9 +25,10 @@ from dlco.mapping.factors import divisors
 from dlco.workload.chain import Chain, Link
 from dlco.workload.graph import Network
 from dlco.workload.problem import Problem
-from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, STREAMED, Run, Tiled, Tiling
+from dlco.workload.tiling import KEPT, RECOMPUTED, RESIDENT, STREAMED, Tiled, Tiling
 
 LAYERS = 8  # of a chain, at most
+USUAL = 0.1  # share of its layer's work from which on a tile is bounded by its own extents
 CROWDED = (0.9, 0.5)  # shares of a memory that the chain itself may take: the tiles that move least, for each
 
 
@@ -51,6 +52,11 @@ class Part:
     cut: frozenset[str] = frozenset()
     work: float = 1.0
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether a tile does much of its layer's work: the others are too many to be bounded by their own extents."""
+        return self.layer is not None and self.count * self.problem.macs >= USUAL * self.layer.macs
+
     def alone(self) -> "Part":
         """The same, not as a part of anything: with no extents but its own."""
         return replace(self, layer=None, cut=frozenset())
@@ -73,7 +79,9 @@ class Fused:
 
     def room(self) -> int:
         """Words of the level that the chain takes, whatever the mappings, while nothing else is retained."""
-        return max(self.tiled.keeps(Run(layer, p, False)).words for layer, p in enumerate(self.tiled.chain.problems))
+        tiled, layers = self.tiled, range(len(self.tiled.chain.problems))
+        loaded = sum(tiled.chain.problems[layer].words(space) for layer in layers for space in tiled.loaded(layer))
+        return loaded + max(map(tiled.held, layers))
 
     def parts(self, homes: dict[tuple[int, str], str] | None = None, taken: Taken = ()) -> tuple[Part, ...]:
         """All that runs, tiles of one shape as one.

@@ -9,14 +9,13 @@ from dlco.exact.layer_front import LayerFront
 from dlco.exact.optimal import OptimalFront
 from dlco.exact.sums import Hull
 from dlco.fusion.chains import Part
-from dlco.fusion.course import Move
+from dlco.fusion.course import Course, Move
 from dlco.fusion.floor import Floors
 from dlco.fusion.retained import Fronts, Residence
-from dlco.fusion.sums import Points, corners
+from dlco.fusion.sums import Bundles, Costs, Points, corners
 from dlco.workload.problem import Problem
 
 KINDS = ("front", "guess", "floor")
-USUAL = 0.1  # share of its layer's work from which on a tile is bounded by its own extents
 
 
 class MoveCosts:
@@ -31,20 +30,21 @@ class MoveCosts:
     def __init__(self, fronts: Fronts, limits: TotalLimits, alone: Sequence[Move]) -> None:
         self.fronts, self.limits = fronts, limits
         self.floors = Floors(fronts.architecture)
-        self.looked_at: set[int] = set()  # moves whose tiles are bounded each by its own extents
-        self.points: dict[tuple[int, str], Points | None] = {}
-        self.users: dict[tuple[Problem, Residence], list[int]] = {}
+        self.looked_at: set[Move] = set()  # whose tiles are bounded each by its own extents
+        self.points: dict[tuple[Move, str], Points | None] = {}
+        self.users: dict[tuple[Problem, Residence], list[Move]] = {}
+        self.bundles: dict[tuple[str, bool], Bundles] = {}
         self.ratios = [self._ratio(move.parts[0]) for move in alone]
 
     def enlist(self, moves: Sequence[Move]) -> None:
         """Know moves whose fronts may be searched."""
         for move in moves:
             for part in move.parts:
-                self.users.setdefault((part.problem, part.residence), []).append(id(move))
+                self.users.setdefault((part.problem, part.residence), []).append(move)
 
     def of(self, move: Move, kind: str) -> Points | None:
         """What a move may cost; None for one that no mapping fits, or whose front is not known."""
-        key = id(move), kind
+        key = move, kind
         if key not in self.points:
             self.points[key] = self._found(move, kind)
         return self.points[key]
@@ -52,12 +52,22 @@ class MoveCosts:
     def look_at(self, moves: Sequence[Move]) -> None:
         """Bound the tiles of moves each by its own extents."""
         for move in moves:
-            self.looked_at.add(id(move))
+            self.looked_at.add(move)
             self.forget(move)
 
     def forget(self, move: Move) -> None:
-        """Leave out a move that is no more, whose id another one may get, or work out anew what it costs."""
-        self._forget(id(move))
+        """Leave out a move that is no more, or work out anew what it costs."""
+        for kind in KINDS:
+            self.points.pop((move, kind), None)
+        for bundles in self.bundles.values():
+            bundles.forget(move)
+
+    def together(self, kind: str, course: Course, *, beyond: bool) -> Costs:
+        """What the moves of a course may cost, those of chains cut in any way too or not."""
+        key = kind, beyond
+        if key not in self.bundles:
+            self.bundles[key] = Bundles(lambda move: self.of(move, kind), self.limits)
+        return self.bundles[key].of(course.every if beyond else course.moves)
 
     def search_one(self, move: Move) -> None:
         """Search the front of the part of a move that takes most of those not known."""
@@ -67,7 +77,7 @@ class MoveCosts:
         part = max(unknown, key=lambda one: one.count * self.floors.of(one).energy)
         self.front(part)
         for user in self.users[part.problem, part.residence]:
-            self._forget(user)
+            self.forget(user)
 
     def is_known(self, part: Part) -> bool:
         """Whether its front is."""
@@ -85,10 +95,6 @@ class MoveCosts:
         """The front of a part, known or searched for; None where nothing fits."""
         return self.fronts.of(part.problem, part.residence)
 
-    def _forget(self, move_id: int) -> None:
-        for kind in KINDS:
-            self.points.pop((move_id, kind), None)
-
     def _ratio(self, part: Part) -> tuple[float, float]:
         """How much more energy and cycles the best mappings of a step by itself need than is compulsory."""
         front, least = self.front(part), self.floors.hull([replace(part, count=1)])
@@ -100,7 +106,7 @@ class MoveCosts:
         if move.uncut:  # whatever is known of the whole layers that are its parts
             return self._corners(self.floors.hull(move.parts))
         rows, unknown = [], []
-        closely = id(move) in self.looked_at
+        closely = move in self.looked_at
         for part in move.parts:
             if self.is_known(part):
                 front = self.front(part)
@@ -111,7 +117,7 @@ class MoveCosts:
             elif kind == "front":
                 return None
             else:
-                least = self.floors.hull([part.alone() if closely and _is_usual(part) else part])
+                least = self.floors.hull([part.alone() if closely and part.is_usual else part])
                 energy, cycles = self.ratios[part.step] if kind == "guess" else (1.0, 1.0)
                 unknown.append(Hull(least.energy * energy, least.cycles * cycles))
         if unknown:
@@ -125,8 +131,3 @@ class MoveCosts:
         Without limits its corners, as objectives are quasi-concave; within limits what is the least of both.
         """
         return Points.of(hull) if self.limits == TotalLimits() else Points.one(hull.energy[-1], hull.cycles[0])
-
-
-def _is_usual(part: Part) -> bool:
-    """Whether a tile does much of its layer's work: the others are too many to be bounded by their own extents."""
-    return part.layer is not None and part.count * part.problem.macs >= USUAL * part.layer.macs

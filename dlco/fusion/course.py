@@ -5,7 +5,7 @@ a step to one after that step, or after the last step of a chain that is execute
 something runs decides its exact front (`retained`); nothing else of the choices does.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -36,6 +36,7 @@ class Move:
         parts: what runs.
         held: what is retained whole meanwhile.
         fused: where it is a chain in tiles; `uncut`: where it is one that is cut in any way, or in ranges of sizes.
+        of: where it is the only tiling for which there is room in ranges of sizes, these.
     """
 
     start: int
@@ -45,6 +46,13 @@ class Move:
     held: State
     fused: Fused | None = None
     uncut: Uncut | Ranged | None = None
+    of: Ranged | None = None
+
+    @property
+    def last(self) -> int:
+        """The position of its last step."""
+        chain = self.fused or self.uncut
+        return chain.last if chain else self.start
 
 
 class Course:
@@ -80,7 +88,6 @@ class Course:
         self.fused, self.uncut, self.fits = fused, beyond, fits
         self.listed = set(fused)
         self.tree: dict[Uncut | Ranged, tuple[Ranged, ...]] = {}  # what was split, and into what
-        self.origin: dict[int, Ranged] = {}  # by id of a move of a single tiling, of what it is what there is room for
         self.states: list[list[State]] = [[()]]
         self.moves: list[list[Move]] = []
         self.beyond: list[list[Move]] = []
@@ -106,8 +113,8 @@ class Course:
             for way in self._any(one) if one.last == step else ():
                 if way[-1] is None:
                     self.beyond[step].append(replace(move(*way), uncut=one))
-                else:
-                    moves.append(self._single(move(*way), one))
+                elif isinstance(one, Ranged):
+                    moves.append(replace(move(*way), of=one))
         if not any(one.fused is None for one in moves):
             layer = self.network.layer_of(step)
             raise NoMapping(
@@ -142,12 +149,6 @@ class Course:
                 ways.append((one.first, before, held, parts, one))
         return ways
 
-    def _single(self, move: Move, of: Uncut | Ranged) -> Move:
-        """A move of the only tiling in ranges for which there is room."""
-        assert isinstance(of, Ranged)
-        self.origin[id(move)] = of
-        return move
-
     def _any(self, one: Uncut | Ranged) -> "Iterator[Way]":
         """The ways of running a chain cut in any way, or in ranges."""
         for before, held in self._chosen(one.first, one.last):
@@ -178,22 +179,51 @@ class Course:
 
     def split(self, move: Move) -> list[Move]:
         """Put moves of fewer tilings in place of one of many: those of a single one are listed with `moves`."""
+        some = self.halved(move)
+        self.put({move: some}, [move.last])
+        return some
+
+    def halved(self, move: Move) -> list[Move]:
+        """Moves of fewer tilings that are together what one of many is."""
         one = move.uncut
         assert one is not None
-        held, some, single = self._held(one.first, one.last, move.held), list[Move](), list[Move]()
         if one not in self.tree:
             self.tree[one] = tuple(ranges_of(one) if isinstance(one, Uncut) else one.halves())
-        for wide in self.tree[one]:
-            for parts, fused in self._ranged(wide, *held):
-                if fused is None:
-                    some.append(replace(move, parts=parts, uncut=wide))
-                else:
-                    single.append(self._single(replace(move, parts=parts, fused=fused, uncut=None), wide))
-        beyond = self.beyond[one.last]
-        at = next(i for i, other in enumerate(beyond) if other is move)
-        beyond[at : at + 1] = some
-        self.moves[one.last] += single
-        return [*some, *single]
+        return [own for wide in self.tree[one] for own in self._of(move, wide)]
+
+    def put(self, new: Mapping[Move, Sequence[Move]], steps: Iterable[int]) -> None:
+        """Put other moves, or none, in place of some that end after these steps."""
+        for step in steps:
+            beyond = [own for move in self.beyond[step] for own in new.get(move, (move,))]
+            self.moves[step] = [own for move in self.moves[step] for own in new.get(move, (move,))]
+            self.moves[step] += [move for move in beyond if not move.uncut]
+            self.beyond[step] = [move for move in beyond if move.uncut]
+
+    def on(self, machine: Architecture) -> "Course":
+        """The same course on a machine with no more room; `anew` says what there is room for."""
+        other = Course(self.network, machine, self.tensors, self.fused, self.uncut, self.fits)
+        other.listed, other.tree, other.states = self.listed, self.tree, self.states
+        other.moves, other.beyond = ([list(some) for some in own] for own in (self.moves, self.beyond))
+        return other
+
+    def anew(self, move: Move) -> list[Move]:
+        """What there is room for of a move of a machine with more room."""
+        wide = move.of or move.uncut
+        if isinstance(wide, Ranged):
+            return self._of(move, wide)
+        homes, taken = self._held(move.start, move.last, move.held)
+        if wide is None:
+            return [move] if all(part.residence.machine(self.architecture) for part in move.parts) else []
+        parts = wide.parts(homes, self._room(wide, taken)) if self._has_room(taken) else ()
+        return [replace(move, parts=parts)] if parts else []
+
+    def _of(self, move: Move, wide: Ranged) -> list[Move]:
+        """Instead of a move the tilings in ranges for which there is room."""
+        held = self._held(wide.first, wide.last, move.held)
+        return [
+            replace(move, parts=parts, fused=fused, uncut=None if fused else wide, of=wide if fused else None)
+            for parts, fused in self._ranged(wide, *held)
+        ]
 
     def add(self, one: Fused) -> list[Move]:
         """List the moves of a chain in tiles that was not among those listed; returns them."""
@@ -207,17 +237,6 @@ class Course:
                 found.append(Move(start, before, states.index(left), parts, held, one))
         self.moves[one.last] += found
         return found
-
-    def leaves(self) -> tuple[Uncut | Ranged, ...]:
-        """What chains are split into, as far as they are in any state: from these another search may go on."""
-        ranged, left = list[Uncut | Ranged](), list(self.uncut)
-        while left:
-            one = left.pop()
-            if one in self.tree:
-                left += self.tree[one]
-            else:
-                ranged.append(one)
-        return tuple(reversed(ranged))
 
     def _left(self, held: State, step: int) -> State:
         """What is still to be read after a step."""

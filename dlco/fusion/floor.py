@@ -1,28 +1,20 @@
-"""What fused designs need at least, on a machine or on all machines of a box: compulsory work, whatever stays where.
-
-On the most optimistic machine of a box (`dlco.hardware.box`) every plan of its machines fits and takes no more energy
-and no more cycles. What no plan goes below there bounds them all.
-"""
+"""What parts of fused designs need at least, and the course of a network where nothing is searched for."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
 from dlco.bound.compulsory import Floor, ProblemFloors, used_words
 from dlco.exact.sums import Hull
-from dlco.fusion.chains import Part, Uncut, chains_of, uncut_chains
+from dlco.fusion.chains import Part, Uncut
 from dlco.fusion.course import Course
-from dlco.fusion.inside import Inside
+from dlco.fusion.inside import Least, inside_of
 from dlco.fusion.retained import Homes, Residence
-from dlco.fusion.sums import Points, hull_of_ways
-from dlco.fusion.tensors import Tensor, shared_memories, tensors_of
+from dlco.fusion.tensors import Tensor
 from dlco.hardware.architecture import Architecture
-from dlco.hardware.constraints import Constraints
 from dlco.hardware.space import as_space
-from dlco.mapping.constraints import stated
-from dlco.workload.chain import Chain
 from dlco.workload.graph import Network
 from dlco.workload.problem import Problem
 
@@ -59,9 +51,9 @@ class Floors:
         each = tuple((name, often / part.work) for name, often in part.again if often > part.work)
         key = problem, part.residence.homes, each if problem == part.problem else (), part.cut
         if key not in self._inside:
-            self._inside[key] = Inside(problem, self._machine(key[1]), part.cut, key[2])
+            self._inside[key] = inside_of(problem, self._machine(key[1]), part.cut, key[2])
         inside = self._inside[key]
-        if not inside.is_covered:
+        if inside is None:
             return Hull(np.array([floor.energy]), np.array([floor.cycles]))
         times, spaces = dict(part.again), part.problem.dataspaces
         words = {space.name: times.get(space.name, 1) * used_words(part.problem, space) for space in spaces}
@@ -92,47 +84,18 @@ class Floors:
         return {}
 
     @cached_property
-    def _inside(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, float], ...], frozenset[str]], Inside]:
+    def _inside(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, float], ...], frozenset[str]], Least | None]:
         return {}
-
-
-@dataclass(frozen=True, eq=False)
-class FusedFloor:
-    """The least that fused designs of a network need.
-
-    Attributes:
-        network: with its graph.
-        constraints: on mappings, beside the machines'.
-    """
-
-    network: Network
-    constraints: Constraints | None = None
-
-    def hull(self, machine: Architecture, memories: Sequence[str] | None = None) -> Hull | None:
-        """The hull of (pJ, cycles) that the network needs; None where a memory has no word for what must be there.
-
-        Args:
-            machine: one, or the most optimistic one of a box.
-            memories: where results may stay on any of its machines; by default those of the machine.
-        """
-        memories = shared_memories(machine) if memories is None else memories
-        tensors = tensors_of(self.network, machine, self.constraints, memories)
-        course, floors = unsearched(self.network, machine, tensors, self.uncut(machine, memories)), Floors(machine)
-        return hull_of_ways(course.every, lambda move: Points.of(floors.hull(move.parts)))
-
-    def uncut(self, machine: Architecture, memories: Sequence[str]) -> list[Uncut]:
-        """The chains whose results may stay in memories of a machine."""
-        return list(uncut_chains(self._chains, memories, machine, stated(machine, self.constraints)))
-
-    @cached_property
-    def _chains(self) -> list[tuple[int, int, Chain]]:
-        return list(chains_of(self.network))
 
 
 def unsearched(network: Network, machine: Architecture, tensors: Sequence[Tensor], uncut: Sequence[Uncut]) -> Course:
     """The whole course where what fits is told by what must be there alone, without a search for mappings."""
-    course = Course(network, machine, tensors, (), uncut, lambda _, residence: residence.machine(machine) is not None)
+    course = Course(network, machine, tensors, (), uncut, partial(_has_room, machine))
     for _ in network.graph.steps:
         course.advance()
     course.prune()
     return course
+
+
+def _has_room(machine: Architecture, problem: Problem, residence: Residence) -> bool:
+    return residence.machine(machine) is not None

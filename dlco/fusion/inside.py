@@ -12,10 +12,10 @@ words of the least and the fetches of the greatest.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import product
-from math import ceil, prod
+from math import ceil, inf, prod
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from dlco.mapping.factors import divisors
 from dlco.workload.problem import Problem
 
 FINE, RATIO = 16, 1.2  # extents of tiles up to the first each by itself, then in ranges of about this ratio
+KNOWN = 32_768  # of spatial factors and tiles of other machines, which have many in common
 OPTIONS = 4096  # of the tiles of all levels together; beyond, each level's fetches are taken at their least apart
 
 
@@ -67,15 +68,12 @@ class Inside:
         out = tuple(fixed.bypassed_of(level.name, names) for level in self.machine.levels)
         return LayerTables(_small(self.problem, self.cut), self.machine, chosen=out)
 
-    def hull(self, macs: float, words: Mapping[str, float]) -> Hull:
-        """PJ and cycles of parts with so many MACs that bring in so many words of every dataspace, all together."""
+    @property
+    def least(self) -> "Least":
+        """What each multiply-accumulate costs at least, and each word that comes in."""
         tables = self.tables
-        filled = [(t, words[space.name]) for t, space in enumerate(tables.spaces) if tables.filled[t]]
-        energy, cycles, *ports = self.each
-        came = sum(count for _, count in filled)
-        for need, port in zip(ports, self._ports, strict=True):
-            cycles = np.maximum(cycles, need + port.writes * came / macs / port.width)
-        return Hull.of(energy * macs + sum(tables.shared_pj[t] * count for t, count in filled), cycles * macs)
+        filled = {space.name: float(tables.shared_pj[t]) for t, space in enumerate(tables.spaces) if tables.filled[t]}
+        return Least(self.each, filled, tuple(port.writes / port.width for port in self._ports))
 
     @cached_property
     def each(self) -> Floats:
@@ -152,6 +150,50 @@ class Inside:
 
 
 @dataclass(frozen=True, eq=False)
+class Least:
+    """What a layer in parts costs at least.
+
+    Attributes:
+        each: as of `Inside`, a MAC.
+        filled: pJ a word that comes into the memory above the array, by dataspace.
+        ports: cycles that each port of that memory needs for one.
+    """
+
+    each: Floats
+    filled: Mapping[str, float]
+    ports: tuple[float, ...]
+
+    def hull(self, macs: float, words: Mapping[str, float]) -> Hull:
+        """PJ and cycles of parts with so many MACs that bring in so many words of every dataspace, all together."""
+        energy, cycles, *ports = self.each
+        came = sum(words[name] for name in self.filled)
+        for need, own in zip(ports, self.ports, strict=True):
+            cycles = np.maximum(cycles, need + own * came / macs)
+        return Hull.of(energy * macs + sum(pj * words[name] for name, pj in self.filled.items()), cycles * macs)
+
+
+def inside_of(
+    problem: Problem, machine: Architecture, cut: frozenset[str], again: tuple[tuple[str, float], ...]
+) -> Least | None:
+    """What a layer in parts costs at least, arguments as of `Inside`; None where that does not cover the machine.
+
+    How large the memory above the array is makes no difference: machines that are alike but for that share it.
+    """
+    levels = list(machine.levels)
+    if len(levels) > 1:
+        levels[-2] = replace(levels[-2], capacity=inf, multiple_buffering=1.0, area_um2=0.0)
+    return _inside_of(problem, replace(machine, levels=tuple(levels), name="array"), cut, again)
+
+
+@lru_cache(maxsize=KNOWN)
+def _inside_of(
+    problem: Problem, machine: Architecture, cut: frozenset[str], again: tuple[tuple[str, float], ...]
+) -> Least | None:
+    inside = Inside(problem, machine, cut, again)
+    return inside.least if inside.is_covered else None
+
+
+@dataclass(frozen=True, eq=False)
 class Spatial:
     """Spatial factors of which no other ones use more children and share all words more.
 
@@ -170,18 +212,29 @@ class Spatial:
 
 def spatial_factors(problem: Problem, cut: frozenset[str], size_x: int, size_y: int) -> Spatial:
     """Those of parts of a layer on an array, each dimension along one axis."""
-    side = max(size_x, size_y)
-    extents = (tuple(n for n in _extents(problem, cut, name, side) if n <= side) for name in _live(problem))
-    return _spatial_of(_small(problem, problem.dimensions), tuple(extents), size_x, size_y)
+    side, shape = max(size_x, size_y), _small(problem, problem.dimensions)
+    extents = [tuple(n for n in _extents(problem, cut, name, side) if n <= side) for name in _live(problem)]
+    alike: dict[tuple[bool, ...], list[int]] = {}
+    tiles = Tiles(shape)
+    for unit in _together(tiles):
+        if len(unit) == 1:
+            alike.setdefault(tuple(tiles.relevant[:, unit[0]].tolist()), []).append(unit[0])
+    for dims in alike.values():  # which of those that are alike has which extents is all the same
+        for d, own in zip(dims, sorted(extents[d] for d in dims), strict=True):
+            extents[d] = own
+    return _spatial_of(shape, tuple(extents), size_x, size_y)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=KNOWN)
 def _spatial_of(shape: Problem, extents: tuple[tuple[int, ...], ...], size_x: int, size_y: int) -> Spatial:
     """The same of a layer whose dimensions of more than one iteration are laid out by any of some factors each."""
     tiles = Tiles(shape)
-    spaces = len(tiles.spaces)
+    spaces, units = len(tiles.spaces), _together(tiles)
+    last = max((unit for unit in units if len(unit) == 1), key=lambda unit: len(extents[unit[0]]), default=None)
     rows = np.ones((1, 2 + 2 * spaces))  # x, y, then of every dataspace: what does not index it, what windows leave
-    for unit in _together(tiles):
+    for unit in units:
+        if unit == last:
+            continue
         own = np.array(list(product(*(extents[d] for d in unit))), dtype=float)
         own = own[own.prod(1) <= size_x * size_y]
         more = np.ones((len(own), 2 * spaces))
@@ -199,12 +252,22 @@ def _spatial_of(shape: Problem, extents: tuple[tuple[int, ...], ...], size_x: in
         fits = np.outer(rows[:, 0], choices[:, 0]) <= size_x
         held, chosen = np.nonzero(fits & (np.outer(rows[:, 1], choices[:, 1]) <= size_y))
         rows = _unique(rows[held] * choices[chosen])
+    if last is not None:  # of no window: the more of it the better
+        steps, out = np.array(extents[last[0]], dtype=float), ~tiles.relevant[:, last[0]]
+        filled = []
+        for axis, size in enumerate((size_x, size_y)):
+            most = steps[np.searchsorted(steps, size // rows[:, axis], side="right") - 1]
+            more = rows.copy()
+            more[:, axis] *= most
+            more[:, 2 : 2 + spaces] *= np.where(out, most[:, None], 1.0)
+            filled.append(more)
+        rows = np.concatenate(filled)
     children, alone, windows = rows[:, 0] * rows[:, 1], rows[:, 2 : 2 + spaces], rows[:, 2 + spaces :]
     keep = _unbeaten(np.column_stack([-children, windows / alone]))
     return Spatial(children[keep], alone[keep], (windows / alone)[keep], windows.min(0))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=KNOWN)
 def tile_fills(
     problem: Problem, cut: frozenset[str], kept: tuple[int, ...], filled: tuple[int, ...], room: float
 ) -> tuple[Floats, Bools]:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 
-from dlco.exact.sums import Goal
+import numpy as np
+
+from dlco.exact.sums import Goal, Hull
 from dlco.fusion.chains import Candidates, Fused, Part, Uncut, candidates_of
 from dlco.fusion.course import Course, Move
 from dlco.fusion.floor import Floors, unsearched
 from dlco.fusion.retained import Fronts, Residence
-from dlco.fusion.sums import Points, hull_of_ways
+from dlco.fusion.sums import hull_of_ways
 from dlco.fusion.tensors import shared_memories, tensors_of
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
@@ -92,7 +94,9 @@ class Outlook:
 
     def candidates(self, machine: Architecture) -> Candidates:
         """Chains in tiles on a machine."""
-        return candidates_of(self.network, machine, self.constraints)
+        if machine not in self._candidates:
+            self._candidates[machine] = candidates_of(self.network, machine, self.constraints)
+        return self._candidates[machine]
 
     def _sketches(self, machine: Architecture) -> Sequence[Sketch]:
         """Of the likely best tilings on machines of such memories, whatever else they are."""
@@ -102,10 +106,14 @@ class Outlook:
         return self._known[key]
 
     @cached_property
+    def _candidates(self) -> dict[Architecture, Candidates]:
+        return {}
+
+    @cached_property
     def _known(self) -> dict[tuple[tuple[str, float], ...], list[Sketch]]:
         return {}
 
-    def _cost(self, move: Move, course: Course, floors: Floors, ratios: Ratios) -> Points | None:
+    def _cost(self, move: Move, course: Course, floors: Floors, ratios: Ratios) -> Hull | None:
         """About what a move costs; None where there is no room for it."""
         machine, sketch = floors.architecture, move.uncut
         if isinstance(sketch, Sketch):
@@ -124,4 +132,4 @@ class Outlook:
             floor, (more_energy, more_cycles) = floors.of(part), ratios[part.step]
             energy += part.count * (floor.energy * more_energy * share + again * word_pj)
             cycles += part.count * max(floor.cycles * more_cycles * share, again / words_cycle)
-        return Points.one(energy, cycles)
+        return Hull(np.array([energy]), np.array([cycles]))

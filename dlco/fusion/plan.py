@@ -14,23 +14,22 @@ from dlco.bound.region import TotalLimits
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.exact.layer_front import least_of
-from dlco.exact.sums import Goal
+from dlco.exact.sums import Goal, Hull
 from dlco.fusion.chains import Fused, Part, Uncut
 from dlco.fusion.costs import MoveCosts
 from dlco.fusion.course import Course, Move
 from dlco.fusion.nearby import nearby
-from dlco.fusion.ranges import Ranged
+from dlco.fusion.ranges import DEEP, Ranged
 from dlco.fusion.retained import Fronts, Residence
-from dlco.fusion.sums import Found, Points, best_way, hull_of_ways, least_through
+from dlco.fusion.sums import Found, best_way, hull_of_ways
 from dlco.fusion.tensors import Tensor, tensors_of
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.constraints import Constraints
 from dlco.mapping.mapping import Mapping
 from dlco.workload.graph import Network
 
-DEEP = 8  # splits of ranges of tilings, one after the other within a chain
-PATIENCE, RISE = 400, 1e-3  # limited splits end where so many raise the bound by less than this share
 SAME = 1e-9  # relative: what is no better than that is no better
+PATIENCE, RISE = 400, 1e-3  # limited splits end where so many raise the bound by less than this share
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,6 @@ class Plan:
         evaluated: mappings evaluated to find it.
         whole: whether no choice of results that stay whole is better, as is proved.
         tilings: of chains that were looked at each by itself; `tried`: those of which all fronts are known.
-        leaves: as of `Course`, without those that are no better than a known design.
     """
 
     energy_pj: float
@@ -77,7 +75,6 @@ class Plan:
     whole: bool = False
     tilings: int = 0
     tried: int = 0
-    leaves: tuple[Uncut | Ranged, ...] = ()
 
     @property
     def mappings(self) -> tuple[Mapping, ...]:
@@ -103,7 +100,6 @@ def best_plan(
     beyond: Sequence[Uncut | Ranged] = (),
     searches: int | None = None,
     splits: int | None = None,
-    known: float = inf,
     report: Callable[[float], None] = lambda share: None,
     improved: Callable[[Plan], None] = lambda plan: None,
 ) -> Plan | None:
@@ -123,7 +119,6 @@ def best_plan(
         searches: of fronts of tiles at most; without end where it is None.
         splits: of ranges of sizes of tiles at most, as long as they raise the bound; without end where it is None.
             With neither limit no way of cutting these chains is better than the plan.
-        known: as `least_of` of pJ and cycles, of a design elsewhere: what seems no better is not looked into.
         report: told the share of the work that is done, about.
         improved: told every better plan on the way; what that one claims is not proved.
 
@@ -160,7 +155,7 @@ def best_plan(
         report((0.5 if fused or beyond else 1.0) * step / steps)
         course.advance()
     course.prune()
-    search = _Search(course, fronts, goal, limits, known, improved)
+    search = _Search(course, fronts, goal, limits, improved)
     if fused or beyond:
         most = [inf if n is None else n for n in (searches, splits)]
         search.refine(most[0], most[1], lambda share: report(0.5 + 0.5 * share))
@@ -181,11 +176,10 @@ class _Search:
         fronts: Fronts,
         objective: Objective,
         limits: TotalLimits,
-        known: float,
         improved: Callable[[Plan], None],
     ) -> None:
         self.course, self.fronts, self.objective, self.limits = course, fronts, objective, limits
-        self.known, self.improved = known, improved
+        self.improved = improved
         self.moves = [move for some in course.moves for move in some]
         alone = [next(move for move in some if move.fused is None) for some in course.moves]
         self.costs = MoveCosts(fronts, limits, alone)
@@ -213,7 +207,7 @@ class _Search:
             report(sum(shares) / 2)
 
         def search_all(kind: str) -> None:
-            while may_search() and (ahead := self._ahead(kind, self.course.moves)):
+            while may_search() and (ahead := self._ahead(kind)):
                 tell()
                 if not (tiles := self._untried(ahead)):
                     break  # fronts that were cut short leave the rest
@@ -227,14 +221,14 @@ class _Search:
 
         search_all("guess")
         mark, known = 0, 0.0
-        while ahead := self._ahead("floor", self.course.every):
+        while ahead := self._ahead("floor", beyond=True):
             tell()
             search_nearby()
             if splits < inf and split >= mark + PATIENCE:
                 splits = split if self._rank(ahead) < known * (1 + RISE) else splits
                 mark, known = split, self._rank(ahead)
             whole, tiles = [move for move, _ in ahead.way if move.uncut], self._untried(ahead)
-            if blurred := [move for move in tiles if id(move) not in self.costs.looked_at]:
+            if blurred := [move for move in tiles if move not in self.costs.looked_at]:
                 self.costs.look_at(blurred)
             elif whole and split < splits:
                 for move in whole:
@@ -265,15 +259,15 @@ class _Search:
         """The moves of a way whose fronts may be searched and are not all known."""
         return [move for move, _ in found.way if not (move.uncut or self.costs.is_tried(move))]
 
-    def _ahead(self, kind: str, moves: Sequence[Sequence[Move]]) -> Found | None:
-        """The best way under estimates or bounds, where it is better than the plan and what is known elsewhere."""
-        found = self._best(kind, moves)
-        best = min(self.known, self._rank(self.plan) if self.plan else inf)
+    def _ahead(self, kind: str, *, beyond: bool = False) -> Found | None:
+        """The best way under estimates or bounds, where it is better than the plan."""
+        found = self._best(kind, beyond=beyond)
+        best = self._rank(self.plan) if self.plan else inf
         return None if found is None or self._rank(found) >= best * (1 - SAME) else found
 
     def _search_some(self, moves: Sequence[Move], kind: str, go_on: Callable[[], bool]) -> None:
         """Know more of moves that are not known: first what tiles of theirs need at least, then fronts."""
-        if blurred := [move for move in moves if id(move) not in self.costs.looked_at]:
+        if blurred := [move for move in moves if move not in self.costs.looked_at]:
             self.costs.look_at(blurred)
             return
         for move in moves:  # under guesses those begun are finished: others may always promise more
@@ -309,12 +303,12 @@ class _Search:
     def _rank(self, found: "Found | Plan") -> float:
         return least_of(self.objective, found.energy_pj, found.cycles)
 
-    def _best(self, kind: str, moves: Sequence[Sequence[Move]]) -> Found | None:
-        return best_way(moves, lambda move: self.costs.of(move, kind), self.objective, self.limits)
+    def _best(self, kind: str, *, beyond: bool = False) -> Found | None:
+        return best_way(self.costs.together(kind, self.course, beyond=beyond), self.objective, self.limits)
 
     def _better(self) -> None:
         """Take the best way through moves whose fronts are known."""
-        found = self._best("front", self.course.moves)
+        found = self._best("front")
         if found is None or (self.plan and self._rank(found) >= self._rank(self.plan)):
             return
         stretches = []
@@ -344,8 +338,7 @@ class _Search:
         known = all(self.costs.is_sure(part) for move in self.moves if move.fused is None for part in move.parts)
         whole = known and self.limits.power == inf
         sure = whole and not any(self.course.beyond) and all(self.costs.is_sure(p) for m in self.moves for p in m.parts)
-        least = self._least(self.course.every, lambda move: self.costs.of(move, "floor"))
-        lower = min(least, self._rank(self.plan))
+        lower = min(self._least(), self._rank(self.plan))
         tilings = {id(move.fused): self.costs.is_tried(move) for move in self.moves if move.fused}
         proved = sure or lower >= self._rank(self.plan) * (1 - SAME)
         self.plan = replace(
@@ -356,28 +349,19 @@ class _Search:
             whole=whole,
             tilings=len(tilings),
             tried=sum(tilings.values()),
-            leaves=self._leaves(),
         )
 
-    def _leaves(self) -> tuple[Uncut | Ranged, ...]:
-        leaves = self.course.leaves()
-        if self.known == inf:
-            return leaves
-        least: dict[Uncut | Ranged, float] = {}
-        goal = Goal(self.objective, self.limits)
-        for move, value in least_through(self.course.every, lambda move: self.costs.of(move, "floor"), goal):
-            of = move.uncut or self.course.origin.get(id(move))
-            if of is not None:
-                least[of] = min(value, least.get(of, inf))
-        return tuple(one for one in leaves if least.get(one, inf) < self.known)
-
-    def _least(self, moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None]) -> float:
-        """What no way of these moves goes below."""
+    def _least(self) -> float:
+        """What no way goes below."""
         if self.limits.power < inf:  # whatever takes longer may need less power
-            hull = hull_of_ways(moves, points)
+
+            def hull_of(move: Move) -> Hull | None:
+                return None if (points := self.costs.of(move, "floor")) is None else points.hull
+
+            hull = hull_of_ways(self.course.every, hull_of)
             assert hull is not None
             return Goal(self.objective, self.limits).least(hull)
-        floor = best_way(moves, points, self.objective, self.limits)
+        floor = self._best("floor", beyond=True)
         assert floor is not None
         return self._rank(floor)
 

@@ -21,6 +21,8 @@ from dlco.workload.problem import Dataspace, Problem
 from dlco.workload.sumset import distinct_sums
 from dlco.workload.tiling import KEPT, Tiled, Tiling
 
+DEEP = 8  # splits in a row of the ranges of a chain that seem to cost least
+
 
 @dataclass(frozen=True)
 class Sizes:

@@ -6,7 +6,7 @@ is to come, it lies in the lower convex hull of all that the state may lead to, 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from math import inf
 
 import numpy as np
@@ -59,6 +59,11 @@ class Points:
         """The corners of a hull."""
         return Points.total([(torch.from_numpy(hull.energy), torch.from_numpy(hull.cycles))])
 
+    @property
+    def hull(self) -> Hull:
+        """Of these."""
+        return Hull.of(self.energy.numpy(), self.cycles.numpy())
+
     @staticmethod
     def total(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], keep: Keep = unbeaten) -> "Points":
         """The sums of one point of each part, (pJ, cycles) `[n]`, that are kept: by default all that no other beats."""
@@ -82,23 +87,15 @@ class Found:
     way: tuple[tuple[Move, tuple[int, ...]], ...]
 
 
-def best_way(
-    moves: Sequence[Sequence[Move]],
-    points: Callable[[Move], Points | None],
-    objective: Objective,
-    limits: TotalLimits,
-) -> Found | None:
+def best_way(costs: "Costs", objective: Objective, limits: TotalLimits) -> Found | None:
     """The way of least objective within limits; None where none keeps them.
 
     Args:
-        moves: by the step after which they end.
-        points: what a move may cost; None for one that is left out.
+        costs: of moves, by the step after which they end.
         objective: latency, energy or EDP.
         limits: on totals.
     """
     slow = limits.power < inf  # then more cycles for the same energy may be better
-    keep = corners if limits == TotalLimits() else partial(unbeaten, slow=slow)
-    costs = [_bundled(some, points, keep) for some in moves]
     hulls = _hulls(costs)
     if 0 not in hulls[0]:
         return None
@@ -130,27 +127,96 @@ def best_way(
     return Found(float(last.energy[at]), float(last.cycles[at]), _traced(costs, trail, at))
 
 
-def hull_of_ways(moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None]) -> Hull | None:
-    """The hull of the sums of all ways through a course; None where there is no way. Arguments as `best_way`."""
-    return _hulls([_bundled(some, points, corners) for some in moves])[0].get(0)
+def hull_of_ways(moves: Sequence[Sequence[Move]], hulls: Callable[[Move], Hull | None]) -> Hull | None:
+    """The hull of the sums of all ways through a course; None where there is no way.
+
+    Args:
+        moves: by the step after which they end.
+        hulls: of what a move needs; None for one that is left out.
+    """
+    return _hulls([_spans(some, hulls) for some in moves])[0].get(0)
 
 
 def least_through(
-    moves: Sequence[Sequence[Move]], points: Callable[[Move], Points | None], goal: Goal
+    moves: Sequence[Sequence[Move]], hulls: Callable[[Move], Hull | None], goal: Goal, most: float = inf
 ) -> Iterator[tuple[Move, float]]:
-    """What no way through each of the moves goes below, within limits. Arguments as `best_way`."""
-    behind = _hulls([_bundled(some, points, corners) for some in moves])
+    """What no way through a move goes below, within limits; of those moves alone where that is no more than `most`.
+
+    Other arguments as of `hull_of_ways`.
+    """
+    spans = [_spans(some, hulls) for some in moves]
+    behind = _hulls(spans)
     ahead: list[dict[int, Hull]] = [{0: Hull(np.zeros(1), np.zeros(1))}]
-    for step, some in enumerate(moves):
+    for step, some in enumerate(spans):
         reached: dict[int, list[Hull]] = {}
-        for move in some:
-            own = points(move)
-            if own is None or move.before not in ahead[move.start] or move.after not in behind[step + 1]:
+        for one in some:
+            before, after = ahead[one.start].get(one.before), behind[step + 1].get(one.after)
+            if before is None or after is None:
                 continue
-            before = Hull.total([ahead[move.start][move.before], Hull.of(own.energy.numpy(), own.cycles.numpy())])
-            reached.setdefault(move.after, []).append(before)
-            yield move, goal.least(Hull.total([before, behind[step + 1][move.after]]))
+            reached.setdefault(one.after, []).append(Hull.total([before, one.hull]))
+            around = Hull.total([before, after])
+            if len(one.moves) > 1 and goal.least(Hull.total([around, one.hull])) > most:
+                continue
+            for move, own in one.moves:
+                if (least := goal.least(Hull.total([around, own]))) <= most:
+                    yield move, least
         ahead.append({state: _together(hulls) for state, hulls in reached.items()})
+
+
+def prices_through(
+    moves: Sequence[Sequence[Move]], price: Callable[[Move], float | None]
+) -> Iterator[tuple[Move, float]]:
+    """The least price of all ways through each of the moves; None where one is left out."""
+    own = [[(move, value) for move in some if (value := price(move)) is not None] for some in moves]
+    behind: list[dict[int, float]] = [{} for _ in range(len(moves) + 1)]
+    behind[-1] = {0: 0.0}
+    for step in reversed(range(len(moves))):
+        for move, value in own[step]:
+            if (after := behind[step + 1].get(move.after)) is not None:
+                states = behind[move.start]
+                states[move.before] = min(states.get(move.before, inf), value + after)
+    ahead: list[dict[int, float]] = [{0: 0.0}]
+    for step, some in enumerate(own):
+        states = {}
+        for move, value in some:
+            before, after = ahead[move.start].get(move.before), behind[step + 1].get(move.after)
+            if before is not None and after is not None:
+                states[move.after] = min(states.get(move.after, inf), before + value)
+                yield move, before + value + after
+        ahead.append(states)
+
+
+@dataclass(frozen=True, eq=False)
+class _Span:
+    """Moves between the same two states, and the hull of what they need; `start`, `before`, `after` as of `Move`."""
+
+    start: int
+    before: int
+    after: int
+    hull: Hull
+    moves: Sequence[tuple[Move, Hull]]
+
+
+def _spans(moves: Sequence[Move], hulls: Callable[[Move], Hull | None]) -> list[_Span]:
+    """The moves that end after a step, those between the same states together."""
+    found = []
+    for some in _grouped(moves).values():
+        if own := [(move, hull) for move in some if (hull := hulls(move)) is not None]:
+            found.append(_Span(some[0].start, some[0].before, some[0].after, _together([hull for _, hull in own]), own))
+    return found
+
+
+def _grouped(moves: Sequence[Move]) -> dict[tuple[int, int, int, int], list[Move]]:
+    """The moves between the same states."""
+    found: dict[tuple[int, int, int, int], list[Move]] = {}
+    for move in moves:
+        found.setdefault(_ends(move), []).append(move)
+    return found
+
+
+def _ends(move: Move) -> tuple[int, int, int, int]:
+    """Its first and last steps, and the states before and after."""
+    return move.start, move.last, move.before, move.after
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +238,11 @@ class _Bundle:
     came: tuple[torch.Tensor, torch.Tensor]
     moves: Sequence[tuple[Move, Points]]
 
+    @cached_property
+    def hull(self) -> Hull:
+        """Of its points."""
+        return Hull.of(self.energy.numpy(), self.cycles.numpy())
+
     @staticmethod
     def of(moves: Sequence[tuple[Move, Points]], keep: Keep) -> "_Bundle":
         """All points of some moves that are kept."""
@@ -184,19 +255,40 @@ class _Bundle:
         return _Bundle(move.start, move.before, move.after, energy[kept], cycles[kept], came, moves)
 
 
-def _bundled(moves: Sequence[Move], points: Callable[[Move], Points | None], keep: Keep) -> list[_Bundle]:
-    """The moves that end after a step, those between the same states together."""
-    found: dict[tuple[int, int, int], list[tuple[Move, Points]]] = {}
-    for move in moves:
-        if (own := points(move)) is not None:
-            found.setdefault((move.start, move.before, move.after), []).append((move, own))
-    return [_Bundle.of(some, keep) for some in found.values()]
+class Bundles:
+    """What moves may cost, those between the same states together; worked out once, until told to forget it.
+
+    Args:
+        points: what a move may cost; None for one that is left out.
+        limits: on the totals of a way.
+    """
+
+    def __init__(self, points: Callable[[Move], Points | None], limits: TotalLimits) -> None:
+        slow = limits.power < inf  # then more cycles for the same energy may be better
+        self.points = points
+        self.keep: Keep = corners if limits == TotalLimits() else partial(unbeaten, slow=slow)
+        self.known: dict[tuple[int, int, int, int], _Bundle | None] = {}
+
+    def of(self, moves: Sequence[Sequence[Move]]) -> "Costs":
+        """Those of moves by the step after which they end: always the same ones, but for those of which all is new."""
+        return [[own for some in _grouped(every).values() if (own := self._bundle(some))] for every in moves]
+
+    def forget(self, move: Move) -> None:
+        """One that is new, is no more, or costs something else."""
+        self.known.pop(_ends(move), None)
+
+    def _bundle(self, moves: Sequence[Move]) -> "_Bundle | None":
+        key = _ends(moves[0])
+        if key not in self.known:
+            some = [(move, own) for move in moves if (own := self.points(move)) is not None]
+            self.known[key] = _Bundle.of(some, self.keep) if some else None
+        return self.known[key]
 
 
 Costs = Sequence[Sequence[_Bundle]]
 
 
-def _hulls(costs: Costs) -> list[Mapping[int, Hull]]:
+def _hulls(costs: Sequence[Sequence[_Bundle | _Span]]) -> list[Mapping[int, Hull]]:
     """By position, then by state, the hull of all sums that it may lead to."""
     parts: list[dict[int, list[Hull]]] = [{} for _ in range(len(costs) + 1)]
     hulls: list[dict[int, Hull]] = [{} for _ in parts]
@@ -204,8 +296,8 @@ def _hulls(costs: Costs) -> list[Mapping[int, Hull]]:
     for step in reversed(range(len(costs))):
         for one in costs[step]:
             if one.after in hulls[step + 1]:
-                hull = Hull.of(one.energy.numpy(), one.cycles.numpy())
-                parts[one.start].setdefault(one.before, []).append(Hull.total([hull, hulls[step + 1][one.after]]))
+                total = Hull.total([one.hull, hulls[step + 1][one.after]])
+                parts[one.start].setdefault(one.before, []).append(total)
         # all moves that start at this position end further on, and have been listed
         hulls[step] = {state: _together(some) for state, some in parts[step].items()}
     return list(hulls)
@@ -224,6 +316,8 @@ def _traced(costs: Costs, trail: "Sequence[Mapping[int, _Sums]]", at: int) -> tu
 
 def _together(hulls: Sequence[Hull]) -> Hull:
     """The hull of several."""
+    if len(hulls) == 1:
+        return hulls[0]
     return Hull.of(np.concatenate([h.energy for h in hulls]), np.concatenate([h.cycles for h in hulls]))
 
 

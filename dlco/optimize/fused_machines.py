@@ -31,7 +31,7 @@ log = logging.getLogger("dlco")
 GLANCES = 3  # machines whose steps are searched for each that is stepped to
 PASSED = 5  # on machines on the way a share of the fronts of tiles is searched for
 MARGIN = 1.02  # what seems worse than the best by less may be better
-BOXES = 5  # boxes bounded for each that the effort names: a bound of these takes no search
+BOXES = 10  # boxes bounded for each that the effort names: a bound of these takes no search
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,6 +187,7 @@ class MachineChoice:
     def _search(self, index: Index, glance: Glance, tiles: int, splits: int = 0) -> None:
         """Search a machine for plans, and take it where it is better than the best."""
         search = glance.search
+        search.candidates = self.outlook.candidates(search.machine)
         self.searched.add(index)
         try:
             search.run(tiles, splits)

@@ -167,12 +167,23 @@ class Tiled:
             run: one of `runs`.
             retained: (layer, dataspace) of operands from outside that are retained whole anyway.
         """
-        loaded = [self.loaded(layer, retained) for layer in range(len(self.chain.problems))]
-        words = [sum(map(p.words, own)) for p, own in zip(self.chain.problems, loaded, strict=True)]
+        loaded, words = self._stays(frozenset(retained))
         own, room = loaded[run.layer], self.held(run.layer) + sum(words)
         if run.first:
             return Keeps(self.chain.inner(run.layer), own, room - words[run.layer])
         return Keeps(self.chain.inner(run.layer) | frozenset(own), (), room)
+
+    def _stays(self, retained: frozenset[tuple[int, str]]) -> tuple[list[tuple[str, ...]], list[int]]:
+        """`[layers]` the weights that stay, and their words, where some operands are retained anyway."""
+        if retained not in self._known:
+            loaded = [self.loaded(layer, retained) for layer in range(len(self.chain.problems))]
+            words = [sum(map(p.words, own)) for p, own in zip(self.chain.problems, loaded, strict=True)]
+            self._known[retained] = loaded, words
+        return self._known[retained]
+
+    @cached_property
+    def _known(self) -> dict[frozenset[tuple[int, str]], tuple[list[tuple[str, ...]], list[int]]]:
+        return {}
 
     def loaded(self, layer: int, retained: Collection[tuple[int, str]] = ()) -> tuple[str, ...]:
         """The weights of a layer that stay from its first run on, but those that are retained anyway."""

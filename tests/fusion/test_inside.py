@@ -10,7 +10,7 @@ import pytest
 from dlco import conv2d, depthwise_conv2d, linear
 from dlco.bound.compulsory import used_words
 from dlco.exact.sums import Hull
-from dlco.fusion.inside import Inside
+from dlco.fusion.inside import inside_of
 from dlco.fusion.retained import Residence, retained_front
 from dlco.hardware import eyeriss_like, generic
 from dlco.workload.problem import Problem
@@ -56,8 +56,8 @@ def test_no_mapping_of_any_part_is_below(seed: int) -> None:
     memory = machine.level("L1")
     homes = {s: "L1" for s in ("Inputs", "Outputs") if s not in memory.bypass and rng.random() < 0.7}
     cut = [dim for dim in dims if problem.sizes[dim] > 1 and rng.random() < 0.8]
-    inside = Inside(problem, Residence(tuple(homes.items())).machine(machine), frozenset(cut))
-    assert inside.is_covered
+    inside = inside_of(problem, Residence(tuple(homes.items())).machine(machine), frozenset(cut), ())
+    assert inside is not None
     found = 0
     for extents in product(*(range(1, problem.sizes[dim] + 1) for dim in cut)):
         part = part_of(problem, dict(zip(cut, extents, strict=True)))
@@ -74,7 +74,7 @@ def test_it_is_near_what_the_best_mappings_cost(machine: object) -> None:
     problem = conv2d("conv", C=12, M=12, P=14, Q=14, R=3, S=3).problem
     residence = Residence((("Inputs", machine.levels[-2].name), ("Outputs", machine.levels[-2].name)))
     front = retained_front(problem, machine, residence)
-    hull = Inside(problem, residence.machine(machine)).hull(
+    hull = inside_of(problem, residence.machine(machine), frozenset(), ()).hull(
         problem.macs, {space.name: used_words(problem, space) for space in problem.dataspaces}
     )
     for energy, cycles in zip(front.front.energy_pj.tolist(), front.front.cycles.tolist(), strict=True):

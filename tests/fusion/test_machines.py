@@ -4,6 +4,7 @@ import random
 from itertools import product
 from math import inf
 
+import joblib
 import pytest
 
 from dlco.design.budget import Budget
@@ -87,6 +88,11 @@ def test_no_plan_on_any_machine_goes_below_the_bound(seed: int) -> None:
     assert len(seen) == len(set(seen))
     assert min(values[index] for index in seen if index in values) == min(values.values())
     assert lowers[-1] <= visited.lower <= min(values.values()) * (1 + 1e-9)
+    with joblib.parallel_config(backend="loky", n_jobs=2):  # elsewhere the same
+        beside = FusedMachines(network, space, objective, Budget())
+        for lower in lowers[:4]:
+            beside.run(inf, 2)
+            assert beside.lower == lower
     area = sorted(machine.area_mm2 for machine, _ in found.values())[len(found) // 2]
     small = FusedMachines(network, space, objective, Budget(area_mm2=area))
     small.run(inf, 1000)
