@@ -27,7 +27,7 @@ from statistics import mean, median
 from typing import Any
 
 import torch
-from common import Stopwatch, save_results, show
+from common import Stopwatch, load_results, save_results, show
 from nas_table import DATASETS, QUANTILES, TABLE, AllPairs, at_quantile, fill, grid, machines_of
 from scipy.stats import wilcoxon
 
@@ -164,6 +164,13 @@ def searched(table: TableAccuracy, packed: bytes, questions: Sequence[Question],
     return found
 
 
+def earlier() -> list[Outcome]:
+    """What the last run found by `cosearch` itself."""
+    stored = load_results("nas_arms")
+    kept = stored["payload"]["data"]["outcomes"] if stored else []
+    return [Outcome(**one) for one in kept if one["arm"] == SEARCHED]
+
+
 def ratios(outcomes: Sequence[Outcome], arm: str, joint: str) -> list[float]:
     """An arm's energy over that of a joint one, question by question and seed by seed, where both have a pair."""
     of = {(one.question, one.arm, one.seed): one.energy_j for one in outcomes}
@@ -257,6 +264,7 @@ def main() -> None:
     parser.add_argument("--passes", type=int, default=2, help="searches of every layer on every machine")
     parser.add_argument("--seeds", type=int, default=30, help="how many, from 1 on")
     parser.add_argument("--searches", type=int, default=30, help="seeds of cosearch itself; 0 leaves it out")
+    parser.add_argument("--go-on", action="store_true", help="keep what is saved of cosearch, and run the other seeds")
     parser.add_argument("--jobs", type=int, default=2, help="processes, of one thread each")
     parser.add_argument("--no-save", action="store_true", help="print only")
     options = parser.parse_args()
@@ -281,7 +289,10 @@ def main() -> None:
             print(f"{one.name}: joint {best:.4g} J", flush=True)
     packed = pickle.dumps(costs)
     with Stopwatch() as running, ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(searched, table, packed, questions, seed) for seed in range(1, options.searches + 1)]
+        outcomes += earlier() if options.go_on else []
+        known = {one.seed for one in outcomes if one.arm == SEARCHED}
+        seeds = [seed for seed in range(1, options.searches + 1) if seed not in known]
+        waiting = [pool.submit(searched, table, packed, questions, seed) for seed in seeds]
         outcomes += [one for job in waiting for one in job.result()]
     seconds = {"costs": filling.cpu_s, "pairs": pricing.cpu_s, "searches": running.cpu_s}
     payload = payload_of(questions, outcomes, len(machines), seconds)

@@ -79,12 +79,12 @@ class Task:
     batches: int | None
     best: float
 
-    def found(self, look: Look) -> "tuple[float, Known | None, Fronts]":
+    def found(self, look: Look, tick: Callable[[], None] = lambda: None) -> "tuple[float, Known | None, Fronts]":
         """What no design on a box goes below, what is known of it, and the fronts; nothing where nothing fits."""
         fronts = look.fronts or Fronts(look.machine, self.constraints, self.batches)
         known: Known | None = pickle.loads(look.known) if isinstance(look.known, bytes) else look.known
         if known is not None:
-            found = raised(known, self.goal, fronts, self.best, look.splits, search=look.search)
+            found = raised(known, self.goal, fronts, self.best, look.splits, search=look.search, tick=tick)
             return found.lower, found, fronts
         try:
             found = begun(self.network, self.goal, fronts, look.memories)
@@ -231,11 +231,13 @@ class FusedMachines:
     ) -> list[tuple[float, Stored | None, Fronts]]:
         """What is found out, as many at once as there are workers."""
         task = Task(self.network, self.goal, self.constraints, self.batches, best)
-        workers, found = max(1, joblib.effective_n_jobs(None)), list[tuple[float, Stored | None, Fronts]]()
+        workers = max(1, joblib.effective_n_jobs(None))
+        if workers == 1:
+            return [task.found(look, tick) for look in looks]
+        found = list[tuple[float, Stored | None, Fronts]]()
         for first in range(0, len(looks), workers):
             tick()
-            some = [(look,) for look in looks[first : first + workers]]
-            found += run_tasks(task.found if workers == 1 else task.packed, some)
+            found += run_tasks(task.packed, [(look,) for look in looks[first : first + workers]])
         return found
 
     def _proved(self, box: Box) -> float:

@@ -19,7 +19,7 @@ from dlco.fusion.chains import Fused, Part, Uncut
 from dlco.fusion.costs import MoveCosts
 from dlco.fusion.course import Course, Move
 from dlco.fusion.nearby import nearby
-from dlco.fusion.ranges import DEEP, Ranged
+from dlco.fusion.ranges import DEEP, PATIENCE, RISE, Ranged
 from dlco.fusion.retained import Fronts, Residence
 from dlco.fusion.sums import Found, best_way, hull_of_ways
 from dlco.fusion.tensors import Tensor, tensors_of
@@ -29,7 +29,6 @@ from dlco.mapping.mapping import Mapping
 from dlco.workload.graph import Network
 
 SAME = 1e-9  # relative: what is no better than that is no better
-PATIENCE, RISE = 400, 1e-3  # limited splits end where so many raise the bound by less than this share
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from dlco.workload.sumset import distinct_sums
 from dlco.workload.tiling import KEPT, Tiled, Tiling
 
 DEEP = 8  # splits in a row of the ranges of a chain that seem to cost least
+PATIENCE, RISE = 400, 1e-3  # limited splits end where so many raise the bound by less than this share
 
 
 @dataclass(frozen=True)

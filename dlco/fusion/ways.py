@@ -6,7 +6,7 @@ machines fits and takes no more energy and no more cycles, so that the bound hol
 box is true of each of its halves too: they take it over, and work it out anew only where their bounds rest on it.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from math import inf
 
@@ -15,7 +15,7 @@ from dlco.exact.sums import Goal, Hull
 from dlco.fusion.chains import Part, chains_of, uncut_chains
 from dlco.fusion.course import Course, Move
 from dlco.fusion.floor import Floors, unsearched
-from dlco.fusion.ranges import DEEP
+from dlco.fusion.ranges import DEEP, PATIENCE, RISE
 from dlco.fusion.retained import Fronts
 from dlco.fusion.sums import hull_of_ways, least_through, prices_through
 from dlco.fusion.tensors import tensors_of
@@ -54,7 +54,16 @@ def begun(network: Network, goal: Goal, fronts: Fronts, memories: Sequence[str])
     return Known(course, hulls, done, inf if hull is None else goal.least(hull))
 
 
-def raised(known: Known, goal: Goal, fronts: Fronts, best: float, splits: int, *, search: bool) -> Known:
+def raised(
+    known: Known,
+    goal: Goal,
+    fronts: Fronts,
+    best: float,
+    splits: int,
+    *,
+    search: bool,
+    tick: Callable[[], None] = lambda: None,
+) -> Known:
     """More of the same, on a machine with no more room.
 
     Args:
@@ -62,17 +71,23 @@ def raised(known: Known, goal: Goal, fronts: Fronts, best: float, splits: int, *
         goal: what is asked of the network's totals.
         fronts: of the machine, which grow.
         best: of a known design, as `Objective.product`: what is no better is left out, or not looked into.
-        splits: of ranges of tilings at most, or a few more.
+        splits: of ranges of tilings at most, or a few more, as long as they raise the bound.
         search: whether for fronts of steps by themselves.
+        tick: called now and then; what it raises ends it.
     """
     ways = _Ways(known, goal, fronts, best, search)
+    split, mark, low = 0, PATIENCE, ways.lower
     while ways.lower < best:
+        tick()
         if ways.rough:
             ways.work_out()
-        elif ways.wide and splits > 0:
-            splits -= ways.split()
-        else:
+            continue
+        if split >= mark:
+            splits = split if ways.lower < low * (1 + RISE) else splits
+            mark, low = split + PATIENCE, ways.lower
+        if not ways.wide or split >= splits:
             break
+        split += ways.split()
     ways.leave_out()
     done = {move for move in ways.hulls if move in ways.done and (search or move.fused or move.uncut)}
     return Known(ways.course, ways.hulls, done, max(known.lower, ways.lower))
