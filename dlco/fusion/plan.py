@@ -317,8 +317,7 @@ class _Search:
                 front = self.costs.front(part)
                 assert front is not None
                 mappings.append(front.front.mappings[at])
-            last = move.fused.last if move.fused else move.start
-            stretches.append(Stretch(move.start, last, move.parts, tuple(mappings), move.fused))
+            stretches.append(Stretch(move.start, move.last, move.parts, tuple(mappings), move.fused))
         self.plan = Plan(
             found.energy_pj,
             found.cycles,
