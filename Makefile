@@ -4,7 +4,7 @@ PYTEST_FLAGS ?= -n 2 --dist worksteal
 
 BIN := .venv/bin
 BENCHMARKS := mapper sensitivities codesign peers pareto scaling simulate nas_rank nas_energy nas_search nas_table nas_arms
-SAVED := optimal ablation wires dosa fusion load silicon nas_predictors nas_transfer  # those that keep their figures only when told to
+SAVED := optimal ablation wires dosa fusion load silicon nas_predictors nas_transfer nas_layers  # those that keep their figures only when told to
 # Read by every pip below, those that pip starts to build a package included.
 export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt

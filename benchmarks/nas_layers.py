@@ -2,14 +2,16 @@
 
 Layers of OFA-MobileNetV3's space at their real sizes, spread evenly over its list, and a grouped 1 x 1 convolution, on
 every preset. Each is priced by the short search behind free machines (`LayerCosts`, several seeds) and by the exact
-fronts of given machines (`ExactCosts`). The truth is `solve` on one layer, for latency and for energy.
+fronts of given machines (`ExactCosts`). The truth is `solve` on one layer, for latency and for energy. Every preset may
+be run by itself; the table keeps those run before on the same layers.
 """
 
 import argparse
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from common import Stopwatch, save_results, show
+from common import Stopwatch, load_results, save_results, show
 
 from dlco import Architecture, Budget, conv2d, solve
 from dlco.hardware import get_hardware
@@ -35,39 +37,46 @@ def least(costs: LayerCosts, layer: Layer, machine: Architecture) -> dict[str, f
     return {"latency": float(points.cycles.min()) * machine.cycle_s, "energy": float(points.energy_pj.min())}
 
 
-def measure(layers: Sequence[Layer], presets: Sequence[str], seeds: int) -> dict[str, object]:
-    """Seconds a layer and the worst ratios, by preset."""
-    rows, worst = [], 0.0
-    for name in presets:
-        machine = get_hardware(name)
-        score = Score("edp", Budget(), machine.cycle_s)
-        with Stopwatch() as truth:
-            proved = [{goal: solve([layer], machine, goal).value for goal in GOALS} for layer in layers]
-        found: dict[str, list[float]] = {}
-        seconds = []
-        for kind, runs in ((LayerCosts, seeds), (ExactCosts, 1)):
-            with Stopwatch() as watch:
-                all_costs = [kind(machine, score, seed=seed) for seed in range(runs)]
-                for costs in all_costs:
-                    costs.search([(layer.problem, ()) for layer in layers])
-            seconds.append(watch.cpu_s / runs / len(layers))
-            found[kind.__name__] = [
-                max(
-                    least(costs, layer, machine)[goal] / best[goal]
-                    for costs in all_costs
-                    for layer, best in zip(layers, proved, strict=True)
-                )
-                for goal in GOALS
-            ]
-        worst = max(worst, *found["ExactCosts"])
-        solved = truth.cpu_s / len(GOALS) / len(layers)
-        rows.append([name, *found["LayerCosts"], *found["ExactCosts"], *seconds, solved])
-        print(rows[-1], flush=True)
+def measured(name: str, layers: Sequence[Layer], seeds: int) -> list[Any]:
+    """A preset's row: the worst ratios, and CPU seconds a layer."""
+    machine = get_hardware(name)
+    score = Score("edp", Budget(), machine.cycle_s)
+    with Stopwatch() as truth:
+        proved = [{goal: solve([layer], machine, goal).value for goal in GOALS} for layer in layers]
+    ratios, seconds = list[float](), list[float]()
+    for kind, runs in ((LayerCosts, seeds), (ExactCosts, 1)):
+        with Stopwatch() as watch:
+            all_costs = [kind(machine, score, seed=seed) for seed in range(runs)]
+            for costs in all_costs:
+                costs.search([(layer.problem, ()) for layer in layers])
+        seconds.append(watch.cpu_s / runs / len(layers))
+        ratios += [
+            max(
+                least(costs, layer, machine)[goal] / best[goal]
+                for costs in all_costs
+                for layer, best in zip(layers, proved, strict=True)
+            )
+            for goal in GOALS
+        ]
+    return [name, *ratios, *seconds, truth.cpu_s / len(GOALS) / len(layers)]
+
+
+def kept(layers: int, seeds: int) -> dict[str, list[Any]]:
+    """Rows saved before of the same layers and seeds, by preset."""
+    before = load_results("nas_layers")
+    same = before and before["payload"]["data"] == {"layers": layers, "seeds": seeds}
+    return {row[0]: row for row in before["payload"]["tables"][0]["rows"]} if before and same else {}
+
+
+def payload_of(found: dict[str, list[Any]], layers: int, seeds: int) -> dict[str, Any]:
+    """What `save_results` writes."""
+    rows = [found[name] for name in PRESETS if name in found]
+    worst = max(ratio for row in rows for ratio in row[3:5])
     return {
         "title": "Costs of layers on given machines, against solve",
         "text": (
-            f"{len(layers) - 1} layers of OFA-MobileNetV3's space at their real sizes and a 1 x 1 convolution of 184 "
-            f"to 352 channels in 8 groups; the short search with {seeds} seeds. The truth is `solve` on one layer."
+            f"{layers} layers of OFA-MobileNetV3's space at their real sizes and a 1 x 1 convolution of 184 to 352 "
+            f"channels in 8 groups; the short search with {seeds} seeds. The truth is `solve` on one layer."
         ),
         "tables": [
             {
@@ -86,21 +95,28 @@ def measure(layers: Sequence[Layer], presets: Sequence[str], seeds: int) -> dict
         "targets": [
             {"name": "worst ratio", "target": "1.00", "value": worst, "met": worst <= 1 + 1e-9},
         ],
+        "data": {"layers": layers, "seeds": seeds},
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layers", type=int, default=12, help="of the space, beside the grouped one")
-    parser.add_argument("--seeds", type=int, default=4, help="of the short search")
+    parser.add_argument("--layers", type=int, default=5, help="of the space, beside the grouped one")
+    parser.add_argument("--seeds", type=int, default=2, help="of the short search")
     parser.add_argument("--presets", nargs="+", default=PRESETS, choices=PRESETS)
-    parser.add_argument("--save", action="store_true", help="write benchmarks/results/nas_layers.json")
+    parser.add_argument("--save", action="store_true", help="keep the figures beside those of other presets")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    payload = measure(sampled(asked.layers), asked.presets, asked.seeds)
+    layers = sampled(asked.layers)
+    found = dict[str, list[Any]]()
+    for name in asked.presets:
+        found[name] = measured(name, layers, asked.seeds)
+        print(found[name], flush=True)
+        before = kept(asked.layers, asked.seeds) if asked.save else {}
+        payload = payload_of({**before, **found}, asked.layers, asked.seeds)
+        if asked.save:
+            save_results("nas_layers", payload)
     show(payload)
-    if asked.save:
-        print(f"\nwritten to {save_results('nas_layers', payload)}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ BENCHMARKS = (
     *("mapper", "optimal", "sensitivities", "ablation", "codesign", "wires", "dosa", "peers"),
     *("fusion", "pareto", "scaling", "load", "simulate", "silicon"),
     *("nas_predictors", "nas_transfer", "nas_rank", "nas_search", "nas_table_c100", "nas_arms", "nas_energy"),
+    "nas_layers",
 )
 """The results that there should be, in the order of their sections; others follow by name."""
 
