@@ -14,7 +14,6 @@ words of the least and the fetches of the greatest.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import product
 from math import ceil, inf, prod
 
 import numpy as np
@@ -25,15 +24,15 @@ from dlco.exact.sums import Hull
 from dlco.exact.tables import LayerTables
 from dlco.exact.terms import Port
 from dlco.exact.tiles import Tiles
+from dlco.fusion.spatial import KNOWN, Spread, extents_of, live, small, spatial_factors, unbeaten
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.network import MACS
 from dlco.mapping.constraints import stated
-from dlco.mapping.factors import divisors
 from dlco.workload.problem import Problem
 
 FINE, RATIO = 16, 1.2  # extents of tiles up to the first each by itself, then in ranges of about this ratio
-KNOWN = 32_768  # of spatial factors and tiles of other machines, which have many in common
-OPTIONS = 4096  # of the tiles of all levels together; beyond, each level's fetches are taken at their least apart
+ROWS = 1 << 16  # tiles under spatial factors that are evaluated at a time
+MOST = 4 * ROWS  # of these in all; beyond, what tiles of a level fetch is taken at its least apart
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,16 @@ class Inside:
 
     @property
     def is_covered(self) -> bool:
-        """Whether the machine is one array under a memory."""
-        return bool(_live(self.problem)) and all(
-            level.fanout_x * level.fanout_y == 1
-            for at, level in enumerate(self.machine.levels)
-            if at != len(self.machine.levels) - 2
-        )
+        """Whether there is a memory above all that fans out, and one beyond it."""
+        levels = self.machine.levels
+        return bool(live(self.problem)) and len(levels) > 1 and levels[-1].fanout_x * levels[-1].fanout_y == 1
 
     @cached_property
     def tables(self) -> LayerTables:
         """What words cost; of a layer of the same shape, since bounds that are cut do not change it."""
         fixed, names = stated(self.machine), [space.name for space in self.problem.dataspaces]
         out = tuple(fixed.bypassed_of(level.name, names) for level in self.machine.levels)
-        return LayerTables(_small(self.problem, self.cut), self.machine, chosen=out)
+        return LayerTables(small(self.problem, self.cut), self.machine, chosen=out)
 
     @property
     def least(self) -> "Least":
@@ -81,36 +77,62 @@ class Inside:
 
         Then the cycles a MAC that each of its ports needs for all other words. Of all those that none beats.
         """
+        spread, tiles = self._spread, self._tiles
+        if len(spread.factors) * prod(len(fills) for fills, _ in tiles) > ROWS:
+            spread = spread.unbeaten()
+        while (n := prod(len(fills) for fills, _ in tiles)) > 1 and n * len(spread.factors) > MOST:
+            most = max(range(len(tiles)), key=lambda at: len(tiles[at][0]))
+            fills, saved = tiles[most]
+            tiles[most] = fills.min(0, keepdims=True), np.zeros_like(saved[:1])
+        fills, saved = self._together(tiles)
+        some = max(1, ROWS // len(fills))
+        rows = np.concatenate(
+            [
+                self._rows(spread.only(slice(first, first + some)), fills, saved)
+                for first in range(0, len(spread.factors), some)
+            ]
+        )
+        return rows[unbeaten(rows)].T
+
+    def _rows(self, spread: Spread, fills: Floats, saved: Bools) -> Floats:
+        """`[n, 2 + ports]` the same of some spatial factors, each with all tiles."""
         tables = self.tables
-        spatial = spatial_factors(self.problem, self.cut, *self._fan)
-        fills, saved = self._options
-        s, n = len(spatial.children), len(fills)
-        space, crosses = tables.space_of, tables.crosses_at(tables.shared)
-        low = np.where(crosses, spatial.low[:, space], 1.0)[:, None]
-        least = np.where(crosses, spatial.least[space], 1.0)
-        share = np.where(saved, least, low).reshape(s * n, -1)  # runs that go on save what the children share
-        inside = np.arange(tables.levels) < tables.shared
-        instances = np.where(inside, spatial.children[:, None], 1.0).repeat(n, 0)
-        alone = np.where(inside[:, None], spatial.alone[:, None, tables.results], 1.0).repeat(n, 0)
+        s, n = len(spread.factors), len(fills)
+        share = np.where(saved, spread.least, spread.low[:, None])  # runs that go on save what the children share
+        share = share.reshape(s * n, -1)
+        instances, alone = spread.instances.repeat(n, 0), spread.alone.repeat(n, 0)
         rows = np.tile(fills, (s, 1))
         served = np.maximum(rows * share, self._once)
-        taken, saving = rows * tables.fill_pj, alone * tables.saved_pj
-        for j, term in enumerate(tables.terms):
-            if term.level != MACS and tables.written[term.space]:  # an instance is filled with all that it sees
-                r = tables.results.tolist().index(term.space)
-                first = tables.first_visits[term.level, r]
-                cost = min(tables.fill_pj[j], tables.saved_pj[term.level, r] / first)
-                taken[:, j] += np.maximum(alone[:, term.level, r] * first - rows[:, j], 0.0) * cost
-        needs = tables.port_needs(rows, np.zeros_like(rows), served / rows, instances, alone)
+        energy = (rows * tables.fill_pj + served * tables.serve_pj).sum(1) + tables.architecture.mac_pj
+        filled = rows.copy()
+        for level, r in np.argwhere(tables.first_visits > 0).tolist():
+            first, mine = tables.first_visits[level, r], tables.space_of == tables.results[r]
+            serves, fill = mine & (tables.parent_of == level), mine & (tables.level_of == level)
+            moved = np.column_stack([served[:, serves], rows[:, fill]])
+            costs = np.concatenate([tables.serve_pj[serves], tables.fill_pj[fill]])
+            energy += _unvisited(alone[:, level, r] * first, moved, costs, tables.saved_pj[level, r] / first)
+            visits = np.minimum.reduce([alone[:, level, r] * first, *served[:, serves].T])
+            alone[:, level, r] = visits / first
+            filled[:, fill] = np.maximum(filled[:, fill], visits[:, None])
+        needs = tables.port_needs(filled, np.zeros_like(rows), served / filled, instances, alone)
         needs = needs.T / tables.macs
         at = [level for level, ports in tables.ports.items() for _ in ports]
         shared = [need for level, need in zip(at, needs, strict=True) if level == tables.shared]
-        cycles = np.maximum.reduce([(1 / spatial.children).repeat(n), *needs])
-        leak = tables.figure("leak_pj")
-        energy = (taken + served * tables.serve_pj).sum(1) + tables.architecture.mac_pj - saving.sum((1, 2))
-        energy += leak[inside].sum() + leak[~inside].sum() * cycles
-        rows = np.stack([energy, cycles, *shared], 1)
-        return rows[_unbeaten(rows)].T
+        cycles = np.maximum.reduce([(1 / spread.children).repeat(n), *needs])
+        several = instances.max(0) > 1  # of a level whose instances leak no less than they must to do all the work
+        leak = tables.figure("leak_pj") * np.where(several, (1 / spread.inside).repeat(n, 0), cycles[:, None])
+        rows = np.stack([energy + leak.sum(1), cycles, *shared], 1)
+        return rows[unbeaten(rows)]
+
+    @cached_property
+    def _spread(self) -> Spread:
+        """The spatial factors of all fan-outs."""
+        spread = Spread(self.tables, self.problem, self.cut)
+        for level, one in enumerate(self.tables.chain):
+            if one.fanout_x * one.fanout_y > 1:
+                spread = spread.across(level, spatial_factors(self.problem, self.cut, one.fanout_x, one.fanout_y))
+                spread = spread if len(spread.factors) <= ROWS else spread.unbeaten()
+        return spread
 
     @cached_property
     def _ports(self) -> tuple[Port, ...]:
@@ -118,26 +140,27 @@ class Inside:
         return self.tables.ports.get(self.tables.shared, ())
 
     @property
-    def _fan(self) -> tuple[int, int]:
-        level = self.tables.chain[self.tables.shared]
-        return level.fanout_x, level.fanout_y
+    def _filled_levels(self) -> list[int]:
+        """Levels whose tiles are filled from further out, inside the memory above the array."""
+        return sorted({level for level in self.tables.level_of.tolist() if level != MACS})
 
-    @cached_property
-    def _options(self) -> tuple[Floats, Bools]:
-        """(fills a MAC, whether a run saves them), `[n, K]` each, of the tiles of all levels further in."""
-        tables, columns = self.tables, []
-        levels = sorted({level for level in tables.level_of.tolist() if level != MACS})
-        for level in levels:
+    @property
+    def _tiles(self) -> list[tuple[Floats, Bools]]:
+        """(fills a MAC, whether a run saves them) of the tiles of each of these levels."""
+        tables, found = self.tables, []
+        for level in self._filled_levels:
             kept = tuple(np.flatnonzero(tables.kept[level]).tolist())
             filled = tuple(tables.space_of[tables.level_of == level].tolist())
-            room = tables.chain[level].usable_capacity
-            columns.append(tile_fills(self.problem, self.cut, kept, filled, room))
-        if prod(len(fills) for fills, _ in columns) > OPTIONS:
-            columns = [(f.min(0, keepdims=True), np.zeros_like(s[:1])) for f, s in columns]
-        grid = [at.ravel() for at in np.meshgrid(*(np.arange(len(f)) for f, _ in columns), indexing="ij")]
+            found.append(tile_fills(self.problem, self.cut, kept, filled, tables.chain[level].usable_capacity))
+        return found
+
+    def _together(self, tiles: Sequence[tuple[Floats, Bools]]) -> tuple[Floats, Bools]:
+        """`[n, K]` each: the same of all tiles of one level with all of the others."""
+        tables = self.tables
+        grid = [at.ravel() for at in np.meshgrid(*(np.arange(len(f)) for f, _ in tiles), indexing="ij")]
         size = len(grid[0]) if grid else 1
         fills, saved = np.ones((size, len(tables.terms))), np.zeros((size, len(tables.terms)), dtype=bool)
-        for level, at, (own, runs) in zip(levels, grid, columns, strict=True):
+        for level, at, (own, runs) in zip(self._filled_levels, grid, tiles, strict=True):
             fills[:, tables.level_of == level], saved[:, tables.level_of == level] = own[at], runs[at]
         return np.maximum(fills, self._once), saved
 
@@ -193,80 +216,6 @@ def _inside_of(
     return inside.least if inside.is_covered else None
 
 
-@dataclass(frozen=True, eq=False)
-class Spatial:
-    """Spatial factors of which no other ones use more children and share all words more.
-
-    Attributes:
-        children: `[S]` in use.
-        alone: `[S, T]` product of the factors that do not index a dataspace.
-        low: `[S, T]` least share of children with different words.
-        least: `[T]` the least share that windows leave alone.
-    """
-
-    children: Floats
-    alone: Floats
-    low: Floats
-    least: Floats
-
-
-def spatial_factors(problem: Problem, cut: frozenset[str], size_x: int, size_y: int) -> Spatial:
-    """Those of parts of a layer on an array, each dimension along one axis."""
-    side, shape = max(size_x, size_y), _small(problem, problem.dimensions)
-    extents = [tuple(n for n in _extents(problem, cut, name, side) if n <= side) for name in _live(problem)]
-    alike: dict[tuple[bool, ...], list[int]] = {}
-    tiles = Tiles(shape)
-    for unit in _together(tiles):
-        if len(unit) == 1:
-            alike.setdefault(tuple(tiles.relevant[:, unit[0]].tolist()), []).append(unit[0])
-    for dims in alike.values():  # which of those that are alike has which extents is all the same
-        for d, own in zip(dims, sorted(extents[d] for d in dims), strict=True):
-            extents[d] = own
-    return _spatial_of(shape, tuple(extents), size_x, size_y)
-
-
-@lru_cache(maxsize=KNOWN)
-def _spatial_of(shape: Problem, extents: tuple[tuple[int, ...], ...], size_x: int, size_y: int) -> Spatial:
-    """The same of a layer whose dimensions of more than one iteration are laid out by any of some factors each."""
-    tiles = Tiles(shape)
-    spaces, units = len(tiles.spaces), _together(tiles)
-    last = max((unit for unit in units if len(unit) == 1), key=lambda unit: len(extents[unit[0]]), default=None)
-    rows = np.ones((1, 2 + 2 * spaces))  # x, y, then of every dataspace: what does not index it, what windows leave
-    for unit in units:
-        if unit == last:
-            continue
-        own = np.array(list(product(*(extents[d] for d in unit))), dtype=float)
-        own = own[own.prod(1) <= size_x * size_y]
-        more = np.ones((len(own), 2 * spaces))
-        for t in range(spaces):
-            more[:, t] = np.where(tiles.relevant[t, list(unit)], 1.0, own).prod(1)
-        for slide in tiles.slides:
-            if set(slide.dims) <= set(unit):
-                n, m = (own[:, unit.index(d)] for d in slide.dims)
-                more[:, spaces + slide.space] *= (n + m - 1) / (n * m)
-        laid = []
-        for along_x in product((True, False), repeat=len(unit)):
-            x, y = own[:, list(along_x)].prod(1), own[:, [not one for one in along_x]].prod(1)
-            laid.append(np.column_stack([x, y, more])[(x <= size_x) & (y <= size_y)])
-        choices = _unique(np.concatenate(laid))
-        fits = np.outer(rows[:, 0], choices[:, 0]) <= size_x
-        held, chosen = np.nonzero(fits & (np.outer(rows[:, 1], choices[:, 1]) <= size_y))
-        rows = _unique(rows[held] * choices[chosen])
-    if last is not None:  # of no window: the more of it the better
-        steps, out = np.array(extents[last[0]], dtype=float), ~tiles.relevant[:, last[0]]
-        filled = []
-        for axis, size in enumerate((size_x, size_y)):
-            most = steps[np.searchsorted(steps, size // rows[:, axis], side="right") - 1]
-            more = rows.copy()
-            more[:, axis] *= most
-            more[:, 2 : 2 + spaces] *= np.where(out, most[:, None], 1.0)
-            filled.append(more)
-        rows = np.concatenate(filled)
-    children, alone, windows = rows[:, 0] * rows[:, 1], rows[:, 2 : 2 + spaces], rows[:, 2 + spaces :]
-    keep = _unbeaten(np.column_stack([-children, windows / alone]))
-    return Spatial(children[keep], alone[keep], (windows / alone)[keep], windows.min(0))
-
-
 @lru_cache(maxsize=KNOWN)
 def tile_fills(
     problem: Problem, cut: frozenset[str], kept: tuple[int, ...], filled: tuple[int, ...], room: float
@@ -280,8 +229,8 @@ def tile_fills(
         filled: those of them that are filled from further out.
         room: words of the level.
     """
-    tiles = Tiles(_small(problem, cut))
-    names = _live(problem)
+    tiles = Tiles(small(problem, cut))
+    names = live(problem)
     bounds = np.array([problem.sizes[name] for name in names], dtype=float)
     ranges = [
         _ranges(problem, cut, name, room) if tiles.relevant[list(kept), d].any() else [(1, problem.sizes[name])]
@@ -307,9 +256,25 @@ def tile_fills(
                     out = ~tiles.relevant[t]
                     fills[:, at] *= (high[:, out] / bounds[out]).prod(1)
                 fills[:, at] *= _slid(tiles, t, high, None if still[at] else innermost)
-            keep = _unbeaten(fills)
+            keep = unbeaten(fills)
             found.append((fills[keep], np.tile(np.array(still), (len(keep), 1))))
     return np.concatenate([f for f, _ in found]), np.concatenate([s for _, s in found])
+
+
+def _unvisited(most: Floats, moved: Floats, costs: Floats, saved: float) -> Floats:
+    """`[n]` pJ that words which a level sees for the first time save, as a number no larger than 0.
+
+    As many as save most: what the level serves, and is filled with, is no less. Beyond what is known of it more moves.
+
+    Args:
+        most: `[n]` words.
+        moved: `[n, m]` words known to move.
+        costs: `[m]` pJ for each.
+        saved: pJ a word.
+    """
+    words = np.minimum(most[:, None], np.column_stack([moved, most]))  # one of these is best
+    more = np.maximum(words[:, :, None] - moved[:, None], 0.0) @ costs
+    return (more - words * saved).min(1)
 
 
 def _slid(tiles: Tiles, space: int, extent: Floats, by: int | None) -> Floats:
@@ -322,24 +287,9 @@ def _slid(tiles: Tiles, space: int, extent: Floats, by: int | None) -> Floats:
     return best
 
 
-def _live(problem: Problem) -> list[str]:
-    return [name for name, bound in problem.sizes.items() if bound > 1]
-
-
-def _small(problem: Problem, cut: Collection[str]) -> Problem:
-    """A layer of the same shape, of bounds that are cut two iterations."""
-    sizes = {name: min(bound, 2) if name in cut else bound for name, bound in problem.sizes.items()}
-    return Problem(problem.dimensions, tuple(sizes.values()), problem.dataspaces, problem.name)
-
-
-def _extents(problem: Problem, cut: Collection[str], name: str, most: float) -> Sequence[int]:
-    bound = problem.sizes[name]
-    return range(1, int(min(bound, most)) + 1) if name in cut else divisors(bound, most)
-
-
 def _ranges(problem: Problem, cut: Collection[str], name: str, most: float) -> list[tuple[int, int]]:
     """(first, last) of ranges of the extents of tiles."""
-    listed = _extents(problem, cut, name, most)
+    listed = extents_of(problem, cut, name, most)
     return [(n, n) for n in listed] if name not in cut else list(_ranged(len(listed)))
 
 
@@ -354,32 +304,3 @@ def _ranged(most: int) -> Iterator[tuple[int, int]]:
 def rounded_up(extent: int, most: int) -> int:
     """The last extent of its range, of those up to the most."""
     return next(last for _, last in _ranged(most) if last >= extent)
-
-
-def _together(tiles: Tiles) -> list[tuple[int, ...]]:
-    """The dimensions, those that share a window together."""
-    groups = [{d} for d in range(tiles.dims)]
-    for slide in tiles.slides:
-        some = [group for group in groups if group & set(slide.dims)]
-        groups = [group for group in groups if group not in some] + [set().union(*some)]
-    return [tuple(sorted(group)) for group in groups]
-
-
-def _unique(rows: Floats) -> Floats:
-    """Each of some rows once."""
-    ids = np.zeros(len(rows), dtype=np.int64)
-    for column in rows.T:  # rows that were alike so far and are so here
-        values, own = np.unique(column.round(12), return_inverse=True)
-        ids = ids * len(values) + own
-        if ids.max(initial=0) > 2**31:
-            ids = np.unique(ids, return_inverse=True)[1]
-    return rows[np.unique(ids, return_index=True)[1]]
-
-
-def _unbeaten(rows: Floats) -> list[int]:
-    """Of rows `[n, columns]` those that no other is below or equal to everywhere."""
-    left, kept = np.argsort(rows.sum(1), kind="stable"), list[int]()
-    while len(left):
-        kept.append(int(left[0]))
-        left = left[~(rows[left] >= rows[left[0]]).all(1)]
-    return kept

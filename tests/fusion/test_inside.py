@@ -12,7 +12,8 @@ from dlco.bound.compulsory import used_words
 from dlco.exact.sums import Hull
 from dlco.fusion.inside import inside_of
 from dlco.fusion.retained import Residence, retained_front
-from dlco.hardware import eyeriss_like, generic
+from dlco.hardware import Architecture, Level, eyeriss_like, generic, simba_like, tpu_like
+from dlco.workload import Layer
 from dlco.workload.problem import Problem
 
 from ..exact.test_wires import wired
@@ -23,7 +24,7 @@ ROUND = 1 - 1e-9
 
 def is_above(hull: Hull, energy: float, cycles: float) -> bool:
     """Whether a hull bounds a point."""
-    least = hull.energy_at(np.array([cycles]))[0]
+    least = hull.energy_at(np.array([cycles / ROUND]))[0]
     return cycles >= hull.cycles[0] * ROUND and energy >= least * ROUND
 
 
@@ -44,7 +45,13 @@ def tiny(rng: random.Random) -> tuple[Problem, list[str]]:
     return layer.problem, ["P", "M"]
 
 
-@pytest.mark.parametrize("seed", range(10))
+def fanned(level: Level, rng: random.Random) -> Level:
+    """A level over several of what lies inside, or over one."""
+    x, y = rng.choice(((1, 1), (2, 1), (1, 2), (3, 1)))
+    return replace(level, fanout_x=x, fanout_y=y)
+
+
+@pytest.mark.parametrize("seed", range(24))
 def test_no_mapping_of_any_part_is_below(seed: int) -> None:
     rng = random.Random(seed)
     machine, (problem, dims) = random_machine(rng), tiny(rng)
@@ -52,6 +59,8 @@ def test_no_mapping_of_any_part_is_below(seed: int) -> None:
         inner = replace(machine.levels[0], name="L00", capacity=rng.choice((3, 4)))
         between = random_level(rng, "L0", capacity=rng.choice((6, 12)), bypass=machine.levels[0].bypass)
         machine = replace(machine, levels=(inner, between, *machine.levels[1:]))
+    if seed >= 10:  # fan-outs at several levels
+        machine = replace(machine, levels=(*(fanned(one, rng) for one in machine.levels[:-2]), *machine.levels[-2:]))
     machine = wired(machine, rng) if seed % 2 else machine
     memory = machine.level("L1")
     homes = {s: "L1" for s in ("Inputs", "Outputs") if s not in memory.bypass and rng.random() < 0.7}
@@ -68,10 +77,21 @@ def test_no_mapping_of_any_part_is_below(seed: int) -> None:
     assert found or homes
 
 
-@pytest.mark.parametrize("machine", [eyeriss_like(), generic()])
-def test_it_is_near_what_the_best_mappings_cost(machine: object) -> None:
-    """Of a layer that is not cut, on machines whose arrays its bounds do not fill."""
-    problem = conv2d("conv", C=12, M=12, P=14, Q=14, R=3, S=3).problem
+@pytest.mark.parametrize(
+    ("machine", "layer"),
+    [
+        (eyeriss_like(), conv2d("conv", C=12, M=12, P=14, Q=14, R=3, S=3)),
+        (generic(), conv2d("conv", C=12, M=12, P=14, Q=14, R=3, S=3)),
+        (simba_like(), conv2d("conv", C=12, M=12, P=14, Q=14, R=3, S=3)),
+        (simba_like(), conv2d("conv", C=64, M=64, P=14, Q=14, R=3, S=3)),
+        (tpu_like(), conv2d("conv", C=64, M=64, P=14, Q=14, R=3, S=3)),
+        (tpu_like(), depthwise_conv2d("deep", C=96, P=14, Q=14, R=3, S=3)),
+        (tpu_like(), linear("fc", N=96, C=192, M=256)),
+    ],
+)
+def test_it_is_near_what_the_best_mappings_cost(machine: Architecture, layer: Layer) -> None:
+    """Of layers that are not cut, on machines of one fan-out and of several."""
+    problem = layer.problem
     residence = Residence((("Inputs", machine.levels[-2].name), ("Outputs", machine.levels[-2].name)))
     front = retained_front(problem, machine, residence)
     hull = inside_of(problem, residence.machine(machine), frozenset(), ()).hull(
