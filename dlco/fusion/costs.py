@@ -11,11 +11,14 @@ from dlco.exact.sums import Hull
 from dlco.fusion.chains import Part
 from dlco.fusion.course import Course, Move
 from dlco.fusion.floor import Floors
-from dlco.fusion.retained import Fronts, Residence
+from dlco.fusion.retained import Fronts, Homes, Residence
 from dlco.fusion.sums import Bundles, Costs, Points, corners
 from dlco.workload.problem import Problem
 
 KINDS = ("front", "guess", "floor")
+
+Retained = tuple[Problem, Homes, Homes]
+"""A problem, and what of it is retained, and loaded."""
 
 
 class MoveCosts:
@@ -24,23 +27,26 @@ class MoveCosts:
     Args:
         fronts: that are known or may be searched.
         limits: on the totals of a way.
-        alone: `[steps]` a move of each step by itself, whose fronts say how far guesses are above compulsory work.
     """
 
-    def __init__(self, fronts: Fronts, limits: TotalLimits, alone: Sequence[Move]) -> None:
+    def __init__(self, fronts: Fronts, limits: TotalLimits) -> None:
         self.fronts, self.limits = fronts, limits
         self.floors = Floors(fronts.architecture)
         self.looked_at: set[Move] = set()  # whose tiles are bounded each by its own extents
         self.points: dict[tuple[Move, str], Points | None] = {}
-        self.users: dict[tuple[Problem, Residence], list[Move]] = {}
-        self.bundles: dict[tuple[str, bool], Bundles] = {}
-        self.ratios = [self._ratio(move.parts[0]) for move in alone]
+        self.users: dict[Retained, list[tuple[Move, Residence]]] = {}
+        self.bundles: dict[tuple[str, str], Bundles] = {}
+        self.ratios: dict[int, tuple[float, float]] = {}
 
     def enlist(self, moves: Sequence[Move]) -> None:
         """Know moves whose fronts may be searched."""
         for move in moves:
             for part in move.parts:
-                self.users.setdefault((part.problem, part.residence), []).append(move)
+                self.users.setdefault(_retained(part), []).append((move, part.residence))
+
+    def compare(self, alone: Sequence[Move]) -> None:
+        """Let guesses be so far above compulsory work as the fronts of these steps by themselves are."""
+        self.ratios = {move.start: self._ratio(move.parts[0]) for move in alone}
 
     def of(self, move: Move, kind: str) -> Points | None:
         """What a move may cost; None for one that no mapping fits, or whose front is not known."""
@@ -62,12 +68,12 @@ class MoveCosts:
         for bundles in self.bundles.values():
             bundles.forget(move)
 
-    def together(self, kind: str, course: Course, *, beyond: bool) -> Costs:
-        """What the moves of a course may cost, those of chains cut in any way too or not."""
-        key = kind, beyond
+    def together(self, kind: str, course: Course, among: str) -> Costs:
+        """What moves of a course may cost, by the step after which they end: those "alone", all "moves", or "every"."""
+        key = kind, among
         if key not in self.bundles:
             self.bundles[key] = Bundles(lambda move: self.of(move, kind), self.limits)
-        return self.bundles[key].of(course.every if beyond else course.moves)
+        return self.bundles[key].of(getattr(course, among))
 
     def search_one(self, move: Move) -> None:
         """Search the front of the part of a move that takes most of those not known."""
@@ -75,9 +81,13 @@ class MoveCosts:
         if not unknown:  # another move had the same part
             return
         part = max(unknown, key=lambda one: one.count * self.floors.of(one).energy)
+        users = self.users[_retained(part)]
+        if move.fused is None:  # a front with the most room often is the one with less too
+            self.fronts.of(part.problem, min((own for _, own in users), key=lambda own: sum(n for _, n in own.taken)))
         self.front(part)
-        for user in self.users[part.problem, part.residence]:
-            self.forget(user)
+        for user, own in users:
+            if own.crowds(part.residence) or part.residence.crowds(own):
+                self.forget(user)
 
     def is_known(self, part: Part) -> bool:
         """Whether its front is."""
@@ -98,7 +108,8 @@ class MoveCosts:
     def _ratio(self, part: Part) -> tuple[float, float]:
         """How much more energy and cycles the best mappings of a step by itself need than is compulsory."""
         front, least = self.front(part), self.floors.hull([replace(part, count=1)])
-        assert front is not None
+        if front is None:
+            return 1.0, 1.0
         energy, cycles = front.front.energy_pj.min().item(), front.front.cycles.min().item()
         return energy / least.energy[-1] if least.energy[-1] else 1.0, cycles / least.cycles[0]
 
@@ -116,6 +127,8 @@ class MoveCosts:
                 rows.append((some.energy_pj * part.count, some.cycles * part.count))
             elif kind == "front":
                 return None
+            elif kind == "floor" and (roomy := self.fronts.with_more_room(part.problem, part.residence)):
+                rows.append((roomy.floor.energy_pj * part.count, roomy.floor.cycles * part.count))
             else:
                 least = self.floors.hull([part.alone() if closely and part.is_usual else part])
                 energy, cycles = self.ratios[part.step] if kind == "guess" else (1.0, 1.0)
@@ -131,3 +144,7 @@ class MoveCosts:
         Without limits its corners, as objectives are quasi-concave; within limits what is the least of both.
         """
         return Points.of(hull) if self.limits == TotalLimits() else Points.one(hull.energy[-1], hull.cycles[0])
+
+
+def _retained(part: Part) -> Retained:
+    return part.problem, part.residence.homes, part.residence.loaded

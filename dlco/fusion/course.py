@@ -5,19 +5,17 @@ a step to one after that step, or after the last step of a chain that is execute
 something runs decides its exact front (`retained`); nothing else of the choices does.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 from dlco.errors import NotSupported
-from dlco.exact.optimal import NoMapping
 from dlco.fusion.chains import Fused, Part, Uncut
 from dlco.fusion.ranges import Ranged, ranges_of
 from dlco.fusion.retained import Residence, Taken
 from dlco.fusion.tensors import Tensor
 from dlco.hardware.architecture import Architecture
 from dlco.workload.graph import Network
-from dlco.workload.problem import Problem
 from dlco.workload.tiling import Tiled
 
 STATES = 4096  # of the choices between two steps, at most
@@ -64,7 +62,6 @@ class Course:
         tensors: that may stay whole.
         fused: chains in tiles.
         beyond: chains cut in any way, or in ranges of sizes.
-        fits: whether some mapping of a problem fits the machine under a residence.
 
     Attributes:
         states: by position, 0 before the first step.
@@ -72,7 +69,7 @@ class Course:
         beyond: `[steps]` those of chains cut in any way, which are bounded alone.
 
     Raises:
-        NotSupported: too many tensors are to be read at once; or (`NoMapping`) a step has no mapping that fits.
+        NotSupported: too many tensors are to be read at once.
     """
 
     def __init__(
@@ -82,15 +79,26 @@ class Course:
         tensors: Sequence[Tensor],
         fused: Sequence[Fused],
         beyond: Sequence[Uncut | Ranged],
-        fits: Callable[[Problem, Residence], bool],
     ) -> None:
         self.network, self.architecture, self.tensors = network, architecture, tensors
-        self.fused, self.uncut, self.fits = fused, beyond, fits
+        self.fused, self.uncut = fused, beyond
         self.listed = set(fused)
         self.tree: dict[Uncut | Ranged, tuple[Ranged, ...]] = {}  # what was split, and into what
         self.states: list[list[State]] = [[()]]
         self.moves: list[list[Move]] = []
         self.beyond: list[list[Move]] = []
+
+    def run(self) -> "Course":
+        """List all of it, without what leads nowhere; returns it."""
+        for _ in self.network.graph.steps:
+            self.advance()
+        self.prune()
+        return self
+
+    @property
+    def alone(self) -> list[list[Move]]:
+        """`[steps]` the moves of steps by themselves."""
+        return [[move for move in some if move.fused is None] for some in self.moves]
 
     @property
     def every(self) -> list[list[Move]]:
@@ -115,11 +123,6 @@ class Course:
                     self.beyond[step].append(replace(move(*way), uncut=one))
                 elif isinstance(one, Ranged):
                     moves.append(replace(move(*way), of=one))
-        if not any(one.fused is None for one in moves):
-            layer = self.network.layer_of(step)
-            raise NoMapping(
-                f"no mapping of layer {layer.name!r}, bounds {layer.problem.sizes}, fits {self.architecture.name!r}"
-            )
         if len(index) > STATES:
             raise NotSupported(
                 f"after step {step} there are {len(index):,} choices of what is retained; up to {STATES:,} are covered"
@@ -128,7 +131,7 @@ class Course:
         self.moves.append(moves)
 
     def _alone(self, step: int) -> "list[Way]":
-        """The ways of running a step by itself, of which a mapping fits each."""
+        """The ways of running a step by itself for which there is room, as far as is known."""
         count, problem = self.network.graph.steps[step].count, self.network.layer_of(step).problem
         ways: list[Way] = []
         for before, held in self._chosen(step, step):
@@ -136,8 +139,7 @@ class Course:
             own = tuple(sorted((space, level) for (_, space), level in homes.items()))
             parts = (Part(step, problem, count, Residence(own, taken)),)
             ways.append((step, before, held, parts, None))
-        ways.sort(key=lambda way: sum(words for _, words in way[3][0].residence.taken))  # little room first
-        return [way for way in ways if self.fits(problem, way[3][0].residence)]
+        return [way for way in ways if self._is_there(way[3])]
 
     def _tiled(self, one: Fused) -> "list[Way]":
         """The ways of running a chain in tiles for which there is room, as far as is known."""
@@ -201,7 +203,7 @@ class Course:
 
     def on(self, machine: Architecture) -> "Course":
         """The same course on a machine with no more room; `anew` says what there is room for."""
-        other = Course(self.network, machine, self.tensors, self.fused, self.uncut, self.fits)
+        other = Course(self.network, machine, self.tensors, self.fused, self.uncut)
         other.listed, other.tree, other.states = self.listed, self.tree, self.states
         other.moves, other.beyond = ([list(some) for some in own] for own in (self.moves, self.beyond))
         return other
@@ -213,7 +215,7 @@ class Course:
             return self._of(move, wide)
         homes, taken = self._held(move.start, move.last, move.held)
         if wide is None:
-            return [move] if all(part.residence.machine(self.architecture) for part in move.parts) else []
+            return [move] if self._is_there(move.parts) else []
         parts = wide.parts(homes, self._room(wide, taken)) if self._has_room(taken) else ()
         return [replace(move, parts=parts)] if parts else []
 
@@ -244,6 +246,10 @@ class Course:
 
     def _has_room(self, taken: Taken) -> bool:
         return all(words < self.architecture.level(name).usable_capacity for name, words in taken)
+
+    def _is_there(self, parts: Sequence[Part]) -> bool:
+        """Whether a machine is left for tiles while parts run."""
+        return all(part.residence.machine(self.architecture) for part in parts)
 
     def _chosen(self, first: int, last: int) -> list[tuple[int, State]]:
         """(state before steps, what is retained while they run), with all choices for what the last of them writes."""

@@ -1,21 +1,18 @@
-"""What parts of fused designs need at least, and the course of a network where nothing is searched for."""
+"""What parts of fused designs need at least."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 
 from dlco.bound.compulsory import Floor, ProblemFloors, used_words
 from dlco.exact.sums import Hull
-from dlco.fusion.chains import Part, Uncut
-from dlco.fusion.course import Course
+from dlco.fusion.chains import Part
 from dlco.fusion.inside import Least, inside_of
 from dlco.fusion.retained import Homes, Residence
-from dlco.fusion.tensors import Tensor
 from dlco.hardware.architecture import Architecture
 from dlco.hardware.space import as_space
-from dlco.workload.graph import Network
 from dlco.workload.problem import Problem
 
 
@@ -86,16 +83,3 @@ class Floors:
     @cached_property
     def _inside(self) -> dict[tuple[Problem, Homes, tuple[tuple[str, float], ...], frozenset[str]], Least | None]:
         return {}
-
-
-def unsearched(network: Network, machine: Architecture, tensors: Sequence[Tensor], uncut: Sequence[Uncut]) -> Course:
-    """The whole course where what fits is told by what must be there alone, without a search for mappings."""
-    course = Course(network, machine, tensors, (), uncut, partial(_has_room, machine))
-    for _ in network.graph.steps:
-        course.advance()
-    course.prune()
-    return course
-
-
-def _has_room(machine: Architecture, problem: Problem, residence: Residence) -> bool:
-    return residence.machine(machine) is not None

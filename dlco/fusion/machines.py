@@ -23,7 +23,6 @@ from dlco.bound.region import TotalLimits
 from dlco.design.budget import Budget
 from dlco.design.objective import Objective
 from dlco.exact.layer_front import least_of
-from dlco.exact.optimal import NoMapping
 from dlco.exact.sums import Goal
 from dlco.fusion.retained import Fronts
 from dlco.fusion.tensors import shared_memories
@@ -79,23 +78,20 @@ class Task:
     batches: int | None
     best: float
 
-    def found(self, look: Look, tick: Callable[[], None] = lambda: None) -> "tuple[float, Known | None, Fronts]":
-        """What no design on a box goes below, what is known of it, and the fronts; nothing where nothing fits."""
+    def found(self, look: Look, tick: Callable[[], None] = lambda: None) -> tuple[float, Known, Fronts]:
+        """What no design on a box goes below, what is known of it, and the fronts."""
         fronts = look.fronts or Fronts(look.machine, self.constraints, self.batches)
         known: Known | None = pickle.loads(look.known) if isinstance(look.known, bytes) else look.known
         if known is not None:
             found = raised(known, self.goal, fronts, self.best, look.splits, search=look.search, tick=tick)
             return found.lower, found, fronts
-        try:
-            found = begun(self.network, self.goal, fronts, look.memories)
-        except NoMapping:  # nor does anything fit its machines
-            return inf, None, fronts
+        found = begun(self.network, self.goal, fronts, look.memories)
         return found.lower, found, fronts
 
-    def packed(self, look: Look) -> tuple[float, Stored | None, Fronts]:
+    def packed(self, look: Look) -> tuple[float, Stored, Fronts]:
         """The same in another process, of which this one need not read what is known."""
         lower, known, fronts = self.found(look)
-        return lower, None if known is None else pickle.dumps(known), fronts
+        return lower, pickle.dumps(known), fronts
 
 
 class FusedMachines:
@@ -205,8 +201,7 @@ class FusedMachines:
                 self.spent += COST * DEEPER ** (looked - 1) - 1
             if box.is_point:  # a machine whose fronts may be asked for again
                 self.settled[box.low] = fronts, self._proved(box)
-            if known is not None:
-                self.known[box] = known
+            self.known[box] = known
             heappush(self.queue, (max(value, lower, self._proved(box)), next(self.tickets), box))
 
     def _looks(self, box: Box) -> list[Look]:
@@ -228,13 +223,13 @@ class FusedMachines:
 
     def _found(
         self, looks: Sequence[Look], best: float, tick: Callable[[], None]
-    ) -> list[tuple[float, Stored | None, Fronts]]:
+    ) -> list[tuple[float, Stored, Fronts]]:
         """What is found out, as many at once as there are workers."""
         task = Task(self.network, self.goal, self.constraints, self.batches, best)
         workers = max(1, joblib.effective_n_jobs(None))
         if workers == 1:
             return [task.found(look, tick) for look in looks]
-        found = list[tuple[float, Stored | None, Fronts]]()
+        found = list[tuple[float, Stored, Fronts]]()
         for first in range(0, len(looks), workers):
             tick()
             found += run_tasks(task.packed, [(look,) for look in looks[first : first + workers]])

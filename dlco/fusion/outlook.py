@@ -15,7 +15,7 @@ import numpy as np
 from dlco.exact.sums import Goal, Hull
 from dlco.fusion.chains import Candidates, Fused, Part, Uncut, candidates_of
 from dlco.fusion.course import Course, Move
-from dlco.fusion.floor import Floors, unsearched
+from dlco.fusion.floor import Floors
 from dlco.fusion.retained import Fronts, Residence
 from dlco.fusion.sums import hull_of_ways
 from dlco.fusion.tensors import shared_memories, tensors_of
@@ -88,7 +88,7 @@ class Outlook:
     def value(self, machine: Architecture, ratios: Ratios) -> float:
         """About the least objective on a machine, as `Objective.product`; infinite where limits seem out of reach."""
         tensors = tensors_of(self.network, machine, self.constraints)
-        course, floors = unsearched(self.network, machine, tensors, self._sketches(machine)), Floors(machine)
+        course, floors = Course(self.network, machine, tensors, (), self._sketches(machine)).run(), Floors(machine)
         hull = hull_of_ways(course.every, lambda move: self._cost(move, course, floors, ratios))
         return self.goal.least(hull) if hull else inf
 

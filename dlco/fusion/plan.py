@@ -1,9 +1,10 @@
 """The best choice of what stays on the chip, with the best mappings under it: dynamic programming over the course.
 
-Fronts of steps that run by themselves are all searched. Those of chains in tiles are many: a part whose front is not
-known yet counts with its compulsory work, which no mapping goes below. The best way through the course under these
-bounds says which fronts to search next, and what is next to the best plan is listed too. Once that way needs none that
-is not known it is the proved best, and before that its objective is what no choice goes below.
+A step, or a part of a chain in tiles, whose front is not known yet counts with what no mapping of it goes below. The
+best way through the course under these bounds says which fronts to search next: first for steps by themselves, until no
+way of these is better; then for chains in tiles too, of which there are many, and what is next to the best plan is
+listed with them. Once the best way needs no front that is not known it is the proved best, and before that its
+objective is what no choice goes below.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from dlco.bound.region import TotalLimits
 from dlco.design.objective import Objective
 from dlco.errors import InvalidInput
 from dlco.exact.layer_front import least_of
+from dlco.exact.optimal import NoMapping
 from dlco.exact.sums import Goal, Hull
 from dlco.fusion.chains import Fused, Part, Uncut
 from dlco.fusion.costs import MoveCosts
@@ -141,23 +143,13 @@ def best_plan(
         raise InvalidInput(f"network {network.name!r} has no graph: it is not known which layer reads whose result")
     fronts = fronts or Fronts(architecture, constraints)
     tensors = tensors_of(network, architecture, constraints, memories)
-    course = Course(
-        network,
-        architecture,
-        tensors,
-        fused,
-        beyond,
-        lambda problem, residence: fronts.of(problem, residence) is not None,
-    )
-    steps = len(network.graph.steps)
-    for step in range(steps):
-        report((0.5 if fused or beyond else 1.0) * step / steps)
-        course.advance()
-    course.prune()
+    course = Course(network, architecture, tensors, fused, beyond).run()
     search = _Search(course, fronts, goal, limits, improved)
+    some = 0.5 if fused or beyond else 1.0
+    search.settle(lambda share: report(some * share))
     if fused or beyond:
         most = [inf if n is None else n for n in (searches, splits)]
-        search.refine(most[0], most[1], lambda share: report(0.5 + 0.5 * share))
+        search.refine(most[0], most[1], lambda share: report(some + (1 - some) * share))
     search.prove()
     return search.plan
 
@@ -180,12 +172,34 @@ class _Search:
         self.course, self.fronts, self.objective, self.limits = course, fronts, objective, limits
         self.improved = improved
         self.moves = [move for some in course.moves for move in some]
-        alone = [next(move for move in some if move.fused is None) for some in course.moves]
-        self.costs = MoveCosts(fronts, limits, alone)
+        self.costs = MoveCosts(fronts, limits)
         self.costs.enlist(self.moves)
         self.plan: Plan | None = None
         self.around: Plan | None = None  # of which what is next to it is listed
+
+    def settle(self, report: Callable[[float], None]) -> None:
+        """Search fronts of steps by themselves, until no way of these is better than the best one that is known."""
+        while found := self._best("floor", "alone"):
+            unknown = [move for move, _ in found.way if not self.costs.is_tried(move)]
+            report(1 - len(unknown) / len(found.way))
+            for move in unknown:
+                self.costs.search_one(move)
+            if not unknown:
+                break
+        if not found:
+            self._check_every_step()
         self._better()
+
+    def _check_every_step(self) -> None:
+        """Raise `NoMapping` where no mapping of a step by itself fits, whatever is retained."""
+        reached = {0}
+        for step, some in enumerate(self.course.alone):
+            reached = {m.after for m in some if m.before in reached and self.costs.of(m, "floor") is not None}
+            if not reached:
+                layer, machine = self.course.network.layer_of(step), self.course.architecture
+                raise NoMapping(
+                    f"no mapping of layer {layer.name!r}, bounds {layer.problem.sizes}, fits {machine.name!r}"
+                )
 
     def refine(self, searches: float, splits: float, report: Callable[[float], None]) -> None:
         """Search fronts of tiles where the best way under estimates, then under bounds, needs them.
@@ -218,9 +232,10 @@ class _Search:
             while may_search() and self._list_nearby():
                 search_all("floor")
 
+        self.costs.compare([self._tried(some) for some in self.course.alone])
         search_all("guess")
         mark, known = 0, 0.0
-        while ahead := self._ahead("floor", beyond=True):
+        while ahead := self._ahead("floor", "every"):
             tell()
             search_nearby()
             if splits < inf and split >= mark + PATIENCE:
@@ -236,6 +251,10 @@ class _Search:
                 self._search_some(tiles, "floor", may_search)
             else:
                 break
+
+    def _tried(self, moves: Sequence[Move]) -> Move:
+        """One of some moves whose fronts are known, or else the first."""
+        return next((move for move in moves if self.costs.of(move, "front")), moves[0])
 
     def _list_nearby(self) -> bool:
         """List the tilings next to those of the plan; whether there were any that are new."""
@@ -258,9 +277,9 @@ class _Search:
         """The moves of a way whose fronts may be searched and are not all known."""
         return [move for move, _ in found.way if not (move.uncut or self.costs.is_tried(move))]
 
-    def _ahead(self, kind: str, *, beyond: bool = False) -> Found | None:
+    def _ahead(self, kind: str, among: str = "moves") -> Found | None:
         """The best way under estimates or bounds, where it is better than the plan."""
-        found = self._best(kind, beyond=beyond)
+        found = self._best(kind, among)
         best = self._rank(self.plan) if self.plan else inf
         return None if found is None or self._rank(found) >= best * (1 - SAME) else found
 
@@ -302,8 +321,8 @@ class _Search:
     def _rank(self, found: "Found | Plan") -> float:
         return least_of(self.objective, found.energy_pj, found.cycles)
 
-    def _best(self, kind: str, *, beyond: bool = False) -> Found | None:
-        return best_way(self.costs.together(kind, self.course, beyond=beyond), self.objective, self.limits)
+    def _best(self, kind: str, among: str = "moves") -> Found | None:
+        return best_way(self.costs.together(kind, self.course, among), self.objective, self.limits)
 
     def _better(self) -> None:
         """Take the best way through moves whose fronts are known."""
@@ -333,12 +352,12 @@ class _Search:
         """Say of the plan what no choice goes below."""
         if self.plan is None:
             return
-        known = all(self.costs.is_sure(part) for move in self.moves if move.fused is None for part in move.parts)
-        whole = known and self.limits.power == inf
-        sure = whole and not any(self.course.beyond) and all(self.costs.is_sure(p) for m in self.moves for p in m.parts)
+        best = self._rank(self.plan) * (1 - SAME)
+        alone = self._best("floor", "alone")
+        whole = self.limits.power == inf and (alone is None or self._rank(alone) >= best)
         lower = min(self._least(), self._rank(self.plan))
         tilings = {id(move.fused): self.costs.is_tried(move) for move in self.moves if move.fused}
-        proved = sure or lower >= self._rank(self.plan) * (1 - SAME)
+        proved = lower >= best
         self.plan = replace(
             self.plan,
             lower=self._rank(self.plan) if proved else lower,
@@ -359,7 +378,7 @@ class _Search:
             hull = hull_of_ways(self.course.every, hull_of)
             assert hull is not None
             return Goal(self.objective, self.limits).least(hull)
-        floor = self._best("floor", beyond=True)
+        floor = self._best("floor", "every")
         assert floor is not None
         return self._rank(floor)
 

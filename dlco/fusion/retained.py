@@ -183,8 +183,18 @@ class Fronts:
         return known[residence]
 
     def is_known(self, problem: Problem, residence: Residence) -> bool:
-        """Whether the front has been asked for."""
-        return residence in self.known.get(problem, {})
+        """Whether the front has been asked for, or nothing fits with more room either."""
+        known = self.known.get(problem, {})
+        return residence in known or any(own is None and residence.crowds(other) for other, own in known.items())
+
+    def with_more_room(self, problem: Problem, residence: Residence) -> OptimalFront | None:
+        """A known front where the same is retained and no more room taken, which none here goes below; the closest."""
+        found = [
+            (sum(words for _, words in other.taken), front)
+            for other, front in self.known.get(problem, {}).items()
+            if front is not None and residence.crowds(other)
+        ]
+        return max(found, key=lambda one: one[0])[1] if found else None
 
     def _found(
         self, problem: Problem, residence: Residence, known: dict[Residence, OptimalFront | None]

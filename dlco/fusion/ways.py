@@ -14,7 +14,7 @@ from dlco.errors import NotSupported
 from dlco.exact.sums import Goal, Hull
 from dlco.fusion.chains import Part, chains_of, uncut_chains
 from dlco.fusion.course import Course, Move
-from dlco.fusion.floor import Floors, unsearched
+from dlco.fusion.floor import Floors
 from dlco.fusion.ranges import DEEP, PATIENCE, RISE
 from dlco.fusion.retained import Fronts
 from dlco.fusion.sums import hull_of_ways, least_through, prices_through
@@ -47,7 +47,7 @@ def begun(network: Network, goal: Goal, fronts: Fronts, memories: Sequence[str])
     machine, constraints = fronts.architecture, fronts.constraints
     tensors = tensors_of(network, machine, constraints, memories)
     chains = list(uncut_chains(list(chains_of(network)), memories, machine, stated(machine, constraints)))
-    course, floors = unsearched(network, machine, tensors, chains), Floors(machine)
+    course, floors = Course(network, machine, tensors, (), chains).run(), Floors(machine)
     hulls = {move: floors.hull(move.parts) for some in course.every for move in some}
     hull = hull_of_ways(course.every, hulls.get)
     done = {move for move in hulls if move.fused or move.uncut}  # steps by themselves may have exact fronts
