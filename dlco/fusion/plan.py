@@ -21,7 +21,7 @@ from dlco.fusion.chains import Fused, Part, Uncut
 from dlco.fusion.costs import MoveCosts
 from dlco.fusion.course import Course, Move
 from dlco.fusion.nearby import nearby
-from dlco.fusion.ranges import DEEP, PATIENCE, RISE, Ranged
+from dlco.fusion.ranges import DEEP, Patience, Ranged
 from dlco.fusion.retained import Fronts, Residence
 from dlco.fusion.sums import Found, best_way, hull_of_ways
 from dlco.fusion.tensors import Tensor, tensors_of
@@ -234,17 +234,15 @@ class _Search:
 
         self.costs.compare([self._tried(some) for some in self.course.alone])
         search_all("guess")
-        mark, known = 0, 0.0
+        patience = Patience(splits)
         while ahead := self._ahead("floor", "every"):
             tell()
             search_nearby()
-            if splits < inf and split >= mark + PATIENCE:
-                splits = split if self._rank(ahead) < known * (1 + RISE) else splits
-                mark, known = split, self._rank(ahead)
+            goes_on = patience.lasts(split, self._rank(ahead))
             whole, tiles = [move for move, _ in ahead.way if move.uncut], self._untried(ahead)
             if blurred := [move for move in tiles if move not in self.costs.looked_at]:
                 self.costs.look_at(blurred)
-            elif whole and split < splits:
+            elif whole and goes_on:
                 for move in whole:
                     split += self._split(move)
             elif tiles and may_search():

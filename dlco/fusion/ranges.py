@@ -8,7 +8,7 @@ fetch again no less than whichever sizes do so least.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isqrt, prod
+from math import inf, isqrt, prod
 
 import numpy as np
 
@@ -23,6 +23,25 @@ from dlco.workload.tiling import KEPT, Tiled, Tiling
 
 DEEP = 8  # splits in a row of the ranges of a chain that seem to cost least
 PATIENCE, RISE = 400, 1e-3  # limited splits end where so many raise the bound by less than this share
+
+
+class Patience:
+    """When to split no more ranges.
+
+    Args:
+        splits: at most; infinite where it does not matter whether the bound rises.
+        lower: the bound before any.
+    """
+
+    def __init__(self, splits: float, lower: float = 0.0) -> None:
+        self._most, self._mark, self._lower = splits, PATIENCE, lower
+
+    def lasts(self, splits: int, lower: float) -> bool:
+        """Whether more are worth it after so many, the bound being what it is."""
+        if self._most < inf and splits >= self._mark:
+            self._most = splits if lower < self._lower * (1 + RISE) else self._most
+            self._mark, self._lower = splits + PATIENCE, lower
+        return splits < self._most
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dlco.exact.sums import Goal, Hull
 from dlco.fusion.chains import Part, chains_of, uncut_chains
 from dlco.fusion.course import Course, Move
 from dlco.fusion.floor import Floors
-from dlco.fusion.ranges import DEEP, PATIENCE, RISE
+from dlco.fusion.ranges import DEEP, Patience
 from dlco.fusion.retained import Fronts
 from dlco.fusion.sums import hull_of_ways, least_through, prices_through
 from dlco.fusion.tensors import tensors_of
@@ -76,16 +76,13 @@ def raised(
         tick: called now and then; what it raises ends it.
     """
     ways = _Ways(known, goal, fronts, best, search)
-    split, mark, low = 0, PATIENCE, ways.lower
+    split, patience = 0, Patience(splits, ways.lower)
     while ways.lower < best:
         tick()
         if ways.rough:
             ways.work_out()
             continue
-        if split >= mark:
-            splits = split if ways.lower < low * (1 + RISE) else splits
-            mark, low = split + PATIENCE, ways.lower
-        if not ways.wide or split >= splits:
+        if not patience.lasts(split, ways.lower) or not ways.wide:
             break
         split += ways.split()
     ways.leave_out()
