@@ -130,7 +130,8 @@ class Inside:
         spread = Spread(self.tables, self.problem, self.cut)
         for level, one in enumerate(self.tables.chain):
             if one.fanout_x * one.fanout_y > 1:
-                spread = spread.across(level, spatial_factors(self.problem, self.cut, one.fanout_x, one.fanout_y))
+                own = spatial_factors(self.problem, self.cut, one.fanout_x, one.fanout_y, spread.among)
+                spread = spread.across(level, own)
                 spread = spread if len(spread.factors) <= ROWS else spread.unbeaten()
         return spread
 

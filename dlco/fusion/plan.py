@@ -31,6 +31,7 @@ from dlco.mapping.mapping import Mapping
 from dlco.workload.graph import Network
 
 SAME = 1e-9  # relative: what is no better than that is no better
+WORTH = 1e-3  # relative: what tilings promise at least that are searched around the plan, where searches are limited
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ class _Search:
         Meanwhile the best way under bounds that hold for all tilings is raised: those of a chain are split by their
         sizes, down to single ones, which are searched like any other.
         """
-        before, split = self.fronts.searched, 0
+        before, split, worth = self.fronts.searched, 0, SAME if searches == inf else WORTH
 
         def may_search() -> bool:
             return self.fronts.searched - before < searches
@@ -220,7 +221,7 @@ class _Search:
             report(sum(shares) / 2)
 
         def search_all(kind: str) -> None:
-            while may_search() and (ahead := self._ahead(kind)):
+            while may_search() and (ahead := self._ahead(kind, worth=worth)):
                 tell()
                 if not (tiles := self._untried(ahead)):
                     break  # fronts that were cut short leave the rest
@@ -275,11 +276,11 @@ class _Search:
         """The moves of a way whose fronts may be searched and are not all known."""
         return [move for move, _ in found.way if not (move.uncut or self.costs.is_tried(move))]
 
-    def _ahead(self, kind: str, among: str = "moves") -> Found | None:
-        """The best way under estimates or bounds, where it is better than the plan."""
+    def _ahead(self, kind: str, among: str = "moves", worth: float = SAME) -> Found | None:
+        """The best way under estimates or bounds, where it is better than the plan by what is worth it."""
         found = self._best(kind, among)
         best = self._rank(self.plan) if self.plan else inf
-        return None if found is None or self._rank(found) >= best * (1 - SAME) else found
+        return None if found is None or self._rank(found) >= best * (1 - worth) else found
 
     def _search_some(self, moves: Sequence[Move], kind: str, go_on: Callable[[], bool]) -> None:
         """Know more of moves that are not known: first what tiles of theirs need at least, then fronts."""

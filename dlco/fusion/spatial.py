@@ -74,7 +74,9 @@ class Spread:
     """
 
     def __init__(self, tables: LayerTables, problem: Problem, cut: frozenset[str]) -> None:
-        self.tables, self.kinds = tables, Kinds.among(tables, few(problem, cut))
+        fans = [level.fanout_x * level.fanout_y > 1 for level in tables.chain]
+        self.among = few(problem, cut) if sum(fans) > 1 else None
+        self.tables, self.kinds = tables, Kinds.among(tables, self.among or ())
         self.most = np.ones(len(self.kinds.outside))  # along the dimensions of each kind
         np.multiply.at(self.most, self.kinds.of, [problem.sizes[name] for name in live(problem)])
         self.factors = np.ones((1, tables.levels, len(self.most)))
@@ -148,8 +150,18 @@ class Spread:
         return np.minimum(np.flip(np.cumprod(np.flip(beyond, 1), 1), 1), self.most)
 
 
-def spatial_factors(problem: Problem, cut: frozenset[str], size_x: int, size_y: int) -> Spatial:
-    """Those of parts of a layer on an array, each dimension along one axis."""
+def spatial_factors(
+    problem: Problem, cut: frozenset[str], size_x: int, size_y: int, among: tuple[int, ...] | None
+) -> Spatial:
+    """Those of parts of a layer on a fan-out, each dimension along one axis.
+
+    Args:
+        problem: the layer.
+        cut: dimensions along which its parts may have any extent.
+        size_x: children along X.
+        size_y: children along Y.
+        among: where there are other fan-outs, dimensions whose factors there depend on those here; None where not.
+    """
     side, shape = max(size_x, size_y), small(problem, problem.dimensions)
     extents = [tuple(n for n in extents_of(problem, cut, name, side) if n <= side) for name in live(problem)]
     alike: dict[tuple[bool, ...], list[int]] = {}
@@ -160,7 +172,7 @@ def spatial_factors(problem: Problem, cut: frozenset[str], size_x: int, size_y: 
     for dims in alike.values():  # which of those that are alike has which extents is all the same
         for d, own in zip(dims, sorted(extents[d] for d in dims), strict=True):
             extents[d] = own
-    return _spatial_of(shape, tuple(extents), few(problem, cut), size_x, size_y)
+    return _spatial_of(shape, tuple(extents), among, size_x, size_y)
 
 
 def few(problem: Problem, cut: frozenset[str]) -> tuple[int, ...]:
@@ -178,11 +190,11 @@ def few(problem: Problem, cut: frozenset[str]) -> tuple[int, ...]:
 
 @lru_cache(maxsize=KNOWN)
 def _spatial_of(
-    shape: Problem, extents: tuple[tuple[int, ...], ...], alone: tuple[int, ...], size_x: int, size_y: int
+    shape: Problem, extents: tuple[tuple[int, ...], ...], among: tuple[int, ...] | None, size_x: int, size_y: int
 ) -> Spatial:
     """The same of a layer whose dimensions of more than one iteration are laid out by any of some factors each."""
     tiles = Tiles(shape)
-    spaces, kinds, units = len(tiles.spaces), Kinds.among(tiles, alone), _together(tiles)
+    spaces, kinds, units = len(tiles.spaces), Kinds.among(tiles, among or ()), _together(tiles)
     ours = len(kinds.outside)
     last = max((unit for unit in units if len(unit) == 1), key=lambda unit: len(extents[unit[0]]), default=None)
     rows = np.ones((1, 2 + ours + spaces))  # x, y, of every kind, then what windows leave of every dataspace
@@ -218,7 +230,8 @@ def _spatial_of(
         rows = np.concatenate(filled)
     along, windows = rows[:, 2 : 2 + ours], rows[:, 2 + ours :]
     low = windows / kinds.alone(along)
-    keep = unbeaten(np.column_stack([-along, low, along[:, kinds.single]]))
+    what = [-along.prod(1)] if among is None else [-along, along[:, kinds.single]]
+    keep = unbeaten(np.column_stack([*what, low]))
     return Spatial(along[keep], low[keep], windows.min(0))
 
 
