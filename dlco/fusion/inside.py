@@ -1,14 +1,15 @@
-"""What the inside of an array costs at least, whichever parts of a layer run on it: per multiply-accumulate.
+"""What lies inside the memory above an array costs at least, whichever parts of a layer run on it: by each MAC.
 
-A layer that runs in parts, each with a mapping of its own, sees inside the memory above the array only tiles and
-spatial factors: extents that divide its bounds, or any number where it is cut into parts of any extent. Every part's
-energy and cycles a MAC are then no less than those of some such tile under some such spatial factors, counted as
+A layer that runs in parts, each with a mapping of its own, sees there only tiles of every level and spatial factors of
+every fan-out: extents that divide its bounds, or any number where it is cut into parts of any extent. Every part's
+energy and cycles a MAC are then no less than those of some such tiles under some such spatial factors, counted as
 `dlco.exact.tables` counts; those of all parts together no less than some point of the convex hull.
 
 What makes it a bound: of tiles that are fetched again and again, the loops that come next leave in place what the
 innermost of them does not index, at best over the whole bound, or slide its window; levels further in choose their
 tiles each by itself; words that children share are shared as far as they can be. Long extents are taken in ranges, the
-words of the least and the fetches of the greatest.
+words of the least and the fetches of the greatest. Of results a level serves, and is filled with, no fewer words than
+its instances see for the first time, whichever of all these are known.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

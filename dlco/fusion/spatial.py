@@ -50,9 +50,9 @@ class Kinds:
     single: tuple[int, ...]
 
     @classmethod
-    def among(cls, tiles: Tiles, alone: Sequence[int]) -> Self:
+    def among(cls, tiles: Tiles, apart: Sequence[int]) -> Self:
         """The kinds of a problem's dimensions, of which some are each by itself."""
-        patterns = [(*row, d if d in alone else -1) for d, row in enumerate((~tiles.relevant).T.tolist())]
+        patterns = [(*row, d if d in apart else -1) for d, row in enumerate((~tiles.relevant).T.tolist())]
         listed = sorted(set(patterns))
         of, single = [listed.index(own) for own in patterns], [k for k, own in enumerate(listed) if own[-1] >= 0]
         return cls(np.array(of), np.array([own[:-1] for own in listed], dtype=bool), tuple(single))

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from math import inf
 
 import pytest
@@ -13,6 +13,7 @@ from dlco.cost.model import evaluate_many
 from dlco.errors import InvalidInput, InvalidMapping
 from dlco.exact.optimal import NoMapping
 from dlco.fusion import best_plan, tensors_of
+from dlco.fusion.course import Course
 from dlco.fusion.retained import Fronts, Residence, retained_front
 from dlco.hardware import eyeriss_like, gemmini_like, generic
 from dlco.hardware.architecture import Architecture, Level
@@ -332,3 +333,24 @@ def test_fronts_cut_short_leave_a_bound_that_holds() -> None:
     least, found = whole.energy_pj * whole.cycles, cut.energy_pj * cut.cycles
     assert 0 < cut.lower <= least * (1 + 1e-9)
     assert least <= found * (1 + 1e-9)
+
+
+def test_only_fronts_that_the_best_way_may_need_are_searched() -> None:
+    widths = (32, 48, 24, 40, 32)
+    layers = [linear(f"fc{i}", N=16, C=c, M=m) for i, (c, m) in enumerate(pairwise(widths))]
+    network, machine = network_of(layers, [(i, i + 1, "Inputs") for i in range(3)]), generic()
+    course, fronts = Course(network, machine, tensors_of(network, machine), (), ()).run(), Fronts(machine)
+    cases = {(p.problem, p.residence.homes) for some in course.moves for move in some for p in move.parts}
+    plan = best_plan(network, machine, fronts=fronts)
+    assert plan is not None
+    assert plan.proved
+    assert plan.whole
+    assert fronts.searched < len(cases) / 2
+    every = Fronts(machine)
+    for some in course.moves:
+        for move in some:
+            for part in move.parts:
+                every.of(part.problem, part.residence)
+    again = best_plan(network, machine, fronts=every)
+    assert again is not None
+    assert (again.energy_pj, again.cycles) == (plan.energy_pj, plan.cycles)

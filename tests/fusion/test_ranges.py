@@ -3,13 +3,14 @@
 import random
 from collections.abc import Iterator
 from itertools import product
+from math import inf
 
 import pytest
 
 from dlco.fusion import Fused, best_plan, candidates_of
 from dlco.fusion.chains import Uncut, manners_of
 from dlco.fusion.floor import Floors
-from dlco.fusion.ranges import Ranged, ranges_of
+from dlco.fusion.ranges import PATIENCE, RISE, Patience, Ranged, ranges_of
 from dlco.fusion.retained import Fronts
 from dlco.hardware import Architecture
 from dlco.workload.tiling import RESIDENT, Tiled, Tiling
@@ -97,3 +98,13 @@ def test_fronts_cut_short_end_the_search_and_leave_a_bound(seed: int) -> None:
     cut = best_plan(network, machine, objective, fronts=fronts, fused=likely.chosen, beyond=likely.chains)
     assert cut is not None
     assert cut.lower <= VALUE[objective](best.energy_pj, best.cycles) * (1 + 1e-9)
+
+
+def test_limited_splits_end_where_they_raise_the_bound_no_more() -> None:
+    patience = Patience(10 * PATIENCE, 1.0)
+    assert patience.lasts(PATIENCE - 1, 1.0)
+    assert patience.lasts(PATIENCE, 1.1)
+    assert patience.lasts(2 * PATIENCE - 1, 1.1)
+    assert not patience.lasts(2 * PATIENCE, 1.1 * (1 + RISE / 2))
+    assert not Patience(3).lasts(3, 1.0)
+    assert Patience(inf).lasts(100 * PATIENCE, 0.0)
