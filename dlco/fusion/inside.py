@@ -87,13 +87,9 @@ class Inside:
             tiles[most] = fills.min(0, keepdims=True), np.zeros_like(saved[:1])
         fills, saved = self._together(tiles)
         some = max(1, ROWS // len(fills))
-        rows = np.concatenate(
-            [
-                self._rows(spread.only(slice(first, first + some)), fills, saved)
-                for first in range(0, len(spread.factors), some)
-            ]
-        )
-        return rows[unbeaten(rows)].T
+        firsts = range(0, len(spread.factors), some)
+        rows = [self._rows(spread.only(slice(first, first + some)), fills, saved) for first in firsts]
+        return rows[0].T if len(rows) == 1 else (every := np.concatenate(rows))[unbeaten(every)].T
 
     def _rows(self, spread: Spread, fills: Floats, saved: Bools) -> Floats:
         """`[n, 2 + ports]` the same of some spatial factors, each with all tiles."""
@@ -109,6 +105,9 @@ class Inside:
         for level, r in np.argwhere(tables.first_visits > 0).tolist():
             first, mine = tables.first_visits[level, r], tables.space_of == tables.results[r]
             serves, fill = mine & (tables.parent_of == level), mine & (tables.level_of == level)
+            if not (serves | fill).any():  # words of the memory above that come in and go out
+                energy -= alone[:, level, r] * tables.saved_pj[level, r]
+                continue
             moved = np.column_stack([served[:, serves], rows[:, fill]])
             costs = np.concatenate([tables.serve_pj[serves], tables.fill_pj[fill]])
             energy += _unvisited(alone[:, level, r] * first, moved, costs, tables.saved_pj[level, r] / first)

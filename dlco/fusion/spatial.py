@@ -75,7 +75,7 @@ class Spread:
 
     def __init__(self, tables: LayerTables, problem: Problem, cut: frozenset[str]) -> None:
         fans = [level.fanout_x * level.fanout_y > 1 for level in tables.chain]
-        self.among = few(problem, cut) if sum(fans) > 1 else None
+        self.among = few(problem, cut) if sum(fans) > 1 else None  # what fan-outs have in common
         self.tables, self.kinds = tables, Kinds.among(tables, self.among or ())
         self.most = np.ones(len(self.kinds.outside))  # along the dimensions of each kind
         np.multiply.at(self.most, self.kinds.of, [problem.sizes[name] for name in live(problem)])
@@ -135,6 +135,8 @@ class Spread:
     @property
     def low(self) -> Floats:
         """`[S, K]` least share of children with different words, over all fan-outs that a term's words cross."""
+        if self.among is None:
+            return self._low
         crosses = np.stack([self.tables.crosses_at(level) for level in range(self.tables.levels)])
         least = np.empty_like(self._low)
         for crossed in {tuple(own) for own in crosses.T.tolist()}:

@@ -31,7 +31,7 @@ log = logging.getLogger("dlco")
 GLANCES = 3  # machines whose steps are searched for each that is stepped to
 PASSED = 5  # on machines on the way a share of the fronts of tiles is searched for
 MARGIN = 1.02  # what seems worse than the best by less may be better
-BOXES = 8  # boxes bounded for each that the effort names: a bound of these takes no search
+BOXES = 7  # boxes bounded for each that the effort names: a bound of these takes no search
 
 
 @dataclass(frozen=True, eq=False)
