@@ -88,8 +88,8 @@ class Inside:
         fills, saved = self._together(tiles)
         some = max(1, ROWS // len(fills))
         firsts = range(0, len(spread.factors), some)
-        rows = [self._rows(spread.only(slice(first, first + some)), fills, saved) for first in firsts]
-        return rows[0].T if len(rows) == 1 else (every := np.concatenate(rows))[unbeaten(every)].T
+        rows = np.concatenate([self._rows(spread.only(slice(first, first + some)), fills, saved) for first in firsts])
+        return rows[unbeaten(rows)].T
 
     def _rows(self, spread: Spread, fills: Floats, saved: Bools) -> Floats:
         """`[n, 2 + ports]` the same of some spatial factors, each with all tiles."""
@@ -121,8 +121,8 @@ class Inside:
         cycles = np.maximum.reduce([(1 / spread.children).repeat(n), *needs])
         several = instances.max(0) > 1  # of a level whose instances leak no less than they must to do all the work
         leak = tables.figure("leak_pj") * np.where(several, (1 / spread.inside).repeat(n, 0), cycles[:, None])
-        rows = np.stack([energy + leak.sum(1), cycles, *shared], 1)
-        return rows[unbeaten(rows)]
+        found = np.stack([energy + leak.sum(1), cycles, *shared], 1)
+        return found[unbeaten(found)]
 
     @cached_property
     def _spread(self) -> Spread:
