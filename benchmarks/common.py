@@ -156,6 +156,12 @@ def load_results(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
+def saved_outcomes(name: str) -> list[dict[str, Any]]:
+    """The outcomes under 'data' of what was written last; none if nothing is there."""
+    stored = load_results(name)
+    return stored["payload"]["data"]["outcomes"] if stored else []
+
+
 def check_payload(payload: Mapping[str, Any]) -> None:
     """Raise ValueError where the payload is not as this module's first lines say."""
     for key in ("title", "text"):

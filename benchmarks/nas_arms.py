@@ -27,7 +27,7 @@ from statistics import mean, median
 from typing import Any
 
 import torch
-from common import Stopwatch, load_results, save_results, show
+from common import Stopwatch, save_results, saved_outcomes, show
 from nas_table import DATASETS, QUANTILES, TABLE, AllPairs, at_quantile, fill, grid, machines_of
 from scipy.stats import wilcoxon
 
@@ -166,9 +166,7 @@ def searched(table: TableAccuracy, packed: bytes, questions: Sequence[Question],
 
 def earlier() -> list[Outcome]:
     """What the last run found by `cosearch` itself."""
-    stored = load_results("nas_arms")
-    kept = stored["payload"]["data"]["outcomes"] if stored else []
-    return [Outcome(**one) for one in kept if one["arm"] == SEARCHED]
+    return [Outcome(**one) for one in saved_outcomes("nas_arms") if one["arm"] == SEARCHED]
 
 
 def ratios(outcomes: Sequence[Outcome], arm: str, joint: str) -> list[float]:

@@ -108,12 +108,11 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     layers = sampled(asked.layers)
-    found = dict[str, list[Any]]()
+    found = kept(asked.layers, asked.seeds) if asked.save else {}
     for name in asked.presets:
         found[name] = measured(name, layers, asked.seeds)
         print(found[name], flush=True)
-        before = kept(asked.layers, asked.seeds) if asked.save else {}
-        payload = payload_of({**before, **found}, asked.layers, asked.seeds)
+        payload = payload_of(found, asked.layers, asked.seeds)
         if asked.save:
             save_results("nas_layers", payload)
     show(payload)

@@ -16,7 +16,7 @@ from typing import Any
 
 import joblib
 import torch
-from common import Stopwatch, load_results, save_results, show
+from common import Stopwatch, save_results, saved_outcomes, show
 
 from dlco import Budget, HardwareSpace
 from dlco.design.objective import JOULES
@@ -190,9 +190,7 @@ def one_run(
 
 def earlier(name: str, again: Sequence[str]) -> list[Outcome]:
     """What the last run on the whole grid found by the methods that are not run again."""
-    stored = load_results(name)
-    kept = stored["payload"]["data"]["outcomes"] if stored else []
-    return [Outcome(**one) for one in kept if one["method"] not in again]
+    return [Outcome(**one) for one in saved_outcomes(name) if one["method"] not in again]
 
 
 def needed(outcome: Outcome, accuracy: float) -> int | None:

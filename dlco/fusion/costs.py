@@ -17,9 +17,6 @@ from dlco.workload.problem import Problem
 
 KINDS = ("front", "guess", "floor")
 
-Retained = tuple[Problem, Homes, Homes]
-"""A problem, and what of it is retained, and loaded."""
-
 
 class MoveCosts:
     """What moves may cost: "front" only where it is known, "floor" at least, "guess" about.
@@ -34,7 +31,7 @@ class MoveCosts:
         self.floors = Floors(fronts.architecture)
         self.looked_at: set[Move] = set()  # whose tiles are bounded each by its own extents
         self.points: dict[tuple[Move, str], Points | None] = {}
-        self.users: dict[Retained, list[tuple[Move, Residence]]] = {}
+        self.users: dict[tuple[Problem, tuple[Homes, Homes]], list[tuple[Move, Residence]]] = {}
         self.bundles: dict[tuple[str, str], Bundles] = {}
         self.ratios: dict[int, tuple[float, float]] = {}
 
@@ -42,7 +39,7 @@ class MoveCosts:
         """Know moves whose fronts may be searched."""
         for move in moves:
             for part in move.parts:
-                self.users.setdefault(_retained(part), []).append((move, part.residence))
+                self.users.setdefault((part.problem, part.residence.own), []).append((move, part.residence))
 
     def compare(self, alone: Sequence[Move]) -> None:
         """Let guesses be so far above compulsory work as the fronts of these steps by themselves are."""
@@ -81,7 +78,7 @@ class MoveCosts:
         if not unknown:  # another move had the same part
             return
         part = max(unknown, key=lambda one: one.count * self.floors.of(one).energy)
-        users = self.users[_retained(part)]
+        users = self.users[part.problem, part.residence.own]
         if move.fused is None:  # a front with the most room often is the one with less too
             self.fronts.of(part.problem, min((own for _, own in users), key=lambda own: sum(n for _, n in own.taken)))
         self.front(part)
@@ -144,7 +141,3 @@ class MoveCosts:
         Without limits its corners, as objectives are quasi-concave; within limits what is the least of both.
         """
         return Points.of(hull) if self.limits == TotalLimits() else Points.one(hull.energy[-1], hull.cycles[0])
-
-
-def _retained(part: Part) -> Retained:
-    return part.problem, part.residence.homes, part.residence.loaded

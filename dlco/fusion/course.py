@@ -91,8 +91,8 @@ class Course:
     def run(self) -> "Course":
         """List all of it, without what leads nowhere; returns it."""
         for _ in self.network.graph.steps:
-            self.advance()
-        self.prune()
+            self._advance()
+        self._prune()
         return self
 
     @property
@@ -105,7 +105,7 @@ class Course:
         """`[steps]` the moves that end after each, of chains cut in any way too."""
         return [[*some, *more] for some, more in zip(self.moves, self.beyond, strict=True)]
 
-    def advance(self) -> None:
+    def _advance(self) -> None:
         """List the states after the next step and the moves that end there."""
         step = len(self.moves)
         ways = [*self._alone(step), *(way for one in self.fused if one.last == step for way in self._tiled(one))]
@@ -273,7 +273,7 @@ class Course:
                 homes |= {(step, space): level for space in tensor.role(step, self.network.layer_of(step).problem)}
         return homes, tuple(sorted((name, words) for name, words in taken.items() if words))
 
-    def prune(self) -> None:
+    def _prune(self) -> None:
         """Leave out moves to states that lead nowhere, which a step had no room for."""
         alive: list[set[int]] = [set() for _ in self.states]
         alive[-1] = {0} if self.states[-1] else set()

@@ -82,10 +82,11 @@ class Task:
         """What no design on a box goes below, what is known of it, and the fronts."""
         fronts = look.fronts or Fronts(look.machine, self.constraints, self.batches)
         known: Known | None = pickle.loads(look.known) if isinstance(look.known, bytes) else look.known
-        if known is not None:
-            found = raised(known, self.goal, fronts, self.best, look.splits, search=look.search, tick=tick)
-            return found.lower, found, fronts
-        found = begun(self.network, self.goal, fronts, look.memories)
+        found = (
+            begun(self.network, self.goal, fronts, look.memories)
+            if known is None
+            else raised(known, self.goal, fronts, self.best, look.splits, search=look.search, tick=tick)
+        )
         return found.lower, found, fronts
 
     def packed(self, look: Look) -> tuple[float, Stored, Fronts]:

@@ -78,11 +78,15 @@ class Residence:
                 return False
         return True
 
+    @property
+    def own(self) -> tuple[Homes, Homes]:
+        """What is retained, and loaded, of the layer's own operands."""
+        return self.homes, self.loaded
+
     def crowds(self, other: "Residence") -> bool:
         """Whether the same operands are retained as in another one, and no less room is taken anywhere."""
         taken = dict(self.taken)
-        same = (self.homes, self.loaded) == (other.homes, other.loaded)
-        return same and all(taken.get(name, 0) >= words for name, words in other.taken)
+        return self.own == other.own and all(taken.get(name, 0) >= words for name, words in other.taken)
 
     def bypass(self, architecture: Architecture) -> list[frozenset[str]]:
         """`[levels]` what each level bypasses since it is retained further in."""
